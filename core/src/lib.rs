@@ -1,0 +1,15 @@
+//! **Inboard**: a Kubernetes cluster inside your process.
+//!
+//! Floors, each built only on those below:
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`object`] | the object model over `k8s-openapi`: builders, manifests, defaults, validation |
+//! | [`runtime`] | the boundary to what runs containers |
+
+pub mod ids;
+pub mod object;
+pub mod runtime;
+pub mod time;
+
+pub use k8s_openapi;

@@ -1,0 +1,3 @@
+//! The object model: Kubernetes's own types (`k8s-openapi`), and what is ours on top of them.
+
+pub mod field;

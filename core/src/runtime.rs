@@ -1,0 +1,134 @@
+//! The boundary to what runs containers, shaped after the CRI (`k8s.io/cri-api/pkg/apis/runtime/v1`).
+//!
+//! One [`Runtime`] serves one node. The node agent decides which [`Call`]s to make; a shell makes them and reports each
+//! [`Reply`] or [`RuntimeError`] back. Every call is idempotent: made a second time it finds the work done and says so
+//! with the same answer, so that the agent may repeat whatever it is not sure of.
+//!
+//! ```text
+//! node agent (pure)  --Call-->  shell  --Runtime trait-->  containerd, the mock, your own
+//!                    <--Reply--        <--RuntimeEvent---
+//! ```
+
+mod call;
+mod error;
+mod simulated;
+mod stream;
+mod types;
+
+pub mod conformance;
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_core::stream::BoxStream;
+
+pub use self::call::{Call, Reply};
+pub use self::error::{RuntimeError, RuntimeErrorKind};
+pub use self::simulated::{Completion, SimulatedRuntime};
+pub use self::stream::{ByteSink, ExecSession, LogEntry, LogOptions, LogStream, PortForward, StdStream, TerminalSize};
+pub use self::types::{
+    ContainerConfig, ContainerId, ContainerKind, ContainerState, ContainerStats, ContainerStatus, Containers, EnvVar,
+    ExecOutput, ExecRequest, ExitReason, ExitStatus, FileEntry, FileSystemStats, ImageCredentials, ImagePull,
+    ImageStatus, Inventory, Mount, MountPropagation, NetworkStats, PodIdentity, PodSandboxStats, PortMapping,
+    ProbeAction, ProbeOutcome, ProbePurpose, ProbeRequest, RuntimeEvent, RuntimeInfo, SandboxConfig, SandboxDns,
+    SandboxId, SandboxState, SandboxStatus, VolumeConfig, VolumeSource,
+};
+
+/// What runs the containers of one node.
+///
+/// # Guarantees an implementation gives
+/// - **Idempotent**: repeating a call that succeeded, or whose answer was lost, succeeds with the same result. Stopping
+///   or removing what is not there succeeds.
+/// - **Typed errors**: [`RuntimeError::is_retryable`] says whether the same call can succeed later.
+/// - **Cancel safe**: a call whose future is dropped leaves nothing that [`Runtime::inventory`] does not list.
+/// - **No surprise**: what the agent did not ask for does not happen; a container that exits is never restarted.
+///
+/// [`conformance`] checks all of it; run it against your implementation.
+#[async_trait]
+pub trait Runtime: fmt::Debug + Send + Sync + 'static {
+    /// Name and version, as shown in `status.nodeInfo.containerRuntimeVersion` (`containerd://1.7.2`).
+    async fn info(&self) -> Result<RuntimeInfo, RuntimeError>;
+
+    /// Everything that this node holds of ours, found by labels: used to adopt what runs after a restart, and to
+    /// remove what no pod wants.
+    async fn inventory(&self) -> Result<Inventory, RuntimeError>;
+
+    /// Exits and losses as they happen, from the moment of the call. A runtime that may have missed some says
+    /// [`RuntimeEvent::Relist`]. The stream ends only when the runtime is gone for good.
+    fn events(&self) -> BoxStream<'static, RuntimeEvent>;
+
+    /// Creates and starts the sandbox of a pod: namespaces, network, host name, resolver.
+    async fn run_pod_sandbox(&self, config: &SandboxConfig) -> Result<SandboxStatus, RuntimeError>;
+
+    /// Stops every container of a sandbox by force and gives back its network.
+    async fn stop_pod_sandbox(&self, sandbox: &SandboxId) -> Result<(), RuntimeError>;
+
+    /// Removes a sandbox, its containers and their logs without a trace; stops it first where needed.
+    async fn remove_pod_sandbox(&self, sandbox: &SandboxId) -> Result<(), RuntimeError>;
+
+    /// The state of one image, or `None` when the node does not have it.
+    async fn image_status(&self, image: &str) -> Result<Option<ImageStatus>, RuntimeError>;
+
+    /// Brings an image onto the node.
+    async fn pull_image(&self, pull: &ImagePull) -> Result<ImageStatus, RuntimeError>;
+
+    /// All images of the node.
+    async fn list_images(&self) -> Result<Vec<ImageStatus>, RuntimeError>;
+
+    /// Removes an image; one that is not there is no error.
+    async fn remove_image(&self, image: &str) -> Result<(), RuntimeError>;
+
+    /// Makes a volume of a pod ready to be mounted; called again when the content of a [`VolumeSource::Files`] changed.
+    async fn prepare_volume(&self, pod: &PodIdentity, volume: &VolumeConfig) -> Result<(), RuntimeError>;
+
+    /// Gives back all volumes of a pod: content that belongs to the pod is removed, host paths and persistent volumes
+    /// stay.
+    async fn remove_volumes(&self, pod: &PodIdentity) -> Result<(), RuntimeError>;
+
+    /// Creates a container in a sandbox, without starting it.
+    async fn create_container(
+        &self,
+        sandbox: &SandboxId,
+        config: &ContainerConfig,
+    ) -> Result<ContainerId, RuntimeError>;
+
+    /// Starts a created container; one that already runs or has exited is left as it is. The status is the one right
+    /// after the start.
+    async fn start_container(&self, container: &ContainerId) -> Result<ContainerStatus, RuntimeError>;
+
+    /// Asks a container to stop with its stop signal, and kills it when `grace` is over. Returns when it has exited.
+    async fn stop_container(&self, container: &ContainerId, grace: Duration) -> Result<(), RuntimeError>;
+
+    /// Removes a container and its log; a running one is killed first.
+    async fn remove_container(&self, container: &ContainerId) -> Result<(), RuntimeError>;
+
+    /// The state of one container.
+    async fn container_status(&self, container: &ContainerId) -> Result<ContainerStatus, RuntimeError>;
+
+    /// Runs a command in a container and waits for it, `timeout` at most.
+    async fn exec_sync(
+        &self,
+        container: &ContainerId,
+        command: &[String],
+        timeout: Duration,
+    ) -> Result<ExecOutput, RuntimeError>;
+
+    /// Starts a command in a container with its streams connected.
+    async fn exec(&self, container: &ContainerId, request: &ExecRequest) -> Result<ExecSession, RuntimeError>;
+
+    /// Connects to the streams of a container's own process.
+    async fn attach(&self, container: &ContainerId, request: &ExecRequest) -> Result<ExecSession, RuntimeError>;
+
+    /// Carries out one probe, or one lifecycle hook's action.
+    async fn probe(&self, request: &ProbeRequest) -> Result<ProbeOutcome, RuntimeError>;
+
+    /// The log of one container, also after it exited.
+    async fn logs(&self, container: &ContainerId, options: &LogOptions) -> Result<LogStream, RuntimeError>;
+
+    /// Connects to a port inside a sandbox.
+    async fn port_forward(&self, sandbox: &SandboxId, port: u16) -> Result<PortForward, RuntimeError>;
+
+    /// Usage of every sandbox and its containers.
+    async fn stats(&self) -> Result<Vec<PodSandboxStats>, RuntimeError>;
+}
