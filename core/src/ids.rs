@@ -57,6 +57,11 @@ impl FromStr for Revision {
 pub struct Uid(u128);
 
 impl Uid {
+    /// Before every other uid in order.
+    pub const LOWEST: Self = Self(0);
+    /// After every other uid in order.
+    pub const HIGHEST: Self = Self(u128::MAX);
+
     /// Turns 128 random bits into a version 4 UUID.
     pub const fn from_random(bits: u128) -> Self {
         let version = 0x4_u128 << 76;

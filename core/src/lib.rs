@@ -10,6 +10,8 @@
 pub mod ids;
 pub mod object;
 pub mod runtime;
+pub mod store;
+pub mod text;
 pub mod time;
 
 pub use k8s_openapi;

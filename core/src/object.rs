@@ -1,3 +1,4 @@
 //! The object model: Kubernetes's own types (`k8s-openapi`), and what is ours on top of them.
 
 pub mod field;
+pub mod kind;

@@ -1,0 +1,100 @@
+//! Events (`v1/Event`) before they are recorded: what happened to which object, and who says so.
+
+use std::sync::Arc;
+
+use super::object::Meta;
+use crate::ids::Uid;
+use crate::object::kind::KindId;
+
+/// Whether an event is good or bad news: its `type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventType {
+    /// As it should be.
+    Normal,
+    /// Somebody may want to look.
+    Warning,
+}
+
+impl EventType {
+    /// As in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "Normal",
+            Self::Warning => "Warning",
+        }
+    }
+}
+
+/// The object that an event is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Involved {
+    /// Its kind.
+    pub kind: KindId,
+    /// Its namespace, or empty.
+    pub namespace: Arc<str>,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its identity.
+    pub uid: Uid,
+    /// The part of it that is meant, such as `spec.containers{nginx}`; empty for the whole.
+    pub field_path: Arc<str>,
+}
+
+impl Involved {
+    /// The whole of an object.
+    pub fn object(meta: &Meta) -> Self {
+        Self {
+            kind: meta.kind,
+            namespace: Arc::clone(&meta.namespace),
+            name: Arc::clone(&meta.name),
+            uid: meta.uid,
+            field_path: "".into(),
+        }
+    }
+
+    /// One part of an object.
+    #[must_use]
+    pub fn part(mut self, field_path: impl Into<Arc<str>>) -> Self {
+        self.field_path = field_path.into();
+        self
+    }
+}
+
+/// An event to record. Equal events are counted, not repeated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventDraft {
+    /// What it is about.
+    pub involved: Involved,
+    /// Good news or bad.
+    pub event_type: EventType,
+    /// A word for machines: `Scheduled`, `FailedCreate`.
+    pub reason: &'static str,
+    /// A sentence for people.
+    pub message: Arc<str>,
+    /// Who says so: `kubelet`, `default-scheduler`, `replicaset-controller`.
+    pub component: &'static str,
+    /// The node it happened on (`source.host`), where it did.
+    pub host: Option<Arc<str>>,
+}
+
+impl EventDraft {
+    /// Good news about an object.
+    pub fn normal(meta: &Meta, component: &'static str, reason: &'static str, message: impl Into<Arc<str>>) -> Self {
+        Self::new(EventType::Normal, meta, component, reason, message)
+    }
+
+    /// Bad news about an object.
+    pub fn warning(meta: &Meta, component: &'static str, reason: &'static str, message: impl Into<Arc<str>>) -> Self {
+        Self::new(EventType::Warning, meta, component, reason, message)
+    }
+
+    fn new(
+        event_type: EventType,
+        meta: &Meta,
+        component: &'static str,
+        reason: &'static str,
+        message: impl Into<Arc<str>>,
+    ) -> Self {
+        Self { involved: Involved::object(meta), event_type, reason, message: message.into(), component, host: None }
+    }
+}

@@ -1,0 +1,143 @@
+//! All objects at one revision, and the indexes over them.
+//!
+//! The tables are persistent maps: a clone costs O(1), and the next write copies only the nodes that it touches. The
+//! store itself writes to its own snapshot in place; nobody else can write to one.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use imbl::{GenericHashMap, OrdMap, OrdSet};
+
+use super::object::Object;
+use crate::ids::{NodeName, Revision, Uid};
+use crate::object::kind::KindId;
+
+/// A namespace and a name; objects of a kind are listed in this order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NameKey {
+    /// The namespace; empty for a cluster-scoped kind.
+    pub namespace: Arc<str>,
+    /// The name.
+    pub name: Arc<str>,
+}
+
+impl NameKey {
+    /// The key of this name in this namespace.
+    pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+}
+
+/// Uids are random already: hashing them again would gain nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UidHasher(u64);
+
+impl std::hash::Hasher for UidHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.0 = self.0.rotate_left(5) ^ u64::from_ne_bytes(word);
+        }
+    }
+
+    fn write_u128(&mut self, bits: u128) {
+        self.0 = (bits as u64) ^ ((bits >> 64) as u64);
+    }
+}
+
+/// Builds [`UidHasher`]s: the same for every map, so that no order depends on the process.
+pub type UidHashing = std::hash::BuildHasherDefault<UidHasher>;
+
+type ByUid<V> = GenericHashMap<Uid, V, UidHashing, imbl::shared_ptr::DefaultSharedPtr>;
+
+/// All objects of a cluster at one revision.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    pub(super) revision: Revision,
+    pub(super) objects: ByUid<Arc<Object>>,
+    pub(super) names: OrdMap<(KindId, NameKey), Uid>,
+    pub(super) by_owner: OrdSet<(Uid, Uid)>,
+    pub(super) orphans: OrdSet<(KindId, Arc<str>, Uid)>,
+    pub(super) pods_by_node: OrdSet<(NodeName, Uid)>,
+}
+
+const LOWEST: Uid = Uid::LOWEST;
+const HIGHEST: Uid = Uid::HIGHEST;
+
+impl Snapshot {
+    /// The revision of the last write that it contains.
+    pub const fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// How many objects there are.
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
+    /// The object with this uid.
+    pub fn get(&self, uid: Uid) -> Option<&Arc<Object>> {
+        self.objects.get(&uid)
+    }
+
+    /// The object of this kind and name; `namespace` is empty for a cluster-scoped kind.
+    pub fn find(&self, kind: KindId, namespace: &str, name: &str) -> Option<&Arc<Object>> {
+        let key = (kind, NameKey::new(namespace, name));
+        self.names.get(&key).and_then(|uid| self.objects.get(uid))
+    }
+
+    /// All objects of a kind, by namespace and name.
+    pub fn list(&self, kind: KindId) -> impl Iterator<Item = &Arc<Object>> {
+        let first = (kind, NameKey::new("", ""));
+        self.from_key(first).take_while(move |object| object.meta.kind == kind)
+    }
+
+    /// The objects of a kind in one namespace, by name.
+    pub fn list_in<'a>(&'a self, kind: KindId, namespace: &'a str) -> impl Iterator<Item = &'a Arc<Object>> {
+        let first = (kind, NameKey::new(namespace, ""));
+        self.from_key(first).take_while(move |object| object.meta.kind == kind && *object.meta.namespace == *namespace)
+    }
+
+    /// The objects of a kind that come after this name in the order of [`Snapshot::list`].
+    pub fn list_after<'a>(&'a self, kind: KindId, after: &NameKey) -> impl Iterator<Item = &'a Arc<Object>> {
+        let after = after.clone();
+        self.from_key((kind, after.clone()))
+            .skip_while(move |object| object.meta.namespace == after.namespace && object.meta.name == after.name)
+            .take_while(move |object| object.meta.kind == kind)
+    }
+
+    fn from_key(&self, first: (KindId, NameKey)) -> impl Iterator<Item = &Arc<Object>> {
+        self.names.range(first..).filter_map(|(_, uid)| self.objects.get(uid))
+    }
+
+    /// The objects that name this uid among their owners.
+    pub fn owned_by(&self, owner: Uid) -> impl Iterator<Item = &Arc<Object>> {
+        let all: RangeInclusive<(Uid, Uid)> = (owner, LOWEST)..=(owner, HIGHEST);
+        self.by_owner.range(all).filter_map(|(_, uid)| self.objects.get(uid))
+    }
+
+    /// The objects of a kind in a namespace that no owner controls.
+    pub fn orphans_in(&self, kind: KindId, namespace: &str) -> impl Iterator<Item = &Arc<Object>> {
+        let namespace: Arc<str> = namespace.into();
+        self.orphans
+            .range((kind, Arc::clone(&namespace), LOWEST)..=(kind, namespace, HIGHEST))
+            .filter_map(|(_, _, uid)| self.objects.get(uid))
+    }
+
+    /// The pods that are bound to this node, finished ones too.
+    pub fn pods_on(&self, node: &NodeName) -> impl Iterator<Item = &Arc<Object>> {
+        self.pods_by_node
+            .range((node.clone(), LOWEST)..=(node.clone(), HIGHEST))
+            .filter_map(|(_, uid)| self.objects.get(uid))
+    }
+}
