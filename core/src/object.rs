@@ -3,3 +3,4 @@
 pub mod field;
 pub mod kind;
 pub mod quantity;
+pub mod validation;

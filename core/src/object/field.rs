@@ -173,6 +173,28 @@ impl FieldErrors {
         self.with_value(path, FieldProblem::Invalid, &value.into(), detail.as_ref());
     }
 
+    /// A text breaks each of the rules that `problems` names: one error a rule.
+    pub fn invalid_each(&mut self, path: &Path<'_>, value: &str, problems: Vec<String>) {
+        for problem in problems {
+            self.invalid(path, value, problem);
+        }
+    }
+
+    /// A value breaks a rule; `json` is the value as upstream shows it, where that is not our own JSON of it.
+    pub fn invalid_json(&mut self, path: &Path<'_>, json: impl fmt::Display, detail: impl AsRef<str>) {
+        self.shown(path, FieldProblem::Invalid, json, detail.as_ref());
+    }
+
+    /// The server failed at a field.
+    pub fn internal(&mut self, path: &Path<'_>, detail: impl AsRef<str>) {
+        self.plain(path, FieldProblem::Internal, detail.as_ref());
+    }
+
+    /// A value that something else must hold is not there; `detail` says where it was looked for.
+    pub fn not_found_detail(&mut self, path: &Path<'_>, value: impl Into<Value>, detail: impl AsRef<str>) {
+        self.with_value(path, FieldProblem::NotFound, &value.into(), detail.as_ref());
+    }
+
     /// A value has the wrong type.
     pub fn type_invalid(&mut self, path: &Path<'_>, value: impl Into<Value>, detail: impl AsRef<str>) {
         self.with_value(path, FieldProblem::TypeInvalid, &value.into(), detail.as_ref());
@@ -217,6 +239,13 @@ impl FieldErrors {
     }
 
     fn with_value(&mut self, path: &Path<'_>, problem: FieldProblem, value: &Value, detail: &str) {
+        match value {
+            Value::String(text) => self.shown(path, problem, GoQuoted(text), detail),
+            _ => self.shown(path, problem, value, detail),
+        }
+    }
+
+    fn shown(&mut self, path: &Path<'_>, problem: FieldProblem, value: impl fmt::Display, detail: &str) {
         let title = problem.title();
         let message =
             if detail.is_empty() { format!("{title}: {value}") } else { format!("{title}: {value}: {detail}") };
@@ -246,9 +275,15 @@ impl Extend<FieldError> for FieldErrors {
 }
 
 impl fmt::Display for FieldErrors {
-    /// As in a status message: one error as it is, several in brackets.
+    /// As in a status message: one error as it is, several in brackets, each text once.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_slice() {
+        let mut different: Vec<&FieldError> = Vec::with_capacity(self.0.len());
+        for error in &self.0 {
+            if !different.contains(&error) {
+                different.push(error);
+            }
+        }
+        match different.as_slice() {
             [] => Ok(()),
             [one] => one.fmt(f),
             many => {
@@ -262,6 +297,33 @@ impl fmt::Display for FieldErrors {
                 f.write_str("]")
             }
         }
+    }
+}
+
+/// A text in quotes as Go writes it (`%q`).
+#[derive(Clone, Copy, Debug)]
+pub struct GoQuoted<'a>(pub &'a str);
+
+impl fmt::Display for GoQuoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"")?;
+        for character in self.0.chars() {
+            match character {
+                '"' => f.write_str("\\\"")?,
+                '\\' => f.write_str("\\\\")?,
+                '\n' => f.write_str("\\n")?,
+                '\r' => f.write_str("\\r")?,
+                '\t' => f.write_str("\\t")?,
+                '\x07' => f.write_str("\\a")?,
+                '\x08' => f.write_str("\\b")?,
+                '\x0b' => f.write_str("\\v")?,
+                '\x0c' => f.write_str("\\f")?,
+                '\0'..='\x1f' | '\x7f' => write!(f, "\\x{:02x}", u32::from(character))?,
+                '\u{80}'..='\u{a0}' | '\u{ad}' => write!(f, "\\u{:04x}", u32::from(character))?,
+                _ => write!(f, "{character}")?,
+            }
+        }
+        f.write_str("\"")
     }
 }
 
