@@ -1,0 +1,55 @@
+//! What this runtime cannot do yet: refused with the field's name, never left out.
+
+use inboard::k8s_openapi::api::core::v1::{Container, PodSpec};
+use inboard::runtime::{RuntimeError, RuntimeErrorKind};
+
+fn unsupported(field: &str, why: &str) -> RuntimeError {
+    RuntimeError::new(RuntimeErrorKind::Unsupported, format!("{field}: not supported by this runtime: {why}"))
+}
+
+/// Checks the fields of a pod that its sandbox would have to honour.
+pub(crate) fn check_sandbox(spec: &PodSpec) -> Result<(), RuntimeError> {
+    let security = spec.security_context.clone().unwrap_or_default();
+    let refused: [(bool, &str, &str); 8] = [
+        (spec.share_process_namespace == Some(true), "spec.shareProcessNamespace", "it needs a process to hold it"),
+        (spec.host_users == Some(false), "spec.hostUsers", "user namespaces are not built in yet"),
+        (spec.runtime_class_name.is_some(), "spec.runtimeClassName", "there is one handler, runc"),
+        (spec.os.as_ref().is_some_and(|os| os.name != "linux"), "spec.os", "only linux"),
+        (spec.resources.is_some(), "spec.resources", "pod level resources are not built in yet"),
+        (spec.resource_claims.as_ref().is_some_and(|c| !c.is_empty()), "spec.resourceClaims", "no device drivers"),
+        (security.se_linux_options.is_some(), "spec.securityContext.seLinuxOptions", "SELinux is not built in yet"),
+        (security.windows_options.is_some(), "spec.securityContext.windowsOptions", "only linux"),
+    ];
+    refused.into_iter().find(|(set, ..)| *set).map_or(Ok(()), |(_, field, why)| Err(unsupported(field, why)))
+}
+
+/// Checks the fields of a container.
+pub(super) fn check_container(spec: &PodSpec, container: &Container) -> Result<(), RuntimeError> {
+    let security = container.security_context.clone().unwrap_or_default();
+    let pod = spec.security_context.clone().unwrap_or_default();
+    let field = |name: &str| format!("container {}: {name}", container.name);
+    if container.volume_devices.as_ref().is_some_and(|devices| !devices.is_empty()) {
+        return Err(unsupported(&field("volumeDevices"), "raw block volumes are not built in yet"));
+    }
+    if security.se_linux_options.is_some() {
+        return Err(unsupported(&field("securityContext.seLinuxOptions"), "SELinux is not built in yet"));
+    }
+    if security.windows_options.is_some() {
+        return Err(unsupported(&field("securityContext.windowsOptions"), "only linux"));
+    }
+    if security.privileged == Some(true) {
+        // A privileged container is never confined by a profile.
+        return Ok(());
+    }
+    let seccomp = security.seccomp_profile.or(pod.seccomp_profile);
+    if let Some(profile) = seccomp.filter(|profile| profile.type_ != "Unconfined") {
+        let why = format!("profile type {} is not built in yet, use Unconfined", profile.type_);
+        return Err(unsupported(&field("securityContext.seccompProfile"), &why));
+    }
+    let apparmor = security.app_armor_profile.or(pod.app_armor_profile);
+    if let Some(profile) = apparmor.filter(|profile| profile.type_ != "Unconfined") {
+        let why = format!("profile type {} is not built in yet, use Unconfined", profile.type_);
+        return Err(unsupported(&field("securityContext.appArmorProfile"), &why));
+    }
+    Ok(())
+}
