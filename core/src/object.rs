@@ -2,6 +2,8 @@
 
 pub mod decode;
 pub mod field;
+pub mod int_or_percent;
 pub mod kind;
 pub mod quantity;
+pub mod selector;
 pub mod validation;
