@@ -1,0 +1,54 @@
+//! What a controller is.
+
+use std::fmt;
+
+use smallvec::SmallVec;
+
+use super::plan::Plan;
+use crate::error::ApiError;
+use crate::ids::Uid;
+use crate::object::kind::KindId;
+use crate::store::{Change, Snapshot};
+use crate::time::Time;
+
+/// The keys that a change concerns.
+pub type Keys = SmallVec<[Uid; 4]>;
+
+/// One kind of object that a controller wants to hear of, and whose key a change of it concerns.
+#[derive(Clone, Copy, Debug)]
+pub struct Watched {
+    /// The kind.
+    pub kind: KindId,
+    /// The keys to look at again. The snapshot is the one after the change.
+    pub keys: fn(&Change, &Snapshot, &mut Keys),
+}
+
+/// A controller as two pure functions.
+///
+/// # Contract
+/// - `observe` reads only the snapshot, through its indexes; it never scans a table that an index could answer.
+/// - `decide` is pure: no clock, no randomness, no I/O, no logging. The same observation at the same time gives the
+///   same plan.
+/// - A plan with no action and an unmet goal says what it waits on, and when to look again if time is what it waits on.
+pub trait Controller: 'static {
+    /// All that [`Controller::decide`] may look at.
+    type Observed<'w>: fmt::Debug;
+
+    /// Its name as it appears in events and metrics: `replicaset-controller`.
+    const NAME: &'static str;
+
+    /// What wakes it.
+    const WATCHED: &'static [Watched];
+
+    /// Joins what there is to know about this key; `None` when there is nothing to look after any more.
+    fn observe<'w>(snapshot: &'w Snapshot, key: Uid) -> Option<Self::Observed<'w>>;
+
+    /// Decides what to do.
+    fn decide(observed: &Self::Observed<'_>, now: Time) -> Plan;
+
+    /// What to write down when the store refused an action of the plan (a quota, an invalid template). The plan is
+    /// tried again with backoff in any case.
+    fn refused(_observed: &Self::Observed<'_>, _error: &ApiError, _now: Time) -> Plan {
+        Plan::nothing()
+    }
+}

@@ -1,0 +1,185 @@
+//! The loop: take a key, observe, decide, commit, and say when to look again.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use super::controller::{Controller, Keys};
+use super::plan::Plan;
+use super::queue::Queue;
+use crate::ids::Uid;
+use crate::store::{Change, CommitError, Snapshot, Store};
+use crate::time::Time;
+
+/// Whether a controller works.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ControllerMode {
+    /// It works.
+    #[default]
+    On,
+    /// It hears of changes and does nothing until it is on again.
+    Paused,
+    /// It is not there: it hears of nothing.
+    Off,
+}
+
+/// What a controller has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ControllerMetrics {
+    /// Keys looked at.
+    pub reconciles: u64,
+    /// Plans that wrote something.
+    pub commits: u64,
+    /// Actions committed.
+    pub actions: u64,
+    /// Plans that met a changed object and were made anew.
+    pub conflicts: u64,
+    /// Plans that the store refused.
+    pub refusals: u64,
+    /// Keys waiting now.
+    pub queued: usize,
+}
+
+/// A controller's loop, whatever the controller.
+pub(crate) trait AnyLoop: fmt::Debug + Send {
+    fn name(&self) -> &'static str;
+    fn mode(&self) -> ControllerMode;
+    fn set_mode(&mut self, mode: ControllerMode);
+    /// Puts the keys that a change concerns into the queue.
+    fn route(&mut self, change: &Change, snapshot: &Snapshot);
+    /// Looks at one key. Says whether there was one.
+    fn turn(&mut self, store: &mut Store, now: Time) -> bool;
+    fn has_work(&self, now: Time) -> bool;
+    fn next_wake(&self) -> Option<Time>;
+    fn metrics(&self) -> ControllerMetrics;
+    /// Why this key is not done, as of its last turn.
+    fn waiting_on(&self, snapshot: &Snapshot, key: Uid, now: Time) -> Option<String>;
+    /// What the controller would do for this key now.
+    fn plan(&self, snapshot: &Snapshot, key: Uid, now: Time) -> Option<Plan>;
+}
+
+pub(crate) struct Loop<C> {
+    queue: Queue,
+    mode: ControllerMode,
+    metrics: ControllerMetrics,
+    controller: PhantomData<fn() -> C>,
+}
+
+impl<C: Controller> Loop<C> {
+    pub(crate) fn boxed() -> Box<dyn AnyLoop> {
+        Box::new(Self {
+            queue: Queue::default(),
+            mode: ControllerMode::On,
+            metrics: ControllerMetrics::default(),
+            controller: PhantomData,
+        })
+    }
+
+    /// The table of outcomes: what a turn's result means for the key.
+    fn settle(&mut self, key: Uid, plan: &Plan, result: Result<(), CommitError>, now: Time) -> Option<CommitError> {
+        match result {
+            Ok(()) => {
+                self.queue.forget_failures(key);
+                if plan.more {
+                    self.queue.add(key);
+                }
+                if let Some(at) = plan.wake_at {
+                    self.queue.add_at(key, at);
+                }
+                None
+            }
+            Err(CommitError::Conflict { .. }) => {
+                self.metrics.conflicts += 1;
+                self.queue.add(key);
+                None
+            }
+            Err(refused @ CommitError::Refused { .. }) => {
+                self.metrics.refusals += 1;
+                self.queue.add_after_failure(key, now);
+                Some(refused)
+            }
+        }
+    }
+}
+
+impl<C: Controller> AnyLoop for Loop<C> {
+    fn name(&self) -> &'static str {
+        C::NAME
+    }
+
+    fn mode(&self) -> ControllerMode {
+        self.mode
+    }
+
+    fn set_mode(&mut self, mode: ControllerMode) {
+        self.mode = mode;
+    }
+
+    fn route(&mut self, change: &Change, snapshot: &Snapshot) {
+        if self.mode == ControllerMode::Off {
+            return;
+        }
+        let mut keys = Keys::new();
+        for watched in C::WATCHED.iter().filter(|watched| watched.kind == change.object.meta.kind) {
+            (watched.keys)(change, snapshot, &mut keys);
+        }
+        for key in keys {
+            self.queue.add(key);
+        }
+    }
+
+    fn turn(&mut self, store: &mut Store, now: Time) -> bool {
+        if self.mode != ControllerMode::On {
+            return false;
+        }
+        let Some(key) = self.queue.pop(now) else { return false };
+        self.metrics.reconciles += 1;
+        let Some(observed) = C::observe(store.snapshot(), key) else {
+            self.queue.forget_failures(key);
+            return true;
+        };
+        let mut plan = C::decide(&observed, now);
+        let actions = std::mem::take(&mut plan.actions);
+        if !actions.is_empty() {
+            self.metrics.commits += 1;
+            self.metrics.actions += actions.len() as u64;
+        }
+        drop(observed);
+        let result = if actions.is_empty() { Ok(()) } else { store.commit(actions, now) };
+        if let Some(CommitError::Refused { error }) = self.settle(key, &plan, result, now)
+            && let Some(observed) = C::observe(store.snapshot(), key)
+        {
+            let report = C::refused(&observed, &error, now).actions;
+            drop(observed);
+            if !report.is_empty() && store.commit(report, now).is_err() {
+                self.queue.add_after_failure(key, now);
+            }
+        }
+        true
+    }
+
+    fn has_work(&self, now: Time) -> bool {
+        self.mode == ControllerMode::On && self.queue.has_work(now)
+    }
+
+    fn next_wake(&self) -> Option<Time> {
+        if self.mode == ControllerMode::On { self.queue.next_wake() } else { None }
+    }
+
+    fn metrics(&self) -> ControllerMetrics {
+        ControllerMetrics { queued: self.queue.len(), ..self.metrics }
+    }
+
+    fn waiting_on(&self, snapshot: &Snapshot, key: Uid, now: Time) -> Option<String> {
+        self.plan(snapshot, key, now).and_then(|plan| plan.waiting_on).map(|waiting| waiting.0)
+    }
+
+    fn plan(&self, snapshot: &Snapshot, key: Uid, now: Time) -> Option<Plan> {
+        C::observe(snapshot, key).map(|observed| C::decide(&observed, now))
+    }
+}
+
+impl<C: Controller> fmt::Debug for Loop<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loop").field("name", &C::NAME).field("mode", &self.mode).field("queue", &self.queue).finish()
+    }
+}

@@ -1,0 +1,344 @@
+//! Admission: the one way into the store, the same for the typed API, HTTP and controllers.
+//!
+//! ```text
+//! decode -> default -> mutate -> prepare -> validate -> commit
+//! ```
+//! A pod whose very spec was admitted before (a template's next pod) takes that result and skips the middle.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use serde_json::Value;
+
+use super::commit::Store;
+use super::draft::Draft;
+use super::object::{Body, Meta, Object};
+use super::pod::PodBody;
+use super::strategy;
+use crate::error::{ApiError, Reason};
+use crate::object::kind::{self, KindId};
+use crate::time::Time;
+
+/// The part of an object that a write replaces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Part {
+    /// All but the status, for kinds that have a status subresource.
+    #[default]
+    Main,
+    /// The status.
+    Status,
+}
+
+/// How to write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WriteOptions {
+    /// Only try: everything is checked, nothing is kept.
+    pub dry_run: bool,
+}
+
+/// How often a generated name that is taken is drawn anew.
+const NAME_DRAWS_MAX: usize = 8;
+
+impl Store {
+    /// Creates an object.
+    ///
+    /// # Errors
+    /// `Invalid`, `AlreadyExists`, `NotFound` for its namespace, `Forbidden` when its namespace is terminating.
+    pub fn create_with(&mut self, draft: Draft, options: WriteOptions, now: Time) -> Result<Arc<Object>, ApiError> {
+        if options.dry_run { self.rehearse(|store| store.create(draft, now)) } else { self.create(draft, now) }
+    }
+
+    pub(super) fn create(&mut self, draft: Draft, now: Time) -> Result<Arc<Object>, ApiError> {
+        let Draft { mut meta, body, .. } = draft;
+        self.place(&mut meta)?;
+        self.name(&mut meta)?;
+        meta.uid = self.ids.uid(meta.kind);
+        meta.created = now.whole_second();
+        meta.deletion = None;
+        meta.generation = i64::from(strategy::has_generation(meta.kind));
+        let body = self.admit_new(&mut meta, body)?;
+        if self.live.find(meta.kind, &meta.namespace, &meta.name).is_some() {
+            return Err(ApiError::already_exists(self.subject(meta.kind, &meta.name)));
+        }
+        Ok(self.add(meta, body))
+    }
+
+    /// The namespace must be there and not be going.
+    fn place(&self, meta: &mut Meta) -> Result<(), ApiError> {
+        let info = self.info(meta.kind)?;
+        if !info.is_namespaced() {
+            meta.namespace = "".into();
+            return Ok(());
+        }
+        if meta.namespace.is_empty() {
+            meta.namespace = "default".into();
+        }
+        let name = &meta.namespace;
+        let namespace = self
+            .live
+            .find(kind::NAMESPACE, "", name)
+            .ok_or_else(|| ApiError::not_found(self.subject(kind::NAMESPACE, name)))?;
+        if !namespace.meta.is_deleting() {
+            return Ok(());
+        }
+        let detail = format!("unable to create new content in namespace {name} because it is being terminated");
+        let cause = k8s_openapi::apimachinery::pkg::apis::meta::v1::StatusCause {
+            field: Some("metadata.namespace".to_owned()),
+            message: Some(format!("namespace {name} is being terminated")),
+            reason: Some("NamespaceTerminating".to_owned()),
+        };
+        Err(ApiError::forbidden(self.subject(meta.kind, &meta.name), detail).cause(cause))
+    }
+
+    /// A name that is not given is drawn from its prefix until it is free.
+    fn name(&mut self, meta: &mut Meta) -> Result<(), ApiError> {
+        let Some(prefix) = meta.generate_name.clone().filter(|_| meta.name.is_empty()) else { return Ok(()) };
+        for _ in 0..NAME_DRAWS_MAX {
+            meta.name = self.ids.name(meta.kind, &prefix).into();
+            if self.live.find(meta.kind, &meta.namespace, &meta.name).is_none() {
+                return Ok(());
+            }
+        }
+        let taken = ApiError::already_exists(self.subject(meta.kind, &meta.name));
+        Err(taken.retry_after(1))
+    }
+
+    fn admit_new(&mut self, meta: &mut Meta, body: Body) -> Result<Body, ApiError> {
+        match body {
+            Body::Pod(pod) => self.admit_template_pod(meta, pod),
+            Body::Typed(typed) if meta.kind == kind::POD => {
+                let mut object = typed.clone_arc();
+                *exclusive(&mut object).metadata_mut() = meta.to_api();
+                self.admit_typed(meta, &mut object)?;
+                let pod = object.as_any().downcast_ref::<Pod>().map(PodBody::from_api);
+                pod.map(Body::Pod).ok_or_else(|| ApiError::internal("a pod that is not a pod"))
+            }
+            Body::Typed(mut typed) => {
+                *exclusive(&mut typed).metadata_mut() = meta.to_api();
+                self.admit_typed(meta, &mut typed)?;
+                Ok(Body::Typed(typed))
+            }
+            Body::Custom(value) => Ok(Body::Custom(without_status(value, self.kinds.info(meta.kind)))),
+            Body::Event(_) => Err(ApiError::internal("an event record is not created")),
+        }
+    }
+
+    /// Pods of one template: the first is admitted in full, the others share what became of its spec.
+    fn admit_template_pod(&mut self, meta: &mut Meta, mut pod: PodBody) -> Result<Body, ApiError> {
+        if let Some(spec) = self.memo.get(&pod.spec) {
+            pod.state = strategy::initial_pod_state(&spec);
+            pod.spec = spec;
+            return Ok(Body::Pod(pod));
+        }
+        let asked = Arc::clone(&pod.spec);
+        let mut object: Arc<dyn kind::TypedObject> = Arc::new(pod.to_api(meta));
+        self.admit_typed(meta, &mut object)?;
+        let Some(admitted) = object.as_any().downcast_ref::<Pod>().map(PodBody::from_api) else {
+            return Err(ApiError::internal("a pod that is not a pod"));
+        };
+        self.memo.put(asked, Arc::clone(&admitted.spec));
+        Ok(Body::Pod(admitted))
+    }
+
+    fn admit_typed(&self, meta: &mut Meta, object: &mut Arc<dyn kind::TypedObject>) -> Result<(), ApiError> {
+        let errors = strategy::create(exclusive(object), &self.live);
+        if !errors.is_empty() {
+            return Err(ApiError::invalid(self.kind_subject(meta.kind, &meta.name), errors));
+        }
+        take_meta(meta, &**object);
+        Ok(())
+    }
+
+    /// Replaces an object, or its status.
+    ///
+    /// # Errors
+    /// `NotFound`, `Conflict` when it has changed since, `Invalid`.
+    pub fn update(
+        &mut self,
+        draft: Draft,
+        part: Part,
+        options: WriteOptions,
+        now: Time,
+    ) -> Result<Arc<Object>, ApiError> {
+        let namespace = self.namespace_of(draft.meta.kind, &draft.meta.namespace)?;
+        let current = self.expect(draft.meta.kind, &namespace, &draft.meta.name, draft.expect)?;
+        if options.dry_run {
+            self.rehearse(|store| store.replace(current, draft, part, now))
+        } else {
+            self.replace(current, draft, part, now)
+        }
+    }
+
+    /// Reads an object, lets `edit` make the next one from its JSON, and writes that, all in one step.
+    ///
+    /// # Errors
+    /// What `edit` says, or [`Store::update`].
+    pub fn edit(
+        &mut self,
+        kind: KindId,
+        (namespace, name): (&str, &str),
+        part: Part,
+        options: WriteOptions,
+        now: Time,
+        edit: impl FnOnce(Value) -> Result<Value, ApiError>,
+    ) -> Result<Arc<Object>, ApiError> {
+        let namespace = self.namespace_of(kind, namespace)?;
+        let current = self.expect(kind, &namespace, name, super::draft::Expect::default())?;
+        let next = edit(current.to_value(&self.kinds))?;
+        let draft = self.decode(kind, next)?;
+        if draft.expect.uid.is_some_and(|uid| uid != current.meta.uid) || *draft.meta.name != *current.meta.name {
+            return Err(ApiError::bad_request("a patch must not change the name or the uid of an object"));
+        }
+        if draft.expect.revision.is_some_and(|revision| revision != current.meta.revision) {
+            return Err(ApiError::stale(self.subject(kind, name)));
+        }
+        if options.dry_run {
+            self.rehearse(|store| store.replace(current, draft, part, now))
+        } else {
+            self.replace(current, draft, part, now)
+        }
+    }
+
+    /// A draft from JSON.
+    ///
+    /// # Errors
+    /// `BadRequest` when a field has the wrong type.
+    pub fn decode(&self, kind: KindId, value: Value) -> Result<Draft, ApiError> {
+        let info = self.info(kind)?;
+        match info.codec {
+            Some(codec) => {
+                let decoded = codec.decode(&value).map_err(|error| ApiError::bad_request(error.to_string()))?;
+                Ok(Draft::typed(decoded.object))
+            }
+            None => Draft::custom(kind, value).map_err(|error| ApiError::bad_request(error.to_string())),
+        }
+    }
+
+    fn namespace_of(&self, kind: KindId, namespace: &str) -> Result<String, ApiError> {
+        let namespaced = self.info(kind)?.is_namespaced();
+        Ok(match (namespaced, namespace) {
+            (false, _) => String::new(),
+            (true, "") => "default".to_owned(),
+            (true, namespace) => namespace.to_owned(),
+        })
+    }
+
+    fn replace(
+        &mut self,
+        current: Arc<Object>,
+        draft: Draft,
+        part: Part,
+        _now: Time,
+    ) -> Result<Arc<Object>, ApiError> {
+        let mut meta = current.meta.clone();
+        let body = match draft.body {
+            Body::Typed(mut next) => {
+                let before = current
+                    .to_typed(&self.kinds)
+                    .ok_or_else(|| ApiError::internal("a built-in object without its type"))?;
+                let outcome = strategy::update(exclusive(&mut next), &*before, part);
+                if !outcome.errors.is_empty() {
+                    return Err(ApiError::invalid(self.kind_subject(meta.kind, &meta.name), outcome.errors));
+                }
+                take_meta(&mut meta, &*next);
+                if outcome.spec_changed && strategy::has_generation(meta.kind) {
+                    meta.generation += 1;
+                }
+                match next.as_any().downcast_ref::<Pod>() {
+                    Some(pod) => Body::Pod(share_spec(PodBody::from_api(pod), &current)),
+                    None => Body::Typed(next),
+                }
+            }
+            Body::Custom(next) => {
+                let Body::Custom(before) = &current.body else {
+                    return Err(ApiError::internal("a custom object without its JSON"));
+                };
+                if part == Part::Main {
+                    meta.labels = draft.meta.labels;
+                    meta.annotations = draft.meta.annotations;
+                    meta.owners = draft.meta.owners;
+                    meta.finalizers = draft.meta.finalizers;
+                }
+                let next = strategy::merge_custom(before, &next, part, self.kinds.info(meta.kind));
+                if part == Part::Main && next.get("spec") != before.get("spec") {
+                    meta.generation += 1;
+                }
+                Body::Custom(Arc::new(next))
+            }
+            Body::Pod(_) | Body::Event(_) => return Err(ApiError::new(Reason::BadRequest, "not a whole object")),
+        };
+        if meta == current.meta && same_body(&body, &current.body) {
+            return Ok(current);
+        }
+        Ok(self.put(current, meta, body))
+    }
+}
+
+/// The object alone behind its pointer, copied if somebody else looks at it.
+pub(super) fn exclusive(object: &mut Arc<dyn kind::TypedObject>) -> &mut dyn kind::TypedObject {
+    if Arc::get_mut(object).is_none() {
+        *object = object.clone_arc();
+    }
+    Arc::get_mut(object).expect("a fresh copy has one owner")
+}
+
+/// Takes over what admission made of the metadata that a client may set.
+fn take_meta(meta: &mut Meta, object: &dyn kind::TypedObject) {
+    let next = Meta::from_api(meta.kind, object.metadata());
+    let keep = |current: &mut Arc<_>, next: Arc<_>| {
+        if *current != next {
+            *current = next;
+        }
+    };
+    keep(&mut meta.labels, next.labels);
+    keep(&mut meta.annotations, next.annotations);
+    if meta.owners != next.owners {
+        meta.owners = next.owners;
+    }
+    if meta.finalizers != next.finalizers {
+        meta.finalizers = next.finalizers;
+    }
+    meta.managed_fields = next.managed_fields;
+}
+
+/// A pod that was written whole keeps sharing its spec with its siblings when the spec is still the same.
+fn share_spec(mut pod: PodBody, current: &Object) -> PodBody {
+    if let Some(before) = current.pod()
+        && before.spec == pod.spec
+    {
+        pod.spec = Arc::clone(&before.spec);
+    }
+    pod
+}
+
+fn same_body(next: &Body, current: &Body) -> bool {
+    match (next, current) {
+        (Body::Pod(next), Body::Pod(current)) => next == current,
+        (Body::Typed(next), Body::Typed(current)) => strategy::same_but_metadata(&**next, &**current),
+        (Body::Custom(next), Body::Custom(current)) => next == current,
+        _ => false,
+    }
+}
+
+fn without_status(value: Arc<Value>, info: Option<&kind::KindInfo>) -> Arc<Value> {
+    let has_status = info.is_some_and(|info| info.has_subresource("status"));
+    if !has_status || value.get("status").is_none() {
+        return value;
+    }
+    let mut value = (*value).clone();
+    if let Some(object) = value.as_object_mut() {
+        object.remove("status");
+    }
+    Arc::new(value)
+}
+
+/// The phase of a namespace and what holds it, for those who make the first ones.
+pub(crate) fn namespace(name: &str) -> Namespace {
+    Namespace {
+        metadata: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+            name: Some(name.to_owned()),
+            ..Default::default()
+        },
+        ..Namespace::default()
+    }
+}

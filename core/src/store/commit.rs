@@ -1,0 +1,302 @@
+//! The store: one writer, one revision counter, every write through here.
+//!
+//! A plan is committed in order. First all versions it was made from are checked: if one object has changed since, nothing
+//! is written ([`CommitError::Conflict`]). Then its actions are applied; one that admission refuses ends the plan there
+//! ([`CommitError::Refused`]), and what came before it stays: every plan must be right when cut short.
+
+use std::sync::Arc;
+
+use super::change::{Change, ChangeKind};
+use super::draft::{Draft, Expect};
+use super::event::EventDraft;
+use super::event_log::EventIndex;
+use super::ids::IdSource;
+use super::memo::SpecMemo;
+use super::object::{Body, Meta, Object};
+use super::snapshot::Snapshot;
+use crate::control::plan::{Action, MetaEdit, Target};
+use crate::error::{ApiError, Reason, Subject};
+use crate::ids::Uid;
+use crate::object::kind::{KindId, KindInfo, Kinds};
+use crate::store::pod::{ConditionKind, ConditionStatus, PodCondition};
+use crate::time::Time;
+
+/// Why a plan was not committed, or not to its end.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum CommitError {
+    /// An object is not the version that the plan was made from; nothing was written.
+    #[error("object {uid} has changed since the plan was made")]
+    Conflict {
+        /// Which object.
+        uid: Uid,
+    },
+    /// Admission refused an action; the actions before it were written.
+    #[error("refused: {error}")]
+    Refused {
+        /// Why.
+        error: ApiError,
+    },
+}
+
+/// All objects, and the right to change them.
+#[derive(Debug)]
+pub struct Store {
+    pub(super) live: Snapshot,
+    pub(super) kinds: Kinds,
+    pub(super) ids: IdSource,
+    pub(super) memo: SpecMemo,
+    events: EventIndex,
+    changes: Vec<Change>,
+}
+
+impl Store {
+    /// An empty store; `seed` is where uids and generated names come from.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            live: Snapshot::default(),
+            kinds: Kinds::built_in(),
+            ids: IdSource::new(seed),
+            memo: SpecMemo::default(),
+            events: EventIndex::default(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// The objects as they are now. A clone costs O(1).
+    pub const fn snapshot(&self) -> &Snapshot {
+        &self.live
+    }
+
+    /// The kinds that it knows.
+    pub const fn kinds(&self) -> &Kinds {
+        &self.kinds
+    }
+
+    /// The changes since this was last called, in the order of their revisions.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Records an event.
+    pub fn emit(&mut self, draft: EventDraft, now: Time) {
+        self.live.revision = self.live.revision.next();
+        let change = self.events.record(&mut self.live.events, draft, self.live.revision, now);
+        self.changes.push(change);
+    }
+
+    /// Commits a plan; see the module's documentation.
+    ///
+    /// # Errors
+    /// [`CommitError::Conflict`] when an object has changed, [`CommitError::Refused`] when admission says no.
+    pub fn commit(&mut self, actions: Vec<Action>, now: Time) -> Result<(), CommitError> {
+        for target in actions.iter().filter_map(target_of) {
+            self.check(target)?;
+        }
+        for action in actions {
+            self.apply(action, now).map_err(|error| CommitError::Refused { error })?;
+        }
+        Ok(())
+    }
+
+    fn check(&self, target: Target) -> Result<(), CommitError> {
+        let current = self.live.get(target.uid).map(|object| object.meta.revision);
+        let fits = match target.seen {
+            Some(seen) => current == Some(seen),
+            None => current.is_some(),
+        };
+        if fits { Ok(()) } else { Err(CommitError::Conflict { uid: target.uid }) }
+    }
+
+    fn apply(&mut self, action: Action, now: Time) -> Result<(), ApiError> {
+        match action {
+            Action::Create { draft, announce } => {
+                let created = self.create(*draft, now)?;
+                self.announce(announce, &created.meta.name, now);
+            }
+            Action::Update { target, object, spec_changed } => {
+                self.write_current(target, |meta, body, kinds| {
+                    let api = object.metadata();
+                    let next = Meta::from_api(meta.kind, api);
+                    meta.labels = next.labels;
+                    meta.annotations = next.annotations;
+                    meta.owners = next.owners;
+                    meta.finalizers = next.finalizers;
+                    if spec_changed && counts_generation(kinds, meta) {
+                        meta.generation += 1;
+                    }
+                    *body = Body::Typed(object);
+                });
+            }
+            Action::UpdateStatus { target, object } => {
+                self.write_current(target, |_, body, _| *body = Body::Typed(object));
+            }
+            Action::UpdatePodState { target, state } => self.write_current(target, |_, body, _| {
+                if let Body::Pod(pod) = body {
+                    pod.state = *state;
+                }
+            }),
+            Action::Bind { target, node } => self.write_current(target, |meta, body, _| {
+                if let Body::Pod(pod) = body {
+                    pod.node = Some(node);
+                    pod.state.nominated_node = None;
+                    pod.state.set_condition(PodCondition {
+                        kind: ConditionKind::PodScheduled,
+                        status: ConditionStatus::True,
+                        since: Some(now.whole_second()),
+                        observed_generation: meta.generation,
+                        why: None,
+                    });
+                }
+            }),
+            Action::EditMeta { target, edit } => self.edit_meta(target, edit),
+            Action::Delete { target, grace_seconds, propagation, announce } => {
+                let Some(object) = self.live.get(target.uid).cloned() else { return Ok(()) };
+                self.delete_object(&object, grace_seconds, Some(propagation), now);
+                self.announce(announce, &object.meta.name, now);
+            }
+            Action::Emit(event) => self.emit(*event, now),
+        }
+        Ok(())
+    }
+
+    fn announce(&mut self, event: Option<Box<EventDraft>>, name: &str, now: Time) {
+        if let Some(mut event) = event {
+            event.message = format!("{}{name}", event.message).into();
+            self.emit(*event, now);
+        }
+    }
+
+    /// Changes an object that the plan was checked against. One that an earlier action of the same plan removed is
+    /// left alone; one that becomes free to go by this write goes.
+    fn write_current(&mut self, target: Target, change: impl FnOnce(&mut Meta, &mut Body, &Kinds)) {
+        let Some(before) = self.live.get(target.uid).cloned() else { return };
+        let (mut meta, mut body) = (before.meta.clone(), before.body.clone());
+        change(&mut meta, &mut body, &self.kinds);
+        self.put(before, meta, body);
+    }
+
+    /// Puts a new version in place, or takes the object out when nothing holds it any more.
+    pub(super) fn put(&mut self, before: Arc<Object>, meta: Meta, body: Body) -> Arc<Object> {
+        let released = meta.finalizers.is_empty()
+            && meta.deletion.is_some_and(|deletion| deletion.grace_seconds.unwrap_or(0) == 0)
+            && !before.meta.finalizers.is_empty();
+        let change = if released {
+            self.live.remove(Arc::new(Object { meta, body }))
+        } else {
+            self.live.replace(before, meta, body)
+        };
+        self.push(change)
+    }
+
+    pub(super) fn add(&mut self, meta: Meta, body: Body) -> Arc<Object> {
+        let change = self.live.insert(meta, body);
+        self.push(change)
+    }
+
+    pub(super) fn take_out(&mut self, object: Arc<Object>) -> Arc<Object> {
+        let change = self.live.remove(object);
+        self.push(change)
+    }
+
+    fn push(&mut self, change: Change) -> Arc<Object> {
+        let object = Arc::clone(&change.object);
+        debug_assert!(change.kind != ChangeKind::Modified || change.before.is_some(), "a change has a before");
+        self.changes.push(change);
+        object
+    }
+
+    fn edit_meta(&mut self, target: Target, edit: MetaEdit) {
+        self.write_current(target, |meta, _, _| {
+            if let Some(owners) = edit.owners {
+                meta.owners = owners.into();
+            }
+            if let Some(finalizers) = edit.finalizers {
+                meta.finalizers = finalizers.into();
+            }
+            for (map, edits) in [(&mut meta.labels, edit.labels), (&mut meta.annotations, edit.annotations)] {
+                for (key, value) in edits {
+                    let map = Arc::make_mut(map);
+                    match value {
+                        Some(value) => map.insert(key, value),
+                        None => map.remove(&key),
+                    };
+                }
+            }
+        });
+    }
+
+    /// Tries a write without keeping it: the result is what the write would have given.
+    pub(super) fn rehearse<T>(&mut self, write: impl FnOnce(&mut Self) -> T) -> T {
+        let live = self.live.clone();
+        let kept = self.changes.len();
+        let result = write(self);
+        self.live = live;
+        self.changes.truncate(kept);
+        result
+    }
+
+    /// What error messages name: group and plural.
+    pub(super) fn subject(&self, kind: KindId, name: &str) -> Subject {
+        match self.kinds.info(kind) {
+            Some(info) => Subject::new(info.group.to_string(), info.plural.to_string(), name),
+            None => Subject::new("", "objects", name),
+        }
+    }
+
+    /// What `Invalid` messages name: group and kind.
+    pub(super) fn kind_subject(&self, kind: KindId, name: &str) -> Subject {
+        match self.kinds.info(kind) {
+            Some(info) => Subject::new(info.group.to_string(), info.kind.to_string(), name),
+            None => Subject::new("", "Object", name),
+        }
+    }
+
+    /// The object that a request names, if what it expects holds.
+    pub(super) fn expect(
+        &self,
+        kind: KindId,
+        namespace: &str,
+        name: &str,
+        expect: Expect,
+    ) -> Result<Arc<Object>, ApiError> {
+        let subject = || self.subject(kind, name);
+        let object = self.live.find(kind, namespace, name).ok_or_else(|| ApiError::not_found(subject()))?;
+        if let Some(uid) = expect.uid.filter(|uid| *uid != object.meta.uid) {
+            return Err(ApiError::conflict(
+                subject(),
+                format_args!(
+                    "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                    object.meta.uid
+                ),
+            ));
+        }
+        if expect.revision.is_some_and(|revision| revision != object.meta.revision) {
+            return Err(ApiError::stale(subject()));
+        }
+        Ok(Arc::clone(object))
+    }
+
+    /// The info of a kind that is stored here.
+    pub(super) fn info(&self, kind: KindId) -> Result<&KindInfo, ApiError> {
+        self.kinds
+            .info(kind)
+            .ok_or_else(|| ApiError::new(Reason::NotFound, "the server could not find the requested resource"))
+    }
+}
+
+/// Whether a kind counts how often its spec changed.
+pub(super) fn counts_generation(_kinds: &Kinds, meta: &Meta) -> bool {
+    meta.generation > 0
+}
+
+fn target_of(action: &Action) -> Option<Target> {
+    match action {
+        Action::Update { target, .. }
+        | Action::UpdateStatus { target, .. }
+        | Action::UpdatePodState { target, .. }
+        | Action::Bind { target, .. }
+        | Action::EditMeta { target, .. }
+        | Action::Delete { target, .. } => Some(*target),
+        Action::Create { .. } | Action::Emit(_) => None,
+    }
+}

@@ -1,0 +1,168 @@
+//! Deletion: grace, finalizers, propagation.
+//!
+//! An object goes at once when nothing holds it. A pod on a node is held by its grace, until its node agent has stopped
+//! it; any object by its finalizers; a namespace by what is in it. What is held is marked with the time of its deletion,
+//! which never moves back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Namespace, NamespaceStatus};
+
+use super::commit::{Store, counts_generation};
+use super::draft::Expect;
+use super::object::{Body, Deletion, Meta, Object};
+use crate::control::plan::Propagation;
+use crate::error::ApiError;
+use crate::object::kind::{self, KindId};
+use crate::time::Time;
+
+/// The finalizer that lets dependents go first.
+pub const FOREGROUND_FINALIZER: &str = "foregroundDeletion";
+/// The finalizer that cuts dependents loose first.
+pub const ORPHAN_FINALIZER: &str = "orphan";
+/// The grace of a pod that says nothing else, in seconds.
+const POD_GRACE_SECONDS_DEFAULT: i64 = 30;
+
+/// How to delete.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeleteOptions {
+    /// Seconds of grace; the object's own when absent.
+    pub grace_seconds: Option<i64>,
+    /// What becomes of the dependents; the kind's own way when absent.
+    pub propagation: Option<Propagation>,
+    /// What must still hold.
+    pub expect: Expect,
+    /// Only try.
+    pub dry_run: bool,
+}
+
+/// What a deletion led to.
+#[derive(Clone, Debug)]
+pub enum Deleted {
+    /// The object is gone; its last state.
+    Gone(Arc<Object>),
+    /// Something still holds it; its state now.
+    Held(Arc<Object>),
+}
+
+impl Deleted {
+    /// The object, gone or held.
+    pub const fn object(&self) -> &Arc<Object> {
+        match self {
+            Self::Gone(object) | Self::Held(object) => object,
+        }
+    }
+}
+
+impl Store {
+    /// Deletes an object, or marks it as being deleted.
+    ///
+    /// # Errors
+    /// `NotFound`, or `Conflict` when what was expected does not hold.
+    pub fn delete(
+        &mut self,
+        kind: KindId,
+        namespace: &str,
+        name: &str,
+        options: DeleteOptions,
+        now: Time,
+    ) -> Result<Deleted, ApiError> {
+        let object = self.expect(kind, namespace, name, options.expect)?;
+        if kind == kind::NAMESPACE && matches!(name, "default" | "kube-system" | "kube-public") {
+            return Err(ApiError::forbidden(self.subject(kind, name), "this namespace may not be deleted"));
+        }
+        let delete = |store: &mut Self| {
+            store.delete_object(&object, options.grace_seconds, options.propagation, now)
+        };
+        Ok(if options.dry_run { self.rehearse(delete) } else { delete(self) })
+    }
+
+    pub(super) fn delete_object(
+        &mut self,
+        object: &Arc<Object>,
+        grace_seconds: Option<i64>,
+        propagation: Option<Propagation>,
+        now: Time,
+    ) -> Deleted {
+        let mut meta = object.meta.clone();
+        let mut body = object.body.clone();
+        set_propagation(&mut meta, propagation);
+        let grace = grace_of(object, grace_seconds);
+        let held = grace > 0 || !meta.finalizers.is_empty() || holds_namespace(&body);
+        if !held {
+            return Deleted::Gone(self.take_out(Arc::clone(object)));
+        }
+        let is_new = meta.deletion.is_none();
+        meta.deletion = Some(mark(&object.meta, &body, grace, now));
+        if is_new && counts_generation(&self.kinds, &meta) {
+            meta.generation += 1;
+        }
+        if let Body::Typed(typed) = &mut body
+            && let Some(namespace) = typed.as_any().downcast_ref::<Namespace>()
+        {
+            *typed = Arc::new(terminating(namespace));
+        }
+        if meta == object.meta {
+            return Deleted::Held(Arc::clone(object));
+        }
+        Deleted::Held(self.put(Arc::clone(object), meta, body))
+    }
+}
+
+/// Foreground and orphan deletion are finalizers that the garbage collector removes when its work is done.
+fn set_propagation(meta: &mut Meta, propagation: Option<Propagation>) {
+    let Some(propagation) = propagation else { return };
+    let wanted = match propagation {
+        Propagation::Background => None,
+        Propagation::Foreground => Some(FOREGROUND_FINALIZER),
+        Propagation::Orphan => Some(ORPHAN_FINALIZER),
+    };
+    let ours = |finalizer: &str| finalizer == FOREGROUND_FINALIZER || finalizer == ORPHAN_FINALIZER;
+    let has = meta.finalizers.iter().filter(|finalizer| ours(finalizer)).map(String::as_str);
+    if has.eq(wanted) {
+        return;
+    }
+    let others = meta.finalizers.iter().filter(|finalizer| !ours(finalizer)).cloned();
+    meta.finalizers = others.chain(wanted.map(str::to_owned)).collect();
+}
+
+/// A pod that has not been given to a node, or has ended, needs no grace.
+fn grace_of(object: &Object, asked: Option<i64>) -> i64 {
+    let Some(pod) = object.pod() else { return 0 };
+    if pod.node.is_none() || pod.is_finished() {
+        return 0;
+    }
+    let own = pod.spec.termination_grace_period_seconds.unwrap_or(POD_GRACE_SECONDS_DEFAULT);
+    let wanted = asked.unwrap_or_else(|| object.meta.deletion.and_then(|deletion| deletion.grace_seconds).unwrap_or(own));
+    // A negative grace means one second, as upstream has it.
+    if wanted < 0 { 1 } else { wanted }
+}
+
+/// The mark of a deletion: the first one, or a shorter one in its place.
+fn mark(before: &Meta, body: &Body, grace: i64, now: Time) -> Deletion {
+    let seconds = |seconds: i64| Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+    match before.deletion {
+        None if holds_namespace(body) => Deletion { at: now.whole_second(), grace_seconds: None },
+        None => Deletion { at: now.whole_second() + seconds(grace), grace_seconds: Some(grace) },
+        Some(current) => match current.grace_seconds {
+            Some(longer) if grace < longer => {
+                Deletion { at: current.at.minus(seconds(longer)) + seconds(grace), grace_seconds: Some(grace) }
+            }
+            _ => current,
+        },
+    }
+}
+
+pub(super) fn holds_namespace(body: &Body) -> bool {
+    let Body::Typed(typed) = body else { return false };
+    typed.as_any().downcast_ref::<Namespace>().is_some_and(|namespace| {
+        namespace.spec.as_ref().and_then(|spec| spec.finalizers.as_ref()).is_some_and(|finalizers| !finalizers.is_empty())
+    })
+}
+
+fn terminating(namespace: &Namespace) -> Namespace {
+    let mut namespace = namespace.clone();
+    namespace.status.get_or_insert_with(NamespaceStatus::default).phase = Some("Terminating".to_owned());
+    namespace
+}

@@ -1,0 +1,155 @@
+//! The events of a cluster (`v1/Event`): counted when they repeat, the oldest forgotten, never written to disk.
+
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use imbl::OrdMap;
+use k8s_openapi::api::core::v1 as api;
+
+use super::change::{Change, ChangeKind};
+use super::event::EventDraft;
+use super::object::{Body, Meta, Object};
+use crate::ids::{Revision, Uid};
+use crate::object::kind::{self, Kinds};
+use crate::time::Time;
+
+/// How many events are kept; upstream keeps each for an hour, whatever their number.
+pub(super) const EVENTS_MAX: usize = 10_000;
+
+/// An event as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventRecord {
+    /// What happened.
+    pub draft: EventDraft,
+    /// When it was first seen.
+    pub first: Time,
+    /// When it was last seen.
+    pub last: Time,
+    /// How often it was seen.
+    pub count: u32,
+}
+
+impl EventRecord {
+    /// As clients see it.
+    pub fn to_api(&self, meta: &Meta, kinds: &Kinds) -> api::Event {
+        let involved = &self.draft.involved;
+        let info = kinds.info(involved.kind);
+        api::Event {
+            metadata: meta.to_api(),
+            count: Some(i32::try_from(self.count).unwrap_or(i32::MAX)),
+            first_timestamp: Some(self.first.to_api()),
+            last_timestamp: Some(self.last.to_api()),
+            involved_object: api::ObjectReference {
+                api_version: info.map(kind::KindInfo::api_version),
+                field_path: (!involved.field_path.is_empty()).then(|| involved.field_path.to_string()),
+                kind: info.map(|info| info.kind.to_string()),
+                name: Some(involved.name.to_string()),
+                namespace: (!involved.namespace.is_empty()).then(|| involved.namespace.to_string()),
+                resource_version: None,
+                uid: Some(involved.uid.to_string()),
+            },
+            message: Some(self.draft.message.to_string()),
+            reason: Some(self.draft.reason.to_owned()),
+            reporting_component: Some(self.draft.component.to_owned()),
+            reporting_instance: Some(self.draft.host.as_deref().unwrap_or_default().to_owned()),
+            source: Some(api::EventSource {
+                component: Some(self.draft.component.to_owned()),
+                host: self.draft.host.as_deref().map(str::to_owned),
+            }),
+            type_: Some(self.draft.event_type.as_str().to_owned()),
+            ..api::Event::default()
+        }
+    }
+}
+
+/// Where a repeated event is counted. Kept beside the tables: only the writer needs it.
+#[derive(Debug, Default)]
+pub(super) struct EventIndex {
+    /// By a hash of all that makes two events equal.
+    latest: BTreeMap<u64, Revision>,
+}
+
+/// FNV-1a: stable between processes, which the standard library's hasher does not promise.
+struct Fnv(u64);
+
+impl Hasher for Fnv {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}
+
+fn identity(draft: &EventDraft) -> u64 {
+    let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
+    draft.involved.uid.hash(&mut hasher);
+    draft.involved.field_path.hash(&mut hasher);
+    draft.event_type.hash(&mut hasher);
+    draft.reason.hash(&mut hasher);
+    draft.message.hash(&mut hasher);
+    draft.component.hash(&mut hasher);
+    draft.host.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl EventIndex {
+    /// Records an event at this revision: a new one, or one more of the same.
+    pub(super) fn record(
+        &mut self,
+        log: &mut OrdMap<Revision, Arc<Object>>,
+        draft: EventDraft,
+        revision: Revision,
+        now: Time,
+    ) -> Change {
+        let identity = identity(&draft);
+        let before = self.latest.get(&identity).and_then(|revision| log.remove(revision));
+        let change = match before {
+            Some(before) => repeat(before, revision, now),
+            None => first(draft, revision, now),
+        };
+        log.insert(revision, Arc::clone(&change.object));
+        self.latest.insert(identity, revision);
+        self.forget_oldest(log);
+        change
+    }
+
+    fn forget_oldest(&mut self, log: &mut OrdMap<Revision, Arc<Object>>) {
+        while log.len() > EVENTS_MAX {
+            let Some((revision, oldest)) = log.get_min().cloned() else { return };
+            log.remove(&revision);
+            if let Body::Event(record) = &oldest.body {
+                self.latest.remove(&identity(&record.draft));
+            }
+        }
+    }
+}
+
+fn first(draft: EventDraft, revision: Revision, now: Time) -> Change {
+    let namespace: Arc<str> =
+        if draft.involved.namespace.is_empty() { "default".into() } else { Arc::clone(&draft.involved.namespace) };
+    let name = format!("{}.{:016x}", draft.involved.name, revision.get());
+    let meta = Meta {
+        uid: Uid::from_random(u128::from(identity(&draft)) << 64 | u128::from(revision.get())),
+        revision,
+        created: now.whole_second(),
+        ..Meta::draft(kind::EVENT, namespace, name)
+    };
+    let record = EventRecord { draft, first: now, last: now, count: 1 };
+    let object = Arc::new(Object { meta, body: Body::Event(Box::new(record)) });
+    Change { kind: ChangeKind::Added, object, before: None }
+}
+
+fn repeat(before: Arc<Object>, revision: Revision, now: Time) -> Change {
+    let mut next = (*before).clone();
+    next.meta.revision = revision;
+    if let Body::Event(record) = &mut next.body {
+        record.count = record.count.saturating_add(1);
+        record.last = now;
+    }
+    Change { kind: ChangeKind::Modified, object: Arc::new(next), before: Some(before) }
+}

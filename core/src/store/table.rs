@@ -1,0 +1,90 @@
+//! The only place that writes to the tables: every index changes in the same step as its object.
+
+use std::sync::Arc;
+
+use super::change::{Change, ChangeKind};
+use super::object::{Body, Meta, Object};
+use super::snapshot::{NameKey, Snapshot};
+use crate::ids::Uid;
+
+impl Snapshot {
+    /// Adds an object whose uid and name are free. It gets the next revision.
+    pub(super) fn insert(&mut self, meta: Meta, body: Body) -> Change {
+        let object = self.stamp(meta, body);
+        let key = NameKey { namespace: Arc::clone(&object.meta.namespace), name: Arc::clone(&object.meta.name) };
+        self.names.insert((object.meta.kind, key), object.meta.uid);
+        self.objects.insert(object.meta.uid, Arc::clone(&object));
+        self.index(&object);
+        Change { kind: ChangeKind::Added, object, before: None }
+    }
+
+    /// Puts a new version of an object in the place of `before`. It gets the next revision.
+    pub(super) fn replace(&mut self, before: Arc<Object>, meta: Meta, body: Body) -> Change {
+        let object = self.stamp(meta, body);
+        self.objects.insert(object.meta.uid, Arc::clone(&object));
+        self.reindex(&before, &object);
+        Change { kind: ChangeKind::Modified, object, before: Some(before) }
+    }
+
+    /// Takes an object out.
+    pub(super) fn remove(&mut self, before: Arc<Object>) -> Change {
+        let key = NameKey { namespace: Arc::clone(&before.meta.namespace), name: Arc::clone(&before.meta.name) };
+        self.names.remove(&(before.meta.kind, key));
+        self.objects.remove(&before.meta.uid);
+        self.unindex(&before);
+        let object = self.stamp(before.meta.clone(), before.body.clone());
+        Change { kind: ChangeKind::Deleted, object, before: Some(before) }
+    }
+
+    fn stamp(&mut self, mut meta: Meta, mut body: Body) -> Arc<Object> {
+        self.revision = self.revision.next();
+        meta.revision = self.revision;
+        if let Body::Typed(typed) = &mut body {
+            if Arc::get_mut(typed).is_none() {
+                *typed = typed.clone_arc();
+            }
+            if let Some(typed) = Arc::get_mut(typed) {
+                *typed.metadata_mut() = meta.to_api();
+            }
+        }
+        Arc::new(Object { meta, body })
+    }
+
+    fn index(&mut self, object: &Object) {
+        for owner in owners(object) {
+            self.by_owner.insert((owner, object.meta.uid));
+        }
+        if object.meta.controller().is_none() {
+            self.orphans.insert((object.meta.kind, Arc::clone(&object.meta.namespace), object.meta.uid));
+        }
+        if let Some(node) = object.pod().and_then(|pod| pod.node.clone()) {
+            self.pods_by_node.insert((node, object.meta.uid));
+        }
+    }
+
+    fn unindex(&mut self, object: &Object) {
+        for owner in owners(object) {
+            self.by_owner.remove(&(owner, object.meta.uid));
+        }
+        if object.meta.controller().is_none() {
+            self.orphans.remove(&(object.meta.kind, Arc::clone(&object.meta.namespace), object.meta.uid));
+        }
+        if let Some(node) = object.pod().and_then(|pod| pod.node.clone()) {
+            self.pods_by_node.remove(&(node, object.meta.uid));
+        }
+    }
+
+    /// Touches an index only where what it holds has changed: most writes change none.
+    fn reindex(&mut self, before: &Object, after: &Object) {
+        let same_owners = Arc::ptr_eq(&before.meta.owners, &after.meta.owners) || before.meta.owners == after.meta.owners;
+        let same_node = before.pod().map(|pod| &pod.node) == after.pod().map(|pod| &pod.node);
+        if !same_owners || !same_node {
+            self.unindex(before);
+            self.index(after);
+        }
+    }
+}
+
+fn owners(object: &Object) -> impl Iterator<Item = Uid> {
+    object.meta.owners.iter().filter_map(|owner| owner.uid.parse().ok())
+}
