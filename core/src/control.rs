@@ -11,5 +11,6 @@ mod reconcile;
 
 pub use self::controller::{Controller, Keys, Watched};
 pub use self::plan::{Action, MetaEdit, Plan, Propagation, Target, WaitingOn};
-pub use self::reconcile::{ControllerMetrics, ControllerMode};
+#[allow(unused_imports)]
 pub(crate) use self::reconcile::{AnyLoop, Loop};
+pub use self::reconcile::{ControllerMetrics, ControllerMode};

@@ -7,6 +7,8 @@
 //! | [`object`] | the object model over `k8s-openapi`: builders, manifests, defaults, validation |
 //! | [`runtime`] | the boundary to what runs containers |
 
+pub mod control;
+pub mod error;
 pub mod ids;
 pub mod object;
 pub mod runtime;

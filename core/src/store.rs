@@ -3,12 +3,28 @@
 //! A snapshot at a revision costs O(1), because the tables are persistent maps; every decision in the cluster is made
 //! from one snapshot and committed against it.
 
-pub mod event;
+mod admit;
+mod change;
+mod commit;
+mod deletion;
+mod draft;
+mod event;
+mod event_log;
+mod ids;
+mod memo;
 pub mod object;
 pub mod pod;
-pub mod snapshot;
+mod snapshot;
+mod strategy;
+mod table;
 
+pub use self::admit::{Part, WriteOptions};
+pub use self::change::{Change, ChangeKind};
+pub use self::commit::{CommitError, Store};
+pub use self::deletion::{DeleteOptions, Deleted, FOREGROUND_FINALIZER, ORPHAN_FINALIZER};
+pub use self::draft::{Draft, Expect};
 pub use self::event::{EventDraft, EventType, Involved};
+pub use self::event_log::EventRecord;
 pub use self::object::{Body, Deletion, Meta, Object, StringMap};
 pub use self::pod::{
     ConditionKind, ConditionStatus, ContainerPhase, ContainerRecord, ExitRecord, PodBody, PodCondition, PodPhase,

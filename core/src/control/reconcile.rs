@@ -145,11 +145,9 @@ impl<C: Controller> AnyLoop for Loop<C> {
         }
         drop(observed);
         let result = if actions.is_empty() { Ok(()) } else { store.commit(actions, now) };
-        if let Some(CommitError::Refused { error }) = self.settle(key, &plan, result, now)
-            && let Some(observed) = C::observe(store.snapshot(), key)
-        {
-            let report = C::refused(&observed, &error, now).actions;
-            drop(observed);
+        if let Some(CommitError::Refused { error }) = self.settle(key, &plan, result, now) {
+            let observed = C::observe(store.snapshot(), key);
+            let report = observed.map(|observed| C::refused(&observed, &error, now).actions).unwrap_or_default();
             if !report.is_empty() && store.commit(report, now).is_err() {
                 self.queue.add_after_failure(key, now);
             }

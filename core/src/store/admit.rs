@@ -223,30 +223,22 @@ impl Store {
         })
     }
 
-    fn replace(
-        &mut self,
-        current: Arc<Object>,
-        draft: Draft,
-        part: Part,
-        _now: Time,
-    ) -> Result<Arc<Object>, ApiError> {
+    fn replace(&mut self, current: Arc<Object>, draft: Draft, part: Part, _now: Time) -> Result<Arc<Object>, ApiError> {
         let mut meta = current.meta.clone();
         let body = match draft.body {
-            Body::Typed(mut next) => {
+            Body::Typed(next) => {
                 let before = current
                     .to_typed(&self.kinds)
                     .ok_or_else(|| ApiError::internal("a built-in object without its type"))?;
-                let outcome = strategy::update(exclusive(&mut next), &*before, part);
-                if !outcome.errors.is_empty() {
-                    return Err(ApiError::invalid(self.kind_subject(meta.kind, &meta.name), outcome.errors));
-                }
-                take_meta(&mut meta, &*next);
-                if outcome.spec_changed && strategy::has_generation(meta.kind) {
+                let updated = strategy::update(&next, &*before, part)
+                    .map_err(|errors| ApiError::invalid(self.kind_subject(meta.kind, &meta.name), errors))?;
+                take_meta(&mut meta, &*updated.object);
+                if updated.spec_changed && strategy::has_generation(meta.kind) {
                     meta.generation += 1;
                 }
-                match next.as_any().downcast_ref::<Pod>() {
+                match updated.object.as_any().downcast_ref::<Pod>() {
                     Some(pod) => Body::Pod(share_spec(PodBody::from_api(pod), &current)),
-                    None => Body::Typed(next),
+                    None => Body::Typed(updated.object),
                 }
             }
             Body::Custom(next) => {

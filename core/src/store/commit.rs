@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use super::change::{Change, ChangeKind};
-use super::draft::{Draft, Expect};
+use super::deletion::holds_namespace;
+use super::draft::Expect;
 use super::event::EventDraft;
 use super::event_log::EventIndex;
 use super::ids::IdSource;
@@ -177,9 +178,11 @@ impl Store {
 
     /// Puts a new version in place, or takes the object out when nothing holds it any more.
     pub(super) fn put(&mut self, before: Arc<Object>, meta: Meta, body: Body) -> Arc<Object> {
-        let released = meta.finalizers.is_empty()
-            && meta.deletion.is_some_and(|deletion| deletion.grace_seconds.unwrap_or(0) == 0)
-            && !before.meta.finalizers.is_empty();
+        let was_held = !before.meta.finalizers.is_empty() || holds_namespace(&before.body);
+        let released = was_held
+            && meta.finalizers.is_empty()
+            && !holds_namespace(&body)
+            && meta.deletion.is_some_and(|deletion| deletion.grace_seconds.unwrap_or(0) == 0);
         let change = if released {
             self.live.remove(Arc::new(Object { meta, body }))
         } else {

@@ -72,9 +72,7 @@ impl Store {
         if kind == kind::NAMESPACE && matches!(name, "default" | "kube-system" | "kube-public") {
             return Err(ApiError::forbidden(self.subject(kind, name), "this namespace may not be deleted"));
         }
-        let delete = |store: &mut Self| {
-            store.delete_object(&object, options.grace_seconds, options.propagation, now)
-        };
+        let delete = |store: &mut Self| store.delete_object(&object, options.grace_seconds, options.propagation, now);
         Ok(if options.dry_run { self.rehearse(delete) } else { delete(self) })
     }
 
@@ -134,7 +132,8 @@ fn grace_of(object: &Object, asked: Option<i64>) -> i64 {
         return 0;
     }
     let own = pod.spec.termination_grace_period_seconds.unwrap_or(POD_GRACE_SECONDS_DEFAULT);
-    let wanted = asked.unwrap_or_else(|| object.meta.deletion.and_then(|deletion| deletion.grace_seconds).unwrap_or(own));
+    let wanted =
+        asked.unwrap_or_else(|| object.meta.deletion.and_then(|deletion| deletion.grace_seconds).unwrap_or(own));
     // A negative grace means one second, as upstream has it.
     if wanted < 0 { 1 } else { wanted }
 }
@@ -157,7 +156,11 @@ fn mark(before: &Meta, body: &Body, grace: i64, now: Time) -> Deletion {
 pub(super) fn holds_namespace(body: &Body) -> bool {
     let Body::Typed(typed) = body else { return false };
     typed.as_any().downcast_ref::<Namespace>().is_some_and(|namespace| {
-        namespace.spec.as_ref().and_then(|spec| spec.finalizers.as_ref()).is_some_and(|finalizers| !finalizers.is_empty())
+        namespace
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.finalizers.as_ref())
+            .is_some_and(|finalizers| !finalizers.is_empty())
     })
 }
 

@@ -35,7 +35,7 @@ impl IdSource {
         let seed = self.seed;
         self.streams.entry(kind).or_insert_with(|| {
             let mut stream = ChaCha8Rng::seed_from_u64(seed);
-            stream.set_stream(u64::from(kind.index()) + 1);
+            stream.set_stream(kind.index() as u64 + 1);
             stream
         })
     }

@@ -10,9 +10,10 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, OwnerReference};
 use serde_json::Value;
 
+use super::event_log::EventRecord;
 use super::pod::PodBody;
 use crate::ids::{Revision, Uid};
-use crate::object::kind::{KindId, TypedObject};
+use crate::object::kind::{KindId, Kinds, TypedObject};
 use crate::time::Time;
 
 /// Labels or annotations.
@@ -160,6 +161,8 @@ pub enum Body {
     Typed(Arc<dyn TypedObject>),
     /// An object of a user's own kind: everything but `metadata`, as JSON.
     Custom(Arc<Value>),
+    /// An event that the cluster itself recorded.
+    Event(Box<EventRecord>),
 }
 
 /// One version of one object. Never changed once made: a write makes the next one.
@@ -176,7 +179,7 @@ impl Object {
     pub const fn pod(&self) -> Option<&PodBody> {
         match &self.body {
             Body::Pod(pod) => Some(pod),
-            Body::Typed(_) | Body::Custom(_) => None,
+            Body::Typed(_) | Body::Custom(_) | Body::Event(_) => None,
         }
     }
 
@@ -186,12 +189,39 @@ impl Object {
     pub fn typed<K: Any>(&self) -> Option<&K> {
         match &self.body {
             Body::Typed(typed) => typed.as_any().downcast_ref(),
-            Body::Pod(_) | Body::Custom(_) => None,
+            Body::Pod(_) | Body::Custom(_) | Body::Event(_) => None,
         }
     }
 
     /// The whole pod as its Kubernetes type, made now.
     pub fn to_pod(&self) -> Option<Pod> {
         self.pod().map(|pod| pod.to_api(&self.meta))
+    }
+
+    /// Its Kubernetes type behind a pointer: shared where it is held whole, made now otherwise. `None` for a user's own
+    /// kind.
+    pub fn to_typed(&self, kinds: &Kinds) -> Option<Arc<dyn TypedObject>> {
+        match &self.body {
+            Body::Pod(pod) => Some(Arc::new(pod.to_api(&self.meta))),
+            Body::Typed(typed) => Some(Arc::clone(typed)),
+            Body::Event(record) => Some(Arc::new(record.to_api(&self.meta, kinds))),
+            Body::Custom(_) => None,
+        }
+    }
+
+    /// As JSON, with `apiVersion` and `kind`.
+    pub fn to_value(&self, kinds: &Kinds) -> Value {
+        match (&self.body, self.to_typed(kinds)) {
+            (_, Some(typed)) => typed.to_value(),
+            (Body::Custom(value), None) => {
+                let mut value = (**value).clone();
+                if let Some(object) = value.as_object_mut() {
+                    let metadata = serde_json::to_value(self.meta.to_api()).unwrap_or_default();
+                    object.insert("metadata".to_owned(), metadata);
+                }
+                value
+            }
+            (Body::Pod(_) | Body::Typed(_) | Body::Event(_), None) => Value::Null,
+        }
     }
 }

@@ -64,6 +64,7 @@ pub struct Snapshot {
     pub(super) by_owner: OrdSet<(Uid, Uid)>,
     pub(super) orphans: OrdSet<(KindId, Arc<str>, Uid)>,
     pub(super) pods_by_node: OrdSet<(NodeName, Uid)>,
+    pub(super) events: OrdMap<Revision, Arc<Object>>,
 }
 
 const LOWEST: Uid = Uid::LOWEST;
@@ -139,5 +140,10 @@ impl Snapshot {
         self.pods_by_node
             .range((node.clone(), LOWEST)..=(node.clone(), HIGHEST))
             .filter_map(|(_, uid)| self.objects.get(uid))
+    }
+
+    /// The events that the cluster recorded, the one seen last at the end.
+    pub fn events(&self) -> impl DoubleEndedIterator<Item = &Arc<Object>> {
+        self.events.values()
     }
 }

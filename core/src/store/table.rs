@@ -76,7 +76,8 @@ impl Snapshot {
 
     /// Touches an index only where what it holds has changed: most writes change none.
     fn reindex(&mut self, before: &Object, after: &Object) {
-        let same_owners = Arc::ptr_eq(&before.meta.owners, &after.meta.owners) || before.meta.owners == after.meta.owners;
+        let same_owners =
+            Arc::ptr_eq(&before.meta.owners, &after.meta.owners) || before.meta.owners == after.meta.owners;
         let same_node = before.pod().map(|pod| &pod.node) == after.pod().map(|pod| &pod.node);
         if !same_owners || !same_node {
             self.unindex(before);
