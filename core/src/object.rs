@@ -4,6 +4,7 @@ pub mod decode;
 pub mod field;
 pub mod int_or_percent;
 pub mod kind;
+pub mod manifest;
 pub mod quantity;
 pub mod selector;
 pub mod validation;
