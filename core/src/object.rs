@@ -1,6 +1,7 @@
 //! The object model: Kubernetes's own types (`k8s-openapi`), and what is ours on top of them.
 
 pub mod decode;
+pub mod defaults;
 pub mod field;
 pub mod int_or_percent;
 pub mod kind;
@@ -8,3 +9,4 @@ pub mod manifest;
 pub mod quantity;
 pub mod selector;
 pub mod validation;
+pub mod wire;

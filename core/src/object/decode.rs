@@ -18,6 +18,8 @@ use serde_json::Value;
 use deserializer::De;
 use place::Place;
 
+use super::wire::is_built_in;
+
 /// A field has a value of the wrong type, or one that cannot be read.
 ///
 /// The message is upstream's (`json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type
@@ -133,7 +135,8 @@ impl serde::de::Error for DecodeError {
 pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<(T, Vec<String>), DecodeError> {
     let unknown = RefCell::default();
     let root = Place::root();
-    let object = T::deserialize(De { value, place: &root, unknown: &unknown }).map_err(|error| error.at(&root))?;
+    let built_in = value.get("apiVersion").and_then(Value::as_str).is_some_and(is_built_in);
+    let object = T::deserialize(De { value, place: &root, built_in, unknown: &unknown }).map_err(|error| error.at(&root))?;
     Ok((object, unknown.into_inner()))
 }
 

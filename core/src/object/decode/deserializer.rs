@@ -11,12 +11,15 @@ use serde_json::{Number, Value};
 use super::probe::{list_type, map_type};
 use super::{DecodeError, Place};
 use crate::object::quantity;
+use crate::object::wire::means_nothing;
 
 /// One value at one place.
 #[derive(Clone, Copy)]
 pub(super) struct De<'a, 'de> {
     pub(super) value: &'de Value,
     pub(super) place: &'a Place<'a>,
+    /// Whether the types are Kubernetes's own, in which an empty value is mostly an absent one.
+    pub(super) built_in: bool,
     pub(super) unknown: &'a RefCell<Vec<String>>,
 }
 
@@ -239,7 +242,7 @@ impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DecodeError> {
         let Some((index, value)) = self.elements.next() else { return Ok(None) };
         let place = self.here.place.index(index);
-        let element = De { value, place: &place, unknown: self.here.unknown };
+        let element = De { value, place: &place, ..self.here };
         seed.deserialize(element).map(Some).map_err(|error| error.at(&place))
     }
 
@@ -261,7 +264,11 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
     type Error = DecodeError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DecodeError> {
-        let Some((key, value)) = self.entries.as_mut().and_then(Iterator::next) else { return Ok(None) };
+        let owner = self.owner.filter(|_| self.here.built_in);
+        let matters = |(key, value): &(&String, &Value)| !owner.is_some_and(|owner| means_nothing(owner, key, value));
+        let Some((key, value)) = self.entries.as_mut().and_then(|entries| entries.find(matters)) else {
+            return Ok(None);
+        };
         self.next = Some((key, value));
         seed.deserialize(BorrowedStrDeserializer::new(key)).map(Some)
     }
@@ -270,7 +277,7 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
         let (key, value) =
             self.next.take().ok_or_else(|| DecodeError::message("a value was asked for before its key"))?;
         let place = self.here.place.below(self.owner, key);
-        seed.deserialize(De { value, place: &place, unknown: self.here.unknown }).map_err(|error| error.at(&place))
+        seed.deserialize(De { value, place: &place, ..self.here }).map_err(|error| error.at(&place))
     }
 
     fn size_hint(&self) -> Option<usize> {
