@@ -136,7 +136,8 @@ pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<(T, Vec<String>)
     let unknown = RefCell::default();
     let root = Place::root();
     let built_in = value.get("apiVersion").and_then(Value::as_str).is_some_and(is_built_in);
-    let object = T::deserialize(De { value, place: &root, built_in, unknown: &unknown }).map_err(|error| error.at(&root))?;
+    let object =
+        T::deserialize(De { value, place: &root, built_in, unknown: &unknown }).map_err(|error| error.at(&root))?;
     Ok((object, unknown.into_inner()))
 }
 

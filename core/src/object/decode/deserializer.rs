@@ -57,13 +57,18 @@ impl<'de> De<'_, 'de> {
         }
     }
 
-    fn fields<V: Visitor<'de>>(self, owner: Option<&'static str>, visitor: V) -> Result<V::Value, DecodeError> {
+    fn fields<V: Visitor<'de>>(
+        self,
+        owner: Option<&'static str>,
+        known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DecodeError> {
         let entries = match self.value {
             Value::Object(map) => Some(map.iter()),
             Value::Null => None,
             _ => return self.wrong(owner.map_or_else(|| map_type(visitor), |owner| format!("v1.{owner}"))),
         };
-        visitor.visit_map(Fields { entries, next: None, owner, here: self })
+        visitor.visit_map(Fields { entries, next: None, owner, known, here: self })
     }
 
     /// A quantity may be a text or a number, and is kept as an API server shows it.
@@ -128,7 +133,7 @@ impl<'de> Deserializer<'de> for De<'_, 'de> {
                 (None, None) => visitor.visit_f64(number.as_f64().unwrap_or_default()),
             },
             Value::Array(_) => self.deserialize_seq(visitor),
-            Value::Object(_) => self.fields(None, visitor),
+            Value::Object(_) => self.fields(None, &[], visitor),
         }
     }
 
@@ -179,16 +184,16 @@ impl<'de> Deserializer<'de> for De<'_, 'de> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        self.fields(None, visitor)
+        self.fields(None, &[], visitor)
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         name: &'static str,
-        _: &'static [&'static str],
+        known: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        self.fields(Some(name), visitor)
+        self.fields(Some(name), known, visitor)
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -257,6 +262,8 @@ struct Fields<'a, 'de> {
     next: Option<(&'de str, &'de Value)>,
     /// The type whose fields these are; none for a map.
     owner: Option<&'static str>,
+    /// The names of its fields.
+    known: &'static [&'static str],
     here: De<'a, 'de>,
 }
 
@@ -265,7 +272,10 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DecodeError> {
         let owner = self.owner.filter(|_| self.here.built_in);
-        let matters = |(key, value): &(&String, &Value)| !owner.is_some_and(|owner| means_nothing(owner, key, value));
+        let known = self.known;
+        let matters = |(key, value): &(&String, &Value)| {
+            !(known.contains(&key.as_str()) && owner.is_some_and(|owner| means_nothing(owner, key, value)))
+        };
         let Some((key, value)) = self.entries.as_mut().and_then(|entries| entries.find(matters)) else {
             return Ok(None);
         };

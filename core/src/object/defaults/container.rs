@@ -75,7 +75,8 @@ fn common(container: Common<'_>) {
     for probe in container.probes.into_iter().flatten() {
         self::probe(probe);
     }
-    let hooks = container.lifecycle.iter_mut().flat_map(|lifecycle| [&mut lifecycle.post_start, &mut lifecycle.pre_stop]);
+    let hooks =
+        container.lifecycle.iter_mut().flat_map(|lifecycle| [&mut lifecycle.post_start, &mut lifecycle.pre_stop]);
     for request in hooks.flatten().filter_map(|hook| hook.http_get.as_mut()) {
         http_get(request);
     }

@@ -69,7 +69,8 @@ fn is_component(component: &str) -> bool {
     let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = component.as_bytes();
     let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return false };
-    let separators = component.split(|letter: char| u8::try_from(letter).is_ok_and(word)).filter(|part| !part.is_empty());
+    let separators =
+        component.split(|letter: char| u8::try_from(letter).is_ok_and(word)).filter(|part| !part.is_empty());
     word(*first)
         && word(*last)
         && separators.into_iter().all(|part| matches!(part, "." | "_" | "__") || part.bytes().all(|byte| byte == b'-'))

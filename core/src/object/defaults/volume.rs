@@ -1,8 +1,8 @@
 //! Volumes: of each source that has defaults, in pods and in persistent volumes.
 
 use k8s_openapi::api::core::v1::{
-    AzureDiskVolumeSource, DownwardAPIVolumeFile, HostPathVolumeSource, PersistentVolumeClaimSpec, ProjectedVolumeSource,
-    Volume,
+    AzureDiskVolumeSource, DownwardAPIVolumeFile, HostPathVolumeSource, PersistentVolumeClaimSpec,
+    ProjectedVolumeSource, Volume,
 };
 
 use super::container::field_ref;

@@ -1,8 +1,6 @@
 //! Workloads: what keeps pods of a template running.
 
-use k8s_openapi::api::apps::v1::{
-    DaemonSet, Deployment, DeploymentStrategy, ReplicaSet, StatefulSet,
-};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, DeploymentStrategy, ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::ReplicationController;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 

@@ -1,0 +1,27 @@
+//! Fields behind feature gates that are closed in Kubernetes 1.36: the server reads them and drops them.
+
+use k8s_openapi::api::core::v1::{Lifecycle, PodSpec};
+
+/// Drops what the gates `ContainerStopSignals`, `ClusterTrustBundleProjection`, `PodCertificateRequest` and
+/// `GenericWorkload` guard.
+pub(super) fn drop_from_spec(spec: &mut PodSpec) {
+    spec.scheduling_group = None;
+    let regular = spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten());
+    for lifecycle in regular.map(|container| &mut container.lifecycle) {
+        drop_stop_signal(lifecycle);
+    }
+    for container in spec.ephemeral_containers.iter_mut().flatten() {
+        drop_stop_signal(&mut container.lifecycle);
+    }
+    let projected = spec.volumes.iter_mut().flatten().filter_map(|volume| volume.projected.as_mut());
+    for source in projected.flat_map(|projected| projected.sources.iter_mut().flatten()) {
+        source.cluster_trust_bundle = None;
+        source.pod_certificate = None;
+    }
+}
+
+fn drop_stop_signal(lifecycle: &mut Option<Lifecycle>) {
+    if let Some(lifecycle) = lifecycle {
+        lifecycle.stop_signal = None;
+    }
+}
