@@ -1,0 +1,203 @@
+//! The kernel: one deterministic state machine. Inputs in, outputs out; no I/O, no threads, no clock.
+//!
+//! ```text
+//!             requests            runtime replies, events         time
+//!                 │                         │                      │
+//!   ┌─────────────▼─────────────────────────▼──────────────────────▼─────┐
+//!   │ step(now, inputs):   store ◄── admission ◄── requests              │
+//!   │   then, each with a budget:  node agents ─► scheduler ─► controllers│
+//!   │   every commit is routed to those whom it concerns                  │
+//!   └──────┬──────────────┬─────────────────┬──────────────────┬─────────┘
+//!       changes        replies         runtime calls       next wake-up
+//! ```
+//! The shell makes the changes durable first; only then may it give out the replies, make the calls and show the changes
+//! to watchers. The same seed and the same inputs at the same times give the same outputs, to the byte.
+
+mod digest;
+mod request;
+mod work;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+pub use self::request::{Answer, Patch, Request, RequestId};
+use self::digest::Digest;
+use crate::control::{AnyLoop, ControllerMetrics, ControllerMode, Plan};
+use crate::controllers;
+use crate::error::ApiError;
+use crate::ids::{NodeName, Uid};
+use crate::node::{CallId, NodeAgent, NodeConfig};
+use crate::object::kind::KindId;
+use crate::runtime::{Call, Reply, RuntimeError, RuntimeEvent};
+use crate::scheduler::{Scheduler, SchedulerConfig};
+use crate::store::{Change, Snapshot, Store};
+use crate::time::Time;
+
+/// How a kernel is set up.
+#[derive(Clone, Debug)]
+pub struct KernelConfig {
+    /// Where uids, generated names and ties come from.
+    pub seed: u64,
+    /// Controllers that are not on; the others are.
+    pub controllers: BTreeMap<&'static str, ControllerMode>,
+    /// The scheduler; `None` for a cluster that leaves pods where they are put.
+    pub scheduler: Option<SchedulerConfig>,
+    /// Whether every input and change is folded into [`Kernel::digest`]: it costs more than the work itself.
+    pub digest: bool,
+}
+
+impl Default for KernelConfig {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            controllers: BTreeMap::new(),
+            scheduler: Some(SchedulerConfig::default()),
+            digest: false,
+        }
+    }
+}
+
+/// Something that reaches the kernel from outside.
+#[derive(Debug)]
+pub enum Input {
+    /// A client wants something.
+    Request(RequestId, Box<Request>),
+    /// A runtime answered a call.
+    Reply(NodeName, CallId, Result<Reply, RuntimeError>),
+    /// Something happened on a node.
+    Event(NodeName, RuntimeEvent),
+}
+
+/// A call that a shell shall make on a node's runtime.
+#[derive(Debug)]
+pub struct NodeCall {
+    /// On which node.
+    pub node: NodeName,
+    /// Under which number its answer comes back.
+    pub id: CallId,
+    /// The call.
+    pub call: Call,
+}
+
+/// What a step led to. Nothing of it may be seen outside before `changes` are durable.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// What was committed, in order.
+    pub changes: Vec<Change>,
+    /// Answers to requests.
+    pub replies: Vec<(RequestId, Result<Answer, ApiError>)>,
+    /// Calls to make.
+    pub calls: Vec<NodeCall>,
+    /// Nodes whose agents have gone: their calls need no answer any more.
+    pub removed_nodes: Vec<NodeName>,
+    /// Whether there is more to do now: step again before waiting.
+    pub more: bool,
+    /// When to step again, even without input.
+    pub wake: Option<Time>,
+}
+
+/// The state machine.
+#[derive(Debug)]
+pub struct Kernel {
+    store: Store,
+    loops: Vec<Box<dyn AnyLoop>>,
+    /// The loop that has the next turn.
+    next_loop: usize,
+    scheduler: Option<Scheduler>,
+    agents: BTreeMap<NodeName, NodeAgent>,
+    /// Nodes whose agents have something to do now.
+    busy: BTreeSet<NodeName>,
+    /// When agents want to be woken, and the same by node.
+    alarms: BTreeSet<(Time, NodeName)>,
+    alarm_of: BTreeMap<NodeName, Time>,
+    digest: Option<Digest>,
+}
+
+impl Kernel {
+    /// A kernel with an empty store, but for the namespaces that every cluster has.
+    pub fn new(config: &KernelConfig, now: Time) -> Self {
+        let mut loops = controllers::all();
+        for each in &mut loops {
+            each.set_mode(config.controllers.get(each.name()).copied().unwrap_or_default());
+        }
+        let mut kernel = Self {
+            store: Store::new(config.seed),
+            loops,
+            next_loop: 0,
+            scheduler: config.scheduler.clone().map(|scheduler| Scheduler::new(scheduler, config.seed)),
+            agents: BTreeMap::new(),
+            busy: BTreeSet::new(),
+            alarms: BTreeSet::new(),
+            alarm_of: BTreeMap::new(),
+            digest: config.digest.then(Digest::default),
+        };
+        kernel.store.found(now);
+        kernel
+    }
+
+    /// Takes in what happened, and does as much of what follows from it as one step may.
+    pub fn step(&mut self, now: Time, inputs: impl IntoIterator<Item = Input>) -> Output {
+        let mut output = Output::default();
+        for input in inputs {
+            if let Some(digest) = &mut self.digest {
+                digest.input(now, &input);
+            }
+            self.take_in(input, now, &mut output);
+            self.route(now, &mut output);
+        }
+        self.wake_agents(now);
+        self.run_agents(now, &mut output);
+        self.run_scheduler(now, &mut output);
+        self.run_controllers(now, &mut output);
+        if let Some(digest) = &mut self.digest {
+            digest.output(&output, self.store.kinds());
+        }
+        output.more = self.has_work(now);
+        output.wake = self.next_wake();
+        output
+    }
+
+    /// The objects as they are now. A clone costs O(1).
+    pub const fn snapshot(&self) -> &Snapshot {
+        self.store.snapshot()
+    }
+
+    /// The store, to look at.
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The hash of all inputs and outputs so far, when the kernel was set up to keep one.
+    pub fn digest(&self) -> Option<u64> {
+        self.digest.as_ref().map(Digest::value)
+    }
+
+    /// What the controllers have done so far.
+    pub fn metrics(&self) -> impl Iterator<Item = (&'static str, ControllerMetrics)> {
+        self.loops.iter().map(|each| (each.name(), each.metrics()))
+    }
+
+    /// What this controller would do for an object now, and what it waits on.
+    pub fn plan(&self, controller: &str, key: Uid, now: Time) -> Option<Plan> {
+        self.loops.iter().find(|each| each.name() == controller)?.plan(self.snapshot(), key, now)
+    }
+
+    /// Why the controllers are not done with an object, each in its words.
+    pub fn waiting_on(&self, key: Uid, now: Time) -> Vec<(&'static str, String)> {
+        let waits = |each: &Box<dyn AnyLoop>| Some((each.name(), each.waiting_on(self.snapshot(), key, now)?));
+        self.loops.iter().filter_map(waits).collect()
+    }
+
+    /// Whether a step now would do something.
+    pub fn has_work(&self, now: Time) -> bool {
+        !self.busy.is_empty()
+            || self.scheduler.as_ref().is_some_and(Scheduler::has_work)
+            || self.loops.iter().any(|each| each.has_work(now))
+    }
+
+    fn next_wake(&self) -> Option<Time> {
+        let loops = self.loops.iter().filter_map(|each| each.next_wake());
+        let agents = self.alarms.first().map(|(at, _)| *at);
+        loops.chain(agents).chain(self.scheduler.as_ref().and_then(Scheduler::next_wake)).min()
+    }
+}

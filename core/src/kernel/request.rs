@@ -1,0 +1,202 @@
+//! What clients ask of the kernel, as values.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{Input, Kernel, Output};
+use crate::control::{Action, ControllerMode, Target};
+use crate::error::{ApiError, Reason, Subject};
+use crate::ids::{NodeName, Uid};
+use crate::node::NodeConfig;
+use crate::object::kind::{self, KindId, KindInfo};
+use crate::object::patch;
+use crate::store::{DeleteOptions, Deleted, Draft, Object, Part, Snapshot, WriteOptions};
+use crate::time::Time;
+
+/// Which answer belongs to which request; chosen by the shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// A change to an object's JSON.
+#[derive(Clone, Debug)]
+pub enum Patch {
+    /// RFC 6902.
+    Json(json_patch::Patch),
+    /// RFC 7386.
+    Merge(Value),
+    /// Kubernetes's own, for built-in kinds.
+    Strategic(Value),
+}
+
+/// Something a client wants.
+#[derive(Debug)]
+pub enum Request {
+    /// All objects as they are once this request has had its turn.
+    Snapshot,
+    /// Create an object.
+    Create(Draft, WriteOptions),
+    /// Replace an object, or its status.
+    Update(Draft, Part, WriteOptions),
+    /// Change an object.
+    Patch {
+        /// Its kind.
+        kind: KindId,
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// Which part of it.
+        part: Part,
+        /// The change.
+        patch: Patch,
+        /// How to write.
+        options: WriteOptions,
+    },
+    /// Delete an object.
+    Delete {
+        /// Its kind.
+        kind: KindId,
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// How.
+        options: DeleteOptions,
+    },
+    /// Bind a pod to a node (`pods/binding`).
+    Bind {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// The node.
+        node: NodeName,
+        /// The pod's identity, where it must hold.
+        uid: Option<Uid>,
+    },
+    /// Give the cluster a node with an agent, and create its `Node` object.
+    AddNode(Box<NodeConfig>),
+    /// Take the agent of a node away; its `Node` object stays, as after a power cut.
+    RemoveAgent(NodeName),
+    /// Switch a controller.
+    SetController(String, ControllerMode),
+    /// Add a user's own kind.
+    AddKind(Box<KindInfo>),
+}
+
+/// What a request led to.
+#[derive(Debug)]
+pub enum Answer {
+    /// All objects at one revision.
+    Snapshot(Snapshot),
+    /// The object as it is now.
+    Object(Arc<Object>),
+    /// The object as it was deleted, or is being deleted.
+    Deleted(Deleted),
+    /// The number of a new kind.
+    Kind(KindId),
+    /// Done, nothing to show.
+    Done,
+}
+
+impl Kernel {
+    pub(super) fn take_in(&mut self, input: Input, now: Time, output: &mut Output) {
+        match input {
+            Input::Request(id, request) => {
+                let reply = self.answer(*request, now, output);
+                output.replies.push((id, reply));
+            }
+            Input::Reply(node, call, result) => {
+                if let Some(agent) = self.agents.get_mut(&node) {
+                    agent.replied(call, result, now);
+                    self.busy.insert(node);
+                }
+            }
+            Input::Event(node, event) => {
+                if let Some(agent) = self.agents.get_mut(&node) {
+                    agent.runtime_event(event, now);
+                    self.busy.insert(node);
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, request: Request, now: Time, output: &mut Output) -> Result<Answer, ApiError> {
+        match request {
+            Request::Snapshot => Ok(Answer::Snapshot(self.store.snapshot().clone())),
+            Request::Create(draft, options) => self.store.create_with(draft, options, now).map(Answer::Object),
+            Request::Update(draft, part, options) => {
+                self.store.update(draft, part, options, now).map(Answer::Object)
+            }
+            Request::Patch { kind, namespace, name, part, patch, options } => self
+                .store
+                .edit(kind, (&namespace, &name), part, options, now, |value| apply_patch(kind, value, &patch))
+                .map(Answer::Object),
+            Request::Delete { kind, namespace, name, options } => {
+                self.store.delete(kind, &namespace, &name, options, now).map(Answer::Deleted)
+            }
+            Request::Bind { namespace, name, node, uid } => self.bind(&namespace, &name, node, uid, now),
+            Request::AddNode(config) => self.add_node(*config, now),
+            Request::RemoveAgent(node) => {
+                self.remove_agent(&node);
+                output.removed_nodes.push(node);
+                Ok(Answer::Done)
+            }
+            Request::SetController(name, mode) => {
+                let unknown = || ApiError::new(Reason::NotFound, format!("no controller is named `{name}`"));
+                let each = self.loops.iter_mut().find(|each| each.name() == name).ok_or_else(unknown)?;
+                each.set_mode(mode);
+                Ok(Answer::Done)
+            }
+            Request::AddKind(info) => self
+                .store
+                .add_kind(*info)
+                .map(Answer::Kind)
+                .map_err(|error| ApiError::new(Reason::Conflict, error.to_string())),
+        }
+    }
+
+    fn bind(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        node: NodeName,
+        uid: Option<Uid>,
+        now: Time,
+    ) -> Result<Answer, ApiError> {
+        let subject = || Subject::new("", "pods/binding", name);
+        let pod = self
+            .snapshot()
+            .find(kind::POD, namespace, name)
+            .cloned()
+            .ok_or_else(|| ApiError::not_found(Subject::new("", "pods", name)))?;
+        if uid.is_some_and(|uid| uid != pod.meta.uid) {
+            return Err(ApiError::stale(subject()));
+        }
+        let Some(body) = pod.pod() else { return Err(ApiError::internal("a pod that is not a pod")) };
+        if pod.meta.is_deleting() {
+            let detail = format_args!("pod {name} is being deleted, cannot be assigned to a host");
+            return Err(ApiError::conflict(subject(), detail));
+        }
+        if let Some(current) = &body.node {
+            let detail = format_args!("pod {name} is already assigned to node \"{current}\"");
+            return Err(ApiError::conflict(subject(), detail));
+        }
+        if body.spec.scheduling_gates.as_ref().is_some_and(|gates| !gates.is_empty()) {
+            let detail = format_args!("pod {name} has non-empty .spec.schedulingGates");
+            return Err(ApiError::conflict(subject(), detail));
+        }
+        let bind = Action::Bind { target: Target::seen(&pod), node };
+        self.store.commit(vec![bind], now).map_err(ApiError::internal)?;
+        Ok(Answer::Done)
+    }
+}
+
+fn apply_patch(kind: KindId, value: Value, patch: &Patch) -> Result<Value, ApiError> {
+    match patch {
+        Patch::Json(patch) => patch::json(value, patch),
+        Patch::Merge(patch) => Ok(patch::merge(value, patch)),
+        Patch::Strategic(patch) => patch::strategic(kind, value, patch),
+    }
+}

@@ -1,0 +1,207 @@
+//! The stages of a step: agents, scheduler, controllers, each with a budget, so that a burst never starves a request.
+
+use super::{Answer, Kernel, NodeCall, Output};
+use crate::control::{Action, Target};
+use crate::error::ApiError;
+use crate::ids::NodeName;
+use crate::node::{NodeAgent, NodeConfig, NodeOutputs, PodWrite};
+use crate::object::kind;
+use crate::scheduler::Decision;
+use crate::store::{CommitError, Draft, EventDraft, Object, WriteOptions};
+use crate::time::Time;
+
+/// Pods that node agents look at in one step.
+const AGENT_PODS_PER_STEP: usize = 256;
+/// Pods that one agent looks at before the next agent has its turn.
+const PODS_PER_AGENT_TURN: usize = 32;
+/// Pods that the scheduler looks at in one step.
+const SCHEDULED_PER_STEP: usize = 256;
+/// Keys that all controllers together look at in one step. Fewer than pods: a controller's key stands for many pods,
+/// and the longer it waits the more changes it takes in at once.
+const CONTROLLER_TURNS_PER_STEP: usize = 16;
+
+impl Kernel {
+    /// Tells everybody what was committed, until nobody has more to say.
+    pub(super) fn route(&mut self, now: Time, output: &mut Output) {
+        let changes = self.store.take_changes();
+        for change in &changes {
+            let object = &change.object;
+            if object.meta.kind == kind::EVENT {
+                continue;
+            }
+            for each in &mut self.loops {
+                each.route(change, self.store.snapshot());
+            }
+            if let Some(scheduler) = &mut self.scheduler {
+                scheduler.changed(change.before.as_ref(), change.after(), now);
+            }
+            self.tell_agents(object, change.before.as_deref());
+        }
+        output.changes.extend(changes);
+    }
+
+    fn tell_agents(&mut self, object: &Object, before: Option<&Object>) {
+        if let Some(pod) = object.pod() {
+            let was = before.and_then(|before| before.pod()).and_then(|pod| pod.node.as_ref());
+            for node in [was, pod.node.as_ref()].into_iter().flatten() {
+                if let Some(agent) = self.agents.get_mut(node) {
+                    agent.pod_changed(object.meta.uid);
+                    self.busy.insert(node.clone());
+                }
+            }
+            return;
+        }
+        if [kind::CONFIG_MAP, kind::SECRET].contains(&object.meta.kind) {
+            for (node, agent) in &mut self.agents {
+                agent.inputs_changed(object.meta.kind, &object.meta.namespace, &object.meta.name);
+                if agent.has_work() {
+                    self.busy.insert(node.clone());
+                }
+            }
+        }
+    }
+
+    pub(super) fn wake_agents(&mut self, now: Time) {
+        while let Some((at, node)) = self.alarms.first().cloned() {
+            if at > now {
+                break;
+            }
+            self.alarms.pop_first();
+            self.alarm_of.remove(&node);
+            self.busy.insert(node);
+        }
+    }
+
+    pub(super) fn run_agents(&mut self, now: Time, output: &mut Output) {
+        let mut budget = AGENT_PODS_PER_STEP;
+        let mut said = NodeOutputs::default();
+        while budget > 0
+            && let Some(node) = self.busy.pop_first()
+        {
+            let Some(agent) = self.agents.get_mut(&node) else { continue };
+            let turn = budget.min(PODS_PER_AGENT_TURN);
+            agent.step(self.store.snapshot(), now, turn, &mut said);
+            budget -= turn.min(said.writes.len() + said.calls.len()).max(1);
+            self.carry_out(&node, &mut said, now, output);
+            self.set_alarm(&node, now);
+            self.route(now, output);
+        }
+    }
+
+    /// Commits what an agent reports. A pod that has changed meanwhile is looked at again.
+    fn carry_out(&mut self, node: &NodeName, said: &mut NodeOutputs, now: Time, output: &mut Output) {
+        for write in said.writes.drain(..) {
+            let (uid, action) = match write {
+                PodWrite::Status { uid, at, state } => {
+                    let target = Target { uid, seen: Some(at) };
+                    (Some(uid), Action::UpdatePodState { target, state: Box::new(state) })
+                }
+                PodWrite::Finish { uid } => (Some(uid), finish(uid)),
+                PodWrite::Node { target, object } => (None, Action::UpdateStatus { target, object }),
+            };
+            if let (Err(CommitError::Conflict { .. }), Some(uid)) = (self.store.commit(vec![action], now), uid)
+                && let Some(agent) = self.agents.get_mut(node)
+            {
+                agent.pod_changed(uid);
+            }
+        }
+        for event in said.events.drain(..) {
+            self.store.emit(event, now);
+        }
+        let calls = said.calls.drain(..).map(|(id, call)| NodeCall { node: node.clone(), id, call });
+        output.calls.extend(calls);
+    }
+
+    fn set_alarm(&mut self, node: &NodeName, now: Time) {
+        let Some(agent) = self.agents.get(node) else { return };
+        if agent.has_work() {
+            self.busy.insert(node.clone());
+        }
+        let wanted = agent.next_wake().map(|at| at.max(now));
+        if self.alarm_of.get(node).copied() == wanted {
+            return;
+        }
+        if let Some(old) = self.alarm_of.remove(node) {
+            self.alarms.remove(&(old, node.clone()));
+        }
+        if let Some(at) = wanted {
+            self.alarms.insert((at, node.clone()));
+            self.alarm_of.insert(node.clone(), at);
+        }
+    }
+
+    pub(super) fn run_scheduler(&mut self, now: Time, output: &mut Output) {
+        let Some(scheduler) = &mut self.scheduler else { return };
+        let mut decisions = Vec::new();
+        scheduler.step(self.store.snapshot(), now, SCHEDULED_PER_STEP, &mut decisions);
+        for decision in decisions {
+            self.carry_out_decision(decision, now);
+        }
+        self.route(now, output);
+    }
+
+    fn carry_out_decision(&mut self, decision: Decision, now: Time) {
+        let (pod, actions) = decision.into_actions(self.store.snapshot(), now);
+        if self.store.commit(actions, now).is_err()
+            && let Some(scheduler) = &mut self.scheduler
+        {
+            scheduler.refused(pod, now);
+        }
+    }
+
+    /// The controllers take turns, one key each.
+    pub(super) fn run_controllers(&mut self, now: Time, output: &mut Output) {
+        let mut idle = 0;
+        let mut turns = 0;
+        while idle < self.loops.len() && turns < CONTROLLER_TURNS_PER_STEP {
+            let index = self.next_loop % self.loops.len();
+            self.next_loop = index + 1;
+            if self.loops[index].turn(&mut self.store, now) {
+                turns += 1;
+                idle = 0;
+                self.route(now, output);
+            } else {
+                idle += 1;
+            }
+        }
+    }
+
+    pub(super) fn add_node(&mut self, config: NodeConfig, now: Time) -> Result<Answer, ApiError> {
+        let name = config.name.clone();
+        let node = match self.store.snapshot().find(kind::NODE, "", name.as_str()).cloned() {
+            Some(node) => node,
+            None => self.store.create_with(Draft::of(config.to_node(now)), WriteOptions::default(), now)?,
+        };
+        self.store.emit(registered(&node, &name), now);
+        let mut agent = NodeAgent::new(config);
+        for pod in self.store.snapshot().pods_on(&name) {
+            agent.pod_changed(pod.meta.uid);
+        }
+        self.agents.insert(name.clone(), agent);
+        self.busy.insert(name);
+        Ok(Answer::Object(node))
+    }
+
+    pub(super) fn remove_agent(&mut self, node: &NodeName) {
+        self.agents.remove(node);
+        self.busy.remove(node);
+        if let Some(at) = self.alarm_of.remove(node) {
+            self.alarms.remove(&(at, node.clone()));
+        }
+    }
+}
+
+/// The containers of a pod are gone: now its object may go.
+fn finish(uid: crate::ids::Uid) -> Action {
+    Action::Delete {
+        target: Target::any_version(uid),
+        grace_seconds: Some(0),
+        propagation: crate::control::Propagation::Background,
+        announce: None,
+    }
+}
+
+fn registered(node: &Object, name: &NodeName) -> EventDraft {
+    let message = format!("Node {name} event: Registered Node {name} in Controller");
+    EventDraft::normal(&node.meta, "node-controller", "RegisteredNode", message)
+}
