@@ -4,13 +4,15 @@
 //! [`Controller::decide`] judges it, purely. The loop takes a key from the queue, observes, decides, and commits the
 //! plan as one transaction; a conflict puts the key back at once, a refusal with backoff.
 
+pub mod claim;
 mod controller;
 pub mod plan;
+pub mod pods;
 mod queue;
+pub mod rank;
 mod reconcile;
 
 pub use self::controller::{Controller, Keys, Watched};
 pub use self::plan::{Action, MetaEdit, Plan, Propagation, Target, WaitingOn};
-#[allow(unused_imports)]
 pub(crate) use self::reconcile::{AnyLoop, Loop};
 pub use self::reconcile::{ControllerMetrics, ControllerMode};

@@ -8,6 +8,7 @@
 //! | [`runtime`] | the boundary to what runs containers |
 
 pub mod control;
+pub mod controllers;
 pub mod error;
 pub mod ids;
 pub mod object;

@@ -9,5 +9,6 @@ pub mod manifest;
 pub mod prepare;
 pub mod quantity;
 pub mod selector;
+pub mod template_hash;
 pub mod validation;
 pub mod wire;

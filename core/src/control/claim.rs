@@ -1,0 +1,101 @@
+//! Which objects belong to a controlling object: it keeps what its selector matches, lets go of what it no longer
+//! matches, and adopts what nobody controls (upstream's `ControllerRefManager`).
+
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
+use super::plan::{Action, MetaEdit, Plan, Target};
+use crate::object::kind::{KindId, Kinds};
+use crate::object::selector::Selector;
+use crate::store::{Meta, Object, Snapshot};
+
+/// The objects that may belong to an owner, sorted by what is to be done with them.
+#[derive(Debug, Default)]
+pub struct Claims<'w> {
+    /// Controlled by the owner and matching its selector.
+    pub owned: Vec<&'w Arc<Object>>,
+    /// Controlled by nobody and matching the selector.
+    pub adopt: Vec<&'w Arc<Object>>,
+    /// Controlled by the owner, and no longer matching.
+    pub release: Vec<&'w Arc<Object>>,
+}
+
+impl<'w> Claims<'w> {
+    /// Sorts the objects of a kind: those that `owner` controls, and those in its namespace that nobody does.
+    pub fn of(snapshot: &'w Snapshot, owner: &'w Meta, kind: KindId, selector: &Selector) -> Self {
+        let mut claims = Self::default();
+        let mut matches = Matcher { selector, last: None };
+        for object in snapshot.owned_by(owner.uid) {
+            if object.meta.kind != kind || object.meta.controller_uid() != Some(owner.uid) {
+                continue;
+            }
+            if matches.test(object) {
+                claims.owned.push(object);
+            } else if !object.meta.is_deleting() {
+                claims.release.push(object);
+            }
+        }
+        // What is going away adopts nothing, and a selector that matches everything is a mistake, not a wish.
+        if !owner.is_deleting() && !selector.is_everything() {
+            let orphans = snapshot.orphans_in(kind, &owner.namespace);
+            claims.adopt = orphans.filter(|object| !object.meta.is_deleting() && matches.test(object)).collect();
+        }
+        claims
+    }
+
+    /// Adds the actions that carry the claims out.
+    pub fn settle(&self, owner: &Meta, plan: &mut Plan) {
+        for object in &self.release {
+            let owners = object.meta.owners.iter().filter(|reference| reference.uid != owner.uid.to_string());
+            plan.push(edit_owners(object, owners.cloned().collect()));
+        }
+        for object in &self.adopt {
+            let mut owners = object.meta.owners.to_vec();
+            owners.push(controller_reference(owner));
+            plan.push(edit_owners(object, owners));
+        }
+    }
+
+    /// What belongs to the owner once the claims are carried out.
+    pub fn kept(&self) -> impl Iterator<Item = &'w Arc<Object>> {
+        self.owned.iter().chain(&self.adopt).copied()
+    }
+}
+
+/// Relatives share their labels: the same map is matched once.
+struct Matcher<'s, 'w> {
+    selector: &'s Selector,
+    last: Option<(&'w Arc<crate::store::StringMap>, bool)>,
+}
+
+impl<'w> Matcher<'_, 'w> {
+    fn test(&mut self, object: &'w Object) -> bool {
+        match self.last {
+            Some((labels, matched)) if Arc::ptr_eq(labels, &object.meta.labels) => matched,
+            _ => {
+                let matched = self.selector.matches(&object.meta.labels);
+                self.last = Some((&object.meta.labels, matched));
+                matched
+            }
+        }
+    }
+}
+
+fn edit_owners(object: &Object, owners: Vec<OwnerReference>) -> Action {
+    Action::EditMeta { target: Target::seen(object), edit: MetaEdit { owners: Some(owners), ..MetaEdit::default() } }
+}
+
+/// A reference that makes an object the controller of another, and its deletion in the foreground wait for it.
+pub fn controller_reference(owner: &Meta) -> OwnerReference {
+    let kinds = Kinds::built_in();
+    let info = kinds.info(owner.kind);
+    OwnerReference {
+        api_version: info.map(crate::object::kind::KindInfo::api_version).unwrap_or_default(),
+        block_owner_deletion: Some(true),
+        controller: Some(true),
+        kind: info.map(|info| info.kind.to_string()).unwrap_or_default(),
+        name: owner.name.to_string(),
+        uid: owner.uid.to_string(),
+    }
+}

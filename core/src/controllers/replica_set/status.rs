@@ -1,0 +1,78 @@
+//! Counting: the status says what will be true once the plan is carried out.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::{ReplicaSetCondition, ReplicaSetStatus};
+
+use super::Observed;
+use crate::control::{Action, Plan, Target, pods};
+use crate::error::ApiError;
+use crate::store::StringMap;
+use crate::time::Time;
+
+/// Adds the write of the status, if it is another than before, and looks again when a pod becomes available.
+///
+/// `failure` is why pods could not be created the last time this was tried.
+pub(super) fn count(observed: &Observed<'_>, failure: Option<&ApiError>, now: Time, plan: &mut Plan) {
+    let before = observed.set.status.clone().unwrap_or_default();
+    let after = counted(observed, &before, failure, now, plan);
+    if after != before {
+        let mut set = observed.set.clone();
+        set.status = Some(after);
+        plan.push(Action::UpdateStatus { target: Target::seen(observed.object), object: Arc::new(set) });
+    }
+}
+
+fn counted(
+    observed: &Observed<'_>,
+    before: &ReplicaSetStatus,
+    failure: Option<&ApiError>,
+    now: Time,
+    plan: &mut Plan,
+) -> ReplicaSetStatus {
+    let (mut replicas, mut ready, mut available, mut labeled) = (0, 0, 0, 0);
+    let empty = StringMap::new();
+    let template = observed.spec.template.as_ref();
+    let template_labels = template
+        .and_then(|template| template.metadata.as_ref())
+        .and_then(|meta| meta.labels.as_ref())
+        .unwrap_or(&empty);
+    for pod in &observed.active {
+        replicas += 1;
+        labeled += i32::from(template_labels.iter().all(|(key, value)| pod.meta.labels.get(key) == Some(value)));
+        ready += i32::from(pods::is_ready(pod));
+        match pods::available_from(pod, observed.min_ready()) {
+            Some(from) if from <= now => available += 1,
+            Some(from) => plan.wake(from),
+            None => {}
+        }
+    }
+    let some = |count: i32| Some(count).filter(|count| *count != 0);
+    ReplicaSetStatus {
+        available_replicas: some(available),
+        conditions: conditions(before, failure, now),
+        fully_labeled_replicas: some(labeled),
+        observed_generation: Some(observed.object.meta.generation),
+        ready_replicas: some(ready),
+        replicas,
+        terminating_replicas: i32::try_from(observed.terminating).ok(),
+    }
+}
+
+/// `ReplicaFailure` stands as long as the last try failed.
+fn conditions(before: &ReplicaSetStatus, failure: Option<&ApiError>, now: Time) -> Option<Vec<ReplicaSetCondition>> {
+    let is_failure = |condition: &&ReplicaSetCondition| condition.type_.as_deref() == Some("ReplicaFailure");
+    let old = before.conditions.iter().flatten().find(is_failure);
+    let mut conditions: Vec<_> =
+        before.conditions.iter().flatten().filter(|condition| !is_failure(condition)).cloned().collect();
+    if let Some(error) = failure {
+        conditions.push(ReplicaSetCondition {
+            last_transition_time: old.and_then(|old| old.last_transition_time.clone()).or_else(|| Some(now.to_api())),
+            message: Some(error.to_string()),
+            reason: Some("FailedCreate".to_owned()),
+            status: Some("True".to_owned()),
+            type_: Some("ReplicaFailure".to_owned()),
+        });
+    }
+    (!conditions.is_empty()).then_some(conditions)
+}
