@@ -5,6 +5,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`object`] | the object model over `k8s-openapi`: builders, manifests, defaults, validation |
+//! | [`scheduler`] | which pod goes to which node, and why |
 //! | [`runtime`] | the boundary to what runs containers |
 
 pub mod control;
@@ -13,6 +14,7 @@ pub mod error;
 pub mod ids;
 pub mod object;
 pub mod runtime;
+pub mod scheduler;
 pub mod store;
 pub mod text;
 pub mod time;

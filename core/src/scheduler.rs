@@ -1,0 +1,371 @@
+//! The scheduler: each pod without a node gets the best one, or is told why there is none.
+//!
+//! A deterministic state machine without I/O. It is told of each change of the store ([`Scheduler::changed`]), tries
+//! waiting pods when asked ([`Scheduler::step`]), and answers with [`Decision`]s, which the kernel commits. It counts a
+//! pod on its node from the moment of the decision on; the change that follows is recognised.
+//!
+//! Filters, scores, weights and texts are those of upstream's default profile. Every node is looked at, as upstream
+//! does with `percentageOfNodesToScore: 100`, but only once for all pods that are alike: see [`class`].
+
+mod class;
+mod cycle;
+mod explain;
+mod node_table;
+mod plugin;
+mod plugins;
+mod preempt;
+mod queue;
+mod resources;
+mod shape;
+mod world;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::storage::v1::StorageClass;
+
+use self::class::Class;
+use self::cycle::{Candidate, Nowhere, Placement};
+use self::node_table::{NodeTable, Nominated};
+use self::preempt::{Preemption, Question};
+use self::queue::Queue;
+use self::shape::{Footprint, Footprints, Shape};
+use crate::ids::{NodeName, Revision, Uid};
+use crate::object::kind::KindId;
+use crate::store::{EventDraft, Object, PodBody, Snapshot};
+use crate::time::Time;
+
+/// Who the events are from.
+pub const COMPONENT: &str = "default-scheduler";
+
+/// The kinds whose changes the scheduler must be told of.
+pub const WATCHED: [KindId; 5] = [
+    KindId::of::<Pod>(),
+    KindId::of::<Node>(),
+    KindId::of::<PersistentVolume>(),
+    KindId::of::<PersistentVolumeClaim>(),
+    KindId::of::<StorageClass>(),
+];
+
+/// How the scheduler works.
+#[derive(Clone, Debug)]
+pub struct SchedulerConfig {
+    /// The values of `spec.schedulerName` whose pods it places; others are left to others.
+    pub names: Vec<Arc<str>>,
+    /// Decides among nodes that are equally good.
+    pub seed: u64,
+    /// How long a pod backs off after its first failure; doubled for each further one.
+    pub backoff_first: Duration,
+    /// The longest backoff.
+    pub backoff_max: Duration,
+}
+
+impl Default for SchedulerConfig {
+    /// `default-scheduler`, seed 0, 1 s to 10 s.
+    fn default() -> Self {
+        Self {
+            names: vec![COMPONENT.into()],
+            seed: 0,
+            backoff_first: Duration::from_secs(1),
+            backoff_max: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What becomes of `status.nominatedNodeName`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Nomination {
+    /// It stays as it is.
+    Keep,
+    /// It is removed.
+    Clear,
+    /// The pod has been promised room on this node.
+    Set(NodeName),
+}
+
+/// What is to be committed.
+#[derive(Clone, Debug)]
+pub enum Decision {
+    /// The pod gets a node: `spec.nodeName` is set and `PodScheduled` becomes true, in one write.
+    Bind {
+        /// The pod.
+        pod: Uid,
+        /// The version of it that was decided upon; if it has changed since, tell [`Scheduler::refused`].
+        at: Revision,
+        /// Its node.
+        node: NodeName,
+        /// What to tell the user.
+        event: EventDraft,
+    },
+    /// No node fits: `PodScheduled` becomes false, with the reason `Unschedulable` and the event's message.
+    Unschedulable {
+        /// The pod.
+        pod: Uid,
+        /// The version of it that was decided upon.
+        at: Revision,
+        /// What becomes of its promised node.
+        nomination: Nomination,
+        /// What to tell the user.
+        event: EventDraft,
+    },
+    /// A pod of lower priority must go: it gets the condition `DisruptionTarget` with the reason
+    /// `PreemptionByScheduler` and this message, and is deleted with its grace.
+    Preempt {
+        /// The pod that must go.
+        victim: Uid,
+        /// The pod it makes room for.
+        preemptor: Uid,
+        /// The message of the condition.
+        message: Arc<str>,
+        /// What to tell the user.
+        event: EventDraft,
+    },
+    /// A pod loses the room that it was promised to one with a higher priority: its `status.nominatedNodeName` is
+    /// removed.
+    Unnominate {
+        /// The pod.
+        pod: Uid,
+    },
+}
+
+/// The scheduler.
+#[derive(Debug)]
+pub struct Scheduler {
+    config: SchedulerConfig,
+    table: NodeTable,
+    queue: Queue,
+    footprints: Footprints,
+    classes: Classes,
+    /// Pods that were given a node in a decision that has not come back as a change yet.
+    assumed: BTreeMap<Uid, Assumed>,
+    /// The nodes promised to pods that wait.
+    promised: BTreeMap<Uid, NodeName>,
+}
+
+/// A pod that counts on a node.
+#[derive(Clone, Debug, PartialEq)]
+struct Assumed {
+    node: NodeName,
+    footprint: Arc<Footprint>,
+    priority: i32,
+}
+
+impl Scheduler {
+    /// A scheduler that knows of nothing yet: it is told of what there is as if it had just been created.
+    pub fn new(config: SchedulerConfig) -> Self {
+        Self {
+            table: NodeTable::new(config.seed),
+            queue: Queue::new(config.backoff_first, config.backoff_max),
+            footprints: Footprints::default(),
+            classes: Classes::default(),
+            assumed: BTreeMap::new(),
+            promised: BTreeMap::new(),
+            config,
+        }
+    }
+
+    /// Whether [`Scheduler::step`] would try a pod.
+    pub fn has_work(&self) -> bool {
+        self.queue.is_ready()
+    }
+
+    /// When there will be work even if nothing changes: never, because a pod whose backoff is not over is tried as soon
+    /// as there is nothing else to do.
+    pub const fn next_wake(&self) -> Option<Time> {
+        None
+    }
+
+    /// How many pods wait for a node.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Tries at most `budget` waiting pods.
+    ///
+    /// `snapshot` must contain every change that the scheduler was told of.
+    pub fn step(&mut self, snapshot: &Snapshot, now: Time, budget: usize, out: &mut Vec<Decision>) {
+        for _ in 0..budget {
+            let Some(uid) = self.queue.next(now) else { return };
+            match snapshot.get(uid) {
+                Some(object) => self.try_pod(object, snapshot, now, out),
+                None => self.queue.remove(uid),
+            }
+        }
+    }
+
+    /// The nodes that a waiting pod fits, with their points, by name: what [`Scheduler::step`] would choose from.
+    ///
+    /// The points are upstream's final scores: the sum of all plugins' scores times their weights.
+    pub fn ranking(&mut self, object: &Object) -> Vec<(NodeName, i64)> {
+        let Some((profile, pod)) = self.profile_of(object).zip(object.pod()) else { return Vec::new() };
+        let footprint = self.footprints.of(pod);
+        let class = self.classes.of(profile, pod, &footprint);
+        class.catch_up(&self.table);
+        let named = |(slot, points)| Some((self.table.node(slot)?.name.clone(), points));
+        let mut ranking: Vec<_> = class.totals(&[]).into_iter().filter_map(named).collect();
+        ranking.sort_unstable();
+        ranking
+    }
+
+    /// A decision to bind could not be committed: the pod is tried again.
+    pub fn refused(&mut self, pod: Uid, now: Time) {
+        let Some(assumed) = self.assumed.remove(&pod) else { return };
+        self.table.remove_pod(&assumed.node, &assumed.footprint, assumed.priority);
+        self.queue.add(pod, assumed.priority, now);
+    }
+
+    fn try_pod(&mut self, object: &Arc<Object>, snapshot: &Snapshot, now: Time, out: &mut Vec<Decision>) {
+        let uid = object.meta.uid;
+        let Some((profile, pod)) = self.profile_of(object).zip(object.pod()) else { return self.queue.remove(uid) };
+        let footprint = self.footprints.of(pod);
+        let class = self.classes.of(profile, pod, &footprint);
+        class.catch_up(&self.table);
+        let candidate = Candidate { pod: uid, priority: pod.priority(), nominated: self.promised.get(&uid).cloned() };
+        match cycle::place(class, &self.table, &candidate) {
+            Placement::At(slot) => {
+                let Some(node) = self.table.node(slot).map(|row| row.name.clone()) else { return };
+                out.push(self.bind(object, Assumed { node, footprint, priority: candidate.priority }));
+            }
+            Placement::Nowhere(Nowhere::NoQuestion { message, cures }) => {
+                self.queue.park(uid, cures, now);
+                out.push(unschedulable(object, Nomination::Keep, message));
+            }
+            Placement::Nowhere(Nowhere::NoNode { why, cures, conflicts }) => {
+                let never = pod.spec.preemption_policy.as_deref() == Some("Never");
+                let table = &self.table;
+                let question = Question { class, table, snapshot, candidate: &candidate, conflicts: &conflicts, never };
+                let preemption = preempt::preempt(&question, &mut self.footprints);
+                self.queue.park(uid, cures, now);
+                let nodes = self.table.len();
+                let (nomination, message) = match preemption {
+                    Preemption::Found { slot, victims } => {
+                        let Some(node) = self.table.node(slot).map(|row| row.name.clone()) else { return };
+                        self.evict(object, &candidate, &node, &footprint, &victims, out);
+                        (Nomination::Set(node), why.sentence(nodes))
+                    }
+                    Preemption::NotEligible(text) => (Nomination::Keep, explain::unschedulable(nodes, &why, text)),
+                    Preemption::NoHelp(text) => {
+                        self.break_promise(uid);
+                        (Nomination::Clear, explain::unschedulable(nodes, &why, &text))
+                    }
+                };
+                out.push(unschedulable(object, nomination, message));
+            }
+        }
+    }
+
+    fn bind(&mut self, object: &Arc<Object>, assumed: Assumed) -> Decision {
+        let uid = object.meta.uid;
+        self.queue.remove(uid);
+        self.break_promise(uid);
+        self.table.add_pod(&assumed.node, &assumed.footprint, assumed.priority);
+        let message = format!("Successfully assigned {} to {}", object.meta.path(), assumed.node);
+        let node = assumed.node.clone();
+        self.assumed.insert(uid, assumed);
+        let event = EventDraft::normal(&object.meta, COMPONENT, "Scheduled", message);
+        Decision::Bind { pod: uid, at: object.meta.revision, node, event }
+    }
+
+    /// Promises the node to the pod, and makes the victims go.
+    fn evict(
+        &mut self,
+        object: &Arc<Object>,
+        candidate: &Candidate,
+        node: &NodeName,
+        footprint: &Arc<Footprint>,
+        victims: &[Arc<Object>],
+        out: &mut Vec<Decision>,
+    ) {
+        let name = object.pod().and_then(|pod| pod.spec.scheduler_name.as_deref()).unwrap_or(COMPONENT);
+        for victim in victims {
+            let text = format!("Preempted by pod {} on node {node}", candidate.pod);
+            out.push(Decision::Preempt {
+                victim: victim.meta.uid,
+                preemptor: candidate.pod,
+                message: format!("{name}: preempting to accommodate a higher priority pod").into(),
+                event: EventDraft::normal(&victim.meta, COMPONENT, "Preempted", text),
+            });
+        }
+        let row = self.table.find(node.as_str()).and_then(|slot| self.table.node(slot));
+        let promised = row.into_iter().flat_map(|row| &row.nominated);
+        let lower = promised.filter(|other| other.priority < candidate.priority && other.pod != candidate.pod);
+        for pod in lower.map(|other| other.pod).collect::<Vec<_>>() {
+            self.break_promise(pod);
+            self.queue.wake_pod(pod, Time::EPOCH);
+            out.push(Decision::Unnominate { pod });
+        }
+        self.promise(candidate.pod, node.clone(), candidate.priority, Arc::clone(footprint));
+    }
+
+    fn promise(&mut self, pod: Uid, node: NodeName, priority: i32, footprint: Arc<Footprint>) {
+        if self.promised.get(&pod) == Some(&node) {
+            return;
+        }
+        self.break_promise(pod);
+        self.table.nominate(&node, Nominated { pod, priority, footprint });
+        self.promised.insert(pod, node);
+    }
+
+    fn break_promise(&mut self, pod: Uid) {
+        if let Some(node) = self.promised.remove(&pod) {
+            self.table.forget_nomination(&node, pod);
+        }
+    }
+
+    /// Which of the scheduler's names a pod asks for, if it waits for a node.
+    fn profile_of(&self, object: &Object) -> Option<u16> {
+        let pod = object.pod()?;
+        let gated = pod.spec.scheduling_gates.as_ref().is_some_and(|gates| !gates.is_empty());
+        if pod.node.is_some() || pod.is_finished() || object.meta.is_deleting() || gated {
+            return None;
+        }
+        let name = pod.spec.scheduler_name.as_deref().filter(|name| !name.is_empty()).unwrap_or(COMPONENT);
+        let index = self.config.names.iter().position(|known| **known == *name)?;
+        u16::try_from(index).ok()
+    }
+}
+
+fn unschedulable(object: &Object, nomination: Nomination, message: String) -> Decision {
+    let event = EventDraft::warning(&object.meta, COMPONENT, "FailedScheduling", message);
+    Decision::Unschedulable { pod: object.meta.uid, at: object.meta.revision, nomination, event }
+}
+
+/// The classes in use.
+#[derive(Debug, Default)]
+struct Classes {
+    by_key: BTreeMap<String, (Class, u64)>,
+    /// The keys of specs by their address; the spec is kept so that the address cannot become another's.
+    by_address: BTreeMap<(usize, u16), (Arc<k8s_openapi::api::core::v1::PodSpec>, Arc<str>)>,
+    uses: u64,
+}
+
+/// How many classes are kept: each takes about 80 bytes a node.
+const CLASSES_MAX: usize = 64;
+/// How many specs are remembered by their address.
+const SPECS_MAX: usize = 1024;
+
+impl Classes {
+    fn of(&mut self, profile: u16, pod: &PodBody, footprint: &Arc<Footprint>) -> &mut Class {
+        self.uses += 1;
+        let address = (Arc::as_ptr(&pod.spec).addr(), profile);
+        let known = self.by_address.get(&address).map(|(_, key)| Arc::clone(key));
+        let key = known.unwrap_or_else(|| {
+            if self.by_address.len() >= SPECS_MAX {
+                self.by_address.clear();
+            }
+            let key: Arc<str> = Shape::of(profile, pod, Arc::clone(footprint)).key().into();
+            self.by_address.insert(address, (Arc::clone(&pod.spec), Arc::clone(&key)));
+            key
+        });
+        if !self.by_key.contains_key(&*key) && self.by_key.len() >= CLASSES_MAX {
+            let oldest = self.by_key.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone());
+            oldest.and_then(|key| self.by_key.remove(&key));
+        }
+        let fresh = || (Class::new(Arc::new(Shape::of(profile, pod, Arc::clone(footprint)))), 0);
+        let (class, used) = self.by_key.entry(key.as_ref().to_owned()).or_insert_with(fresh);
+        *used = self.uses;
+        class
+    }
+}

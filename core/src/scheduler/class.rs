@@ -1,0 +1,346 @@
+//! An equivalence class: which nodes fit pods of one shape, and how good they are, kept between placements.
+//!
+//! What the plugins say of a node depends on its row alone, so only rows that changed are looked at again. The nodes
+//! that fit lie in *bands*: nodes of one band have the same raw scores from the plugins whose points depend on the other
+//! nodes (the best of them gets all points), so the order within a band never depends on those. To place a pod is to
+//! work out the points of each band and to compare the first node of each.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::node_table::{NodeRow, NodeTable, Slot};
+use super::plugin::{Candidates, Cure, Narrowed, Plugin, Rejected, SCORE_MAX, Scale};
+use super::plugins::PLUGINS;
+use super::shape::Shape;
+use crate::text::Text;
+
+/// The raw scores of a node from the plugins whose points depend on the other nodes.
+type Raws = SmallVec<[i64; 2]>;
+
+/// A node among those that are equally good in all but its own points: better first, then by tie.
+type Place = (Reverse<i64>, u32, Slot);
+
+/// Nodes with the same raw scores.
+#[derive(Debug)]
+struct Band {
+    raws: Raws,
+    places: BTreeSet<Place>,
+}
+
+/// What is known of the node in a slot.
+#[derive(Clone, Copy, Debug)]
+enum Entry {
+    /// No node, or one that the pod cannot name.
+    Absent,
+    /// Out, for the reason with this number.
+    Rejected(u32),
+    /// In the band with this number.
+    Fits { band: u32, place: Place },
+}
+
+/// A plugin that scores, with the weight of its points.
+#[derive(Clone, Copy, Debug)]
+struct Scorer {
+    plugin: &'static dyn Plugin,
+    weight: i64,
+}
+
+/// Which nodes are looked at.
+#[derive(Debug)]
+enum Scope {
+    All,
+    /// Only those of these names; the others are out on the word of the plugins with these names.
+    Named(Vec<String>, Text),
+    /// None, for this reason.
+    Nothing(Text, Cure),
+}
+
+/// An equivalence class.
+#[derive(Debug)]
+pub(crate) struct Class {
+    shape: Arc<Shape>,
+    scope: Scope,
+    filters: SmallVec<[&'static dyn Plugin; 8]>,
+    /// Those whose raw scores are points.
+    pointers: SmallVec<[Scorer; 4]>,
+    /// Those whose points depend on the other nodes, in the order of [`Raws`].
+    rankers: SmallVec<[Scorer; 4]>,
+    entries: Vec<Entry>,
+    bands: Vec<Band>,
+    rejections: Vec<(Rejected, usize)>,
+    /// Up to where the log of the table has been followed; `None` before the first look.
+    seen: Option<u64>,
+    generation: u64,
+}
+
+impl Class {
+    /// The class of a shape; no node has been looked at yet.
+    pub(crate) fn new(shape: Arc<Shape>) -> Self {
+        let (scope, filters) = narrow(&shape);
+        Self {
+            shape,
+            scope,
+            filters,
+            pointers: SmallVec::new(),
+            rankers: SmallVec::new(),
+            entries: Vec::new(),
+            bands: Vec::new(),
+            rejections: Vec::new(),
+            seen: None,
+            generation: 0,
+        }
+    }
+
+    /// The shape of its pods.
+    pub(crate) const fn shape(&self) -> &Arc<Shape> {
+        &self.shape
+    }
+
+    /// Why no node comes into question at all, and what would cure it.
+    pub(crate) const fn nothing(&self) -> Option<(&Text, Cure)> {
+        match &self.scope {
+            Scope::Nothing(reason, cure) => Some((reason, *cure)),
+            Scope::All | Scope::Named(..) => None,
+        }
+    }
+
+    /// Why the nodes that the pod does not name are out.
+    pub(crate) const fn unnamed(&self) -> Option<&Text> {
+        match &self.scope {
+            Scope::Named(_, reason) => Some(reason),
+            Scope::All | Scope::Nothing(..) => None,
+        }
+    }
+
+    /// Takes in what changed in the table.
+    pub(crate) fn catch_up(&mut self, table: &NodeTable) {
+        let end = table.log_end();
+        let changed =
+            self.seen.filter(|_| self.generation == table.generation()).and_then(|seen| table.changed_since(seen));
+        match changed {
+            Some(changed) if changed.len() < table.slots().max(16) && self.is_over_all() => {
+                for slot in changed {
+                    self.look_again(table, *slot);
+                }
+            }
+            Some([]) => {}
+            _ => self.look_at_all(table),
+        }
+        self.seen = Some(end);
+        self.generation = table.generation();
+    }
+
+    const fn is_over_all(&self) -> bool {
+        matches!(self.scope, Scope::All)
+    }
+
+    fn look_at_all(&mut self, table: &NodeTable) {
+        self.choose_scorers(table);
+        self.bands.clear();
+        self.rejections.clear();
+        self.entries.clear();
+        self.entries.resize(table.slots(), Entry::Absent);
+        let rows: SmallVec<[(Slot, &NodeRow); 1]> = match &self.scope {
+            Scope::All => table.iter().collect(),
+            Scope::Named(names, _) => {
+                let slots = names.iter().filter_map(|name| table.find(name));
+                slots.filter_map(|slot| Some((slot, table.node(slot)?))).collect()
+            }
+            Scope::Nothing(..) => SmallVec::new(),
+        };
+        self.look_at(table, rows);
+    }
+
+    fn look_again(&mut self, table: &NodeTable, slot: Slot) {
+        if self.entries.len() <= slot.index() {
+            self.entries.resize(table.slots(), Entry::Absent);
+        }
+        match std::mem::replace(&mut self.entries[slot.index()], Entry::Absent) {
+            Entry::Absent => {}
+            Entry::Rejected(reason) => self.rejections[reason as usize].1 -= 1,
+            Entry::Fits { band, place } => {
+                self.bands[band as usize].places.remove(&place);
+            }
+        }
+        if let Some(row) = table.node(slot) {
+            self.look_at(table, SmallVec::from_iter([(slot, row)]));
+        }
+    }
+
+    fn choose_scorers(&mut self, table: &NodeTable) {
+        let scoring = PLUGINS.iter().filter(|plugin| plugin.weight() > 0 && plugin.scores(&self.shape, table));
+        let scorers = scoring.map(|plugin| Scorer { plugin: *plugin, weight: plugin.weight() });
+        (self.pointers, self.rankers) = scorers.partition(|scorer| scorer.plugin.scale() == Scale::Points);
+    }
+
+    /// Asks the plugins about these nodes and files them.
+    fn look_at(&mut self, table: &NodeTable, rows: SmallVec<[(Slot, &NodeRow); 1]>) {
+        let candidates = self.filter(rows);
+        for (slot, why) in candidates.rejected {
+            let reason = self.reason(why);
+            self.rejections[reason as usize].1 += 1;
+            self.entries[slot.index()] = Entry::Rejected(reason);
+        }
+        let rows = candidates.rows;
+        let columns = |scorers: &[Scorer]| -> SmallVec<[SmallVec<[i64; 1]>; 4]> {
+            let column = |scorer: &Scorer| {
+                let mut column = SmallVec::with_capacity(rows.len());
+                scorer.plugin.score(&self.shape, table, &rows, &mut column);
+                column
+            };
+            scorers.iter().map(column).collect()
+        };
+        let (points, raws) = (columns(&self.pointers), columns(&self.rankers));
+        for (index, (slot, row)) in rows.iter().enumerate() {
+            let weighted = self.pointers.iter().zip(&points).map(|(scorer, column)| scorer.weight * column[index]);
+            let place = (Reverse(weighted.sum()), row.tie, *slot);
+            let band = self.band(raws.iter().map(|column| column[index]).collect());
+            self.bands[band as usize].places.insert(place);
+            self.entries[slot.index()] = Entry::Fits { band, place };
+        }
+    }
+
+    fn filter<'a>(&self, rows: SmallVec<[(Slot, &'a NodeRow); 1]>) -> Candidates<'a> {
+        let mut candidates = Candidates { rows, rejected: SmallVec::new() };
+        for plugin in &self.filters {
+            if candidates.rows.is_empty() {
+                break;
+            }
+            plugin.filter(&self.shape, &mut candidates);
+        }
+        candidates
+    }
+
+    /// Whether a pod of this class fits a node as it would be.
+    pub(crate) fn judge(&self, slot: Slot, row: &NodeRow) -> Result<(), Rejected> {
+        let mut candidates = self.filter(SmallVec::from_iter([(slot, row)]));
+        candidates.rejected.pop().map_or(Ok(()), |(_, why)| Err(why))
+    }
+
+    fn reason(&mut self, why: Rejected) -> u32 {
+        let known = self.rejections.iter().position(|(known, _)| *known == why);
+        let index = known.unwrap_or_else(|| {
+            self.rejections.push((why, 0));
+            self.rejections.len() - 1
+        });
+        u32::try_from(index).unwrap_or(u32::MAX)
+    }
+
+    fn band(&mut self, raws: Raws) -> u32 {
+        let known = self.bands.iter().position(|band| band.raws == raws);
+        let index = known.unwrap_or_else(|| {
+            self.bands.push(Band { raws, places: BTreeSet::new() });
+            self.bands.len() - 1
+        });
+        u32::try_from(index).unwrap_or(u32::MAX)
+    }
+
+    /// Whether a pod of this class fits the node in this slot.
+    pub(crate) fn fits(&self, slot: Slot) -> bool {
+        matches!(self.entries.get(slot.index()), Some(Entry::Fits { .. }))
+    }
+
+    /// Why the node in this slot is out, if it is.
+    pub(crate) fn rejection(&self, slot: Slot) -> Option<&Rejected> {
+        match self.entries.get(slot.index())? {
+            Entry::Rejected(reason) => Some(&self.rejections[*reason as usize].0),
+            Entry::Absent | Entry::Fits { .. } => None,
+        }
+    }
+
+    /// Why nodes are out, and how many of them.
+    pub(crate) fn rejections(&self) -> impl Iterator<Item = (&Rejected, usize)> {
+        self.rejections.iter().filter(|(_, count)| *count > 0).map(|(why, count)| (why, *count))
+    }
+
+    /// The best node, leaving out some. Among equals the one that follows the draw.
+    pub(crate) fn best(&self, except: &[Slot], draw: u32) -> Option<(Slot, i64)> {
+        let bands: SmallVec<[(&Band, i64); 4]> =
+            self.bands.iter().filter_map(|band| Some((band, first_points(band, except)?))).collect();
+        let tops: Raws = (0..self.rankers.len())
+            .map(|index| bands.iter().map(|(band, _)| band.raws[index]).max().unwrap_or(0))
+            .collect();
+        let total = |(band, points): &(&Band, i64)| points + self.band_points(&band.raws, &tops);
+        let best = bands.iter().map(total).max()?;
+        let equals = bands.iter().filter(|band| total(band) == best);
+        let next = equals.filter_map(|(band, points)| following(band, *points, except, draw));
+        next.min().map(|(_, slot)| (slot, best))
+    }
+
+    /// The points that all nodes of a band get for their raw scores, given the highest of each.
+    fn band_points(&self, raws: &Raws, tops: &Raws) -> i64 {
+        let each = self.rankers.iter().zip(raws.iter().zip(tops));
+        each.map(|(scorer, (raw, top))| scorer.weight * scaled(scorer.plugin.scale(), *raw, *top)).sum()
+    }
+
+    /// The points of each node that fits, leaving out some: what the plain way would give.
+    pub(crate) fn totals(&self, except: &[Slot]) -> Vec<(Slot, i64)> {
+        let left = |place: &&Place| !except.contains(&place.2);
+        let bands: Vec<&Band> = self.bands.iter().filter(|band| band.places.iter().any(|place| left(&place))).collect();
+        let tops: Raws =
+            (0..self.rankers.len()).map(|index| bands.iter().map(|band| band.raws[index]).max().unwrap_or(0)).collect();
+        let mut totals = Vec::new();
+        for band in bands {
+            let base = self.band_points(&band.raws, &tops);
+            totals.extend(band.places.iter().filter(left).map(|(points, _, slot)| (*slot, base + points.0)));
+        }
+        totals.sort_unstable();
+        totals
+    }
+}
+
+/// Which plugins filter for this shape, and which nodes come into question.
+fn narrow(shape: &Shape) -> (Scope, SmallVec<[&'static dyn Plugin; 8]>) {
+    let mut filters = SmallVec::new();
+    let mut scope = Scope::All;
+    let mut narrowing: Vec<&str> = Vec::new();
+    for plugin in PLUGINS {
+        match plugin.prepare(shape) {
+            Narrowed::NotMyConcern => continue,
+            Narrowed::All => {}
+            Narrowed::None(reason, cure) => return (Scope::Nothing(reason, cure), filters),
+            Narrowed::These(names) => {
+                narrowing.push(plugin.name());
+                let both = match scope {
+                    Scope::Named(before, _) => names.into_iter().filter(|name| before.contains(name)).collect(),
+                    Scope::All | Scope::Nothing(..) => names,
+                };
+                let reason = format!("node(s) didn't satisfy plugin(s) [{}]", narrowing.join(" "));
+                scope = Scope::Named(both, reason.into());
+            }
+        }
+        filters.push(plugin);
+    }
+    (scope, filters)
+}
+
+/// The points of the best node in a band that is not left out.
+fn first_points(band: &Band, except: &[Slot]) -> Option<i64> {
+    let mut places = band.places.iter();
+    places.find(|(_, _, slot)| !except.contains(slot)).map(|(points, _, _)| points.0)
+}
+
+/// Among the nodes of a band with these points, the one that follows the draw, and how far it is from it.
+fn following(band: &Band, points: i64, except: &[Slot], draw: u32) -> Option<(u32, Slot)> {
+    let start = (Reverse(points), draw, Slot::FIRST);
+    let after = band.places.range((Bound::Included(start), Bound::Unbounded));
+    let around = band.places.range((Bound::Included((Reverse(points), 0, Slot::FIRST)), Bound::Excluded(start)));
+    let after = after.take_while(|place| place.0 == Reverse(points));
+    let mut places = after.chain(around).filter(|(_, _, slot)| !except.contains(slot));
+    places.next().map(|(_, tie, slot)| (tie.wrapping_sub(draw), *slot))
+}
+
+/// Points from a raw score.
+fn scaled(scale: Scale, raw: i64, top: i64) -> i64 {
+    match scale {
+        Scale::Points => raw,
+        Scale::HighestIsBest if top == 0 => 0,
+        Scale::HighestIsBest => SCORE_MAX * raw / top,
+        Scale::LowestIsBest if top == 0 => SCORE_MAX,
+        Scale::LowestIsBest => SCORE_MAX - SCORE_MAX * raw / top,
+    }
+}

@@ -1,0 +1,111 @@
+//! One pod, one try: which node is best, or why there is none.
+//!
+//! 1. Nodes on which a pod of at least the same priority has been promised room must fit both.
+//! 2. The node that was promised to this pod is taken, if it fits.
+//! 3. Else the node with the most points; among equals one by the seed.
+//! 4. Else: why each node is out.
+
+use super::class::Class;
+use super::explain::{self, Tally};
+use super::node_table::{NodeRow, NodeTable, Slot};
+use super::plugin::{Cure, Rejected};
+use super::queue::Cures;
+use crate::ids::{NodeName, Uid};
+
+/// A pod that is to be placed.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidate {
+    pub(crate) pod: Uid,
+    pub(crate) priority: i32,
+    /// The node that was promised to it.
+    pub(crate) nominated: Option<NodeName>,
+}
+
+/// A node that would fit, were it not for pods that have been promised room there.
+#[derive(Clone, Debug)]
+pub(crate) struct Conflict {
+    pub(crate) slot: Slot,
+    pub(crate) why: Rejected,
+}
+
+/// Where a pod goes.
+#[derive(Clone, Debug)]
+pub(crate) enum Placement {
+    /// To this node.
+    At(Slot),
+    /// Nowhere.
+    Nowhere(Nowhere),
+}
+
+/// Why a pod goes nowhere.
+#[derive(Clone, Debug)]
+pub(crate) enum Nowhere {
+    /// There is nothing to look at: the whole message.
+    NoQuestion { message: String, cures: Cures },
+    /// Each node is out.
+    NoNode { why: Tally, cures: Cures, conflicts: Vec<Conflict> },
+}
+
+/// Places a pod of this class.
+pub(crate) fn place(class: &Class, table: &NodeTable, candidate: &Candidate) -> Placement {
+    if table.len() == 0 {
+        let cures = Cure::NodeChange.into();
+        return Placement::Nowhere(Nowhere::NoQuestion { message: explain::NO_NODES.to_owned(), cures });
+    }
+    if let Some((reason, cure)) = class.nothing() {
+        let message = explain::nothing(table.len(), reason);
+        return Placement::Nowhere(Nowhere::NoQuestion { message, cures: cure.into() });
+    }
+    let conflicts = conflicts(class, table, candidate);
+    let except: Vec<Slot> = conflicts.iter().map(|conflict| conflict.slot).collect();
+    let promised = candidate.nominated.as_ref().and_then(|name| table.find(name.as_str()));
+    if let Some(slot) = promised.filter(|slot| class.fits(*slot) && !except.contains(slot)) {
+        return Placement::At(slot);
+    }
+    match class.best(&except, table.draw(candidate.pod)) {
+        Some((slot, _)) => Placement::At(slot),
+        None => Placement::Nowhere(nowhere(class, table, conflicts)),
+    }
+}
+
+/// The nodes that would fit, were it not for pods that have been promised room there.
+fn conflicts(class: &Class, table: &NodeTable, candidate: &Candidate) -> Vec<Conflict> {
+    let of_slot = |slot: &Slot| {
+        let row = table.node(*slot).filter(|_| class.fits(*slot))?;
+        let why = class.judge(*slot, &with_promised(row, candidate)?).err()?;
+        Some(Conflict { slot: *slot, why })
+    };
+    table.nominated().iter().filter_map(of_slot).collect()
+}
+
+/// The node as it will be with the pods that have been promised room there and go first; `None` if there are none.
+pub(crate) fn with_promised(row: &NodeRow, candidate: &Candidate) -> Option<NodeRow> {
+    let goes_first = |promised: &&super::node_table::Nominated| {
+        promised.priority >= candidate.priority && promised.pod != candidate.pod
+    };
+    let mut promised = row.nominated.iter().filter(goes_first).peekable();
+    promised.peek()?;
+    let mut row = row.clone();
+    for pod in promised {
+        row.add(&pod.footprint, pod.priority);
+    }
+    Some(row)
+}
+
+fn nowhere(class: &Class, table: &NodeTable, conflicts: Vec<Conflict>) -> Nowhere {
+    let mut why = Tally::default();
+    let mut looked_at = 0;
+    let mut cures = Cures::from(Cure::NodeChange);
+    let rejections = class.rejections().chain(conflicts.iter().map(|conflict| (&conflict.why, 1)));
+    for (rejected, nodes) in rejections {
+        for reason in &rejected.reasons {
+            why.add(reason, nodes);
+        }
+        cures = cures.with(rejected.cured_by);
+        looked_at += nodes;
+    }
+    if let Some(reason) = class.unnamed() {
+        why.add(reason, table.len().saturating_sub(looked_at));
+    }
+    Nowhere::NoNode { why, cures, conflicts }
+}

@@ -1,0 +1,376 @@
+//! The scheduler's own view of the nodes: one row a node, with the sums over the pods that are bound or about to be.
+//!
+//! The table is changed between placements, row by row, as the store changes; during one it is only read. Each change
+//! of a row is noted in a log, so that what was worked out from the rows is worked out again only for those that
+//! changed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{Node, Taint};
+use smallvec::SmallVec;
+
+use super::resources::{Resources, Weight};
+use super::shape::{Footprint, HostPort};
+use crate::ids::{NodeName, Uid};
+use crate::store::{Object, StringMap};
+
+/// The place of a row in the table; kept while the node exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Slot(u32);
+
+impl Slot {
+    /// Before every other.
+    pub(crate) const FIRST: Self = Self(0);
+
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A pod that has been promised room on a node, once its victims are gone.
+#[derive(Clone, Debug)]
+pub(crate) struct Nominated {
+    pub(crate) pod: Uid,
+    pub(crate) priority: i32,
+    pub(crate) footprint: Arc<Footprint>,
+}
+
+/// One node, and the sums over its pods.
+#[derive(Clone, Debug)]
+pub(crate) struct NodeRow {
+    pub(crate) name: NodeName,
+    /// Where it stands among nodes that are equally good: a hash of its name and the seed.
+    pub(crate) tie: u32,
+    /// `None` while only its pods are known.
+    pub(crate) object: Option<Arc<Object>>,
+    pub(crate) labels: Arc<StringMap>,
+    pub(crate) unschedulable: bool,
+    pub(crate) allocatable: Resources,
+    /// Sizes in bytes by name.
+    pub(crate) images: Arc<BTreeMap<String, i64>>,
+    pub(crate) requested: Resources,
+    pub(crate) weighed: Weight,
+    pub(crate) ports: SmallVec<[HostPort; 1]>,
+    /// How many pods there are that have not ended.
+    pub(crate) pods: u32,
+    /// How many of them have each priority.
+    pub(crate) priorities: SmallVec<[(i32, u32); 1]>,
+    pub(crate) nominated: SmallVec<[Nominated; 0]>,
+}
+
+impl NodeRow {
+    fn named(name: NodeName, seed: u64) -> Self {
+        Self {
+            tie: (hash(seed, name.as_str().as_bytes()) >> 32) as u32,
+            name,
+            object: None,
+            labels: Arc::default(),
+            unschedulable: false,
+            allocatable: Resources::default(),
+            images: Arc::default(),
+            requested: Resources::default(),
+            weighed: Weight::default(),
+            ports: SmallVec::new(),
+            pods: 0,
+            priorities: SmallVec::new(),
+            nominated: SmallVec::new(),
+        }
+    }
+
+    /// The taints of the node.
+    pub(crate) fn taints(&self) -> &[Taint] {
+        let spec = self.object.as_ref().and_then(|object| object.typed::<Node>()?.spec.as_ref());
+        spec.and_then(|spec| spec.taints.as_deref()).unwrap_or_default()
+    }
+
+    /// Counts a pod in.
+    pub(crate) fn add(&mut self, footprint: &Footprint, priority: i32) {
+        self.requested.add(&footprint.requests);
+        self.weighed.cpu_milli = self.weighed.cpu_milli.saturating_add(footprint.weighed.cpu_milli);
+        self.weighed.memory = self.weighed.memory.saturating_add(footprint.weighed.memory);
+        self.ports.extend(footprint.ports.iter().cloned());
+        self.pods = self.pods.saturating_add(1);
+        match self.priorities.binary_search_by_key(&priority, |(known, _)| *known) {
+            Ok(index) => self.priorities[index].1 += 1,
+            Err(index) => self.priorities.insert(index, (priority, 1)),
+        }
+    }
+
+    /// Counts a pod out.
+    pub(crate) fn remove(&mut self, footprint: &Footprint, priority: i32) {
+        self.requested.subtract(&footprint.requests);
+        self.weighed.cpu_milli = self.weighed.cpu_milli.saturating_sub(footprint.weighed.cpu_milli);
+        self.weighed.memory = self.weighed.memory.saturating_sub(footprint.weighed.memory);
+        for port in &footprint.ports {
+            if let Some(index) = self.ports.iter().position(|used| used == port) {
+                self.ports.swap_remove(index);
+            }
+        }
+        self.pods = self.pods.saturating_sub(1);
+        if let Ok(index) = self.priorities.binary_search_by_key(&priority, |(known, _)| *known) {
+            self.priorities[index].1 -= 1;
+            if self.priorities[index].1 == 0 {
+                self.priorities.remove(index);
+            }
+        }
+    }
+
+    /// Whether a pod of this priority could end one of its pods.
+    pub(crate) fn has_below(&self, priority: i32) -> bool {
+        self.priorities.first().is_some_and(|(lowest, _)| *lowest < priority)
+    }
+
+    /// Takes over what a node says of itself; says whether anything changed that a placement could depend on.
+    fn describe(&mut self, object: &Arc<Object>) -> bool {
+        let Some(node) = object.typed::<Node>() else { return false };
+        let spec = node.spec.as_ref();
+        let status = node.status.as_ref();
+        // A node that does not say what may be used offers all that it has.
+        let offered = status.and_then(|status| status.allocatable.as_ref().or(status.capacity.as_ref()));
+        let allocatable = Resources::from_api(offered);
+        let unschedulable = spec.and_then(|spec| spec.unschedulable).unwrap_or(false);
+        let mut images = BTreeMap::new();
+        for image in status.iter().flat_map(|status| status.images.iter().flatten()) {
+            for name in image.names.iter().flatten() {
+                images.insert(name.clone(), image.size_bytes.unwrap_or(0));
+            }
+        }
+        let taints = spec.and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
+        let same = self.object.is_some()
+            && self.allocatable == allocatable
+            && self.unschedulable == unschedulable
+            && *self.images == images
+            && self.labels == object.meta.labels
+            && self.taints() == taints;
+        self.allocatable = allocatable;
+        self.unschedulable = unschedulable;
+        if *self.images != images {
+            self.images = Arc::new(images);
+        }
+        self.labels = Arc::clone(&object.meta.labels);
+        self.object = Some(Arc::clone(object));
+        !same
+    }
+}
+
+/// An image that some node has.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ImageState {
+    /// How many nodes have it.
+    pub(crate) nodes: usize,
+}
+
+/// All nodes.
+#[derive(Debug, Default)]
+pub(crate) struct NodeTable {
+    seed: u64,
+    rows: Vec<Option<NodeRow>>,
+    free: Vec<Slot>,
+    by_name: BTreeMap<NodeName, Slot>,
+    /// How many of the rows are nodes that exist.
+    known: usize,
+    images: BTreeMap<String, ImageState>,
+    /// Counts the changes after which scores of all nodes may differ: nodes that come and go, images.
+    generation: u64,
+    /// The rows that changed, in order; a row may be there more than once.
+    log: Vec<Slot>,
+    /// How many entries were dropped from the front of the log.
+    log_start: u64,
+    /// The rows with promised room.
+    nominated: Vec<Slot>,
+}
+
+/// How many changes are remembered; who is further behind looks at all rows.
+const LOG_MAX: usize = 1 << 16;
+
+impl NodeTable {
+    /// A table without nodes; the seed orders nodes that are equally good.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { seed, ..Self::default() }
+    }
+
+    /// A number for this pod that is as good as random, and the same for the same seed.
+    pub(crate) fn draw(&self, pod: Uid) -> u32 {
+        (hash(self.seed, &pod.as_u128().to_le_bytes()) >> 32) as u32
+    }
+
+    /// How many nodes there are.
+    pub(crate) const fn len(&self) -> usize {
+        self.known
+    }
+
+    /// How many slots there are, those of nodes that have gone included.
+    pub(crate) fn slots(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The row in this slot, if it is that of a node that exists.
+    pub(crate) fn node(&self, slot: Slot) -> Option<&NodeRow> {
+        self.rows.get(slot.index())?.as_ref().filter(|row| row.object.is_some())
+    }
+
+    /// The slot of a node that exists.
+    pub(crate) fn find(&self, name: &str) -> Option<Slot> {
+        self.by_name.get(name).copied().filter(|slot| self.node(*slot).is_some())
+    }
+
+    /// All nodes that exist.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, &NodeRow)> {
+        let slots = (0_u32..).map(Slot);
+        slots.zip(&self.rows).filter_map(|(slot, row)| Some((slot, row.as_ref().filter(|row| row.object.is_some())?)))
+    }
+
+    /// What is known of an image.
+    pub(crate) fn image(&self, name: &str) -> Option<ImageState> {
+        self.images.get(name).copied()
+    }
+
+    /// Changes whenever the scores of all nodes may have changed.
+    pub(crate) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The end of the log of changed rows.
+    pub(crate) fn log_end(&self) -> u64 {
+        self.log_start + self.log.len() as u64
+    }
+
+    /// The rows that changed since; `None` when that is too long ago to say.
+    pub(crate) fn changed_since(&self, position: u64) -> Option<&[Slot]> {
+        let skip = usize::try_from(position.checked_sub(self.log_start)?).ok()?;
+        self.log.get(skip..)
+    }
+
+    /// The nodes on which some pod has been promised room.
+    pub(crate) fn nominated(&self) -> &[Slot] {
+        &self.nominated
+    }
+
+    /// Takes over a node; says whether anything changed that a placement could depend on.
+    pub(crate) fn put_node(&mut self, object: &Arc<Object>) -> bool {
+        let slot = self.slot_of(&NodeName::new(Arc::clone(&object.meta.name)));
+        let Some(row) = self.rows[slot.index()].as_mut() else { return false };
+        let (was_known, images_before) = (row.object.is_some(), Arc::clone(&row.images));
+        let changed = row.describe(object);
+        let images = Arc::clone(&row.images);
+        self.known += usize::from(!was_known);
+        if !was_known || !Arc::ptr_eq(&images, &images_before) {
+            self.recount_images(&images_before, &images);
+            self.generation += 1;
+        }
+        if changed {
+            self.note(slot);
+        }
+        changed
+    }
+
+    /// Forgets a node; its pods stay counted until they go.
+    pub(crate) fn remove_node(&mut self, name: &str) {
+        let Some(slot) = self.find(name) else { return };
+        let Some(row) = self.rows[slot.index()].as_mut() else { return };
+        let images = std::mem::take(&mut row.images);
+        row.object = None;
+        row.labels = Arc::default();
+        row.allocatable = Resources::default();
+        self.known -= 1;
+        self.recount_images(&images, &BTreeMap::new());
+        self.generation += 1;
+        self.note(slot);
+        self.drop_if_unused(slot);
+    }
+
+    /// Counts a pod in on its node.
+    pub(crate) fn add_pod(&mut self, node: &NodeName, footprint: &Footprint, priority: i32) {
+        let slot = self.slot_of(node);
+        self.change(slot, |row| row.add(footprint, priority));
+    }
+
+    /// Counts a pod out on its node.
+    pub(crate) fn remove_pod(&mut self, node: &NodeName, footprint: &Footprint, priority: i32) {
+        let Some(slot) = self.by_name.get(node.as_str()).copied() else { return };
+        self.change(slot, |row| row.remove(footprint, priority));
+        self.drop_if_unused(slot);
+    }
+
+    /// Promises room to a pod.
+    pub(crate) fn nominate(&mut self, node: &NodeName, nominated: Nominated) {
+        let slot = self.slot_of(node);
+        if let Some(row) = self.rows[slot.index()].as_mut() {
+            row.nominated.push(nominated);
+            if !self.nominated.contains(&slot) {
+                self.nominated.push(slot);
+            }
+        }
+    }
+
+    /// Takes the promise back.
+    pub(crate) fn forget_nomination(&mut self, node: &NodeName, pod: Uid) {
+        let Some(slot) = self.by_name.get(node.as_str()).copied() else { return };
+        let Some(row) = self.rows[slot.index()].as_mut() else { return };
+        row.nominated.retain(|nominated| nominated.pod != pod);
+        if row.nominated.is_empty() {
+            self.nominated.retain(|known| *known != slot);
+        }
+        self.drop_if_unused(slot);
+    }
+
+    fn change(&mut self, slot: Slot, change: impl FnOnce(&mut NodeRow)) {
+        if let Some(row) = self.rows[slot.index()].as_mut() {
+            change(row);
+            self.note(slot);
+        }
+    }
+
+    fn note(&mut self, slot: Slot) {
+        if self.log.len() >= LOG_MAX {
+            let dropped = LOG_MAX / 2;
+            self.log.drain(..dropped);
+            self.log_start += dropped as u64;
+        }
+        self.log.push(slot);
+    }
+
+    fn slot_of(&mut self, name: &NodeName) -> Slot {
+        if let Some(slot) = self.by_name.get(name.as_str()) {
+            return *slot;
+        }
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.rows.push(None);
+            Slot(u32::try_from(self.rows.len() - 1).unwrap_or(u32::MAX))
+        });
+        self.rows[slot.index()] = Some(NodeRow::named(name.clone(), self.seed));
+        self.by_name.insert(name.clone(), slot);
+        slot
+    }
+
+    fn drop_if_unused(&mut self, slot: Slot) {
+        let unused = |row: &NodeRow| row.object.is_none() && row.pods == 0 && row.nominated.is_empty();
+        if let Some(row) = self.rows[slot.index()].take_if(|row| unused(row)) {
+            self.by_name.remove(row.name.as_str());
+            self.free.push(slot);
+        }
+    }
+
+    fn recount_images(&mut self, before: &BTreeMap<String, i64>, after: &BTreeMap<String, i64>) {
+        for name in before.keys() {
+            if let Some(state) = self.images.get_mut(name) {
+                state.nodes -= 1;
+                if state.nodes == 0 {
+                    self.images.remove(name);
+                }
+            }
+        }
+        for name in after.keys() {
+            self.images.entry(name.clone()).or_default().nodes += 1;
+        }
+    }
+}
+
+/// FNV-1a with a final mix: the same on every machine.
+fn hash(seed: u64, bytes: &[u8]) -> u64 {
+    let start = seed ^ 0xcbf2_9ce4_8422_2325;
+    let folded = bytes.iter().fold(start, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    let mixed = (folded ^ (folded >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    mixed ^ (mixed >> 33)
+}

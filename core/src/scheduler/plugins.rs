@@ -1,0 +1,24 @@
+//! The plugins, one a file, in upstream's default order: a node is rejected by the first that has a reason.
+
+mod balanced_allocation;
+mod image_locality;
+mod node_affinity;
+mod node_name;
+mod node_ports;
+mod node_unschedulable;
+mod resources_fit;
+mod taint_toleration;
+
+use super::plugin::Plugin;
+
+/// All plugins that filter or score, in the order in which they filter.
+pub(crate) static PLUGINS: [&dyn Plugin; 8] = [
+    &node_unschedulable::NodeUnschedulable,
+    &node_name::NodeName,
+    &taint_toleration::TaintToleration,
+    &node_affinity::NodeAffinity,
+    &node_ports::NodePorts,
+    &resources_fit::NodeResourcesFit,
+    &balanced_allocation::NodeResourcesBalancedAllocation,
+    &image_locality::ImageLocality,
+];

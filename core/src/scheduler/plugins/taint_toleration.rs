@@ -1,0 +1,79 @@
+//! A node's taints keep away pods that do not tolerate them (`spec.tolerations`): the effects `NoSchedule` and
+//! `NoExecute` for certain, `PreferNoSchedule` where there is another place.
+
+use k8s_openapi::api::core::v1::{Taint, Toleration};
+
+use crate::scheduler::node_table::{NodeRow, NodeTable, Slot};
+use crate::scheduler::plugin::{Candidates, Column, Cure, Narrowed, Plugin, Rejected, Scale};
+use crate::scheduler::shape::Shape;
+
+#[derive(Debug)]
+pub(crate) struct TaintToleration;
+
+impl Plugin for TaintToleration {
+    fn name(&self) -> &'static str {
+        "TaintToleration"
+    }
+
+    fn weight(&self) -> i64 {
+        3
+    }
+
+    fn scale(&self) -> Scale {
+        Scale::LowestIsBest
+    }
+
+    fn prepare(&self, _shape: &Shape) -> Narrowed {
+        Narrowed::All
+    }
+
+    fn filter(&self, shape: &Shape, candidates: &mut Candidates<'_>) {
+        candidates.retain(|row| {
+            let keeps_away = |taint: &&Taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute");
+            match row.taints().iter().filter(keeps_away).all(|taint| tolerates(shape.tolerations(), taint)) {
+                true => Ok(()),
+                false => Err(Rejected::new("node(s) had untolerated taint(s)", Cure::NodeChange)),
+            }
+        });
+    }
+
+    fn scores(&self, _shape: &Shape, _table: &NodeTable) -> bool {
+        true
+    }
+
+    /// How many `PreferNoSchedule` taints are not tolerated.
+    fn score(&self, shape: &Shape, _table: &NodeTable, rows: &[(Slot, &NodeRow)], column: &mut Column) {
+        let prefers_not = |taint: &&Taint| taint.effect == "PreferNoSchedule";
+        let may_answer = |toleration: &&Toleration| {
+            toleration.effect.as_deref().is_none_or(|effect| effect.is_empty() || effect == "PreferNoSchedule")
+        };
+        column.extend(rows.iter().map(|(_, row)| {
+            let open = row.taints().iter().filter(prefers_not).filter(|taint| {
+                !shape.tolerations().iter().filter(may_answer).any(|toleration| tolerates_one(toleration, taint))
+            });
+            open.count() as i64
+        }));
+    }
+}
+
+/// Whether one of these tolerations tolerates the taint.
+pub(crate) fn tolerates(tolerations: &[Toleration], taint: &Taint) -> bool {
+    tolerations.iter().any(|toleration| tolerates_one(toleration, taint))
+}
+
+/// An empty effect stands for every effect, an empty key with `Exists` for every taint.
+fn tolerates_one(toleration: &Toleration, taint: &Taint) -> bool {
+    fn said(text: &Option<String>) -> &str {
+        text.as_deref().unwrap_or_default()
+    }
+    let effect = said(&toleration.effect);
+    let key = said(&toleration.key);
+    if !effect.is_empty() && effect != taint.effect || !key.is_empty() && key != taint.key {
+        return false;
+    }
+    match toleration.operator.as_deref().unwrap_or_default() {
+        "" | "Equal" => said(&toleration.value) == taint.value.as_deref().unwrap_or_default(),
+        "Exists" => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,237 @@
+//! Preemption: a pod that fits nowhere may end pods of lower priority (`spec.priority`, `spec.preemptionPolicy`).
+//!
+//! 1. Only nodes come into question whose reason is cured by an eviction.
+//! 2. On each, all pods of lower priority are taken away in thought; if the pod fits then, as many of them as possible
+//!    are put back, the most important first, those that a disruption budget protects before all others.
+//! 3. The node is chosen where the fewest budgets are violated, then by the lowest highest priority among the victims,
+//!    the lowest sum of priorities, the fewest victims, and the latest start of the most important ones.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+
+use super::class::Class;
+use super::cycle::{Candidate, Conflict, with_promised};
+use super::explain::Tally;
+use super::node_table::{NodeRow, NodeTable, Slot};
+use super::plugin::{Cure, Rejected};
+use super::shape::{Footprint, Footprints};
+use crate::object::kind::KindId;
+use crate::object::selector::Selector;
+use crate::store::{ConditionKind, ConditionStatus, Object, Snapshot};
+use crate::time::Time;
+
+/// At least so many nodes are tried, and a tenth of those in question, before the best of the finds is taken.
+const CANDIDATES_MIN: usize = 100;
+const CANDIDATES_PERCENT: usize = 10;
+
+/// The reason of the condition that a victim gets.
+const BY_SCHEDULER: &str = "PreemptionByScheduler";
+
+/// What preemption came to.
+#[derive(Debug)]
+pub(crate) enum Preemption {
+    /// The pod gets this node once these are gone.
+    Found { slot: Slot, victims: Vec<Arc<Object>> },
+    /// The pod may end no others now: why. What it has been promised stays.
+    NotEligible(&'static str),
+    /// It helps on no node: the sentence that says so.
+    NoHelp(String),
+}
+
+/// Everything that preemption looks at.
+#[derive(Debug)]
+pub(crate) struct Question<'a> {
+    pub(crate) class: &'a Class,
+    pub(crate) table: &'a NodeTable,
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) candidate: &'a Candidate,
+    pub(crate) conflicts: &'a [Conflict],
+    /// `spec.preemptionPolicy` is `Never`.
+    pub(crate) never: bool,
+}
+
+/// A node on which preemption helps.
+#[derive(Debug)]
+struct Find {
+    slot: Slot,
+    victims: Vec<Victim>,
+    violations: usize,
+}
+
+/// A pod that may be ended.
+#[derive(Clone, Debug)]
+struct Victim {
+    object: Arc<Object>,
+    footprint: Arc<Footprint>,
+    priority: i32,
+    /// `status.startTime`; a pod that has not started yet counts as the latest.
+    started: Time,
+}
+
+/// Looks for pods to end.
+pub(crate) fn preempt(question: &Question<'_>, footprints: &mut Footprints) -> Preemption {
+    if question.never {
+        return Preemption::NotEligible("not eligible due to preemptionPolicy=Never.");
+    }
+    if is_under_way(question) {
+        return Preemption::NotEligible("not eligible due to a terminating pod on the nominated node.");
+    }
+    let in_question = in_question(question);
+    let wanted = (in_question.len() * CANDIDATES_PERCENT / 100).max(CANDIDATES_MIN);
+    let budgets = Budgets::of(question.snapshot);
+    let mut finds = Vec::new();
+    let mut why = Tally::default();
+    let start = question.table.draw(question.candidate.pod) as usize % in_question.len().max(1);
+    for slot in in_question.iter().cycle().skip(start).take(in_question.len()) {
+        if finds.len() >= wanted {
+            break;
+        }
+        match victims_on(question, *slot, &budgets, footprints) {
+            Ok(find) => finds.push(find),
+            Err(rejected) => rejected.reasons.iter().for_each(|reason| why.add(reason, 1)),
+        }
+    }
+    match finds.into_iter().min_by_key(rank) {
+        Some(Find { slot, victims, .. }) => {
+            Preemption::Found { slot, victims: victims.into_iter().map(|victim| victim.object).collect() }
+        }
+        None => {
+            let others = question.table.len() - in_question.len();
+            why.add(&"Preemption is not helpful for scheduling".into(), others);
+            Preemption::NoHelp(why.sentence(question.table.len()))
+        }
+    }
+}
+
+/// Whether victims of an earlier try are still ending on the promised node.
+fn is_under_way(question: &Question<'_>) -> bool {
+    let Some(node) = &question.candidate.nominated else { return false };
+    let Some(slot) = question.table.find(node.as_str()) else { return false };
+    if question.class.rejection(slot).is_some_and(|why| why.cured_by != Cure::Eviction) {
+        return false;
+    }
+    question.snapshot.pods_on(node).any(|object| {
+        let Some(pod) = object.pod() else { return false };
+        let ended_for_another = pod.state.condition(&ConditionKind::DisruptionTarget).is_some_and(|condition| {
+            condition.status == ConditionStatus::True
+                && condition.why.as_ref().is_some_and(|why| why.reason == BY_SCHEDULER)
+        });
+        object.meta.is_deleting() && ended_for_another && pod.priority() < question.candidate.priority
+    })
+}
+
+/// The nodes whose reason is cured by an eviction.
+fn in_question(question: &Question<'_>) -> Vec<Slot> {
+    let evictable = |why: &Rejected| why.cured_by == Cure::Eviction;
+    let rows = question.table.iter().map(|(slot, _)| slot);
+    rows.filter(|slot| {
+        let conflict = question.conflicts.iter().find(|conflict| conflict.slot == *slot).map(|conflict| &conflict.why);
+        question.class.rejection(*slot).or(conflict).is_some_and(evictable)
+    })
+    .collect()
+}
+
+/// The fewest and least important pods to end on a node.
+fn victims_on(
+    question: &Question<'_>,
+    slot: Slot,
+    budgets: &Budgets,
+    footprints: &mut Footprints,
+) -> Result<Find, Rejected> {
+    let none = || Rejected::new("No preemption victims found for incoming pod", Cure::NodeChange);
+    let priority = question.candidate.priority;
+    let row = question.table.node(slot).filter(|row| row.has_below(priority)).ok_or_else(none)?;
+    let mut below = pods_below(question, row, footprints);
+    if below.is_empty() {
+        return Err(none());
+    }
+    let mut row = with_promised(row, question.candidate).unwrap_or_else(|| row.clone());
+    for victim in &below {
+        row.remove(&victim.footprint, victim.priority);
+    }
+    question.class.judge(slot, &row)?;
+    below.sort_by_key(|victim| (Reverse(victim.priority), victim.started, victim.object.meta.uid));
+    let (guarded, free) = budgets.split(below);
+    let mut violations = 0;
+    let mut victims = Vec::new();
+    let guarded = guarded.into_iter().map(|victim| (victim, true));
+    for (victim, is_guarded) in guarded.chain(free.into_iter().map(|victim| (victim, false))) {
+        row.add(&victim.footprint, victim.priority);
+        if question.class.judge(slot, &row).is_err() {
+            row.remove(&victim.footprint, victim.priority);
+            violations += usize::from(is_guarded);
+            victims.push(victim);
+        }
+    }
+    victims.sort_by_key(|victim| (Reverse(victim.priority), victim.started, victim.object.meta.uid));
+    if victims.is_empty() { Err(none()) } else { Ok(Find { slot, victims, violations }) }
+}
+
+fn pods_below(question: &Question<'_>, row: &NodeRow, footprints: &mut Footprints) -> Vec<Victim> {
+    let victim = |object: &Arc<Object>| {
+        let pod = object.pod().filter(|pod| !pod.is_finished())?;
+        let priority = pod.priority();
+        let started = pod.state.start_time.unwrap_or(Time::MAX);
+        let footprint = footprints.of(pod);
+        (priority < question.candidate.priority).then(|| Victim {
+            object: Arc::clone(object),
+            footprint,
+            priority,
+            started,
+        })
+    };
+    question.snapshot.pods_on(&row.name).filter_map(victim).collect()
+}
+
+/// Less is better.
+fn rank(find: &Find) -> (usize, i32, i64, usize, Reverse<Time>, Slot) {
+    let highest = find.victims.iter().map(|victim| victim.priority).max().unwrap_or(i32::MIN);
+    // Each victim counts for something, whatever its sign.
+    let weigh = |victim: &Victim| i64::from(victim.priority) - i64::from(i32::MIN);
+    let sum = find.victims.iter().map(weigh).sum();
+    let most_important = find.victims.iter().filter(|victim| victim.priority == highest);
+    let earliest_start = most_important.map(|victim| victim.started).min().unwrap_or(Time::EPOCH);
+    (find.violations, highest, sum, find.victims.len(), Reverse(earliest_start), find.slot)
+}
+
+/// The disruption budgets of the cluster.
+#[derive(Debug)]
+struct Budgets(Vec<(Arc<Object>, Selector)>);
+
+impl Budgets {
+    fn of(snapshot: &Snapshot) -> Self {
+        let budget = |object: &Arc<Object>| {
+            let budget = object.typed::<PodDisruptionBudget>()?;
+            let selector = Selector::compile(budget.spec.as_ref()?.selector.as_ref()).ok()?;
+            (!selector.is_everything() && !selector.is_nothing()).then(|| (Arc::clone(object), selector))
+        };
+        Self(snapshot.list(KindId::of::<PodDisruptionBudget>()).filter_map(budget).collect())
+    }
+
+    /// Those whose end would violate a budget, and the others, each in the same order as before.
+    fn split(&self, victims: Vec<Victim>) -> (Vec<Victim>, Vec<Victim>) {
+        let status = |object: &Arc<Object>| object.typed::<PodDisruptionBudget>().and_then(|pdb| pdb.status.clone());
+        let mut left: Vec<i32> = self
+            .0
+            .iter()
+            .map(|(object, _)| status(object).and_then(|status| status.disruptions_allowed).unwrap_or(0))
+            .collect();
+        victims.into_iter().partition(|victim| {
+            let meta = &victim.object.meta;
+            let mut violates = false;
+            for ((budget, selector), left) in self.0.iter().zip(&mut left) {
+                let ending_already = || {
+                    let disrupted = status(budget).and_then(|status| status.disrupted_pods);
+                    disrupted.is_some_and(|pods| pods.contains_key(&*meta.name))
+                };
+                if budget.meta.namespace == meta.namespace && selector.matches(&meta.labels) && !ending_already() {
+                    *left -= 1;
+                    violates |= *left < 0;
+                }
+            }
+            violates
+        })
+    }
+}

@@ -1,0 +1,164 @@
+//! What of a pod matters for where it goes. Pods with the same shape fit the same nodes and like them equally well: they
+//! are one equivalence class.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{Container, NodeSelector, PodSpec, PreferredSchedulingTerm, Toleration};
+use smallvec::SmallVec;
+
+use super::resources::{Resources, Weight, requests_of};
+use crate::ids::NodeName;
+use crate::store::PodBody;
+
+/// A host port that a pod takes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct HostPort {
+    pub(crate) port: i32,
+    /// `TCP`, `UDP` or `SCTP`.
+    pub(crate) protocol: Arc<str>,
+    /// `None` for all addresses of the node.
+    pub(crate) ip: Option<Arc<str>>,
+}
+
+impl HostPort {
+    /// Whether both cannot be on one node.
+    pub(crate) fn clashes(&self, other: &Self) -> bool {
+        self.port == other.port
+            && self.protocol == other.protocol
+            && (self.ip.is_none() || other.ip.is_none() || self.ip == other.ip)
+    }
+}
+
+/// What a pod takes of its node, wherever that is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Footprint {
+    pub(crate) requests: Resources,
+    pub(crate) weighed: Weight,
+    pub(crate) ports: SmallVec<[HostPort; 1]>,
+}
+
+impl Footprint {
+    /// The footprint of a pod with this spec.
+    pub(crate) fn of(spec: &PodSpec) -> Self {
+        let (requests, weighed) = requests_of(spec);
+        Self { requests, weighed, ports: host_ports(spec) }
+    }
+}
+
+/// What of a pod matters for where it goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Shape {
+    /// Which of the scheduler's profiles it asks for.
+    pub(crate) profile: u16,
+    /// The node it names, for those who ask about pods that are bound already.
+    pub(crate) node: Option<NodeName>,
+    pub(crate) footprint: Arc<Footprint>,
+    /// The images of its containers, with their tags: one for each container, init container and image volume.
+    pub(crate) images: SmallVec<[String; 1]>,
+    spec: Arc<PodSpec>,
+}
+
+impl Shape {
+    /// The shape of a pod.
+    pub(crate) fn of(profile: u16, pod: &PodBody, footprint: Arc<Footprint>) -> Self {
+        Self { profile, node: None, footprint, images: images(&pod.spec), spec: Arc::clone(&pod.spec) }
+    }
+
+    /// Equal for pods of the same shape, and different for others.
+    pub(crate) fn key(&self) -> String {
+        let (tolerations, selector) = (self.tolerations(), &self.spec.node_selector);
+        let affinity = &self.spec.affinity;
+        format!("{:?}", (self.profile, &self.node, &self.footprint, &self.images, tolerations, selector, affinity))
+    }
+
+    /// `tolerations`
+    pub(crate) fn tolerations(&self) -> &[Toleration] {
+        self.spec.tolerations.as_deref().unwrap_or_default()
+    }
+
+    /// `nodeSelector`
+    pub(crate) fn node_selector(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.spec.node_selector.iter().flatten()
+    }
+
+    /// `affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution`
+    pub(crate) fn required_nodes(&self) -> Option<&NodeSelector> {
+        let nodes = self.spec.affinity.as_ref()?.node_affinity.as_ref()?;
+        nodes.required_during_scheduling_ignored_during_execution.as_ref()
+    }
+
+    /// `affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution`
+    pub(crate) fn preferred_nodes(&self) -> &[PreferredSchedulingTerm] {
+        let nodes = self.spec.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref());
+        let terms = nodes.and_then(|nodes| nodes.preferred_during_scheduling_ignored_during_execution.as_deref());
+        terms.unwrap_or_default()
+    }
+}
+
+/// The ports of the containers and of the sidecars.
+fn host_ports(spec: &PodSpec) -> SmallVec<[HostPort; 1]> {
+    let is_sidecar = |container: &&Container| container.restart_policy.as_deref() == Some("Always");
+    let sidecars = spec.init_containers.iter().flatten().filter(is_sidecar);
+    let ports = spec.containers.iter().chain(sidecars).flat_map(|container| container.ports.iter().flatten());
+    let taken = ports.filter_map(|port| {
+        let number = port.host_port.filter(|port| *port > 0)?;
+        let ip = port.host_ip.as_deref().filter(|ip| !ip.is_empty() && *ip != "0.0.0.0");
+        Some(HostPort {
+            port: number,
+            protocol: port.protocol.as_deref().filter(|name| !name.is_empty()).unwrap_or("TCP").into(),
+            ip: ip.map(Arc::from),
+        })
+    });
+    taken.collect()
+}
+
+fn images(spec: &PodSpec) -> SmallVec<[String; 1]> {
+    let containers = spec.init_containers.iter().flatten().chain(&spec.containers);
+    let of_containers = containers.map(|container| container.image.as_deref().unwrap_or_default());
+    let of_volumes = spec.volumes.iter().flatten().filter_map(|volume| volume.image.as_ref()?.reference.as_deref());
+    of_containers.chain(of_volumes).map(with_tag).collect()
+}
+
+/// The name as a node reports it: with a tag or a digest.
+fn with_tag(image: &str) -> String {
+    let name = image.rsplit('/').next().unwrap_or(image);
+    if name.contains(':') { image.to_owned() } else { format!("{image}:latest") }
+}
+
+/// The footprints of pods, each kept once.
+///
+/// Pods of one template share one spec behind one pointer, so that most pods are recognised by that pointer alone.
+#[derive(Debug, Default)]
+pub(crate) struct Footprints {
+    known: BTreeSet<Arc<Footprint>>,
+    /// The spec is kept with its address, so that the address cannot become another's.
+    by_address: BTreeMap<usize, (Arc<PodSpec>, Arc<Footprint>)>,
+}
+
+/// How many specs are remembered by their address: a small multiple of the templates that are in use at a time.
+const ADDRESSES_MAX: usize = 4096;
+
+impl Footprints {
+    /// The footprint of a pod.
+    pub(crate) fn of(&mut self, pod: &PodBody) -> Arc<Footprint> {
+        let address = Arc::as_ptr(&pod.spec).addr();
+        if let Some((_, footprint)) = self.by_address.get(&address) {
+            return Arc::clone(footprint);
+        }
+        let made = Arc::new(Footprint::of(&pod.spec));
+        let footprint = match self.known.get(&made) {
+            Some(known) => Arc::clone(known),
+            None => {
+                self.known.insert(Arc::clone(&made));
+                made
+            }
+        };
+        if self.by_address.len() >= ADDRESSES_MAX {
+            self.by_address.clear();
+            self.known.retain(|footprint| Arc::strong_count(footprint) > 1);
+        }
+        self.by_address.insert(address, (Arc::clone(&pod.spec), Arc::clone(&footprint)));
+        footprint
+    }
+}
