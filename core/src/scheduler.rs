@@ -9,6 +9,7 @@
 
 mod class;
 mod cycle;
+mod decision;
 mod explain;
 mod node_table;
 mod plugin;
@@ -26,13 +27,15 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::StorageClass;
 
+pub use self::decision::{Decision, Nomination};
+
 use self::class::Class;
 use self::cycle::{Candidate, Nowhere, Placement};
 use self::node_table::{NodeTable, Nominated};
 use self::preempt::{Preemption, Question};
 use self::queue::Queue;
 use self::shape::{Footprint, Footprints, Shape};
-use crate::ids::{NodeName, Revision, Uid};
+use crate::ids::{NodeName, Uid};
 use crate::object::kind::KindId;
 use crate::store::{EventDraft, Object, PodBody, Snapshot};
 use crate::time::Time;
@@ -72,62 +75,6 @@ impl Default for SchedulerConfig {
             backoff_max: Duration::from_secs(10),
         }
     }
-}
-
-/// What becomes of `status.nominatedNodeName`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Nomination {
-    /// It stays as it is.
-    Keep,
-    /// It is removed.
-    Clear,
-    /// The pod has been promised room on this node.
-    Set(NodeName),
-}
-
-/// What is to be committed.
-#[derive(Clone, Debug)]
-pub enum Decision {
-    /// The pod gets a node: `spec.nodeName` is set and `PodScheduled` becomes true, in one write.
-    Bind {
-        /// The pod.
-        pod: Uid,
-        /// The version of it that was decided upon; if it has changed since, tell [`Scheduler::refused`].
-        at: Revision,
-        /// Its node.
-        node: NodeName,
-        /// What to tell the user.
-        event: EventDraft,
-    },
-    /// No node fits: `PodScheduled` becomes false, with the reason `Unschedulable` and the event's message.
-    Unschedulable {
-        /// The pod.
-        pod: Uid,
-        /// The version of it that was decided upon.
-        at: Revision,
-        /// What becomes of its promised node.
-        nomination: Nomination,
-        /// What to tell the user.
-        event: EventDraft,
-    },
-    /// A pod of lower priority must go: it gets the condition `DisruptionTarget` with the reason
-    /// `PreemptionByScheduler` and this message, and is deleted with its grace.
-    Preempt {
-        /// The pod that must go.
-        victim: Uid,
-        /// The pod it makes room for.
-        preemptor: Uid,
-        /// The message of the condition.
-        message: Arc<str>,
-        /// What to tell the user.
-        event: EventDraft,
-    },
-    /// A pod loses the room that it was promised to one with a higher priority: its `status.nominatedNodeName` is
-    /// removed.
-    Unnominate {
-        /// The pod.
-        pod: Uid,
-    },
 }
 
 /// The scheduler.
@@ -230,7 +177,7 @@ impl Scheduler {
             }
             Placement::Nowhere(Nowhere::NoQuestion { message, cures }) => {
                 self.queue.park(uid, cures, now);
-                out.push(unschedulable(object, Nomination::Keep, message));
+                out.push(Decision::unschedulable(object, Nomination::Keep, message));
             }
             Placement::Nowhere(Nowhere::NoNode { why, cures, conflicts }) => {
                 let never = pod.spec.preemption_policy.as_deref() == Some("Never");
@@ -251,7 +198,7 @@ impl Scheduler {
                         (Nomination::Clear, explain::unschedulable(nodes, &why, &text))
                     }
                 };
-                out.push(unschedulable(object, nomination, message));
+                out.push(Decision::unschedulable(object, nomination, message));
             }
         }
     }
@@ -325,11 +272,6 @@ impl Scheduler {
         let index = self.config.names.iter().position(|known| **known == *name)?;
         u16::try_from(index).ok()
     }
-}
-
-fn unschedulable(object: &Object, nomination: Nomination, message: String) -> Decision {
-    let event = EventDraft::warning(&object.meta, COMPONENT, "FailedScheduling", message);
-    Decision::Unschedulable { pod: object.meta.uid, at: object.meta.revision, nomination, event }
 }
 
 /// The classes in use.

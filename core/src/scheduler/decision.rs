@@ -1,0 +1,134 @@
+//! What the scheduler decided, and the writes that make it so.
+
+use std::sync::Arc;
+
+use super::COMPONENT;
+use crate::control::plan::{Action, Propagation, Target};
+use crate::ids::{NodeName, Revision, Uid};
+use crate::store::{ConditionKind, ConditionStatus, EventDraft, Object, PodCondition, PodState, Snapshot, Why};
+use crate::text::Text;
+use crate::time::Time;
+
+/// What becomes of `status.nominatedNodeName`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Nomination {
+    /// It stays as it is.
+    Keep,
+    /// It is removed.
+    Clear,
+    /// The pod has been promised room on this node.
+    Set(NodeName),
+}
+
+/// What is to be committed.
+#[derive(Clone, Debug)]
+pub enum Decision {
+    /// The pod gets a node: `spec.nodeName` is set and `PodScheduled` becomes true, in one write.
+    Bind {
+        /// The pod.
+        pod: Uid,
+        /// The version of it that was decided upon; if it has changed since, tell
+        /// [`Scheduler::refused`](super::Scheduler::refused).
+        at: Revision,
+        /// Its node.
+        node: NodeName,
+        /// What to tell the user.
+        event: EventDraft,
+    },
+    /// No node fits: `PodScheduled` becomes false, with the reason `Unschedulable` and the event's message.
+    Unschedulable {
+        /// The pod.
+        pod: Uid,
+        /// The version of it that was decided upon.
+        at: Revision,
+        /// What becomes of its promised node.
+        nomination: Nomination,
+        /// What to tell the user.
+        event: EventDraft,
+    },
+    /// A pod of lower priority must go: it gets the condition `DisruptionTarget` with the reason
+    /// `PreemptionByScheduler` and this message, and is deleted with its grace.
+    Preempt {
+        /// The pod that must go.
+        victim: Uid,
+        /// The pod it makes room for.
+        preemptor: Uid,
+        /// The message of the condition.
+        message: Arc<str>,
+        /// What to tell the user.
+        event: EventDraft,
+    },
+    /// A pod loses the room that it was promised to one with a higher priority: its `status.nominatedNodeName` is
+    /// removed.
+    Unnominate {
+        /// The pod.
+        pod: Uid,
+    },
+}
+
+impl Decision {
+    pub(super) fn unschedulable(object: &Object, nomination: Nomination, message: String) -> Self {
+        let event = EventDraft::warning(&object.meta, COMPONENT, "FailedScheduling", message);
+        Self::Unschedulable { pod: object.meta.uid, at: object.meta.revision, nomination, event }
+    }
+
+    /// The writes that make it so, for one commit each. A pod that has gone since needs none.
+    pub fn into_actions(self, snapshot: &Snapshot, now: Time) -> Vec<Action> {
+        match self {
+            Self::Bind { pod, at, node, event } => {
+                vec![Action::Bind { target: Target { uid: pod, seen: Some(at) }, node }, Action::Emit(Box::new(event))]
+            }
+            Self::Unschedulable { pod, at, nomination, event } => {
+                let target = Target { uid: pod, seen: Some(at) };
+                let message = Text::Shared(Arc::clone(&event.message));
+                let mut actions = vec![Action::Emit(Box::new(event))];
+                actions.extend(edit(snapshot, target, |state, generation| {
+                    match nomination {
+                        Nomination::Keep => {}
+                        Nomination::Clear => state.nominated_node = None,
+                        Nomination::Set(node) => state.nominated_node = Some(node),
+                    }
+                    let why = Why::new("Unschedulable", message);
+                    set(state, ConditionKind::PodScheduled, ConditionStatus::False, why, generation, now);
+                }));
+                actions
+            }
+            Self::Preempt { victim, message, event, .. } => {
+                let target = Target::any_version(victim);
+                let marked = edit(snapshot, target, |state, generation| {
+                    let why = Why::new("PreemptionByScheduler", message);
+                    set(state, ConditionKind::DisruptionTarget, ConditionStatus::True, why, generation, now);
+                });
+                let grace_seconds = None;
+                let propagation = Propagation::Background;
+                let delete = Action::Delete { target, grace_seconds, propagation, announce: None };
+                marked.into_iter().chain([delete, Action::Emit(Box::new(event))]).collect()
+            }
+            Self::Unnominate { pod } => {
+                let target = Target::any_version(pod);
+                edit(snapshot, target, |state, _| state.nominated_node = None).into_iter().collect()
+            }
+        }
+    }
+}
+
+/// A write of a pod's status; none when nothing changes.
+fn edit(snapshot: &Snapshot, target: Target, change: impl FnOnce(&mut PodState, i64)) -> Option<Action> {
+    let object = snapshot.get(target.uid)?;
+    let before = &object.pod()?.state;
+    let mut state = before.clone();
+    change(&mut state, object.meta.generation);
+    (state != *before).then(|| Action::UpdatePodState { target, state: Box::new(state) })
+}
+
+fn set(
+    state: &mut PodState,
+    kind: ConditionKind,
+    status: ConditionStatus,
+    why: Option<Box<Why>>,
+    generation: i64,
+    now: Time,
+) {
+    let since = Some(now.whole_second());
+    state.set_condition(PodCondition { kind, status, since, observed_generation: generation, why });
+}
