@@ -1,0 +1,145 @@
+//! A store and a scheduler, without the rest of the cluster: decisions are committed as the kernel does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use inboard::ids::{NodeName, Uid};
+use inboard::k8s_openapi::api::scheduling::v1::PriorityClass;
+use inboard::object::kind::{self, KindId};
+use inboard::scheduler::{Decision, Scheduler, SchedulerConfig};
+use inboard::store::{Object, Part, Store, WriteOptions};
+use inboard::time::Time;
+use serde_json::{Value, json};
+
+/// A store and a scheduler.
+#[derive(Debug)]
+pub struct Scheduling {
+    /// The store.
+    pub store: Store,
+    /// The scheduler.
+    pub scheduler: Scheduler,
+    /// Now; moves only by [`Scheduling::advance`].
+    pub now: Time,
+    /// All decisions so far.
+    pub decisions: Vec<Decision>,
+}
+
+impl Scheduling {
+    /// An empty cluster with the namespaces `default` and `test`.
+    pub fn new(seed: u64) -> Self {
+        let scheduler = Scheduler::new(SchedulerConfig { seed, ..SchedulerConfig::default() });
+        let now = Time::from_secs(1_800_000_000);
+        let mut this = Self { store: Store::new(seed), scheduler, now, decisions: Vec::new() };
+        for name in ["default", "test"] {
+            this.create(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
+        }
+        this
+    }
+
+    /// Creates an object, its status included. A pod gets the priority of its class, as admission gives it.
+    ///
+    /// # Panics
+    /// When the object is refused.
+    pub fn create(&mut self, mut value: Value) -> Arc<Object> {
+        let kind = self.kind_of(&value);
+        if kind == kind::POD {
+            self.set_priority(&mut value);
+        }
+        let draft = self.store.decode(kind, value.clone()).expect("the object decodes");
+        let created = self.store.create_with(draft, WriteOptions::default(), self.now).expect("the object is admitted");
+        let created = match value.get("status") {
+            Some(status) => self.write_status(kind, &created, status.clone()),
+            None => created,
+        };
+        self.pass_on();
+        created
+    }
+
+    fn write_status(&mut self, kind: KindId, object: &Object, status: Value) -> Arc<Object> {
+        let path = (&*object.meta.namespace, &*object.meta.name);
+        let set = |mut value: Value| {
+            value["status"] = status;
+            Ok(value)
+        };
+        let written = self.store.edit(kind, path, Part::Status, WriteOptions::default(), self.now, set);
+        written.expect("the status is admitted")
+    }
+
+    fn kind_of(&self, value: &Value) -> KindId {
+        let text = |key: &str| value[key].as_str().expect("the object names its kind");
+        let info = self.store.kinds().by_api_version(text("apiVersion"), text("kind"));
+        info.expect("the kind is known").id
+    }
+
+    fn set_priority(&self, pod: &mut Value) {
+        let Some(class) = pod["spec"]["priorityClassName"].as_str() else { return };
+        let found = self.store.snapshot().find(KindId::of::<PriorityClass>(), "", class);
+        let value = found.and_then(|object| object.typed::<PriorityClass>()).and_then(|class| class.value).unwrap_or(0);
+        pod["spec"]["priority"] = value.into();
+    }
+
+    /// Deletes an object at once.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn delete(&mut self, kind: KindId, namespace: &str, name: &str) {
+        let options = inboard::store::DeleteOptions { grace_seconds: Some(0), ..Default::default() };
+        self.store.delete(kind, namespace, name, options, self.now).expect("the object is there");
+        self.pass_on();
+    }
+
+    /// Lets time pass.
+    pub fn advance(&mut self, by: Duration) {
+        self.now = self.now + by;
+    }
+
+    /// Tells the scheduler of what changed.
+    pub fn pass_on(&mut self) {
+        for change in self.store.take_changes() {
+            self.scheduler.changed(change.before.as_ref(), change.after(), self.now);
+        }
+    }
+
+    /// Schedules until there is nothing more to do.
+    ///
+    /// # Panics
+    /// When that takes more than 100,000 tries.
+    pub fn settle(&mut self) {
+        for _ in 0..100_000 {
+            if !self.scheduler.has_work() {
+                return;
+            }
+            self.step(1);
+        }
+        panic!("the scheduler does not come to rest");
+    }
+
+    /// Tries so many pods and commits what was decided.
+    pub fn step(&mut self, budget: usize) {
+        let mut decisions = Vec::new();
+        self.scheduler.step(&self.store.snapshot().clone(), self.now, budget, &mut decisions);
+        for decision in decisions {
+            self.decisions.push(decision.clone());
+            let bound = match &decision {
+                Decision::Bind { pod, .. } => Some(*pod),
+                Decision::Unschedulable { .. } | Decision::Preempt { .. } | Decision::Unnominate { .. } => None,
+            };
+            let actions = decision.into_actions(self.store.snapshot(), self.now);
+            let committed = self.store.commit(actions, self.now);
+            if let (Err(_), Some(pod)) = (committed, bound) {
+                self.scheduler.refused(pod, self.now);
+            }
+        }
+        self.pass_on();
+    }
+
+    /// The pod as it is now.
+    pub fn pod(&self, uid: Uid) -> Option<&Arc<Object>> {
+        self.store.snapshot().get(uid)
+    }
+
+    /// The node of a pod.
+    pub fn node_of(&self, uid: Uid) -> Option<NodeName> {
+        self.pod(uid)?.pod()?.node.clone()
+    }
+}
