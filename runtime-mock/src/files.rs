@@ -1,0 +1,292 @@
+//! Files in memory: the volumes of a node, and what one container sees of them.
+//!
+//! A container has a layer of its own that goes with it; below the paths of its mounts it sees volumes. The content of
+//! a volume belongs to the pod, to the node (host paths) or to a persistent volume that outlives the pod.
+
+mod tree;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use inboard::ids::Uid;
+use inboard::runtime::{Mount, PodIdentity, VolumeConfig, VolumeSource};
+
+pub(crate) use self::tree::Tree;
+
+/// All volumes of one node.
+#[derive(Debug, Default)]
+pub(crate) struct Volumes {
+    pods: BTreeMap<Uid, PodVolumes>,
+    persistent: BTreeMap<Arc<str>, Tree>,
+    host: Tree,
+}
+
+#[derive(Debug)]
+struct PodVolumes {
+    pod: PodIdentity,
+    volumes: BTreeMap<Arc<str>, Volume>,
+}
+
+#[derive(Debug)]
+enum Volume {
+    /// Content that goes with the pod.
+    Own { tree: Tree, read_only: bool },
+    /// A folder of the host.
+    Host(String),
+    /// A persistent volume, by its handle.
+    Persistent(Arc<str>),
+}
+
+/// What a container sees.
+#[derive(Debug)]
+pub(crate) struct Files<'f> {
+    pub(crate) own: &'f mut Tree,
+    pub(crate) volumes: &'f mut Volumes,
+    pub(crate) mounts: &'f [Mount],
+    pub(crate) pod: Uid,
+    pub(crate) hostname: &'f str,
+    pub(crate) ip: Option<std::net::IpAddr>,
+    pub(crate) read_only_root: bool,
+}
+
+impl Volumes {
+    /// Makes a volume ready, or replaces its files; content that is there already stays.
+    pub(crate) fn prepare(&mut self, pod: &PodIdentity, volume: &VolumeConfig) -> Result<(), String> {
+        let made = match &volume.source {
+            VolumeSource::Empty { .. } => Volume::Own { tree: Tree::default(), read_only: false },
+            VolumeSource::Files(files) => {
+                let mut tree = Tree::default();
+                for (path, file) in files {
+                    let path = tree::normal(path)?;
+                    tree.write(&path, &file.content, false)?;
+                    tree.set_mode(&path, file.mode);
+                }
+                Volume::Own { tree, read_only: true }
+            }
+            VolumeSource::Host { path, check } => {
+                self.check_host(path, check)?;
+                Volume::Host(tree::normal(path)?)
+            }
+            VolumeSource::Persistent { handle } => {
+                self.persistent.entry(handle.clone()).or_default();
+                Volume::Persistent(handle.clone())
+            }
+            other => return Err(format!("the volume source {other:?} is not known")),
+        };
+        let pod_volumes = self.pods.entry(pod.uid);
+        let volumes =
+            &mut pod_volumes.or_insert_with(|| PodVolumes { pod: pod.clone(), volumes: BTreeMap::new() }).volumes;
+        let keep = matches!(volume.source, VolumeSource::Empty { .. }) && volumes.contains_key(&volume.name);
+        if !keep {
+            volumes.insert(volume.name.clone(), made);
+        }
+        Ok(())
+    }
+
+    /// Makes or demands what the `type` of a host path says.
+    fn check_host(&mut self, path: &str, check: &str) -> Result<(), String> {
+        let at = tree::normal(path)?;
+        match check {
+            "" | "DirectoryOrCreate" => self.host.make_folder(&at),
+            "FileOrCreate" => self.host.write(&at, &[], true),
+            "Directory" if self.host.is_folder(&at) => Ok(()),
+            "File" if self.host.exists(&at) && !self.host.is_folder(&at) => Ok(()),
+            "Directory" => Err(format!("hostPath type check failed: {path} is not a directory")),
+            "File" => Err(format!("hostPath type check failed: {path} is not a file")),
+            "Socket" => Err(format!("hostPath type check failed: {path} is not a socket file")),
+            "CharDevice" => Err(format!("hostPath type check failed: {path} is not a character device")),
+            "BlockDevice" => Err(format!("hostPath type check failed: {path} is not a block device")),
+            other => Err(format!("{other} is an invalid volume type")),
+        }
+    }
+
+    /// Gives back the volumes of a pod.
+    pub(crate) fn remove(&mut self, pod: Uid) {
+        self.pods.remove(&pod);
+    }
+
+    /// The pods that have volumes.
+    pub(crate) fn pods(&self) -> impl Iterator<Item = &PodIdentity> {
+        self.pods.values().map(|volumes| &volumes.pod)
+    }
+
+    /// Whether the pod has a volume of this name.
+    pub(crate) fn has(&self, pod: Uid, volume: &str) -> bool {
+        self.pods.get(&pod).is_some_and(|volumes| volumes.volumes.contains_key(volume))
+    }
+
+    /// The content of a file of a persistent volume.
+    pub(crate) fn read_persistent(&self, handle: &str, path: &str) -> Option<Bytes> {
+        self.persistent.get(handle)?.read(&tree::normal(path).ok()?).ok()
+    }
+
+    fn place(&self, pod: Uid, volume: &str) -> Option<(Place<'_>, &str, bool)> {
+        match self.pods.get(&pod)?.volumes.get(volume)? {
+            Volume::Own { tree, read_only } => Some((tree, "", *read_only)),
+            Volume::Host(path) => Some((&self.host, path, false)),
+            Volume::Persistent(handle) => Some((self.persistent.get(handle)?, "", false)),
+        }
+    }
+
+    fn place_mut(&mut self, pod: Uid, volume: &str) -> Option<&mut Tree> {
+        match self.pods.get_mut(&pod)?.volumes.get_mut(volume)? {
+            Volume::Own { tree, .. } => Some(tree),
+            Volume::Host(_) => Some(&mut self.host),
+            Volume::Persistent(handle) => self.persistent.get_mut(handle),
+        }
+    }
+}
+
+type Place<'v> = &'v Tree;
+
+/// Where a path of a container leads.
+struct Found {
+    /// The mount that it is below, or the container's own layer.
+    mount: Option<usize>,
+    path: String,
+    read_only: bool,
+}
+
+impl Files<'_> {
+    fn find(&self, path: &str) -> Result<Found, String> {
+        let path = tree::normal(path)?;
+        let mounts = self.mounts.iter().enumerate();
+        let below = mounts.filter_map(|(index, mount)| {
+            let at = tree::normal(&mount.container_path).ok()?;
+            tree::below(&path, &at).map(|rest| (at.len(), index, rest.to_owned()))
+        });
+        // The deepest mount wins; of two at the same place, the later one.
+        let Some((_, index, rest)) = below.max_by_key(|found| (found.0, found.1)) else {
+            return Ok(Found { mount: None, path, read_only: self.read_only_root });
+        };
+        let mount = &self.mounts[index];
+        let (_, base, read_only) =
+            self.volumes.place(self.pod, &mount.volume).ok_or_else(|| format!("{path}: No such device"))?;
+        let path = tree::joined(&[base, &tree::normal(&mount.sub_path)?, &rest]);
+        Ok(Found { mount: Some(index), path, read_only: read_only || mount.read_only })
+    }
+
+    fn tree(&self, found: &Found) -> Option<&Tree> {
+        match found.mount.and_then(|index| self.mounts.get(index)) {
+            Some(mount) => self.volumes.place(self.pod, &mount.volume).map(|place| place.0),
+            None => Some(self.own),
+        }
+    }
+
+    fn tree_mut(&mut self, path: &str, found: &Found) -> Result<&mut Tree, String> {
+        if found.read_only {
+            return Err(format!("can't create {path}: Read-only file system"));
+        }
+        match found.mount.and_then(|index| self.mounts.get(index)) {
+            Some(mount) => self
+                .volumes
+                .place_mut(self.pod, &mount.volume)
+                .ok_or_else(|| format!("can't create {path}: No such device")),
+            None => Ok(self.own),
+        }
+    }
+
+    /// The content of a file.
+    pub(crate) fn read(&self, path: &str) -> Result<Bytes, String> {
+        let found = self.find(path)?;
+        let read = self.tree(&found).and_then(|tree| tree.read(&found.path).ok());
+        let read = read.or_else(|| found.mount.is_none().then(|| self.made(&found.path)).flatten());
+        read.ok_or_else(|| match self.is_folder(path) {
+            true => format!("{path}: Is a directory"),
+            false => format!("can't open '{path}': No such file or directory"),
+        })
+    }
+
+    /// The files that every container finds.
+    fn made(&self, path: &str) -> Option<Bytes> {
+        match path {
+            "etc/hostname" => Some(format!("{}\n", self.hostname).into()),
+            "etc/hosts" => {
+                let own = self.ip.map(|ip| format!("{ip}\t{}\n", self.hostname)).unwrap_or_default();
+                Some(format!("127.0.0.1\tlocalhost\n::1\tlocalhost\n{own}").into())
+            }
+            _ => None,
+        }
+    }
+
+    /// Writes a file, at its end or in its place.
+    pub(crate) fn write(&mut self, path: &str, bytes: &[u8], append: bool) -> Result<(), String> {
+        let found = self.find(path)?;
+        if self.mounts_below(path) {
+            return Err(format!("can't create {path}: Is a directory"));
+        }
+        self.tree_mut(path, &found)?
+            .write(&found.path, bytes, append)
+            .map_err(|error| format!("can't create {path}: {error}"))
+    }
+
+    pub(crate) fn make_folder(&mut self, path: &str) -> Result<(), String> {
+        let found = self.find(path)?;
+        self.tree_mut(path, &found)?.make_folder(&found.path).map_err(|error| format!("can't create {path}: {error}"))
+    }
+
+    pub(crate) fn remove(&mut self, path: &str, recursive: bool) -> Result<(), String> {
+        if !self.exists(path) {
+            return Err(format!("can't remove '{path}': No such file or directory"));
+        }
+        let found = self.find(path)?;
+        if self.is_folder(path) && !recursive {
+            return Err(format!("'{path}' is a directory"));
+        }
+        self.tree_mut(path, &found)?.remove(&found.path);
+        Ok(())
+    }
+
+    pub(crate) fn exists(&self, path: &str) -> bool {
+        self.is_folder(path) || self.read(path).is_ok()
+    }
+
+    pub(crate) fn is_folder(&self, path: &str) -> bool {
+        const ALWAYS: [&str; 8] = ["", "bin", "dev", "etc", "proc", "tmp", "usr", "var"];
+        let Ok(found) = self.find(path) else { return false };
+        let usual = found.mount.is_none() && ALWAYS.contains(&&*found.path);
+        usual || self.mounts_below(path) || self.tree(&found).is_some_and(|tree| tree.is_folder(&found.path))
+    }
+
+    /// Whether a volume is mounted somewhere below this path.
+    fn mounts_below(&self, path: &str) -> bool {
+        let Ok(path) = tree::normal(path) else { return false };
+        let places = self.mounts.iter().filter_map(|mount| tree::normal(&mount.container_path).ok());
+        places.into_iter().any(|place| place != path && tree::below(&place, &path).is_some())
+    }
+
+    /// The names in a folder, or the path itself for a file.
+    pub(crate) fn list(&self, path: &str) -> Result<Vec<String>, String> {
+        if !self.exists(path) {
+            return Err(format!("{path}: No such file or directory"));
+        }
+        if !self.is_folder(path) {
+            return Ok(vec![path.to_owned()]);
+        }
+        let found = self.find(path)?;
+        let mut names = self.tree(&found).map(|tree| tree.list(&found.path)).unwrap_or_default();
+        let at = tree::normal(path)?;
+        for mount in self.mounts {
+            let place = tree::normal(&mount.container_path)?;
+            let first = tree::below(&place, &at).and_then(|rest| rest.split('/').next());
+            names.extend(first.filter(|first| !first.is_empty()).map(str::to_owned));
+        }
+        if found.mount.is_none() && found.path == "etc" {
+            names.extend(["hostname".to_owned(), "hosts".to_owned()]);
+        }
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// The permission bits and the size of a file.
+    pub(crate) fn mode_and_size(&self, path: &str) -> Result<(u32, usize), String> {
+        if self.is_folder(path) {
+            return Ok((0o755, 0));
+        }
+        let size = self.read(path)?.len();
+        let found = self.find(path)?;
+        Ok((self.tree(&found).and_then(|tree| tree.mode(&found.path)).unwrap_or(0o644), size))
+    }
+}

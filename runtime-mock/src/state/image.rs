@@ -1,0 +1,103 @@
+//! Images: what is there, what can be pulled.
+
+use std::time::Duration;
+
+use inboard::runtime::{ImagePull, ImageStatus};
+use inboard::time::Time;
+
+use super::serve::About;
+use super::{Answer, Image, MockState};
+use crate::calls::Verb;
+use crate::image::Reference;
+use crate::script::{Script, Subject};
+
+/// The size of an image of which nothing was said, in bytes.
+const DEFAULT_SIZE: u64 = 10 << 20;
+
+impl MockState {
+    pub(crate) fn image_status(&mut self, now: Time, image: &str) -> Answer<Option<ImageStatus>> {
+        self.serve(now, Verb::ImageStatus, About::Image(image, None), |state, now| {
+            let status = Reference::parse(image).map(|reference| {
+                let there = state.has_image(now, image);
+                there.then(|| state.describe_image(image, &reference))
+            });
+            (now, status).into()
+        })
+    }
+
+    pub(crate) fn pull_image(&mut self, now: Time, pull: &ImagePull) -> Answer<ImageStatus> {
+        self.serve(now, Verb::PullImage, About::Image(&pull.image, pull.pod.as_ref()), |state, now| {
+            let reference = match Reference::parse(&pull.image) {
+                Ok(reference) => reference,
+                Err(error) => return (now, Err(error)).into(),
+            };
+            let status = state.describe_image(&pull.image, &reference);
+            let present_at = match state.find_image(&pull.image) {
+                // A pull that is under way is joined; a new one of what is there finds nothing to do.
+                Some(image) => image.present_at.max(now),
+                None => {
+                    let subject = Subject { image: Some(&pull.image), pod: pull.pod.as_ref(), ..Subject::default() };
+                    let script = state.image_script(&subject);
+                    let present_at = now + script.map_or(Duration::ZERO, |script| script.pull_takes);
+                    state.images.push(Image { name: pull.image.clone(), present_at });
+                    present_at
+                }
+            };
+            (present_at, Ok(status)).into()
+        })
+    }
+
+    pub(crate) fn list_images(&mut self, now: Time) -> Answer<Vec<ImageStatus>> {
+        self.serve(now, Verb::ListImages, About::Node, |state, now| {
+            let present = state.images.iter().filter(|image| image.present_at <= now);
+            let mut list: Vec<ImageStatus> = present
+                .filter_map(|image| Some(state.describe_image(&image.name, &Reference::parse(&image.name).ok()?)))
+                .collect();
+            list.sort_by(|a, b| a.names.cmp(&b.names));
+            list.dedup();
+            (now, Ok(list)).into()
+        })
+    }
+
+    pub(crate) fn remove_image(&mut self, now: Time, name: &str) -> Answer<()> {
+        self.serve(now, Verb::RemoveImage, About::Image(name, None), |state, now| {
+            let full = |name: &str| Reference::parse(name).map(|reference| reference.status(0, None).names).ok();
+            let removed = full(name);
+            state.images.retain(|image| {
+                let names = full(&image.name);
+                let same =
+                    removed.as_ref().zip(names.as_ref()).is_some_and(|(a, b)| a.iter().any(|name| b.contains(name)));
+                !same && *image.name != *name
+            });
+            (now, Ok(())).into()
+        })
+    }
+
+    /// Whether an image is there at this moment, under this or another of its names.
+    pub(super) fn has_image(&self, now: Time, name: &str) -> bool {
+        self.find_image(name).is_some_and(|image| image.present_at <= now)
+    }
+
+    fn find_image(&self, name: &str) -> Option<&Image> {
+        // Nearly always the name is the one that was used before.
+        if let Some(image) = self.images.iter().find(|image| *image.name == *name) {
+            return Some(image);
+        }
+        let names = Reference::parse(name).ok()?.status(0, None).names;
+        self.images.iter().find(|image| {
+            Reference::parse(&image.name)
+                .is_ok_and(|other| other.status(0, None).names.iter().any(|name| names.contains(name)))
+        })
+    }
+
+    fn image_script(&self, subject: &Subject<'_>) -> Option<&Script> {
+        let scripts = self.scripts.iter().map(|script| &**script);
+        scripts.into_iter().find(|script| script.matcher.is_for_images() && script.matcher.matches(subject))
+    }
+
+    fn describe_image(&self, name: &str, reference: &Reference<'_>) -> ImageStatus {
+        let script = self.image_script(&Subject { image: Some(name), ..Subject::default() });
+        let size = script.and_then(|script| script.pull_size).unwrap_or(DEFAULT_SIZE);
+        reference.status(size, script.and_then(|script| script.image_user.clone()))
+    }
+}

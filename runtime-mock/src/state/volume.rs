@@ -1,0 +1,32 @@
+//! Volumes: prepare, remove.
+
+use bytes::Bytes;
+use inboard::runtime::{PodIdentity, RuntimeErrorKind, VolumeConfig};
+use inboard::time::Time;
+
+use super::serve::About;
+use super::{Answer, MockState, error};
+use crate::calls::Verb;
+
+impl MockState {
+    pub(crate) fn prepare_volume(&mut self, now: Time, pod: &PodIdentity, volume: &VolumeConfig) -> Answer<()> {
+        self.serve(now, Verb::PrepareVolume, About::Pod(pod), |state, now| {
+            let prepared = state.volumes.prepare(pod, volume);
+            let result = prepared
+                .map_err(|text| error(RuntimeErrorKind::CannotRun, format!("volume {:?}: {text}", volume.name)));
+            (now, result).into()
+        })
+    }
+
+    pub(crate) fn remove_volumes(&mut self, now: Time, pod: &PodIdentity) -> Answer<()> {
+        self.serve(now, Verb::RemoveVolumes, About::Pod(pod), |state, now| {
+            state.volumes.remove(pod.uid);
+            (now, Ok(())).into()
+        })
+    }
+
+    /// The content of a file of a persistent volume of this node, by the volume's handle.
+    pub fn read_persistent(&self, handle: &str, path: &str) -> Option<Bytes> {
+        self.volumes.read_persistent(handle, path)
+    }
+}
