@@ -13,6 +13,7 @@ pub mod controllers;
 pub mod error;
 pub mod ids;
 pub mod object;
+pub mod prelude;
 pub mod runtime;
 pub mod scheduler;
 pub mod store;

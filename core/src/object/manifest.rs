@@ -52,7 +52,7 @@ pub enum FieldValidation {
 /// ";
 /// let objects = Manifest::parse(text)?;
 /// let deployment: &Deployment = objects[0].typed().expect("the first object is a Deployment");
-/// assert_eq!(deployment.spec.as_ref().and_then(|spec| spec.replicas), Some(3));
+/// assert_eq!(deployment.spec.replicas, Some(3));
 ///
 /// let error = Manifest::parse(&text.replace("replicas: 3", "replica: 3")).expect_err("no such field");
 /// assert_eq!(error.to_string(), "document 1, line 6, column 12: Deployment \"web\": unknown field \"spec.replica\"");

@@ -1,0 +1,229 @@
+//! What makes pods: Deployments and their kin, Jobs and CronJobs.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::{
+    DaemonSet, Deployment, DeploymentStrategy, ReplicaSet, RollingUpdateDeployment, StatefulSet,
+};
+use k8s_openapi::api::batch::v1::{CronJob, Job, JobSpec};
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::{Build, Builder, HasPodSpec, insert, push};
+
+/// Kinds that find their pods with a selector.
+pub trait Workload: HasPodSpec {
+    /// The selector of its pods.
+    fn selector_mut(&mut self) -> &mut LabelSelector;
+}
+
+/// Kinds that keep a number of pods.
+pub trait Replicated: Workload {
+    /// The number of pods.
+    fn replicas_mut(&mut self) -> &mut Option<i32>;
+    /// How long a pod must be ready to count as available, in seconds.
+    fn min_ready_seconds_mut(&mut self) -> &mut Option<i32>;
+}
+
+macro_rules! workloads {
+    ($($kind:ty),*) => {
+        $(
+            impl Workload for $kind {
+                fn selector_mut(&mut self) -> &mut LabelSelector {
+                    &mut self.spec.selector
+                }
+            }
+
+            impl Build for $kind {
+                fn complete(&mut self) {
+                    let name = self.metadata.name.clone().or_else(|| self.metadata.generate_name.clone());
+                    agree(self, name.unwrap_or_default().trim_end_matches('-'));
+                }
+            }
+        )*
+    };
+}
+
+macro_rules! replicated {
+    ($($kind:ty),*) => {
+        $(impl Replicated for $kind {
+            fn replicas_mut(&mut self) -> &mut Option<i32> {
+                &mut self.spec.replicas
+            }
+
+            fn min_ready_seconds_mut(&mut self) -> &mut Option<i32> {
+                &mut self.spec.min_ready_seconds
+            }
+        })*
+    };
+}
+
+workloads!(Deployment, ReplicaSet, StatefulSet, DaemonSet);
+replicated!(Deployment, ReplicaSet, StatefulSet);
+
+/// Makes selector and template agree: what one of them lacks follows from the other, or both from the name.
+fn agree<K: Workload>(object: &mut K, name: &str) {
+    let unlabelled = |labels: &Option<BTreeMap<String, String>>| labels.as_ref().is_none_or(BTreeMap::is_empty);
+    if unlabelled(&object.pod_mut().0.labels) {
+        let mut labels = object.selector_mut().match_labels.clone();
+        if unlabelled(&labels) {
+            insert(&mut labels, "app", name);
+        }
+        object.pod_mut().0.labels = labels;
+    }
+    let selector = object.selector_mut();
+    if unlabelled(&selector.match_labels) && selector.match_expressions.is_none() {
+        let labels = object.pod_mut().0.labels.clone();
+        object.selector_mut().match_labels = labels;
+    }
+}
+
+impl<K: Workload> Builder<K> {
+    /// Selects pods by this label, which its own pods get as well.
+    ///
+    /// Without it the selector is the labels of the template, and without those `app` and the name.
+    pub fn selector(self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        let (key, value) = (key.into(), value.into());
+        self.with(|object| insert(&mut object.selector_mut().match_labels, key.clone(), value.clone()))
+            .pod_label(key, value)
+    }
+}
+
+impl<K: Replicated> Builder<K> {
+    /// Sets the number of pods (default: 1).
+    pub fn replicas(self, replicas: i32) -> Self {
+        self.with(|object| *object.replicas_mut() = Some(replicas))
+    }
+
+    /// Sets how long a pod must be ready to count as available (default: 0).
+    pub fn min_ready_seconds(self, seconds: i32) -> Self {
+        self.with(|object| *object.min_ready_seconds_mut() = Some(seconds))
+    }
+}
+
+impl Builder<Deployment> {
+    /// Replaces pods step by step, with at most so many above and below the wanted number: numbers or percentages.
+    pub fn rolling_update(self, max_surge: impl Into<Share>, max_unavailable: impl Into<Share>) -> Self {
+        let rolling = RollingUpdateDeployment {
+            max_surge: Some(max_surge.into().0),
+            max_unavailable: Some(max_unavailable.into().0),
+        };
+        let strategy = DeploymentStrategy { type_: Some("RollingUpdate".to_owned()), rolling_update: Some(rolling) };
+        self.with(|deployment| deployment.spec.strategy = Some(strategy))
+    }
+
+    /// Stops all old pods before new ones start.
+    pub fn recreate(self) -> Self {
+        let strategy = DeploymentStrategy { type_: Some("Recreate".to_owned()), rolling_update: None };
+        self.with(|deployment| deployment.spec.strategy = Some(strategy))
+    }
+
+    /// Sets how long a rollout may make no progress (default: 600 seconds).
+    pub fn progress_deadline_seconds(self, seconds: i32) -> Self {
+        self.with(|deployment| deployment.spec.progress_deadline_seconds = Some(seconds))
+    }
+
+    /// Sets how many old ReplicaSets are kept (default: 10).
+    pub fn revision_history_limit(self, count: i32) -> Self {
+        self.with(|deployment| deployment.spec.revision_history_limit = Some(count))
+    }
+}
+
+/// A number of pods, or a percentage of them.
+#[derive(Clone, Debug)]
+pub struct Share(IntOrString);
+
+impl From<i32> for Share {
+    fn from(number: i32) -> Self {
+        Self(IntOrString::Int(number))
+    }
+}
+
+impl From<&str> for Share {
+    fn from(percentage: &str) -> Self {
+        Self(IntOrString::String(percentage.to_owned()))
+    }
+}
+
+impl Builder<StatefulSet> {
+    /// Sets the headless Service that gives the pods their names.
+    pub fn service_name(self, name: impl Into<String>) -> Self {
+        self.with(|set| set.spec.service_name = Some(name.into()))
+    }
+
+    /// Gives each pod a claim made from this one.
+    pub fn claim_template(self, claim: PersistentVolumeClaim) -> Self {
+        self.with(|set| push(&mut set.spec.volume_claim_templates, claim))
+    }
+
+    /// Starts and stops pods all at once instead of one after the other.
+    pub fn parallel(self) -> Self {
+        self.with(|set| set.spec.pod_management_policy = Some("Parallel".to_owned()))
+    }
+}
+
+impl Build for Job {
+    fn complete(&mut self) {
+        never_restart(self.spec.get_or_insert_default());
+    }
+}
+
+impl Build for CronJob {
+    fn complete(&mut self) {
+        never_restart(self.spec.job_template.spec.get_or_insert_default());
+    }
+}
+
+/// The pods of a job cannot have the policy that pods have by default.
+fn never_restart(spec: &mut JobSpec) {
+    spec.template.spec.get_or_insert_default().restart_policy.get_or_insert_with(|| "Never".to_owned());
+}
+
+impl Builder<Job> {
+    fn job_spec(self, change: impl FnOnce(&mut JobSpec)) -> Self {
+        self.with(|job| change(job.spec.get_or_insert_default()))
+    }
+
+    /// Sets how many pods must succeed (default: 1).
+    pub fn completions(self, count: i32) -> Self {
+        self.job_spec(|spec| spec.completions = Some(count))
+    }
+
+    /// Sets how many pods may run at once (default: 1).
+    pub fn parallelism(self, count: i32) -> Self {
+        self.job_spec(|spec| spec.parallelism = Some(count))
+    }
+
+    /// Gives each pod an index.
+    pub fn indexed(self) -> Self {
+        self.job_spec(|spec| spec.completion_mode = Some("Indexed".to_owned()))
+    }
+
+    /// Sets how many failures are put up with (default: 6).
+    pub fn backoff_limit(self, count: i32) -> Self {
+        self.job_spec(|spec| spec.backoff_limit = Some(count))
+    }
+
+    /// Deletes the job so long after it has finished.
+    pub fn ttl_seconds_after_finished(self, seconds: i32) -> Self {
+        self.job_spec(|spec| spec.ttl_seconds_after_finished = Some(seconds))
+    }
+}
+
+impl Builder<CronJob> {
+    /// Sets when jobs are started: `*/5 * * * *`.
+    pub fn schedule(self, schedule: impl Into<String>) -> Self {
+        self.with(|cron_job| cron_job.spec.schedule = schedule.into())
+    }
+
+    /// Sets the time zone of the schedule: `Europe/Zurich`.
+    pub fn time_zone(self, zone: impl Into<String>) -> Self {
+        self.with(|cron_job| cron_job.spec.time_zone = Some(zone.into()))
+    }
+
+    /// Sets what happens when a job still runs at the next time: `Allow`, `Forbid` or `Replace`.
+    pub fn concurrency_policy(self, policy: impl Into<String>) -> Self {
+        self.with(|cron_job| cron_job.spec.concurrency_policy = Some(policy.into()))
+    }
+}

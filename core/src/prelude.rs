@@ -1,0 +1,10 @@
+//! What most programs need at hand: `use inboard::prelude::*`.
+
+pub use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
+pub use k8s_openapi::api::batch::v1::{CronJob, Job};
+pub use k8s_openapi::api::core::v1::{
+    ConfigMap, Container, EnvVar, Namespace, Node, PersistentVolumeClaim, Pod, Probe, Secret, Service, ServiceAccount,
+    Volume,
+};
+
+pub use crate::object::builder::{Build, Builder, ContainerExt, EnvVarExt, ProbeExt, VolumeExt};
