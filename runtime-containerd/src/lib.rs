@@ -1,4 +1,42 @@
-//! Real containers on containerd's native API.
-#![allow(dead_code)]
+//! Real containers on containerd's native API: the production runtime of Inboard.
+//!
+//! A [`ContainerdRuntime`] serves one node. It asks containerd for images, snapshots, containers and tasks; what
+//! containerd does not do (a pod's shared namespaces, its network, its volumes, its logs) it does itself, without a
+//! helper process: namespaces are held by bind mounts, logs are read in this process.
+//!
+//! # What it needs
+//! Linux, root, containerd 1.6 or later with runc, and the CNI plugins `bridge`, `host-local` and `portmap` (or a
+//! network configuration of your own, see [`ContainerdBuilder::cni_config`]). Building it needs `protoc`.
+//!
+//! # What it does not do yet
+//! Pulling from registries ([`ContainerdRuntime::import_image`] brings images in from archives), seccomp and AppArmor
+//! profiles, `shareProcessNamespace`, user namespaces, HTTPS probes. What a pod asks for and this runtime cannot do is
+//! refused with the name of the field.
 
+mod builder;
+mod cgroup;
+mod client;
+mod clock;
+mod container;
+mod devices;
+mod error;
+mod events;
+mod exec;
+mod forward;
+mod image;
+mod lock;
+mod logs;
+mod network;
+mod os;
+mod probe;
+mod runtime;
+mod sandbox;
 mod spec;
+mod state;
+mod stats;
+mod streams;
+mod volumes;
+
+pub use self::builder::ContainerdBuilder;
+pub use self::error::BuildError;
+pub use self::runtime::ContainerdRuntime;

@@ -22,7 +22,7 @@ use oci_spec::runtime::{LinuxDevice, RootBuilder, Spec, SpecBuilder};
 pub(crate) use self::accounts::Accounts;
 pub(crate) use self::mounts::VolumeMount;
 pub(crate) use self::refuse::check_sandbox;
-pub(crate) use self::resources::{cpu_shares, oom_score};
+use self::resources::oom_score;
 
 /// What an image says about the processes made from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -20,7 +20,22 @@ pub(crate) fn check_sandbox(spec: &PodSpec) -> Result<(), RuntimeError> {
         (security.se_linux_options.is_some(), "spec.securityContext.seLinuxOptions", "SELinux is not built in yet"),
         (security.windows_options.is_some(), "spec.securityContext.windowsOptions", "only linux"),
     ];
-    refused.into_iter().find(|(set, ..)| *set).map_or(Ok(()), |(_, field, why)| Err(unsupported(field, why)))
+    if let Some((_, field, why)) = refused.into_iter().find(|(set, ..)| *set) {
+        return Err(unsupported(field, why));
+    }
+    security.sysctls.iter().flatten().try_for_each(|sysctl| check_sysctl(spec, &sysctl.name))
+}
+
+/// A kernel parameter may be set only where the pod has the namespace that holds it; any other would change the host.
+fn check_sysctl(spec: &PodSpec, name: &str) -> Result<(), RuntimeError> {
+    let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    let own = (starts(&["net."]) && spec.host_network != Some(true))
+        || (starts(&["kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue."]) && spec.host_ipc != Some(true));
+    if own && !name.contains('/') {
+        return Ok(());
+    }
+    let message = format!("spec.securityContext.sysctls: {name:?} is not a parameter of the pod's own namespaces");
+    Err(RuntimeError::new(RuntimeErrorKind::InvalidArgument, message))
 }
 
 /// Checks the fields of a container.

@@ -57,7 +57,7 @@ fn cpu(requests: &List, limits: &List) -> Result<LinuxCpu, RuntimeError> {
 }
 
 /// Thousandths of a processor as shares, of which a whole one has 1024.
-pub(crate) fn cpu_shares(milli: i64) -> u64 {
+fn cpu_shares(milli: i64) -> u64 {
     let shares = u64::try_from(milli).unwrap_or(0).saturating_mul(1024) / 1000;
     shares.clamp(SHARES_MIN, SHARES_MAX)
 }

@@ -1,0 +1,157 @@
+//! How a runtime is set up.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::error::BuildError;
+use crate::network::NetworkSettings;
+use crate::runtime::{ContainerdRuntime, Settings};
+
+/// What a [`ContainerdRuntime`] needs to know; made by [`ContainerdRuntime::builder`].
+#[derive(Clone, Debug)]
+pub struct ContainerdBuilder {
+    socket: PathBuf,
+    namespace: String,
+    state_dir: Option<PathBuf>,
+    snapshotter: String,
+    cgroup_root: Option<String>,
+    network: NetworkSettings,
+}
+
+impl Default for ContainerdBuilder {
+    fn default() -> Self {
+        Self {
+            socket: "/run/containerd/containerd.sock".into(),
+            namespace: "inboard".into(),
+            state_dir: None,
+            snapshotter: "overlayfs".into(),
+            cgroup_root: None,
+            network: NetworkSettings {
+                bin_dir: default_bin_dir(),
+                bridge: "inboard0".into(),
+                pod_cidr: "10.88.0.0/24".into(),
+                list: None,
+            },
+        }
+    }
+}
+
+impl ContainerdBuilder {
+    /// The daemon's socket. Default: `/run/containerd/containerd.sock`.
+    #[must_use]
+    pub fn socket(mut self, path: impl Into<PathBuf>) -> Self {
+        self.socket = path.into();
+        self
+    }
+
+    /// The daemon's namespace: nodes on one daemon each need one of their own. Default: `inboard`.
+    #[must_use]
+    pub fn namespace(mut self, name: impl Into<String>) -> Self {
+        self.namespace = name.into();
+        self
+    }
+
+    /// Where records, logs and volumes are kept; must survive the process, and each node needs its own. Default:
+    /// `/var/lib/inboard/NAMESPACE`.
+    #[must_use]
+    pub fn state_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.state_dir = Some(path.into());
+        self
+    }
+
+    /// The daemon's snapshotter. Default: `overlayfs`; `native` works where overlays do not.
+    #[must_use]
+    pub fn snapshotter(mut self, name: impl Into<String>) -> Self {
+        self.snapshotter = name.into();
+        self
+    }
+
+    /// Where the CNI plugins are. Default: the first of `/opt/cni/bin` and `/usr/lib/cni` that has a bridge plugin.
+    #[must_use]
+    pub fn cni_bin_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.network.bin_dir = path.into();
+        self
+    }
+
+    /// The addresses for this node's pods, as an IPv4 range; those of nodes on one machine must not overlap. Default:
+    /// `10.88.0.0/24`.
+    #[must_use]
+    pub fn pod_cidr(mut self, range: impl Into<String>) -> Self {
+        self.network.pod_cidr = range.into();
+        self
+    }
+
+    /// The bridge that connects this node's pods, 15 characters at most; each node needs its own. It is made with the
+    /// first pod and removed with the last. Default: `inboard0`.
+    #[must_use]
+    pub fn bridge(mut self, name: impl Into<String>) -> Self {
+        self.network.bridge = name.into();
+        self
+    }
+
+    /// A CNI configuration list (the content of a `.conflist` file) to be used instead of the built-in bridge;
+    /// [`ContainerdBuilder::bridge`] and [`ContainerdBuilder::pod_cidr`] then have no effect.
+    #[must_use]
+    pub fn cni_config(mut self, list: Value) -> Self {
+        self.network.list = Some(list);
+        self
+    }
+
+    /// The control group below which those of pods are made. Default: `/inboard/NAMESPACE`.
+    #[must_use]
+    pub fn cgroup_root(mut self, path: impl Into<String>) -> Self {
+        self.cgroup_root = Some(path.into());
+        self
+    }
+
+    /// Connects to the daemon and takes over what runs already.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the process is not root, a setting cannot be used, a network plugin is missing, another
+    /// process uses the state directory, or the daemon does not answer.
+    pub async fn build(self) -> Result<ContainerdRuntime, BuildError> {
+        let uid = nix::unistd::geteuid();
+        if !uid.is_root() {
+            return Err(BuildError::NotRoot { uid: uid.as_raw() });
+        }
+        check_namespace(&self.namespace)?;
+        self.network.check()?;
+        let cgroup_root = self.cgroup_root.unwrap_or_else(|| format!("/inboard/{}", self.namespace));
+        check_cgroup(&cgroup_root)?;
+        let state_dir = self.state_dir.unwrap_or_else(|| Path::new("/var/lib/inboard").join(&self.namespace));
+        let settings = Settings {
+            socket: self.socket,
+            namespace: self.namespace,
+            state_dir,
+            snapshotter: self.snapshotter,
+            cgroup_root,
+            network: self.network,
+        };
+        ContainerdRuntime::open(settings).await
+    }
+}
+
+fn default_bin_dir() -> PathBuf {
+    let places = ["/opt/cni/bin", "/usr/lib/cni"];
+    places.into_iter().find(|dir| Path::new(dir).join("bridge").exists()).unwrap_or("/opt/cni/bin").into()
+}
+
+/// The daemon's own rule for names.
+fn check_namespace(name: &str) -> Result<(), BuildError> {
+    let part = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if name.len() <= 76 && name.split(['.', '_', '-']).all(part) {
+        return Ok(());
+    }
+    let reason = "letters and digits, joined by '-', '_' or '.', 76 at most".to_owned();
+    Err(BuildError::Setting { setting: "namespace", value: name.to_owned(), reason })
+}
+
+fn check_cgroup(path: &str) -> Result<(), BuildError> {
+    let parts = path.strip_prefix('/').map(|path| path.split('/'));
+    if parts.is_some_and(|mut parts| parts.all(|part| !part.is_empty() && part != "." && part != "..")) {
+        return Ok(());
+    }
+    let reason = "an absolute path without '.' and '..', and not the root".to_owned();
+    Err(BuildError::Setting { setting: "cgroup_root", value: path.to_owned(), reason })
+}

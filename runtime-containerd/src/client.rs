@@ -1,0 +1,159 @@
+//! The daemon's API with what every request needs: the namespace and, while content is brought in, a lease.
+
+use std::path::Path;
+use std::time::Duration;
+
+use containerd_client::Client;
+use containerd_client::services::v1::{CreateNamespaceRequest, CreateRequest, DeleteRequest, Namespace};
+use inboard::runtime::{RuntimeError, RuntimeErrorKind};
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::Channel;
+use tonic::{Code, Request, Response, Status};
+
+use crate::error;
+
+/// How long the daemon may take for one call before it counts as hanging.
+const CALL_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// A connection to the daemon, within one of its namespaces. Cheap to clone; connects again by itself.
+#[derive(Clone)]
+pub(crate) struct Daemon {
+    channel: Channel,
+    namespace: MetadataValue<Ascii>,
+}
+
+impl std::fmt::Debug for Daemon {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Daemon").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}
+
+impl Daemon {
+    pub(crate) async fn connect(
+        socket: &Path,
+        namespace: MetadataValue<Ascii>,
+    ) -> Result<Self, tonic::transport::Error> {
+        Ok(Self { channel: containerd_client::connect(socket).await?, namespace })
+    }
+
+    pub(crate) fn services(&self) -> Client {
+        Client::from(self.channel.clone())
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        self.namespace.to_str().unwrap_or("default")
+    }
+
+    /// A request within the namespace.
+    pub(crate) fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.metadata_mut().insert("containerd-namespace", self.namespace.clone());
+        request
+    }
+
+    /// A request whose results the lease keeps from being collected.
+    pub(crate) fn leased<T>(&self, message: T, lease: &Lease) -> Request<T> {
+        let mut request = self.request(message);
+        request.metadata_mut().insert("containerd-lease", lease.id.clone());
+        request
+    }
+
+    /// Makes the namespace unless it is there.
+    pub(crate) async fn ensure_namespace(&self) -> Result<(), RuntimeError> {
+        let namespace = Namespace { name: self.namespace().to_owned(), labels: Default::default() };
+        let request = self.request(CreateNamespaceRequest { namespace: Some(namespace) });
+        call("create namespace", self.services().namespaces().create(request)).await.map(drop).or_else(already)
+    }
+
+    /// Takes a lease of this name; one that is left over from an earlier try is taken over.
+    pub(crate) async fn lease(&self, name: &str) -> Result<Lease, RuntimeError> {
+        let labels = [("containerd.io/gc.expire".to_owned(), expiry())].into();
+        let request = self.request(CreateRequest { id: name.to_owned(), labels });
+        let created = call("create lease", self.services().leases().create(request)).await.map(drop);
+        created.or_else(already)?;
+        let id = name.parse().map_err(|error| error::system("create lease", error))?;
+        Ok(Lease { id })
+    }
+
+    /// Gives a lease back; from now on only references keep what was made under it.
+    pub(crate) async fn release(&self, lease: Lease) -> Result<(), RuntimeError> {
+        let id = lease.id.to_str().unwrap_or_default().to_owned();
+        let request = self.request(DeleteRequest { id, sync: false });
+        call("delete lease", self.services().leases().delete(request)).await.map(drop).or_else(gone)
+    }
+}
+
+/// When a lease that nobody gives back ends by itself: a day from now.
+fn expiry() -> String {
+    (crate::clock::now() + Duration::from_secs(24 * 3600)).to_string()
+}
+
+/// What keeps content and snapshots alive until something refers to them.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    id: MetadataValue<Ascii>,
+}
+
+/// A call that failed: what the daemon said, and how that reads.
+#[derive(Debug)]
+pub(crate) struct CallError {
+    pub(crate) status: Status,
+    pub(crate) error: RuntimeError,
+}
+
+impl From<CallError> for RuntimeError {
+    fn from(failed: CallError) -> Self {
+        failed.error
+    }
+}
+
+impl CallError {
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.status.code() == Code::NotFound
+    }
+}
+
+/// Waits for an answer, but not for ever.
+pub(crate) async fn call<T>(
+    doing: &str,
+    answer: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, CallError> {
+    let answer = match tokio::time::timeout(CALL_TIMEOUT, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(Status::deadline_exceeded(format!("no answer within {} s", CALL_TIMEOUT.as_secs()))),
+    };
+    answer.map(Response::into_inner).map_err(|status| {
+        let error = error::daemon(doing, &status);
+        CallError { status, error }
+    })
+}
+
+/// Takes "it is there already" as success.
+pub(crate) fn already(failed: CallError) -> Result<(), RuntimeError> {
+    match failed.status.code() {
+        Code::AlreadyExists => Ok(()),
+        _ => Err(failed.error),
+    }
+}
+
+/// Takes "it is not there" as success.
+pub(crate) fn gone(failed: CallError) -> Result<(), RuntimeError> {
+    match failed.status.code() {
+        Code::NotFound => Ok(()),
+        _ => Err(failed.error),
+    }
+}
+
+/// What is missing, as `None`.
+pub(crate) fn optional<T>(answer: Result<T, CallError>) -> Result<Option<T>, RuntimeError> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(failed) if failed.is_not_found() => Ok(None),
+        Err(failed) => Err(failed.error),
+    }
+}
+
+/// The kind of errors after which the daemon may be asked again.
+pub(crate) fn is_away(error: &RuntimeError) -> bool {
+    matches!(error.kind(), RuntimeErrorKind::Unavailable | RuntimeErrorKind::DeadlineExceeded)
+}

@@ -1,0 +1,215 @@
+//! Making a container: its own layer on top of the image, and the specification that runc will follow.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use containerd_client::services::v1::container::Runtime as RuntimeHandler;
+use containerd_client::services::v1::snapshots::{MountsRequest, PrepareSnapshotRequest};
+use containerd_client::services::v1::{Container as ProtoContainer, CreateContainerRequest};
+use containerd_client::types::Mount as ProtoMount;
+use inboard::runtime::{ContainerConfig, ContainerId, RuntimeError, RuntimeErrorKind, SandboxId};
+use tonic::Code;
+
+use super::entry::ContainerEntry;
+use super::record::{ContainerRecord, RunRecord, container_id};
+use crate::client::{already, call};
+use crate::image::ImageInfo;
+use crate::lock::guard;
+use crate::runtime::Inner;
+use crate::sandbox::{PodRecord, SandboxPhase, SandboxRecord};
+use crate::spec::{self, Accounts, SandboxPaths, SpecInput};
+use crate::{clock, error, os, state};
+
+/// What containerd calls the shim that we use.
+pub(crate) const RUNTIME: &str = "io.containerd.runc.v2";
+/// How containerd finds the JSON of a specification among its types.
+const SPEC_TYPE: &str = "types.containerd.io/opencontainers/runtime-spec/1/Spec";
+/// The label by which our containers are found.
+pub(crate) const STATE_DIR_LABEL: &str = "inboard/state-dir";
+
+impl Inner {
+    pub(crate) async fn create(
+        &self,
+        sandbox: &SandboxId,
+        config: &ContainerConfig,
+    ) -> Result<ContainerId, RuntimeError> {
+        let _lock = self.locks.hold(sandbox.as_str()).await;
+        let id = container_id(sandbox.as_str(), config);
+        if self.entry(&id).is_ok() {
+            return Ok(ContainerId::new(id));
+        }
+        let Some(sandbox) = self.sandbox_record(sandbox.as_str()) else {
+            return Err(error::not_found("sandbox", sandbox.as_str()));
+        };
+        if sandbox.phase != SandboxPhase::Ready {
+            let message = format!("sandbox {} is not ready", sandbox.id);
+            return Err(RuntimeError::new(RuntimeErrorKind::FailedPrecondition, message));
+        }
+        let Some((image, _)) = self.images.find(&config.image).await? else {
+            let message = format!("image {:?} is not on the node", &*config.image);
+            return Err(RuntimeError::new(RuntimeErrorKind::ImageNotFound, message));
+        };
+        let dir = self.dirs.container(&id);
+        std::fs::create_dir_all(&dir).map_err(|e| error::io("create directory", &dir, &e))?;
+        match self.make_container(&id, &dir, &sandbox, config, &image).await {
+            Ok(record) => {
+                let entry = ContainerEntry::new(record, dir, RunRecord::default());
+                guard(&self.containers).insert(id.clone(), Arc::new(entry));
+                Ok(ContainerId::new(id))
+            }
+            Err(error) => {
+                if let Err(second) = self.discard_container(&id).await {
+                    tracing::warn!(container = id, error = %second, "a half made container could not be removed");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn make_container(
+        &self,
+        id: &str,
+        dir: &Path,
+        sandbox: &SandboxRecord,
+        config: &ContainerConfig,
+        image: &ImageInfo,
+    ) -> Result<ContainerRecord, RuntimeError> {
+        let layers = self.prepare_snapshot(id, &image.chain_id).await?;
+        let termination_log = dir.join("termination-log");
+        std::fs::write(&termination_log, "").map_err(|e| error::io("write", &termination_log, &e))?;
+        open_to_all(&termination_log)?;
+        let volumes = self.volume_mounts(id, config)?;
+        let container = spec::container_of(config)?;
+        let input = SpecInput {
+            id,
+            config,
+            image: &image.defaults,
+            accounts: &accounts(&layers),
+            sandbox: &SandboxPaths {
+                dir: self.dirs.sandbox(&sandbox.id),
+                cgroup_parent: sandbox.cgroup.clone(),
+                hostname: sandbox.hostname.clone(),
+            },
+            volumes: &volumes,
+            termination_log: &termination_log,
+            target_pid: self.target_pid(sandbox, config).await?,
+            host: &self.host,
+        };
+        let specification = spec::runtime_spec(&input)?;
+        let record = ContainerRecord {
+            id: id.to_owned(),
+            sandbox: sandbox.id.clone(),
+            pod: PodRecord::of(&config.pod),
+            name: config.name.to_string(),
+            kind: config.kind,
+            attempt: config.attempt,
+            image: config.image.to_string(),
+            image_id: image.id.clone(),
+            created_at: clock::now().as_nanos(),
+            stop_signal: super::stop::signal_number(image.defaults.stop_signal.as_deref(), &container)?,
+            stdin: container.stdin == Some(true),
+            stdin_once: container.stdin_once == Some(true),
+            tty: container.tty == Some(true),
+            message_from_log: container.termination_message_policy.as_deref() == Some("FallbackToLogsOnError"),
+            cgroup: format!("{}/{id}", sandbox.cgroup),
+            process: serde_json::to_value(specification.process()).map_err(spec::invalid)?,
+        };
+        state::write_json(&dir.join("container.json"), &record)?;
+        let value = serde_json::to_vec(&specification).map_err(spec::invalid)?;
+        self.register(&record, config, value).await?;
+        Ok(record)
+    }
+
+    /// The daemon's own record: it keeps the snapshot from being collected and carries the specification.
+    async fn register(
+        &self,
+        record: &ContainerRecord,
+        config: &ContainerConfig,
+        specification: Vec<u8>,
+    ) -> Result<(), RuntimeError> {
+        let labels = [
+            (STATE_DIR_LABEL, self.settings.state_dir.display().to_string()),
+            ("io.kubernetes.pod.namespace", record.pod.namespace.clone()),
+            ("io.kubernetes.pod.name", record.pod.name.clone()),
+            ("io.kubernetes.pod.uid", record.pod.uid.clone()),
+            ("io.kubernetes.container.name", record.name.clone()),
+            ("inboard/sandbox", record.sandbox.clone()),
+        ];
+        let container = ProtoContainer {
+            id: record.id.clone(),
+            labels: labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+            image: config.image.to_string(),
+            runtime: Some(RuntimeHandler { name: RUNTIME.into(), options: None }),
+            spec: Some(prost_types::Any { type_url: SPEC_TYPE.into(), value: specification }),
+            snapshotter: self.settings.snapshotter.clone(),
+            snapshot_key: record.id.clone(),
+            ..ProtoContainer::default()
+        };
+        let request = self.daemon.request(CreateContainerRequest { container: Some(container) });
+        let created = call("create container", self.daemon.services().containers().create(request)).await;
+        created.map(drop).or_else(already)
+    }
+
+    /// The container's own writable layer. The label keeps it until the daemon's record refers to it.
+    async fn prepare_snapshot(&self, id: &str, parent: &str) -> Result<Vec<ProtoMount>, RuntimeError> {
+        let request = PrepareSnapshotRequest {
+            snapshotter: self.settings.snapshotter.clone(),
+            key: id.to_owned(),
+            parent: parent.to_owned(),
+            labels: [("containerd.io/gc.root".to_owned(), clock::now().to_string())].into(),
+        };
+        let request = self.daemon.request(request);
+        match call("prepare the container's layer", self.daemon.services().snapshots().prepare(request)).await {
+            Ok(answer) => Ok(answer.mounts),
+            Err(failed) if failed.status.code() == Code::AlreadyExists => self.layers(id).await,
+            Err(failed) => Err(failed.into()),
+        }
+    }
+
+    /// How the container's root file system is mounted.
+    pub(crate) async fn layers(&self, id: &str) -> Result<Vec<ProtoMount>, RuntimeError> {
+        let request = MountsRequest { snapshotter: self.settings.snapshotter.clone(), key: id.to_owned() };
+        let request = self.daemon.request(request);
+        let answer = call("find the container's layers", self.daemon.services().snapshots().mounts(request)).await?;
+        Ok(answer.mounts)
+    }
+
+    /// The process that an ephemeral container is to see.
+    async fn target_pid(&self, sandbox: &SandboxRecord, config: &ContainerConfig) -> Result<Option<u32>, RuntimeError> {
+        let Some(target) = spec::target_of(config) else { return Ok(None) };
+        let running = |entry: &Arc<ContainerEntry>| entry.record.name == target && entry.is_running();
+        let Some(entry) = self.containers_of(&sandbox.id).into_iter().find(running) else {
+            let message = format!("target container {target:?} is not running");
+            return Err(RuntimeError::new(RuntimeErrorKind::FailedPrecondition, message));
+        };
+        self.task_pid(&entry.record.id).await
+    }
+}
+
+/// The users and groups of an image, read from its layers without mounting them: the upper ones hide the lower.
+fn accounts(mounts: &[ProtoMount]) -> Accounts {
+    let read = |path: &str| {
+        layer_dirs(mounts).into_iter().find_map(|dir| {
+            let file = os::open_in_root(Path::new(&dir), Path::new(path)).ok()?;
+            let regular = file.metadata().ok()?.is_file();
+            regular.then(|| std::io::read_to_string(file).ok()).flatten()
+        })
+    };
+    Accounts { passwd: read("etc/passwd").unwrap_or_default(), group: read("etc/group").unwrap_or_default() }
+}
+
+/// The directories that make up a root file system, the upper ones first.
+fn layer_dirs(mounts: &[ProtoMount]) -> Vec<String> {
+    let Some(mount) = mounts.first() else { return Vec::new() };
+    let lower = mount.options.iter().find_map(|option| option.strip_prefix("lowerdir="));
+    match lower {
+        Some(dirs) => dirs.split(':').map(str::to_owned).collect(),
+        None => vec![mount.source.clone()],
+    }
+}
+
+/// The process that writes its message may run as anybody.
+fn open_to_all(path: &Path) -> Result<(), RuntimeError> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666)).map_err(|e| error::io("write", path, &e))
+}

@@ -1,0 +1,83 @@
+//! A container in this process's memory: its record, its state, its output.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use inboard::runtime::{ContainerId, ContainerState, ContainerStatus, RuntimeError, SandboxId};
+use inboard::time::Time;
+use tokio::sync::watch;
+
+use super::record::{ContainerRecord, RunRecord};
+use crate::logs::LogHub;
+use crate::{error, state};
+
+#[derive(Debug)]
+pub(crate) struct ContainerEntry {
+    pub(crate) record: ContainerRecord,
+    pub(crate) dir: PathBuf,
+    pub(crate) log: Arc<LogHub>,
+    run: watch::Sender<RunRecord>,
+}
+
+impl ContainerEntry {
+    pub(crate) fn new(record: ContainerRecord, dir: PathBuf, run: RunRecord) -> Self {
+        let log = Arc::new(LogHub::new(dir.join("log")));
+        if run.exit.is_some() {
+            log.close();
+        }
+        Self { record, dir, log, run: watch::Sender::new(run) }
+    }
+
+    pub(crate) fn run(&self) -> RunRecord {
+        self.run.borrow().clone()
+    }
+
+    /// Writes the state down, then lets everybody see it.
+    pub(crate) fn set_run(&self, run: RunRecord) -> Result<(), RuntimeError> {
+        let written = state::write_json(&self.dir.join("state.json"), &run);
+        self.run.send_replace(run);
+        written
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        let run = self.run.borrow();
+        run.started_at.is_some() && run.exit.is_none()
+    }
+
+    /// Waits until the process has ended; does not return for one that never starts.
+    pub(crate) async fn exited(&self) {
+        // The sender lives as long as `self`, so there is no error.
+        drop(self.run.subscribe().wait_for(|run| run.exit.is_some()).await);
+    }
+
+    pub(crate) fn status(&self) -> Result<ContainerStatus, RuntimeError> {
+        let record = &self.record;
+        let pod = record.pod.identity();
+        let pod = pod.ok_or_else(|| error::system("read a container's record", "its pod has no valid uid"))?;
+        let run = self.run();
+        let started_at = run.started_at.map(Time::from_nanos);
+        let (state, termination_message) = match (run.exit, started_at) {
+            (Some(exit), started_at) => {
+                let finished_at = Time::from_nanos(exit.finished_at);
+                let started_at = started_at.unwrap_or(finished_at);
+                let message = exit.message.as_deref().map(Into::into);
+                (ContainerState::Exited { started_at, finished_at, exit: exit.status() }, message)
+            }
+            (None, Some(started_at)) => (ContainerState::Running { started_at }, None),
+            (None, None) => (ContainerState::Created, None),
+        };
+        Ok(ContainerStatus {
+            id: ContainerId::new(record.id.as_str()),
+            sandbox: SandboxId::new(record.sandbox.as_str()),
+            pod,
+            name: record.name.as_str().into(),
+            kind: record.kind,
+            attempt: record.attempt,
+            image: record.image.as_str().into(),
+            image_id: record.image_id.as_str().into(),
+            created_at: Time::from_nanos(record.created_at),
+            state,
+            termination_message,
+        })
+    }
+}

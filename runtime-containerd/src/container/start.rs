@@ -1,0 +1,181 @@
+//! Starting a container: its fifos, its task, its process.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use containerd_client::services::v1::{CreateTaskRequest, DeleteTaskRequest, GetRequest, KillRequest, StartRequest};
+use inboard::runtime::{ContainerStatus, ExitReason, RuntimeError, RuntimeErrorKind};
+use tokio::net::unix::pipe;
+use tonic::Code;
+
+use super::entry::ContainerEntry;
+use super::monitor::Monitor;
+use super::record::{ExitRecord, RunRecord};
+use crate::client::{call, gone, is_away, optional};
+use crate::logs::{Outputs, pump};
+use crate::runtime::Inner;
+use crate::sandbox::SandboxPhase;
+use crate::{clock, error, os};
+
+/// The exit code of a container whose process could not be started: the kubelet shows `StartError` with it.
+const START_ERROR_CODE: i32 = 128;
+
+impl Inner {
+    pub(crate) async fn start(&self, id: &str) -> Result<ContainerStatus, RuntimeError> {
+        let entry = self.entry(id)?;
+        let _lock = self.locks.hold(&entry.record.sandbox).await;
+        let run = entry.run();
+        if run.started_at.is_some() || run.exit.is_some() {
+            return entry.status();
+        }
+        let ready = self.sandbox_record(&entry.record.sandbox).is_some_and(|s| s.phase == SandboxPhase::Ready);
+        if !ready {
+            let message = format!("sandbox {} is not ready", entry.record.sandbox);
+            return Err(RuntimeError::new(RuntimeErrorKind::FailedPrecondition, message));
+        }
+        match self.start_task(&entry).await {
+            Ok(()) => {
+                let started_at = Some(clock::now().as_nanos());
+                entry.set_run(RunRecord { started_at, exit: None })?;
+                self.watch(&entry);
+                entry.status()
+            }
+            Err(error) => {
+                self.delete_task(id).await?;
+                if is_away(&error) {
+                    return Err(error);
+                }
+                entry.log.close();
+                let exit = ExitRecord::new(clock::now(), START_ERROR_CODE, ExitReason::CannotRun, error.message());
+                entry.set_run(RunRecord { started_at: None, exit: Some(exit) })?;
+                Err(RuntimeError::new(RuntimeErrorKind::CannotRun, error.message()))
+            }
+        }
+    }
+
+    async fn start_task(&self, entry: &Arc<ContainerEntry>) -> Result<(), RuntimeError> {
+        let record = &entry.record;
+        let fifos = Fifos::make(&entry.dir, record.stdin, record.tty)?;
+        // The writing ends are held until the shim has its own, so that the pump does not see an end too early.
+        let (outputs, held) = fifos.open()?;
+        let request = CreateTaskRequest {
+            container_id: record.id.clone(),
+            rootfs: self.layers(&record.id).await?,
+            stdin: fifos.stdin.clone().unwrap_or_default(),
+            stdout: fifos.stdout.clone(),
+            stderr: fifos.stderr.clone().unwrap_or_default(),
+            terminal: record.tty,
+            ..CreateTaskRequest::default()
+        };
+        self.create_task(request).await?;
+        drop(held);
+        self.spawn(pump(entry.log.clone(), outputs, self.shutdown()));
+        let request = self.daemon.request(StartRequest { container_id: record.id.clone(), exec_id: String::new() });
+        call("start container", self.daemon.services().tasks().start(request)).await?;
+        Ok(())
+    }
+
+    async fn create_task(&self, request: CreateTaskRequest) -> Result<(), RuntimeError> {
+        let create = || {
+            call("create task", async {
+                self.daemon.services().tasks().create(self.daemon.request(request.clone())).await
+            })
+        };
+        match create().await {
+            Err(failed) if failed.status.code() == Code::AlreadyExists => {
+                // An earlier try was cut off between creating and starting.
+                self.delete_task(&request.container_id).await?;
+                create().await?;
+            }
+            created => drop(created?),
+        }
+        Ok(())
+    }
+
+    /// Waits for the exit of a started container in the background.
+    pub(crate) fn watch(&self, entry: &Arc<ContainerEntry>) {
+        let monitor = Monitor { daemon: self.daemon.clone(), entry: entry.clone(), events: self.events.clone() };
+        self.spawn(monitor.run(self.shutdown()));
+    }
+
+    /// Kills and deletes a task; one that is not there is no error.
+    pub(crate) async fn delete_task(&self, id: &str) -> Result<(), RuntimeError> {
+        let kill =
+            KillRequest { container_id: id.to_owned(), signal: libc_signal::KILL, all: true, ..Default::default() };
+        let killed = call("kill task", self.daemon.services().tasks().kill(self.daemon.request(kill))).await;
+        if killed.is_err_and(|failed| failed.is_not_found()) && self.task_pid(id).await?.is_none() {
+            return Ok(());
+        }
+        let wait = containerd_client::services::v1::WaitRequest { container_id: id.to_owned(), exec_id: String::new() };
+        let waited = call("wait for task", self.daemon.services().tasks().wait(self.daemon.request(wait))).await;
+        waited.map(drop).or_else(gone)?;
+        let delete = self.daemon.request(DeleteTaskRequest { container_id: id.to_owned() });
+        call("delete task", self.daemon.services().tasks().delete(delete)).await.map(drop).or_else(gone)
+    }
+
+    /// The process id of a container's first process; `None` without a task.
+    pub(crate) async fn task_pid(&self, id: &str) -> Result<Option<u32>, RuntimeError> {
+        let request = self.daemon.request(GetRequest { container_id: id.to_owned(), exec_id: String::new() });
+        let answer = optional(call("get task", self.daemon.services().tasks().get(request)).await)?;
+        Ok(answer.and_then(|answer| answer.process).map(|process| process.pid))
+    }
+}
+
+/// Signals by their numbers on Linux.
+pub(crate) mod libc_signal {
+    pub(crate) const KILL: u32 = 9;
+}
+
+/// The named pipes between a container's shim and us.
+#[derive(Debug)]
+pub(crate) struct Fifos {
+    pub(crate) stdin: Option<String>,
+    pub(crate) stdout: String,
+    /// Absent with a terminal.
+    pub(crate) stderr: Option<String>,
+}
+
+impl Fifos {
+    /// The names that a container's fifos have in a directory.
+    pub(crate) fn named(dir: &Path, prefix: &str, stdin: bool, tty: bool) -> Self {
+        let path = |name: &str| dir.join(format!("{prefix}{name}")).display().to_string();
+        let stdin = stdin.then(|| path("stdin"));
+        Self { stdin, stdout: path("stdout"), stderr: (!tty).then(|| path("stderr")) }
+    }
+
+    fn make(dir: &Path, stdin: bool, tty: bool) -> Result<Self, RuntimeError> {
+        let fifos = Self::named(dir, "", stdin, tty);
+        fifos.make_all()?;
+        Ok(fifos)
+    }
+
+    pub(crate) fn make_all(&self) -> Result<(), RuntimeError> {
+        for path in self.paths() {
+            os::make_fifo(Path::new(path)).map_err(|e| error::io("make fifo", Path::new(path), &e))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.stdin.as_deref().into_iter().chain([self.stdout.as_str()]).chain(self.stderr.as_deref())
+    }
+
+    /// The reading ends, and writing ends that keep them from ending.
+    pub(crate) fn open(&self) -> Result<(Outputs, Vec<pipe::Sender>), RuntimeError> {
+        let read = |path: &str| {
+            pipe::OpenOptions::new().open_receiver(path).map_err(|e| error::io("open fifo", Path::new(path), &e))
+        };
+        let write = |path: &str| {
+            pipe::OpenOptions::new().open_sender(path).map_err(|e| error::io("open fifo", Path::new(path), &e))
+        };
+        let outputs = Outputs { stdout: read(&self.stdout)?, stderr: self.stderr.as_deref().map(read).transpose()? };
+        let mut held = vec![write(&self.stdout)?];
+        held.extend(self.stderr.as_deref().map(write).transpose()?);
+        Ok((outputs, held))
+    }
+
+    /// The reading ends of fifos that a shim already writes to.
+    pub(crate) fn reopen(&self) -> Result<Outputs, RuntimeError> {
+        self.open().map(|(outputs, _)| outputs)
+    }
+}

@@ -1,0 +1,159 @@
+//! What the daemon holds of images: found by name or id, listed, removed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use containerd_client::services::v1::{
+    DeleteImageRequest, GetImageRequest, Image, ListImagesRequest, ReadContentRequest,
+};
+use inboard::runtime::{ImageStatus, RuntimeError, RuntimeErrorKind};
+
+use super::Reference;
+use super::manifest;
+use crate::client::{Daemon, call, gone, optional};
+use crate::error;
+use crate::lock::guard;
+use crate::spec::ImageDefaults;
+
+/// An image as a container needs it.
+#[derive(Clone, Debug)]
+pub(crate) struct ImageInfo {
+    /// The digest of its configuration.
+    pub(crate) id: String,
+    /// The snapshot that all its layers make.
+    pub(crate) chain_id: String,
+    pub(crate) defaults: ImageDefaults,
+    pub(crate) size_bytes: u64,
+}
+
+/// The images of one namespace of the daemon.
+#[derive(Debug)]
+pub(crate) struct Images {
+    pub(super) daemon: Daemon,
+    pub(super) snapshotter: String,
+    /// What manifests say, by digest: content never changes under its digest.
+    known: Mutex<BTreeMap<String, Arc<ImageInfo>>>,
+}
+
+impl Images {
+    pub(crate) fn new(daemon: Daemon, snapshotter: String) -> Self {
+        Self { daemon, snapshotter, known: Mutex::default() }
+    }
+
+    /// The image of this name or id; `None` when it is not here.
+    pub(crate) async fn find(&self, name: &str) -> Result<Option<(Arc<ImageInfo>, Image)>, RuntimeError> {
+        if super::reference::is_digest(name) {
+            let all = self.all().await?;
+            return Ok(all.into_iter().find(|(info, _)| info.id == name));
+        }
+        let reference = Reference::parse(name)?;
+        if let Some(digest) = &reference.digest {
+            let by_digest = |image: &Image| image.target.as_ref().is_some_and(|target| &target.digest == digest);
+            let all = self.all().await?;
+            return Ok(all.into_iter().find(|(_, image)| by_digest(image)));
+        }
+        let request = self.daemon.request(GetImageRequest { name: reference.to_string() });
+        let answer = optional(call("get image", self.daemon.services().images().get(request)).await)?;
+        let Some(image) = answer.and_then(|answer| answer.image) else { return Ok(None) };
+        let info = self.info(&image).await?;
+        Ok(Some((info, image)))
+    }
+
+    /// The image's state, with all the names it has here.
+    pub(crate) async fn status(&self, name: &str) -> Result<Option<ImageStatus>, RuntimeError> {
+        let Some((info, _)) = self.find(name).await? else { return Ok(None) };
+        Ok(self.list().await?.into_iter().find(|status| *status.id == *info.id))
+    }
+
+    /// All images, each once, by id.
+    pub(crate) async fn list(&self) -> Result<Vec<ImageStatus>, RuntimeError> {
+        let mut by_id: BTreeMap<String, ImageStatus> = BTreeMap::new();
+        for (info, image) in self.all().await? {
+            let status = by_id.entry(info.id.clone()).or_insert_with(|| ImageStatus {
+                id: info.id.as_str().into(),
+                names: Vec::new(),
+                size_bytes: info.size_bytes,
+                user: Some(info.defaults.user.as_str()).filter(|user| !user.is_empty()).map(Into::into),
+            });
+            let repository = Reference::parse(&image.name).map(|name| name.repository).unwrap_or_default();
+            status.names.push(image.name.as_str().into());
+            if let Some(target) = &image.target {
+                status.names.push(format!("{repository}@{}", target.digest).into());
+            }
+        }
+        for status in by_id.values_mut() {
+            status.names.sort();
+            status.names.dedup();
+        }
+        Ok(by_id.into_values().collect())
+    }
+
+    /// Takes away one name, or with an id all names of the image; what nothing refers to any more is collected.
+    pub(crate) async fn remove(&self, name: &str) -> Result<(), RuntimeError> {
+        let names: Vec<String> = if super::reference::is_digest(name) {
+            let all = self.all().await?;
+            all.into_iter().filter(|(info, _)| info.id == name).map(|(_, image)| image.name).collect()
+        } else {
+            self.find(name).await?.map(|(_, image)| image.name).into_iter().collect()
+        };
+        for name in names {
+            let request = self.daemon.request(DeleteImageRequest { name, sync: true, target: None });
+            let removed = call("remove image", self.daemon.services().images().delete(request)).await.map(drop);
+            removed.or_else(gone)?;
+        }
+        Ok(())
+    }
+
+    async fn all(&self) -> Result<Vec<(Arc<ImageInfo>, Image)>, RuntimeError> {
+        let request = self.daemon.request(ListImagesRequest::default());
+        let images = call("list images", self.daemon.services().images().list(request)).await?.images;
+        let mut all = Vec::with_capacity(images.len());
+        for image in images {
+            match self.info(&image).await {
+                Ok(info) => all.push((info, image)),
+                // Another platform's, or half pulled by somebody else: not an image that could be run here.
+                Err(error) => tracing::debug!(image = image.name, %error, "an image is left out of the list"),
+            }
+        }
+        Ok(all)
+    }
+
+    async fn info(&self, image: &Image) -> Result<Arc<ImageInfo>, RuntimeError> {
+        let target = image.target.clone().unwrap_or_default();
+        if let Some(info) = guard(&self.known).get(&target.digest) {
+            return Ok(info.clone());
+        }
+        let mut document = self.read_content(&target.digest).await?;
+        if manifest::is_index(&target.media_type) {
+            let chosen = manifest::pick_platform(&document)?.digest().to_string();
+            document = self.read_content(&chosen).await?;
+        }
+        let document = manifest::parse_manifest(&document)?;
+        let id = document.config().digest().to_string();
+        let configuration = manifest::parse_config(&self.read_content(&id).await?)?;
+        let chain_id = manifest::chain_ids(configuration.rootfs().diff_ids()).pop().unwrap_or_default();
+        let size_bytes = document.config().size() + document.layers().iter().map(|layer| layer.size()).sum::<u64>();
+        let info = Arc::new(ImageInfo { id, chain_id, defaults: manifest::defaults(&configuration), size_bytes });
+        guard(&self.known).insert(target.digest, info.clone());
+        Ok(info)
+    }
+
+    pub(super) async fn read_content(&self, digest: &str) -> Result<Vec<u8>, RuntimeError> {
+        /// Manifests and configurations are small; what claims to be a larger one is not read into memory.
+        const DOCUMENT_BYTES_MAX: usize = 16 << 20;
+        let request = ReadContentRequest { digest: digest.to_owned(), offset: 0, size: 0 };
+        let doing = format!("read content {digest}");
+        let mut stream = call(&doing, self.daemon.services().content().read(self.daemon.request(request))).await?;
+        let mut bytes = Vec::new();
+        while let Some(part) = stream.message().await.map_err(|status| error::daemon(&doing, &status))? {
+            bytes.extend_from_slice(&part.data);
+            if bytes.len() > DOCUMENT_BYTES_MAX {
+                return Err(RuntimeError::new(
+                    RuntimeErrorKind::Internal,
+                    format!("{doing}: the document is too large"),
+                ));
+            }
+        }
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,86 @@
+//! One call of one CNI plugin.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use inboard::runtime::{RuntimeError, RuntimeErrorKind};
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use crate::error;
+
+/// How long a plugin may take before it is killed.
+const PLUGIN_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What goes into a plugin's environment.
+#[derive(Debug)]
+pub(super) struct Invocation<'a> {
+    pub(super) bin_dir: &'a Path,
+    pub(super) command: &'a str,
+    pub(super) container: &'a str,
+    pub(super) namespace: Option<PathBuf>,
+    pub(super) link: &'a str,
+}
+
+/// Runs the plugin that the configuration names; its answer, which for DEL is empty.
+pub(super) async fn run(
+    invocation: &Invocation<'_>,
+    mut config: Value,
+    previous: Option<&Value>,
+) -> Result<Value, RuntimeError> {
+    let name = config["type"].as_str().unwrap_or_default().to_owned();
+    let doing = format!("network plugin {name} {}", invocation.command);
+    if name.is_empty() || name.contains('/') {
+        return Err(RuntimeError::new(
+            RuntimeErrorKind::InvalidArgument,
+            format!("network plugin {name:?} has no usable name"),
+        ));
+    }
+    if let Some(previous) = previous {
+        config["prevResult"] = previous.clone();
+    }
+    let mut child = Command::new(invocation.bin_dir.join(&name))
+        .env_clear()
+        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("CNI_COMMAND", invocation.command)
+        .env("CNI_CONTAINERID", invocation.container)
+        .env("CNI_NETNS", invocation.namespace.clone().unwrap_or_default())
+        .env("CNI_IFNAME", invocation.link)
+        .env("CNI_PATH", invocation.bin_dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|e| error::system(&doing, e))?;
+    let input = config.to_string();
+    let talk = async {
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(input.as_bytes()).await?;
+        }
+        child.wait_with_output().await
+    };
+    let output = tokio::time::timeout(PLUGIN_TIMEOUT, talk).await.map_err(|_| {
+        RuntimeError::new(RuntimeErrorKind::DeadlineExceeded, format!("{doing}: no answer within {PLUGIN_TIMEOUT:?}"))
+    })?;
+    let output = output.map_err(|e| error::system(&doing, e))?;
+    if output.status.success() {
+        return Ok(serde_json::from_slice(&output.stdout).unwrap_or_else(|_| json!({})));
+    }
+    Err(failure(&doing, &output.stdout, &output.stderr))
+}
+
+/// Plugins tell what went wrong as JSON with a code and a text.
+fn failure(doing: &str, stdout: &[u8], stderr: &[u8]) -> RuntimeError {
+    let told: Value = serde_json::from_slice(stdout).unwrap_or_default();
+    let text = [told["msg"].as_str().unwrap_or_default(), told["details"].as_str().unwrap_or_default()].join(" ");
+    let text = match text.trim() {
+        "" => String::from_utf8_lossy(stderr).trim().to_owned(),
+        text => text.to_owned(),
+    };
+    let exhausted = text.contains("no IP addresses available");
+    let kind = if exhausted { RuntimeErrorKind::ResourceExhausted } else { RuntimeErrorKind::Internal };
+    RuntimeError::new(kind, format!("{doing}: {text}"))
+}

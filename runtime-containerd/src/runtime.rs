@@ -1,0 +1,374 @@
+//! The runtime itself: what it holds, how it is opened and closed, and the trait, each method of which is a file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_core::stream::BoxStream;
+use inboard::runtime::{
+    ContainerConfig, ContainerId, ContainerStatus, ExecOutput, ExecRequest, ExecSession, ImagePull, ImageStatus,
+    Inventory, LogOptions, LogStream, PodIdentity, PodSandboxStats, PortForward, ProbeOutcome, ProbeRequest, Runtime,
+    RuntimeError, RuntimeErrorKind, RuntimeEvent, RuntimeInfo, SandboxConfig, SandboxId, SandboxStatus, VolumeConfig,
+};
+use nix::fcntl::{Flock, FlockArg};
+use tokio::sync::{broadcast, watch};
+use tokio::task::JoinHandle;
+
+use crate::builder::ContainerdBuilder;
+use crate::client::{Daemon, call};
+use crate::container::ContainerEntry;
+use crate::error::BuildError;
+use crate::image::{self, Images};
+use crate::lock::{KeyedLocks, guard};
+use crate::network::{Network, NetworkSettings};
+use crate::sandbox::SandboxRecord;
+use crate::spec::HostFacts;
+use crate::state::StateDir;
+use crate::{cgroup, error, events, logs};
+
+/// Runs the pods of one node on the machine's containerd.
+///
+/// Cheap to clone; all clones are the same runtime. It must be used within a tokio runtime, and needs root.
+///
+/// # Guarantees
+/// Those of [`Runtime`]. In particular: a call that was begun is brought to its end even when its future is dropped, and
+/// dropping or closing the runtime leaves the containers running; the next one that is opened with the same namespace
+/// and state directory takes them over.
+#[derive(Clone, Debug)]
+pub struct ContainerdRuntime {
+    inner: Arc<Inner>,
+}
+
+/// What the builder has settled.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) socket: PathBuf,
+    pub(crate) namespace: String,
+    pub(crate) state_dir: PathBuf,
+    pub(crate) snapshotter: String,
+    pub(crate) cgroup_root: String,
+    pub(crate) network: NetworkSettings,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) settings: Settings,
+    pub(crate) daemon: Daemon,
+    pub(crate) dirs: StateDir,
+    pub(crate) images: Images,
+    pub(crate) network: Network,
+    pub(crate) host: HostFacts,
+    /// By id. The state of each is behind a watch of its own, so this is locked for look-ups only.
+    pub(crate) containers: Mutex<BTreeMap<String, Arc<ContainerEntry>>>,
+    pub(crate) sandboxes: Mutex<BTreeMap<String, SandboxRecord>>,
+    /// One lock a sandbox, held by everything that changes it or its containers; one a pod for its volumes.
+    pub(crate) locks: KeyedLocks,
+    pub(crate) events: broadcast::Sender<RuntimeEvent>,
+    /// What runs in the background ends when this is sent or dropped.
+    closing: watch::Sender<()>,
+    background: Mutex<Vec<JoinHandle<()>>>,
+    /// Keeps a second process from using the same directory.
+    owner: Mutex<Option<Flock<std::fs::File>>>,
+}
+
+impl ContainerdRuntime {
+    /// Begins to set up a runtime.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), inboard_runtime_containerd::BuildError> {
+    /// let runtime = inboard_runtime_containerd::ContainerdRuntime::builder()
+    ///     .namespace("inboard-host01")
+    ///     .pod_cidr("10.88.1.0/24")
+    ///     .bridge("inb1")
+    ///     .build()
+    ///     .await?;
+    /// # drop(runtime);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder() -> ContainerdBuilder {
+        ContainerdBuilder::default()
+    }
+
+    pub(crate) async fn open(settings: Settings) -> Result<Self, BuildError> {
+        let wrong = |setting, value: &Path, reason: String| BuildError::Setting {
+            setting,
+            value: value.display().to_string(),
+            reason,
+        };
+        let dirs = StateDir::open(settings.state_dir.clone())?;
+        let owner = own(&settings.state_dir).map_err(|reason| wrong("state_dir", &settings.state_dir, reason))?;
+        let namespace = settings.namespace.parse();
+        let namespace =
+            namespace.map_err(|_| wrong("namespace", Path::new(&settings.namespace), "not ASCII".into()))?;
+        let daemon = Daemon::connect(&settings.socket, namespace).await;
+        let socket = settings.socket.display().to_string();
+        let daemon = daemon.map_err(|source| BuildError::Connect { socket, source })?;
+        daemon.ensure_namespace().await?;
+        let inner = Inner {
+            images: Images::new(daemon.clone(), settings.snapshotter.clone()),
+            network: Network::new(settings.network.clone(), dirs.ipam()),
+            host: host_facts(),
+            containers: Mutex::default(),
+            sandboxes: Mutex::default(),
+            locks: KeyedLocks::default(),
+            events: broadcast::Sender::new(events::BACKLOG),
+            closing: watch::Sender::new(()),
+            background: Mutex::default(),
+            owner: Mutex::new(Some(owner)),
+            settings,
+            daemon,
+            dirs,
+        };
+        inner.adopt().await?;
+        inner.spawn(events::watch_daemon(inner.daemon.clone(), inner.events.clone(), inner.shutdown()));
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Brings the images of an archive onto the node: a tar file in the OCI image layout, or as `docker save` writes
+    /// it. Returns the names they have, completed (`docker.io/library/busybox:latest`). An image that is there already
+    /// is taken as it is; a name that another image had moves.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a file that cannot be read or is no such archive, `InvalidImageName` for a name in it that
+    /// is none, otherwise what the daemon says.
+    pub async fn import_image(&self, archive: impl AsRef<Path>) -> Result<Vec<String>, RuntimeError> {
+        let path = archive.as_ref().to_path_buf();
+        self.to_end(async move |inner| inner.import(path).await).await
+    }
+
+    /// Ends what runs in the background and gives back the state directory. Containers go on running; what they write
+    /// waits in their pipes until the next runtime takes them over. Calls made afterwards may miss exits.
+    pub async fn close(&self) {
+        self.inner.closing.send_replace(());
+        let background = std::mem::take(&mut *guard(&self.inner.background));
+        for task in background {
+            // A task that panicked has ended too.
+            drop(task.await);
+        }
+        guard(&self.inner.owner).take();
+    }
+
+    /// Brings a call to its end even when the caller's future is dropped, so that nothing is left half made.
+    async fn to_end<T, F>(&self, work: impl FnOnce(Arc<Inner>) -> F) -> Result<T, RuntimeError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, RuntimeError>> + Send + 'static,
+    {
+        match tokio::spawn(work(self.inner.clone())).await {
+            Ok(result) => result,
+            Err(error) => Err(error::system("carry out the call", error)),
+        }
+    }
+}
+
+/// Takes the state directory for this process.
+fn own(dir: &Path) -> Result<Flock<std::fs::File>, String> {
+    let path = dir.join("lock");
+    let file = std::fs::File::create(&path).map_err(|error| error.to_string())?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| match error {
+        nix::errno::Errno::EWOULDBLOCK => "another process uses it".to_owned(),
+        error => error.to_string(),
+    })
+}
+
+fn host_facts() -> HostFacts {
+    let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kilobytes =
+        memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse().ok());
+    HostFacts {
+        cgroup_v2: cgroup::is_unified(),
+        swap_accounting: cgroup::has_swap_accounting(),
+        memory_bytes: kilobytes.map_or(0, |kilobytes: u64| kilobytes * 1024),
+        devices: crate::devices::all(),
+    }
+}
+
+impl Inner {
+    /// A container that is there.
+    pub(crate) fn entry(&self, id: &str) -> Result<Arc<ContainerEntry>, RuntimeError> {
+        guard(&self.containers).get(id).cloned().ok_or_else(|| error::not_found("container", id))
+    }
+
+    /// A container whose process runs.
+    pub(crate) fn running(&self, id: &str) -> Result<Arc<ContainerEntry>, RuntimeError> {
+        let entry = self.entry(id)?;
+        if entry.is_running() {
+            return Ok(entry);
+        }
+        let message = format!("container {id} is not running");
+        Err(RuntimeError::new(RuntimeErrorKind::FailedPrecondition, message))
+    }
+
+    /// The containers of a sandbox, the oldest first.
+    pub(crate) fn containers_of(&self, sandbox: &str) -> Vec<Arc<ContainerEntry>> {
+        let mut entries: Vec<_> =
+            guard(&self.containers).values().filter(|entry| entry.record.sandbox == sandbox).cloned().collect();
+        entries.sort_by_key(|entry| entry.record.created_at);
+        entries
+    }
+
+    /// What ends when the runtime is closed or dropped listens to this.
+    pub(crate) fn shutdown(&self) -> watch::Receiver<()> {
+        self.closing.subscribe()
+    }
+
+    /// Runs something in the background, to be waited for when the runtime is closed.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut background = guard(&self.background);
+        background.retain(|task| !task.is_finished());
+        background.push(tokio::spawn(work));
+    }
+
+    async fn import(&self, path: PathBuf) -> Result<Vec<String>, RuntimeError> {
+        // Two imports at once could unpack the same layer twice.
+        let _lock = self.locks.hold("images").await;
+        let archive = tokio::task::spawn_blocking(move || image::Archive::open(&path)).await;
+        let archive = archive.map_err(|error| error::system("read the archive", error))??;
+        self.images.import(archive, "inboard-import").await
+    }
+
+    fn take_inventory(&self) -> Inventory {
+        let mut sandboxes: Vec<SandboxRecord> = guard(&self.sandboxes).values().cloned().collect();
+        sandboxes.sort_by(|a, b| (&a.pod.uid, a.created_at).cmp(&(&b.pod.uid, b.created_at)));
+        let mut containers: Vec<Arc<ContainerEntry>> = guard(&self.containers).values().cloned().collect();
+        containers
+            .sort_by(|a, b| (&a.record.sandbox, a.record.created_at).cmp(&(&b.record.sandbox, b.record.created_at)));
+        Inventory {
+            sandboxes: sandboxes.iter().filter_map(SandboxRecord::status).collect(),
+            containers: containers.iter().filter_map(|entry| entry.status().ok()).collect(),
+            volumes: self.pods_with_volumes(),
+        }
+    }
+}
+
+#[async_trait]
+impl Runtime for ContainerdRuntime {
+    async fn info(&self) -> Result<RuntimeInfo, RuntimeError> {
+        let request = self.inner.daemon.request(());
+        let answer = call("ask for the version", self.inner.daemon.services().version().version(request)).await?;
+        // Debian writes `1.6.20~ds1`; other builds `v1.7.2`.
+        Ok(RuntimeInfo { name: "containerd".into(), version: answer.version.trim_start_matches('v').into() })
+    }
+
+    async fn inventory(&self) -> Result<Inventory, RuntimeError> {
+        Ok(self.inner.take_inventory())
+    }
+
+    fn events(&self) -> BoxStream<'static, RuntimeEvent> {
+        events::listen(&self.inner.events)
+    }
+
+    async fn run_pod_sandbox(&self, config: &SandboxConfig) -> Result<SandboxStatus, RuntimeError> {
+        let config = config.clone();
+        self.to_end(async move |inner| inner.run_sandbox(&config).await).await
+    }
+
+    async fn stop_pod_sandbox(&self, sandbox: &SandboxId) -> Result<(), RuntimeError> {
+        let sandbox = sandbox.clone();
+        self.to_end(async move |inner| inner.stop_sandbox(sandbox.as_str()).await).await
+    }
+
+    async fn remove_pod_sandbox(&self, sandbox: &SandboxId) -> Result<(), RuntimeError> {
+        let sandbox = sandbox.clone();
+        self.to_end(async move |inner| inner.remove_sandbox(sandbox.as_str()).await).await
+    }
+
+    async fn image_status(&self, image: &str) -> Result<Option<ImageStatus>, RuntimeError> {
+        self.inner.images.status(image).await
+    }
+
+    async fn pull_image(&self, pull: &ImagePull) -> Result<ImageStatus, RuntimeError> {
+        if let Some(status) = self.inner.images.status(&pull.image).await? {
+            return Ok(status);
+        }
+        let name = image::Reference::parse(&pull.image)?;
+        let message = format!("image {name} is not on the node, and pulling from registries is not built in yet");
+        Err(RuntimeError::new(RuntimeErrorKind::RegistryUnavailable, message))
+    }
+
+    async fn list_images(&self) -> Result<Vec<ImageStatus>, RuntimeError> {
+        self.inner.images.list().await
+    }
+
+    async fn remove_image(&self, image: &str) -> Result<(), RuntimeError> {
+        let image = image.to_owned();
+        self.to_end(async move |inner| inner.images.remove(&image).await).await
+    }
+
+    async fn prepare_volume(&self, pod: &PodIdentity, volume: &VolumeConfig) -> Result<(), RuntimeError> {
+        let (pod, volume) = (pod.clone(), volume.clone());
+        self.to_end(async move |inner| inner.prepare(&pod, &volume).await).await
+    }
+
+    async fn remove_volumes(&self, pod: &PodIdentity) -> Result<(), RuntimeError> {
+        let pod = pod.clone();
+        self.to_end(async move |inner| inner.release(&pod).await).await
+    }
+
+    async fn create_container(
+        &self,
+        sandbox: &SandboxId,
+        config: &ContainerConfig,
+    ) -> Result<ContainerId, RuntimeError> {
+        let (sandbox, config) = (sandbox.clone(), config.clone());
+        self.to_end(async move |inner| inner.create(&sandbox, &config).await).await
+    }
+
+    async fn start_container(&self, container: &ContainerId) -> Result<ContainerStatus, RuntimeError> {
+        let container = container.clone();
+        self.to_end(async move |inner| inner.start(container.as_str()).await).await
+    }
+
+    async fn stop_container(&self, container: &ContainerId, grace: Duration) -> Result<(), RuntimeError> {
+        self.inner.stop(container.as_str(), grace).await
+    }
+
+    async fn remove_container(&self, container: &ContainerId) -> Result<(), RuntimeError> {
+        let container = container.clone();
+        self.to_end(async move |inner| inner.remove(container.as_str()).await).await
+    }
+
+    async fn container_status(&self, container: &ContainerId) -> Result<ContainerStatus, RuntimeError> {
+        self.inner.entry(container.as_str())?.status()
+    }
+
+    async fn exec_sync(
+        &self,
+        container: &ContainerId,
+        command: &[String],
+        timeout: Duration,
+    ) -> Result<ExecOutput, RuntimeError> {
+        let (container, command) = (container.clone(), command.to_vec());
+        self.to_end(async move |inner| inner.run_command(container.as_str(), &command, timeout).await).await
+    }
+
+    async fn exec(&self, container: &ContainerId, request: &ExecRequest) -> Result<ExecSession, RuntimeError> {
+        let (container, request) = (container.clone(), request.clone());
+        self.to_end(async move |inner| inner.exec_session(container.as_str(), &request).await).await
+    }
+
+    async fn attach(&self, container: &ContainerId, request: &ExecRequest) -> Result<ExecSession, RuntimeError> {
+        self.inner.attach_session(container.as_str(), request).await
+    }
+
+    async fn probe(&self, request: &ProbeRequest) -> Result<ProbeOutcome, RuntimeError> {
+        let request = request.clone();
+        self.to_end(async move |inner| inner.run_probe(&request).await).await
+    }
+
+    async fn logs(&self, container: &ContainerId, options: &LogOptions) -> Result<LogStream, RuntimeError> {
+        let entry = self.inner.entry(container.as_str())?;
+        logs::read_log(&entry.log, options).await
+    }
+
+    async fn port_forward(&self, sandbox: &SandboxId, port: u16) -> Result<PortForward, RuntimeError> {
+        self.inner.forward_port(sandbox.as_str(), port).await
+    }
+
+    async fn stats(&self) -> Result<Vec<PodSandboxStats>, RuntimeError> {
+        self.inner.all_stats().await
+    }
+}

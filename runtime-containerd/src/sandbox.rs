@@ -1,0 +1,15 @@
+//! Sandboxes: the namespaces, the network and the small files that the containers of one pod share. No process holds
+//! them; bind mounts do.
+//!
+//! ```text
+//! run:    record (making) -> files, shm -> namespaces -> network -> /etc/hosts -> record (ready)
+//! stop:   containers killed -> network given back -> pins removed -> record (stopped)
+//! remove: stop -> containers removed -> shm, control groups, directory, empty bridge
+//! ```
+//! The record is written first and removed last: whatever a crash leaves is found by it.
+
+mod files;
+mod lifecycle;
+mod record;
+
+pub(crate) use self::record::{PodRecord, SandboxPhase, SandboxRecord, hashed_id};

@@ -1,0 +1,165 @@
+//! Making, stopping and removing a sandbox. Every step can be repeated.
+
+use std::path::Path;
+
+use inboard::k8s_openapi::api::core::v1::PodSpec;
+use inboard::runtime::{RuntimeError, SandboxConfig, SandboxStatus};
+
+use super::record::sandbox_id;
+use super::{SandboxPhase, SandboxRecord, files};
+use crate::lock::guard;
+use crate::os::NamespacePlan;
+use crate::runtime::Inner;
+use crate::{cgroup, clock, error, os, spec, state};
+
+/// The size of `/dev/shm` when nobody says otherwise: Docker's and containerd's 64 MiB.
+const SHM_BYTES: u64 = 64 << 20;
+
+impl Inner {
+    pub(crate) async fn run_sandbox(&self, config: &SandboxConfig) -> Result<SandboxStatus, RuntimeError> {
+        let id = sandbox_id(config);
+        let _lock = self.locks.hold(&id).await;
+        if let Some(record) = self.sandbox_record(&id) {
+            match record.phase {
+                SandboxPhase::Ready | SandboxPhase::Stopped => return status(&record),
+                // An earlier try was cut off: what it made is taken down and made again.
+                SandboxPhase::Making => self.take_down(&record).await?,
+            }
+        }
+        spec::check_sandbox(&config.spec)?;
+        let mut record = SandboxRecord::new(config, clock::now(), &self.settings.cgroup_root);
+        match self.make_sandbox(config, &mut record).await {
+            Ok(()) => status(&record),
+            Err(error) => {
+                if let Err(second) = self.take_down(&record).await {
+                    tracing::warn!(sandbox = record.id, error = %second, "a half made sandbox could not be taken down");
+                } else {
+                    self.forget_sandbox(&record)?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn make_sandbox(&self, config: &SandboxConfig, record: &mut SandboxRecord) -> Result<(), RuntimeError> {
+        let dir = self.dirs.sandbox(&record.id);
+        std::fs::create_dir_all(&dir).map_err(|e| error::io("create directory", &dir, &e))?;
+        self.save_sandbox(record)?;
+        let write = |name: &str, text: &str| {
+            let path = dir.join(name);
+            std::fs::write(&path, text).map_err(|e| error::io("write", &path, &e))
+        };
+        let of_host = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let hostname = if record.host_network {
+            of_host("/proc/sys/kernel/hostname").trim().to_owned()
+        } else {
+            record.hostname.clone()
+        };
+        record.hostname.clone_from(&hostname);
+        write("hostname", &format!("{hostname}\n"))?;
+        write("resolv.conf", &files::resolv_conf(config.dns.as_ref(), &of_host("/etc/resolv.conf")))?;
+        if !record.host_ipc {
+            let shm = dir.join("shm");
+            std::fs::create_dir_all(&shm).map_err(|e| error::io("create directory", &shm, &e))?;
+            os::mount_memory(&shm, 0o1777, Some(SHM_BYTES)).map_err(|e| error::io("mount", &shm, &e))?;
+        }
+        let plan = NamespacePlan {
+            dir: dir.clone(),
+            net: !record.host_network,
+            ipc: !record.host_ipc,
+            uts: !record.host_network,
+            hostname,
+            sysctls: sysctls(&config.spec),
+        };
+        os::make_namespaces(plan).await.map_err(|e| error::system("make the pod's namespaces", e))?;
+        if !record.host_network {
+            record.ips = self.network.add(&record.id, &dir, &config.ports).await?;
+        }
+        write("hosts", &files::hosts(config, &record.ips, &of_host("/etc/hosts")))?;
+        record.phase = SandboxPhase::Ready;
+        self.save_sandbox(record)
+    }
+
+    pub(crate) async fn stop_sandbox(&self, id: &str) -> Result<(), RuntimeError> {
+        let _lock = self.locks.hold(id).await;
+        let Some(record) = self.sandbox_record(id) else { return Ok(()) };
+        self.stop_locked(record).await.map(drop)
+    }
+
+    async fn stop_locked(&self, mut record: SandboxRecord) -> Result<SandboxRecord, RuntimeError> {
+        for container in self.containers_of(&record.id) {
+            self.kill_container(&container).await?;
+        }
+        if record.phase != SandboxPhase::Stopped {
+            self.take_down(&record).await?;
+            record.phase = SandboxPhase::Stopped;
+            self.save_sandbox(&record)?;
+        }
+        Ok(record)
+    }
+
+    pub(crate) async fn remove_sandbox(&self, id: &str) -> Result<(), RuntimeError> {
+        let _lock = self.locks.hold(id).await;
+        let Some(record) = self.sandbox_record(id) else { return Ok(()) };
+        let record = self.stop_locked(record).await?;
+        for container in self.containers_of(id) {
+            self.remove_locked(&container).await?;
+        }
+        self.forget_sandbox(&record)?;
+        self.network.tidy().await
+    }
+
+    /// Gives back network, namespaces and mounts; what is not there is passed over.
+    async fn take_down(&self, record: &SandboxRecord) -> Result<(), RuntimeError> {
+        let dir = self.dirs.sandbox(&record.id);
+        self.network.remove(&record.id, &dir).await?;
+        for name in ["net", "ipc", "uts", "shm"] {
+            let path = dir.join(name);
+            os::unmount(&path).map_err(|e| error::io("unmount", &path, &e))?;
+        }
+        Ok(())
+    }
+
+    fn forget_sandbox(&self, record: &SandboxRecord) -> Result<(), RuntimeError> {
+        cgroup::remove(&record.cgroup);
+        remove_all_but_record(&self.dirs.sandbox(&record.id))?;
+        guard(&self.sandboxes).remove(&record.id);
+        let mut group = Path::new(&self.settings.cgroup_root);
+        while let Some(name) = group.to_str().filter(|name| *name != "/" && !name.is_empty()) {
+            // Removed only where nothing is below them any more.
+            cgroup::remove(name);
+            let Some(parent) = group.parent() else { break };
+            group = parent;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn sandbox_record(&self, id: &str) -> Option<SandboxRecord> {
+        guard(&self.sandboxes).get(id).cloned()
+    }
+
+    fn save_sandbox(&self, record: &SandboxRecord) -> Result<(), RuntimeError> {
+        state::write_json(&self.dirs.sandbox(&record.id).join("sandbox.json"), record)?;
+        guard(&self.sandboxes).insert(record.id.clone(), record.clone());
+        Ok(())
+    }
+}
+
+/// The record goes last, so that a removal that is cut short is seen.
+fn remove_all_but_record(dir: &Path) -> Result<(), RuntimeError> {
+    for name in state::entries(dir).into_iter().filter(|name| name != "sandbox.json") {
+        let path = dir.join(&name);
+        let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        removed.map_err(|e| error::io("remove", &path, &e))?;
+    }
+    state::remove_dir(dir)
+}
+
+fn status(record: &SandboxRecord) -> Result<SandboxStatus, RuntimeError> {
+    record.status().ok_or_else(|| error::system("read a sandbox's record", "its pod has no valid uid"))
+}
+
+fn sysctls(spec: &PodSpec) -> Vec<(String, String)> {
+    let list = spec.security_context.as_ref().and_then(|sc| sc.sysctls.as_deref()).unwrap_or_default();
+    list.iter().map(|sysctl| (sysctl.name.clone(), sysctl.value.clone())).collect()
+}

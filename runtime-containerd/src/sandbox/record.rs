@@ -1,0 +1,99 @@
+//! What is written down of a sandbox.
+
+use std::net::IpAddr;
+
+use inboard::runtime::{PodIdentity, SandboxConfig, SandboxId, SandboxState, SandboxStatus};
+use inboard::time::Time;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Which pod something belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PodRecord {
+    pub(crate) uid: String,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+}
+
+impl PodRecord {
+    pub(crate) fn of(pod: &PodIdentity) -> Self {
+        Self { uid: pod.uid.to_string(), namespace: pod.namespace.to_string(), name: pod.name.to_string() }
+    }
+
+    /// `None` for a record whose uid is no UUID, which nothing of ours writes.
+    pub(crate) fn identity(&self) -> Option<PodIdentity> {
+        let (namespace, name) = (self.namespace.as_str().into(), self.name.as_str().into());
+        Some(PodIdentity { uid: self.uid.parse().ok()?, namespace, name })
+    }
+}
+
+/// Where a sandbox is in its life; it only ever moves down this list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum SandboxPhase {
+    /// Begun, and not known to be whole.
+    Making,
+    Ready,
+    Stopped,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SandboxRecord {
+    pub(crate) id: String,
+    pub(crate) pod: PodRecord,
+    pub(crate) attempt: u32,
+    pub(crate) phase: SandboxPhase,
+    pub(crate) created_at: i64,
+    pub(crate) hostname: String,
+    pub(crate) host_network: bool,
+    pub(crate) host_ipc: bool,
+    /// The control group of the whole pod.
+    pub(crate) cgroup: String,
+    pub(crate) ips: Vec<IpAddr>,
+}
+
+impl SandboxRecord {
+    /// A new one; the id follows from the pod and the attempt, so that a repeated call finds what the first one made.
+    pub(crate) fn new(config: &SandboxConfig, now: Time, cgroup_root: &str) -> Self {
+        let id = sandbox_id(config);
+        Self {
+            pod: PodRecord::of(&config.pod),
+            attempt: config.attempt,
+            phase: SandboxPhase::Making,
+            created_at: now.as_nanos(),
+            hostname: config.hostname.to_string(),
+            host_network: config.spec.host_network == Some(true),
+            host_ipc: config.spec.host_ipc == Some(true),
+            cgroup: format!("{cgroup_root}/pod{}-{}", config.pod.uid, config.attempt),
+            ips: Vec::new(),
+            id,
+        }
+    }
+
+    pub(crate) fn status(&self) -> Option<SandboxStatus> {
+        Some(SandboxStatus {
+            id: SandboxId::new(self.id.as_str()),
+            pod: self.pod.identity()?,
+            attempt: self.attempt,
+            state: match self.phase {
+                SandboxPhase::Ready => SandboxState::Ready,
+                SandboxPhase::Making | SandboxPhase::Stopped => SandboxState::NotReady,
+            },
+            created_at: Time::from_nanos(self.created_at),
+            ips: self.ips.clone(),
+        })
+    }
+}
+
+pub(crate) fn sandbox_id(config: &SandboxConfig) -> String {
+    hashed_id(&["sandbox", &config.pod.uid.to_string(), &config.attempt.to_string()])
+}
+
+/// An id of 64 hexadecimal digits, as container runtimes have them, that follows from what it stands for.
+pub(crate) fn hashed_id(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    format!("{:x}", hash.finalize())
+}

@@ -1,0 +1,199 @@
+//! Volumes: directories made ready on the host, and their places in containers.
+//!
+//! Each prepared volume leaves a record of where it is; a mount names the volume and is looked up there.
+
+mod files;
+mod ownership;
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::path::{Component, Path, PathBuf};
+
+use inboard::runtime::{
+    ContainerConfig, Mount, PodIdentity, RuntimeError, RuntimeErrorKind, VolumeConfig, VolumeSource,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::runtime::Inner;
+use crate::sandbox::{PodRecord, hashed_id};
+use crate::spec::VolumeMount;
+use crate::{error, os, state};
+
+/// Where a prepared volume is.
+#[derive(Debug, Serialize, Deserialize)]
+struct VolumeRecord {
+    path: PathBuf,
+    /// Whether `path` is a mount of ours.
+    mounted: bool,
+}
+
+impl Inner {
+    pub(crate) async fn prepare(&self, pod: &PodIdentity, volume: &VolumeConfig) -> Result<(), RuntimeError> {
+        let uid = pod.uid.to_string();
+        let _lock = self.locks.hold(&uid).await;
+        let dir = self.dirs.pod(&uid).join("volumes");
+        make_dir(&dir, 0o750)?;
+        state::write_json(&self.dirs.pod(&uid).join("pod.json"), &PodRecord::of(pod))?;
+        let record = dir.join(format!("{}.json", volume.name));
+        let path = dir.join(&*volume.name);
+        let prepared = match &volume.source {
+            VolumeSource::Empty { memory, size_limit } => {
+                let fresh = !path.exists();
+                make_dir(&path, 0o777)?;
+                let mounted = state::read_json::<VolumeRecord>(&record).is_some_and(|record| record.mounted);
+                if *memory && !mounted {
+                    os::mount_memory(&path, 0o777, *size_limit).map_err(|e| error::io("mount", &path, &e))?;
+                }
+                if fresh {
+                    ownership::give(&path, volume.fs_group, false)?;
+                }
+                VolumeRecord { path, mounted: *memory }
+            }
+            VolumeSource::Host { path, check } => {
+                check_host_path(Path::new(path), check)?;
+                VolumeRecord { path: path.into(), mounted: false }
+            }
+            VolumeSource::Files(entries) => {
+                make_dir(&path, 0o755)?;
+                files::replace(&path, entries, volume.fs_group)?;
+                VolumeRecord { path, mounted: false }
+            }
+            VolumeSource::Persistent { handle } => {
+                let path = self.dirs.persistent_root().join(file_name(handle));
+                let fresh = !path.exists();
+                make_dir(&path, 0o777)?;
+                if fresh {
+                    ownership::give(&path, volume.fs_group, false)?;
+                }
+                VolumeRecord { path, mounted: false }
+            }
+            other => {
+                let message = format!("volume {}: a source of this kind is not supported: {other:?}", volume.name);
+                return Err(RuntimeError::new(RuntimeErrorKind::Unsupported, message));
+            }
+        };
+        state::write_json(&record, &prepared)
+    }
+
+    pub(crate) async fn release(&self, pod: &PodIdentity) -> Result<(), RuntimeError> {
+        let uid = pod.uid.to_string();
+        let _lock = self.locks.hold(&uid).await;
+        let dir = self.dirs.pod(&uid);
+        for name in state::entries(&dir.join("volumes")) {
+            let path = dir.join("volumes").join(name);
+            if path.is_dir() {
+                os::unmount(&path).map_err(|e| error::io("unmount", &path, &e))?;
+            }
+        }
+        state::remove_dir(&dir)
+    }
+
+    /// The pods that have volumes here.
+    pub(crate) fn pods_with_volumes(&self) -> Vec<PodIdentity> {
+        let record = |uid: &String| state::read_json::<PodRecord>(&self.dirs.pod(uid).join("pod.json"));
+        state::entries(&self.dirs.pods()).iter().filter_map(|uid| record(uid)?.identity()).collect()
+    }
+
+    /// Where each mount of a container leads to on the host.
+    pub(crate) fn volume_mounts(&self, id: &str, config: &ContainerConfig) -> Result<Vec<VolumeMount>, RuntimeError> {
+        let volumes = self.dirs.pod(&config.pod.uid.to_string()).join("volumes");
+        let locate = |(index, mount): (usize, &Mount)| {
+            let record = state::read_json::<VolumeRecord>(&volumes.join(format!("{}.json", mount.volume)));
+            let Some(record) = record else {
+                let message = format!("volume {} of pod {:?} is not prepared", mount.volume, config.pod);
+                return Err(RuntimeError::new(RuntimeErrorKind::FailedPrecondition, message));
+            };
+            let source = match mount.sub_path.as_str() {
+                "" => record.path,
+                sub_path => self.pin_sub_path(id, index, &record.path, sub_path)?,
+            };
+            Ok(VolumeMount { source, mount: mount.clone() })
+        };
+        config.mounts.iter().enumerate().map(locate).collect()
+    }
+
+    /// Binds a part of a volume to a place that only we can change: a container that writes to the volume could
+    /// otherwise put a link in the way between this check and the mount.
+    fn pin_sub_path(&self, id: &str, index: usize, root: &Path, sub_path: &str) -> Result<PathBuf, RuntimeError> {
+        let relative = Path::new(sub_path);
+        if relative.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
+            let message = format!("subPath {sub_path:?} must be relative and must not contain '..'");
+            return Err(RuntimeError::new(RuntimeErrorKind::InvalidArgument, message));
+        }
+        let pins = self.dirs.container(id).join("mounts");
+        make_dir(&pins, 0o700)?;
+        let pin = pins.join(index.to_string());
+        let opened =
+            os::open_or_make_below(root, relative).map_err(|e| error::io("open sub path", &root.join(relative), &e))?;
+        let is_dir = opened.metadata().map_err(|e| error::io("open sub path", relative, &e))?.is_dir();
+        if is_dir {
+            make_dir(&pin, 0o700)?;
+        } else {
+            std::fs::write(&pin, "").map_err(|e| error::io("write", &pin, &e))?;
+        }
+        os::bind_open(&opened, &pin).map_err(|e| error::io("bind sub path", &pin, &e))?;
+        Ok(pin)
+    }
+
+    /// Takes the parts of volumes that a container had off again.
+    pub(crate) fn release_volume_mounts(&self, id: &str) -> Result<(), RuntimeError> {
+        let pins = self.dirs.container(id).join("mounts");
+        for name in state::entries(&pins) {
+            let pin = pins.join(name);
+            os::unmount(&pin).map_err(|e| error::io("unmount", &pin, &e))?;
+        }
+        Ok(())
+    }
+}
+
+/// What the `type` of a hostPath asks for: checked, and with `...OrCreate` made.
+fn check_host_path(path: &Path, check: &str) -> Result<(), RuntimeError> {
+    let kind = std::fs::metadata(path).ok().map(|metadata| metadata.file_type());
+    let is = |test: fn(&std::fs::FileType) -> bool, what: &str| {
+        if kind.as_ref().is_some_and(test) {
+            return Ok(());
+        }
+        let message = format!("hostPath type check failed: {} is not a {what}", path.display());
+        Err(RuntimeError::new(RuntimeErrorKind::FailedPrecondition, message))
+    };
+    match check {
+        "" => {
+            // Nothing is checked, but runc would not find a source that is not there: Docker's way is to make it.
+            if kind.is_none() { make_dir(path, 0o755) } else { Ok(()) }
+        }
+        "DirectoryOrCreate" if kind.is_none() => make_dir(path, 0o755),
+        "FileOrCreate" if kind.is_none() => {
+            std::fs::write(path, "").map_err(|e| error::io("create file", path, &e))?;
+            let mode = std::fs::Permissions::from_mode(0o644);
+            std::fs::set_permissions(path, mode).map_err(|e| error::io("create file", path, &e))
+        }
+        "Directory" | "DirectoryOrCreate" => is(std::fs::FileType::is_dir, "directory"),
+        "File" | "FileOrCreate" => is(std::fs::FileType::is_file, "file"),
+        "Socket" => is(FileTypeExt::is_socket, "socket"),
+        "CharDevice" => is(FileTypeExt::is_char_device, "character device"),
+        "BlockDevice" => is(FileTypeExt::is_block_device, "block device"),
+        other => {
+            let message = format!("hostPath type {other:?} is not known");
+            Err(RuntimeError::new(RuntimeErrorKind::InvalidArgument, message))
+        }
+    }
+}
+
+/// Makes a directory, and those above it, with exactly this mode; one that is there is left alone.
+fn make_dir(path: &Path, mode: u32) -> Result<(), RuntimeError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let made = DirBuilder::new().recursive(true).mode(mode).create(path);
+    let set = |()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode));
+    made.and_then(set).map_err(|e| error::io("create directory", path, &e))
+}
+
+/// The handle itself where it can name a file, else a hash of it.
+fn file_name(handle: &str) -> String {
+    let plain = handle.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    if plain && !handle.starts_with('.') && (1..=128).contains(&handle.len()) {
+        return handle.to_owned();
+    }
+    hashed_id(&["volume", handle])
+}
