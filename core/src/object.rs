@@ -7,6 +7,7 @@ pub mod field;
 pub mod int_or_percent;
 pub mod kind;
 pub mod manifest;
+pub mod mutate;
 pub mod prepare;
 pub mod quantity;
 pub mod selector;

@@ -1,3 +1,4 @@
-//! Placeholder.
+//! What the tests share.
 
+pub mod oracle;
 pub mod scheduling;

@@ -1,0 +1,101 @@
+//! The recorded behaviour of Kubernetes: where it is, how to read it, and how to say what agrees with it.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use serde_json::Value;
+
+/// The folder with the recordings: `INBOARD_ORACLE_DIR`, or the one that comes with the tests.
+pub fn folder(name: &str) -> PathBuf {
+    let root = std::env::var_os("INBOARD_ORACLE_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle"), PathBuf::from);
+    root.join(name)
+}
+
+/// The names of the cases of a folder that has one file with this ending for each, sorted.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn cases(folder: &Path, ending: &str) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if let Some(name) = name.strip_suffix(ending).filter(|name| !name.ends_with(".warnings")) {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// What became of the cases of one folder.
+#[derive(Debug, Default)]
+pub struct Tally {
+    passed: usize,
+    failed: Vec<(String, String)>,
+    skipped: Vec<(String, &'static str)>,
+}
+
+impl Tally {
+    /// Counts one case: what is wrong with it, if anything is.
+    pub fn count(&mut self, name: &str, outcome: Result<(), String>) {
+        match outcome {
+            Ok(()) => self.passed += 1,
+            Err(difference) => self.failed.push((name.to_owned(), difference)),
+        }
+    }
+
+    /// Leaves one case out, for a reason.
+    pub fn skip(&mut self, name: &str, reason: &'static str) {
+        self.skipped.push((name.to_owned(), reason));
+    }
+
+    /// Did all cases pass that were judged, and was there one?
+    pub fn is_green(&self) -> bool {
+        self.failed.is_empty() && self.passed > 0
+    }
+
+    /// The figures, and each case that did not pass.
+    pub fn report(&self, folder: &str) -> String {
+        let (failed, skipped) = (self.failed.len(), self.skipped.len());
+        let mut text = format!("oracle {folder}: {} passed, {failed} failed, {skipped} not yet\n", self.passed);
+        for (name, difference) in &self.failed {
+            let _ = writeln!(text, "  FAILED {name}: {difference}");
+        }
+        for (name, reason) in &self.skipped {
+            let _ = writeln!(text, "  not yet {name}: {reason}");
+        }
+        text
+    }
+}
+
+/// Where two JSON values differ, one line a place; nothing when they are equal.
+pub fn differences(expected: &Value, found: &Value) -> Vec<String> {
+    let mut lines = Vec::new();
+    compare("", expected, found, &mut lines);
+    lines
+}
+
+fn compare(path: &str, expected: &Value, found: &Value, lines: &mut Vec<String>) {
+    match (expected, found) {
+        (Value::Object(expected), Value::Object(found)) => {
+            for (key, value) in expected {
+                match found.get(key) {
+                    Some(other) => compare(&format!("{path}/{key}"), value, other, lines),
+                    None => lines.push(format!("{path}/{key} is missing: {value}")),
+                }
+            }
+            for (key, value) in found.iter().filter(|(key, _)| !expected.contains_key(*key)) {
+                lines.push(format!("{path}/{key} is too much: {value}"));
+            }
+        }
+        (Value::Array(expected), Value::Array(found)) if expected.len() == found.len() => {
+            for (at, (one, other)) in expected.iter().zip(found).enumerate() {
+                compare(&format!("{path}/{at}"), one, other, lines);
+            }
+        }
+        _ if expected == found => {}
+        _ => lines.push(format!("{path}: expected {expected}, found {found}")),
+    }
+}
