@@ -5,17 +5,16 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use inboard::k8s_openapi::api::core::v1::{Service, ServiceAccount};
+use inboard::k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use inboard::object::defaults;
 use inboard::object::kind::{Kinds, TypedObject};
 use inboard::object::manifest::{FieldValidation, Manifest};
 use inboard::object::mutate::{self, Suffix};
 use inboard::object::prepare::{self, Allocation, Request};
-use inboard::object::wire;
 use inboard::time::Time;
 use inboard_tests::oracle::{Tally, cases, differences, folder};
-use k8s_openapi::api::core::v1::{Service, ServiceAccount};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 const UID: &str = "0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f";
 const SUFFIX: &str = "x7x7x";
@@ -73,11 +72,76 @@ fn create(yaml: &str) -> Result<Value, String> {
     if let Some(service) = object.as_any_mut().downcast_mut::<Service>() {
         allocate(service);
     }
-    let once = wire::encode(&*encoded(object))?;
+    let once = object.to_wire();
     defaults::apply(object.as_any_mut());
-    let twice = wire::encode(&*encoded(object))?;
+    let twice = object.to_wire();
     if once != twice {
         return Err(format!("defaults are not idempotent: {}", differences(&once, &twice).join(", ")));
     }
     Ok(with_placeholders(once))
+}
+
+/// One object of a text, with what the store gives it.
+fn read(text: &str) -> Result<Arc<dyn TypedObject>, String> {
+    let kinds = Kinds::built_in();
+    let mut objects = Manifest::parse_with(text, &kinds, FieldValidation::Ignore).map_err(|error| error.to_string())?;
+    let manifest = objects.pop().ok_or("no object in the manifest")?;
+    let mut object = manifest.object().ok_or("not a built-in kind")?.clone_arc();
+    let namespaced = object.kind_id().built_in().is_some_and(|info| info.is_namespaced());
+    let metadata = Arc::get_mut(&mut object).ok_or("a fresh copy has one owner")?.metadata_mut();
+    metadata.namespace = namespaced.then(|| "test".to_owned());
+    metadata.uid = Some(UID.to_owned());
+    metadata.resource_version = Some("1".to_owned());
+    metadata.creation_timestamp = Some(NOW.to_api());
+    Ok(object)
+}
+
+fn default_account() -> ServiceAccount {
+    let metadata =
+        ObjectMeta { name: Some("default".to_owned()), namespace: Some("test".to_owned()), ..ObjectMeta::default() };
+    ServiceAccount { metadata, ..ServiceAccount::default() }
+}
+
+/// Gives out what the store gives out.
+fn allocate(service: &mut Service) {
+    let Some(spec) = &mut service.spec else { return };
+    for allocation in prepare::allocations(spec) {
+        match allocation {
+            Allocation::ClusterIp => {
+                spec.cluster_ip = Some(CLUSTER_IP.to_owned());
+                spec.cluster_ips = Some(vec![CLUSTER_IP.to_owned()]);
+            }
+            Allocation::NodePort(at) => {
+                if let Some(port) = spec.ports.as_mut().and_then(|ports| ports.get_mut(at)) {
+                    port.node_port = Some(NODE_PORT);
+                }
+            }
+            Allocation::HealthCheckNodePort => spec.health_check_node_port = Some(HEALTH_CHECK_PORT),
+        }
+    }
+}
+
+/// What differs from run to run, as the recordings name it.
+fn with_placeholders(value: Value) -> Value {
+    let now = serde_json::to_value(NOW.to_api()).unwrap_or_default();
+    match value {
+        Value::Object(map) => {
+            let named = |(key, value): (String, Value)| match &*key {
+                "resourceVersion" => (key, Value::from("<resourceVersion>")),
+                _ => (key, with_placeholders(value)),
+            };
+            Value::Object(map.into_iter().map(named).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(with_placeholders).collect()),
+        value if value == now => Value::from("<time>"),
+        Value::String(text) => {
+            let text = text.replace(UID, "<uid>").replace(SUFFIX, "<suffix>").replace(CLUSTER_IP, "<clusterIP>");
+            Value::from(text)
+        }
+        Value::Number(number) if number.as_i64() == Some(NODE_PORT.into()) => Value::from("<nodePort>"),
+        Value::Number(number) if number.as_i64() == Some(HEALTH_CHECK_PORT.into()) => {
+            Value::from("<healthCheckNodePort>")
+        }
+        other => other,
+    }
 }

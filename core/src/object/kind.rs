@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::wire;
 use crate::text::Text;
 
 pub use codec::{Codec, Decoded};
@@ -220,6 +221,8 @@ pub trait TypedObject: Any + fmt::Debug + Send + Sync {
     fn metadata_mut(&mut self) -> &mut ObjectMeta;
     /// As JSON, with `apiVersion` and `kind`.
     fn to_value(&self) -> Value;
+    /// As JSON in the form in which an API server prints it: see [`wire`](super::wire).
+    fn to_wire(&self) -> Value;
     /// A copy.
     fn clone_arc(&self) -> Arc<dyn TypedObject>;
     /// For downcasting.
@@ -245,6 +248,10 @@ impl<K: BuiltInKind> TypedObject for K {
 
     fn to_value(&self) -> Value {
         serde_json::to_value(self).expect("built-in kinds have nothing that JSON cannot hold")
+    }
+
+    fn to_wire(&self) -> Value {
+        wire::encode(self).expect("built-in kinds have nothing that JSON cannot hold")
     }
 
     fn clone_arc(&self) -> Arc<dyn TypedObject> {

@@ -95,11 +95,7 @@ pub fn on_create(
     }
 }
 
-fn on_create_pod(
-    pod: &mut Pod,
-    around: &(impl Surroundings + ?Sized),
-    suffix: Suffix<'_>,
-) -> Result<(), Refusal> {
+fn on_create_pod(pod: &mut Pod, around: &(impl Surroundings + ?Sized), suffix: Suffix<'_>) -> Result<(), Refusal> {
     limit_pod(pod, around)?;
     service_account(pod, around, suffix)?;
     priority(pod, around)?;

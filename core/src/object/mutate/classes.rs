@@ -30,8 +30,8 @@ pub fn default_storage_class(claim: &mut PersistentVolumeClaim, around: &(impl S
     }
     let classes = all::<StorageClass>(around, "");
     let defaults = classes.iter().filter(|class| DEFAULT_STORAGE_CLASS.iter().any(|key| is_set(&class.metadata, key)));
-    let best = defaults
-        .min_by_key(|class| (Reverse(class.metadata.creation_timestamp.clone()), class.metadata.name.clone()));
+    let best =
+        defaults.min_by_key(|class| (Reverse(class.metadata.creation_timestamp.clone()), class.metadata.name.clone()));
     if let Some(class) = best {
         claim.spec.get_or_insert_default().storage_class_name.clone_from(&class.metadata.name);
     }
@@ -46,8 +46,8 @@ pub fn default_ingress_class(ingress: &mut Ingress, around: &(impl Surroundings 
     }
     let classes = all::<IngressClass>(around, "");
     let defaults = classes.iter().filter(|class| is_set(&class.metadata, DEFAULT_INGRESS_CLASS));
-    let best = defaults
-        .min_by_key(|class| (Reverse(class.metadata.creation_timestamp.clone()), class.metadata.name.clone()));
+    let best =
+        defaults.min_by_key(|class| (Reverse(class.metadata.creation_timestamp.clone()), class.metadata.name.clone()));
     if let Some(class) = best {
         ingress.spec.get_or_insert_default().ingress_class_name.clone_from(&class.metadata.name);
     }

@@ -31,7 +31,12 @@ pub fn limit_pod(pod: &mut Pod, around: &(impl Surroundings + ?Sized)) -> Result
                 "Container" => {
                     for container in spec.containers.iter().chain(spec.init_containers.iter().flatten()) {
                         let asked = container.resources.clone().unwrap_or_default();
-                        check(item, &asked.requests.unwrap_or_default(), &asked.limits.unwrap_or_default(), &mut broken);
+                        check(
+                            item,
+                            &asked.requests.unwrap_or_default(),
+                            &asked.limits.unwrap_or_default(),
+                            &mut broken,
+                        );
                     }
                 }
                 "Pod" => {

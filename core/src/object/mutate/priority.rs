@@ -60,7 +60,10 @@ fn named(name: &str, around: &(impl Surroundings + ?Sized)) -> Result<Given, Ref
 /// Of several default classes the lowest one; without any a pod has priority 0 and may preempt.
 fn default(around: &(impl Surroundings + ?Sized)) -> Given {
     let classes = all::<PriorityClass>(around, "");
-    let default = classes.iter().filter(|class| class.global_default == Some(true)).min_by_key(|class| class.value.unwrap_or_default());
+    let default = classes
+        .iter()
+        .filter(|class| class.global_default == Some(true))
+        .min_by_key(|class| class.value.unwrap_or_default());
     let none = || Given { name: None, value: 0, policy: Some("PreemptLowerPriority".to_owned()) };
     default.map_or_else(none, |class| of(class))
 }

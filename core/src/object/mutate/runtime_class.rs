@@ -13,9 +13,10 @@ use crate::object::wire::same;
 pub fn runtime_class(pod: &mut Pod, around: &(impl Surroundings + ?Sized)) -> Result<(), Refusal> {
     let spec = pod.spec.get_or_insert_default();
     let class = match &spec.runtime_class_name {
-        Some(name) => Some(one::<RuntimeClass>(around, "", name).ok_or_else(|| {
-            Refusal(format!("pod rejected: RuntimeClass \"{name}\" not found"))
-        })?),
+        Some(name) => Some(
+            one::<RuntimeClass>(around, "", name)
+                .ok_or_else(|| Refusal(format!("pod rejected: RuntimeClass \"{name}\" not found")))?,
+        ),
         None => None,
     };
     let overhead = class.as_ref().and_then(|class| class.overhead.as_ref());
@@ -67,9 +68,9 @@ fn set_scheduling(spec: &mut PodSpec, scheduling: &Scheduling) -> Result<(), Ref
 /// One that another covers is left out, and of equal ones all but the last.
 fn merged(all: Vec<Toleration>) -> Vec<Toleration> {
     let superfluous = |at: usize, one: &Toleration| {
-        all.iter().enumerate().any(|(other_at, other)| {
-            other_at != at && covers(other, one) && (other_at > at || !covers(one, other))
-        })
+        all.iter()
+            .enumerate()
+            .any(|(other_at, other)| other_at != at && covers(other, one) && (other_at > at || !covers(one, other)))
     };
     let keep: Vec<bool> = all.iter().enumerate().map(|(at, one)| !superfluous(at, one)).collect();
     all.into_iter().zip(keep).filter_map(|(one, keep)| keep.then_some(one)).collect()

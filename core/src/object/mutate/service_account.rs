@@ -67,7 +67,8 @@ fn mirror(spec: &PodSpec) -> Result<(), Refusal> {
 fn mount_token(spec: &mut PodSpec, Suffix(suffix): Suffix<'_>) {
     let is_token = |volume: &&Volume| {
         let tokens = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
-        volume.name.starts_with(VOLUME_PREFIX) && tokens.into_iter().any(|source| source.service_account_token.is_some())
+        volume.name.starts_with(VOLUME_PREFIX)
+            && tokens.into_iter().any(|source| source.service_account_token.is_some())
     };
     let existing = spec.volumes.iter().flatten().find(is_token).map(|volume| volume.name.clone());
     let name = existing.clone().unwrap_or_else(|| format!("{VOLUME_PREFIX}{suffix}"));
@@ -122,7 +123,6 @@ fn token_volume(name: String) -> Volume {
             ..Default::default()
         },
     ];
-    let projected =
-        ProjectedVolumeSource { default_mode: Some(0o644), sources: Some(sources), ..Default::default() };
+    let projected = ProjectedVolumeSource { default_mode: Some(0o644), sources: Some(sources), ..Default::default() };
     Volume { name, projected: Some(projected), ..Default::default() }
 }

@@ -14,6 +14,7 @@ use super::metadata::count;
 use super::{Prepare, Request};
 use crate::object::quantity::Quantity;
 use crate::object::wire::same;
+use crate::time::Time;
 
 /// Annotations that meant what `initContainers` means now.
 const INIT_CONTAINER_ANNOTATIONS: [&str; 4] = [
@@ -27,16 +28,18 @@ const INIT_CONTAINER_ANNOTATIONS: [&str; 4] = [
 const APP_ARMOR_ANNOTATION: &str = "container.apparmor.security.beta.kubernetes.io/";
 
 impl Prepare for Pod {
-    fn create(&mut self, _: &Request<'_>) {
+    fn create(&mut self, request: &Request<'_>) {
         self.metadata.generation = Some(1);
         drop_annotations(self);
         let spec = self.spec.get_or_insert_default();
-        let qos_class = qos_class(spec);
+        // The one thing of a status that upstream believes.
+        let told = self.status.take().and_then(|status| status.qos_class).filter(|class| !class.is_empty());
+        let qos_class = told.unwrap_or_else(|| qos_class(spec).to_owned());
         drop_from_spec(spec);
         self.status = Some(PodStatus {
             phase: Some("Pending".to_owned()),
-            qos_class: Some(qos_class.to_owned()),
-            conditions: scheduling_gated(spec).map(|condition| vec![condition]),
+            qos_class: Some(qos_class),
+            conditions: scheduling_gated(spec, request.now).map(|condition| vec![condition]),
             ..Default::default()
         });
         let labels = self.metadata.labels.clone().unwrap_or_default();
@@ -74,11 +77,12 @@ fn drop_annotations(pod: &mut Pod) {
 }
 
 /// A pod with gates is not to be scheduled yet, and says so from the start.
-fn scheduling_gated(spec: &PodSpec) -> Option<PodCondition> {
+fn scheduling_gated(spec: &PodSpec, now: Time) -> Option<PodCondition> {
     let gated = spec.scheduling_gates.as_ref().is_some_and(|gates| !gates.is_empty());
     gated.then(|| PodCondition {
         type_: "PodScheduled".to_owned(),
         status: "False".to_owned(),
+        last_transition_time: Some(now.to_api()),
         reason: Some("SchedulingGated".to_owned()),
         message: Some("Scheduling is blocked due to non-empty scheduling gates".to_owned()),
         ..Default::default()
