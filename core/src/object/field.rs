@@ -50,6 +50,8 @@ impl fmt::Display for Path<'_> {
             parent.fmt(f)?;
         }
         match self.step {
+            // Upstream writes a nameless field (the whole object) as an empty subscript.
+            Step::Field("") => f.write_str("[]"),
             Step::Field(name) if self.parent.is_some() => write!(f, ".{name}"),
             Step::Field(name) => f.write_str(name),
             Step::Index(index) => write!(f, "[{index}]"),
@@ -185,6 +187,21 @@ impl FieldErrors {
         self.shown(path, FieldProblem::Invalid, json, detail.as_ref());
     }
 
+    /// A value breaks a rule, and showing it would not help.
+    pub fn invalid_omitted(&mut self, path: &Path<'_>, detail: impl AsRef<str>) {
+        self.plain(path, FieldProblem::Invalid, detail.as_ref());
+    }
+
+    /// As [`FieldErrors::duplicate`], with a value as upstream shows it and what makes it the same as another.
+    pub fn duplicate_json(&mut self, path: &Path<'_>, json: impl fmt::Display, detail: impl AsRef<str>) {
+        self.shown(path, FieldProblem::Duplicate, json, detail.as_ref());
+    }
+
+    /// As [`FieldErrors::not_supported`], with a value as upstream shows it.
+    pub fn not_supported_json(&mut self, path: &Path<'_>, json: impl fmt::Display, supported: &[&str]) {
+        self.shown(path, FieldProblem::NotSupported, json, &supported_values(supported));
+    }
+
     /// The server failed at a field.
     pub fn internal(&mut self, path: &Path<'_>, detail: impl AsRef<str>) {
         self.plain(path, FieldProblem::Internal, detail.as_ref());
@@ -222,9 +239,7 @@ impl FieldErrors {
 
     /// A value is none of those allowed, which are listed in the order given (upstream sorts enumerations by name).
     pub fn not_supported(&mut self, path: &Path<'_>, value: impl Into<Value>, supported: &[&str]) {
-        let quoted: Vec<String> = supported.iter().map(|text| Value::from(*text).to_string()).collect();
-        let detail = if quoted.is_empty() { String::new() } else { format!("supported values: {}", quoted.join(", ")) };
-        self.with_value(path, FieldProblem::NotSupported, &value.into(), &detail);
+        self.with_value(path, FieldProblem::NotSupported, &value.into(), &supported_values(supported));
     }
 
     /// A text may have `max` bytes at most.
@@ -257,6 +272,11 @@ impl FieldErrors {
         let message = if detail.is_empty() { title.to_owned() } else { format!("{title}: {detail}") };
         self.0.push(FieldError { field: path.to_string(), problem, message });
     }
+}
+
+fn supported_values(supported: &[&str]) -> String {
+    let quoted: Vec<String> = supported.iter().map(|text| Value::from(*text).to_string()).collect();
+    if quoted.is_empty() { String::new() } else { format!("supported values: {}", quoted.join(", ")) };
 }
 
 impl IntoIterator for FieldErrors {
