@@ -1,6 +1,7 @@
 //! The object model: Kubernetes's own types (`k8s-openapi`), and what is ours on top of them.
 
 pub mod builder;
+pub mod cron;
 pub mod decode;
 pub mod defaults;
 pub mod field;

@@ -11,8 +11,10 @@ use crate::time::Time;
 
 mod duration;
 mod parse;
+mod zone;
 
 pub use parse::CronError;
+pub use zone::{Zone, is_zone};
 
 /// How far ahead a next time is looked for: what does not occur in five years does not occur.
 const YEARS_AHEAD: i16 = 5;
@@ -185,6 +187,12 @@ mod tests {
     }
 
     #[test]
+    fn zones_are_written_as_the_database_writes_them() {
+        assert!(is_zone("UTC") && is_zone("America/Argentina/Buenos_Aires"));
+        assert!(!is_zone("europe/berlin") && !is_zone("Mars/Phobos") && Zone::named("utc").is_none());
+    }
+
+    #[test]
     fn next_times_in_utc() {
         for (schedule, after, expected) in [
             ("* * * * *", "2026-03-01T10:00:00Z", "2026-03-01T10:01:00Z"),
@@ -203,14 +211,11 @@ mod tests {
         assert_eq!(next("0 0 30 2 *", "2026-01-01T00:00:00Z", &Utc, 1), Vec::<String>::new());
     }
 
-    /// Central Europe in 2026: summer time from 29 March 01:00 UTC to 25 October 01:00 UTC.
-    fn berlin(moment: Time) -> i32 {
-        let summer = at("2026-03-29T01:00:00Z")..at("2026-10-25T01:00:00Z");
-        if summer.contains(&moment) { 7200 } else { 3600 }
-    }
 
     #[test]
     fn a_skipped_hour_is_skipped_and_a_repeated_one_repeated() {
+        // Summer time in 2026 is from 29 March 01:00 UTC to 25 October 01:00 UTC.
+        let berlin = Zone::named("Europe/Berlin").unwrap();
         assert_eq!(
             next("30 2 * * *", "2026-03-28T00:00:00Z", &berlin, 2),
             ["2026-03-28T01:30:00Z", "2026-03-30T00:30:00Z"]

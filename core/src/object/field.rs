@@ -276,7 +276,7 @@ impl FieldErrors {
 
 fn supported_values(supported: &[&str]) -> String {
     let quoted: Vec<String> = supported.iter().map(|text| Value::from(*text).to_string()).collect();
-    if quoted.is_empty() { String::new() } else { format!("supported values: {}", quoted.join(", ")) };
+    if quoted.is_empty() { String::new() } else { format!("supported values: {}", quoted.join(", ")) }
 }
 
 impl IntoIterator for FieldErrors {

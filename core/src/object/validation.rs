@@ -27,3 +27,32 @@ mod visit;
 mod windows;
 
 pub use pod::{pod, pod_template_spec};
+
+pub mod autoscaler;
+pub mod config_map;
+pub mod controller_revision;
+pub mod cron_job;
+pub mod daemon_set;
+pub mod deployment;
+pub mod disruption_budget;
+pub mod job;
+pub mod limit_range;
+pub mod namespace;
+pub mod node;
+pub mod persistent_volume;
+pub mod priority_class;
+pub mod replica_set;
+pub mod replication_controller;
+pub mod resource_quota;
+pub mod secret;
+pub mod service;
+pub mod stateful_set;
+pub mod storage_class;
+pub mod volume_claim;
+
+mod addresses;
+mod checks;
+mod conditions;
+mod go;
+mod go_json;
+mod shared;

@@ -5,58 +5,23 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::fields::list;
 use super::names;
 use crate::object::field::{FieldErrors, Path};
 
-/// What upstream says of a field that may not change.
-pub(super) const IMMUTABLE: &str = "field is immutable";
-
 /// A count must not be below zero.
-pub(super) fn nonnegative(errors: &mut FieldErrors, path: &Path<'_>, value: impl Into<i64>) {
+pub(super) fn nonnegative(value: impl Into<i64>, path: &Path<'_>, errors: &mut FieldErrors) {
     let value = value.into();
     if value < 0 {
-        errors.invalid(path, value, "must be greater than or equal to 0");
+        errors.invalid(path, value, names::NEGATIVE);
     }
 }
 
 /// As [`nonnegative`], when the field is given.
-pub(super) fn nonnegative_if(errors: &mut FieldErrors, path: &Path<'_>, value: Option<impl Into<i64>>) {
+pub(super) fn nonnegative_if(value: Option<impl Into<i64>>, path: &Path<'_>, errors: &mut FieldErrors) {
     if let Some(value) = value {
-        nonnegative(errors, path, value);
+        nonnegative(value, path, errors);
     }
-}
-
-/// One error for each problem found with a text.
-pub(super) fn each(errors: &mut FieldErrors, path: &Path<'_>, value: &str, problems: Vec<String>) {
-    for problem in problems {
-        errors.invalid(path, value, problem);
-    }
-}
-
-/// A text that must be given, and be one of those listed (in upstream's order).
-pub(super) fn required_one_of(errors: &mut FieldErrors, path: &Path<'_>, value: &str, allowed: &[&str]) {
-    if value.is_empty() {
-        errors.required(path, "");
-    } else {
-        one_of(errors, path, value, allowed);
-    }
-}
-
-/// A text that must be one of those listed (in upstream's order).
-pub(super) fn one_of(errors: &mut FieldErrors, path: &Path<'_>, value: &str, allowed: &[&str]) {
-    if !allowed.contains(&value) {
-        errors.not_supported(path, value, allowed);
-    }
-}
-
-/// An optional text, empty when it is not given.
-pub(super) fn text(value: &Option<String>) -> &str {
-    value.as_deref().unwrap_or_default()
-}
-
-/// The elements of an optional list.
-pub(super) fn list<T>(value: &Option<Vec<T>>) -> &[T] {
-    value.as_deref().unwrap_or_default()
 }
 
 /// Whether two values are equal as Kubernetes sees it: an empty list is no list.
@@ -65,22 +30,17 @@ pub(super) fn same<T: PartialEq + Serialize>(one: &T, other: &T) -> bool {
 }
 
 /// A field that may not change.
-pub(super) fn immutable<T: PartialEq + Serialize>(errors: &mut FieldErrors, path: &Path<'_>, new: &T, old: &T) {
+pub(super) fn immutable<T: PartialEq + Serialize>(new: &T, old: &T, path: &Path<'_>, errors: &mut FieldErrors) {
     if !same(new, old) {
-        errors.invalid(path, json(new), IMMUTABLE);
+        errors.invalid(path, json(new), names::IMMUTABLE);
     }
 }
 
 /// A selector that may not change.
-pub(super) fn immutable_selector(
-    errors: &mut FieldErrors,
-    path: &Path<'_>,
-    new: &Option<LabelSelector>,
-    old: &Option<LabelSelector>,
-) {
+pub(super) fn immutable_selector(new: &Option<LabelSelector>, old: &Option<LabelSelector>, path: &Path<'_>, errors: &mut FieldErrors) {
     if !same(new, old) {
         let shown = new.as_ref().map_or_else(|| "null".to_owned(), selector_text);
-        errors.invalid_text(path, &shown, IMMUTABLE);
+        errors.invalid_json(path, shown, names::IMMUTABLE);
     }
 }
 
@@ -123,15 +83,15 @@ pub(super) fn selector_text(selector: &LabelSelector) -> String {
 }
 
 /// A number not below zero, or a text such as `25%`.
-pub(super) fn int_or_percent(errors: &mut FieldErrors, path: &Path<'_>, value: &IntOrString) {
+pub(super) fn int_or_percent(value: &IntOrString, path: &Path<'_>, errors: &mut FieldErrors) {
     match value {
-        IntOrString::Int(number) => nonnegative(errors, path, *number),
-        IntOrString::String(text) => each(errors, path, text, names::percent(text)),
+        IntOrString::Int(number) => nonnegative(*number, path, errors),
+        IntOrString::String(text) => errors.invalid_each(path, text, names::percent(text)),
     }
 }
 
 /// A percentage must not exceed 100.
-pub(super) fn at_most_100_percent(errors: &mut FieldErrors, path: &Path<'_>, value: &IntOrString) {
+pub(super) fn at_most_100_percent(value: &IntOrString, path: &Path<'_>, errors: &mut FieldErrors) {
     if percent(value).is_some_and(|percent| percent > 100) {
         errors.invalid(path, json(value), "must not be greater than 100%");
     }
@@ -156,32 +116,32 @@ fn percent(value: &IntOrString) -> Option<i64> {
 }
 
 /// A port number: 1 to 65535.
-pub(super) fn port_number(errors: &mut FieldErrors, path: &Path<'_>, port: i32) {
+pub(super) fn port_number(port: i32, path: &Path<'_>, errors: &mut FieldErrors) {
     if !(1..=65535).contains(&port) {
         errors.invalid(path, port, "must be between 1 and 65535, inclusive");
     }
 }
 
-/// A port number, or the name of a port.
-pub(super) fn port_number_or_name(errors: &mut FieldErrors, path: &Path<'_>, port: &IntOrString) {
-    match port {
-        IntOrString::Int(number) => port_number(errors, path, *number),
-        IntOrString::String(name) => each(errors, path, name, names::port_name(name)),
-    }
-}
-
 /// A collision count may only grow.
-pub(super) fn collision_count(errors: &mut FieldErrors, path: &Path<'_>, new: Option<i32>, old: Option<i32>) {
+pub(super) fn collision_count(new: Option<i32>, old: Option<i32>, path: &Path<'_>, errors: &mut FieldErrors) {
     if old.is_some_and(|old| new.is_none_or(|new| new < old)) {
         errors.invalid(path, new.unwrap_or(0), "cannot be decremented");
     }
 }
 
 /// Each count must be at most the first one, `status.replicas`.
-pub(super) fn not_above_replicas(errors: &mut FieldErrors, status: &Path<'_>, replicas: i32, counts: &[(&str, i32)]) {
+pub(super) fn not_above_replicas(replicas: i32, counts: &[(&str, i32)], status: &Path<'_>, errors: &mut FieldErrors) {
     for (field, count) in counts {
         if *count > replicas {
             errors.invalid(&status.field(field), *count, "cannot be greater than status.replicas");
         }
+    }
+}
+
+/// A port number, or the name of a port.
+pub(super) fn port_number_or_name(port: &IntOrString, path: &Path<'_>, errors: &mut FieldErrors) {
+    match port {
+        IntOrString::Int(number) => port_number(*number, path, errors),
+        IntOrString::String(name) => errors.invalid_each(path, name, names::port_name(name)),
     }
 }

@@ -117,6 +117,19 @@ TypedObjectReference APIGroup:- Kind:s Name:s Namespace:-
 ImageVolumeSource Reference:s PullPolicy:s
 PodTemplateSpec ^metadata Spec=PodSpec
 ObjectMeta ~name:s ~generateName:s ~namespace:s ~selfLink:s ~uid:s ~resourceVersion:s ~generation:i ~creationTimestamp:- ~deletionTimestamp:- ~deletionGracePeriodSeconds:- ~labels:- ~annotations:- ~ownerReferences:- ~finalizers:- ~managedFields:-
+DeploymentStrategy Type:s RollingUpdate*RollingUpdateDeployment
+DaemonSetUpdateStrategy Type:s RollingUpdate*RollingUpdateDeployment
+RollingUpdateDeployment MaxUnavailable:i MaxSurge:i
+StatefulSetUpdateStrategy Type:s RollingUpdate*RollingUpdateStatefulSetStrategy
+RollingUpdateStatefulSetStrategy Partition:i MaxUnavailable:-
+PodFailurePolicy Rules[PodFailurePolicyRule
+PodFailurePolicyRule Action:s OnExitCodes*PodFailurePolicyOnExitCodesRequirement OnPodConditions[PodFailurePolicyOnPodConditionsPattern
+PodFailurePolicyOnExitCodesRequirement ContainerName:- Operator:s Values:-
+PodFailurePolicyOnPodConditionsPattern Type:s Status:s
+SuccessPolicy Rules[SuccessPolicyRule
+SuccessPolicyRule SucceededIndexes:- SucceededCount:-
+Taint Key:s Value:s Effect:s TimeAdded:-
+RoleRef APIGroup:s Kind:s Name:s
 ";
 
 /// A value on one line, as it stands in `Invalid value: ...`.

@@ -1,0 +1,198 @@
+//! Nodes: taints that differ, whole amounts of what is counted, and an identity that stays once it is set.
+//!
+//! Source: `pkg/apis/core/validation`.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use k8s_openapi::api::core::v1::{ConfigMapNodeConfigSource, Node, NodeConfigSource, NodeSpec, NodeStatus, Taint};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+use super::checks::json;
+use super::fields::{amount, list, one_of, text};
+use super::names::{self, name_is_dns_label, name_is_dns_subdomain};
+use super::shared::{self, METADATA, SPEC, STATUS, meta_update};
+use super::{go_type, meta, resources};
+use crate::object::field::{FieldErrors, Path};
+
+const TAINTS: &str = "scheduler.alpha.kubernetes.io/taints";
+
+/// What is wrong with a new Node.
+pub fn node(node: &Node) -> FieldErrors {
+    let mut errors = shared::cluster_wide(&node.metadata, name_is_dns_subdomain);
+    annotations(node, &mut errors);
+    let (spec, status) = parts(node);
+    // Upstream gives this path for taints.
+    taints(list(&spec.taints), &METADATA.field("taints"), &mut errors);
+    amounts(&status, &mut errors);
+    pod_ranges(&spec, &mut errors);
+    errors
+}
+
+/// What is wrong with a changed Node.
+pub fn node_update(new: &Node, old: &Node) -> FieldErrors {
+    let mut errors = node(new);
+    errors.append(change(new, old));
+    errors
+}
+
+/// What is wrong with a changed status of a Node: the same as for a changed Node, without the rules for new ones.
+pub fn node_status_update(new: &Node, old: &Node) -> FieldErrors {
+    change(new, old)
+}
+
+fn parts(node: &Node) -> (NodeSpec, NodeStatus) {
+    (node.spec.clone().unwrap_or_default(), node.status.clone().unwrap_or_default())
+}
+
+fn change(new: &Node, old: &Node) -> FieldErrors {
+    let mut errors = meta_update(&new.metadata, &old.metadata);
+    annotations(new, &mut errors);
+    let ((spec, status), (old_spec, _)) = (parts(new), parts(old));
+    amounts(&status, &mut errors);
+    let addresses = STATUS.field("addresses");
+    for (index, address) in list(&status.addresses).iter().enumerate() {
+        if list(&status.addresses).iter().take(index).any(|other| other == address) {
+            let shown = format!("{{\"Type\":{},\"Address\":{}}}", json(&address.type_), json(&address.address));
+            errors.duplicate_json(&addresses.index(index), shown, "");
+        }
+    }
+    let (ranges, old_ranges) = (list(&spec.pod_cidrs), list(&old_spec.pod_cidrs));
+    let changed = match old_ranges {
+        [] => 0,
+        _ if ranges.len() != old_ranges.len() => 1,
+        _ => ranges.iter().zip(old_ranges).filter(|(new, old)| new != old).count(),
+    };
+    for _ in 0..changed {
+        let detail = "node updates may not change podCIDR except from \"\" to valid";
+        errors.forbidden(&SPEC.field("podCIDRs"), detail);
+    }
+    let (provider, old_provider) = (text(&spec.provider_id), text(&old_spec.provider_id));
+    if !old_provider.is_empty() && provider != old_provider {
+        let detail = "node updates may not change providerID except from \"\" to valid";
+        errors.forbidden(&SPEC.field("providerID"), detail);
+    }
+    config(&spec, &status, &mut errors);
+    taints(list(&spec.taints), &METADATA.field("taints"), &mut errors);
+    if text(&spec.external_id) != text(&old_spec.external_id) {
+        errors.forbidden(&SPEC.field("externalID"), "may not be updated");
+    }
+    errors
+}
+
+fn annotations(node: &Node, errors: &mut FieldErrors) {
+    let Some(text) = node.metadata.annotations.as_ref().and_then(|all| all.get(TAINTS)) else { return };
+    if text.is_empty() {
+        return;
+    }
+    let path = METADATA.field("annotations");
+    match serde_json::from_str::<Vec<Taint>>(text) {
+        Ok(given) => taints(&given, &path.field(TAINTS), errors),
+        Err(problem) => errors.invalid(&path, TAINTS, problem.to_string()),
+    }
+}
+
+fn taints(taints: &[Taint], path: &Path<'_>, errors: &mut FieldErrors) {
+    for (index, taint) in taints.iter().enumerate() {
+        let path = path.index(index);
+        meta::label_name(&taint.key, &path.field("key"), errors);
+        let problems = names::label_value(text(&taint.value));
+        if !problems.is_empty() {
+            errors.invalid(&path.field("value"), text(&taint.value), problems.join(";"));
+        }
+        let effects = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
+        if taint.effect.is_empty() {
+            errors.required(&path.field("effect"), "");
+        } else {
+            one_of(&taint.effect, &effects, &path.field("effect"), errors);
+        }
+        if taints.iter().take(index).any(|other| other.key == taint.key && other.effect == taint.effect) {
+            let detail = "taints must be unique by key and effect pair";
+            errors.duplicate_json(&path, go_type::compact(taint, "Taint"), detail);
+        }
+    }
+}
+
+fn amounts(status: &NodeStatus, errors: &mut FieldErrors) {
+    let all = |field: &str, amounts: &Option<BTreeMap<String, Quantity>>, errors: &mut FieldErrors| {
+        let path = STATUS.field(field);
+        for (name, quantity) in amounts.iter().flatten() {
+            resources::quantity_value(name, amount(quantity), &path.field(name), errors);
+        }
+    };
+    all("capacity", &status.capacity, errors);
+    all("allocatable", &status.allocatable, errors);
+}
+
+fn pod_ranges(spec: &NodeSpec, errors: &mut FieldErrors) {
+    let (ranges, path) = (list(&spec.pod_cidrs), SPEC.field("podCIDRs"));
+    for (index, range) in ranges.iter().enumerate() {
+        names::cidr(range, &[], &path.index(index), errors);
+    }
+    if ranges.len() < 2 {
+        return;
+    }
+    let families: Vec<bool> = ranges
+        .iter()
+        .filter_map(|range| names::cidr_sloppy(range))
+        .map(|(address, _)| matches!(address, IpAddr::V6(_)))
+        .collect();
+    if let Some(bad) = ranges.iter().find(|range| names::cidr_sloppy(range).is_none()) {
+        let detail = format!(
+            "invalid PodCIDRs. failed to check with dual stack with error:invalid CIDR[0]: <nil> (invalid CIDR \
+             address: {bad})"
+        );
+        errors.internal(&path, detail);
+    }
+    let dual = families.len() == ranges.len() && families.contains(&true) && families.contains(&false);
+    if !dual || ranges.len() > 2 {
+        errors.invalid(&path, json(&ranges), "may specify no more than one CIDR for each IP family");
+    }
+}
+
+/// Fields of a feature that is gone, still checked for what is stored.
+fn config(spec: &NodeSpec, status: &NodeStatus, errors: &mut FieldErrors) {
+    if let Some(source) = &spec.config_source {
+        source_of(source, false, &SPEC.field("configSource"), errors);
+    }
+    if let Some(config) = &status.config {
+        let path = STATUS.field("config");
+        let sources =
+            [("assigned", &config.assigned), ("active", &config.active), ("lastKnownGood", &config.last_known_good)];
+        for (field, source) in sources {
+            if let Some(source) = source {
+                source_of(source, true, &path.field(field), errors);
+            }
+        }
+    }
+}
+
+fn source_of(source: &NodeConfigSource, in_status: bool, path: &Path<'_>, errors: &mut FieldErrors) {
+    match &source.config_map {
+        Some(map) => config_map(map, in_status, &path.field("configMap"), errors),
+        None => errors.invalid_json(path, "{\"ConfigMap\":null}", "exactly one reference subfield must be non-nil"),
+    }
+}
+
+fn config_map(source: &ConfigMapNodeConfigSource, in_status: bool, path: &Path<'_>, errors: &mut FieldErrors) {
+    for (field, value) in [("uid", text(&source.uid)), ("resourceVersion", text(&source.resource_version))] {
+        match (in_status, value.is_empty()) {
+            (false, false) => errors.forbidden(&path.field(field), format!("{field} must not be set in spec")),
+            (true, true) => errors.required(&path.field(field), format!("{field} must be set in status")),
+            _ => {}
+        }
+    }
+    let key = &source.kubelet_config_key;
+    let rules = [
+        ("namespace", &source.namespace, name_is_dns_label(&source.namespace, false)),
+        ("name", &source.name, name_is_dns_subdomain(&source.name, false)),
+        ("kubeletConfigKey", key, names::config_map_key(key)),
+    ];
+    for (field, value, problems) in rules {
+        if value.is_empty() {
+            errors.required(&path.field(field), format!("{field} must be set"));
+        } else {
+            errors.invalid_each(&path.field(field), value, problems);
+        }
+    }
+}

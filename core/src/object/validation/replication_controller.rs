@@ -1,0 +1,77 @@
+//! ReplicationControllers: a plain selector that fits the template.
+//!
+//! Source: `pkg/apis/core/validation`.
+
+use k8s_openapi::api::core::v1::{
+    PodTemplateSpec, ReplicationController, ReplicationControllerSpec, ReplicationControllerStatus,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+use super::checks::{self, nonnegative, nonnegative_if};
+use super::names::name_is_dns_subdomain;
+use super::shared::{self, SPEC, STATUS, meta_update};
+use super::replica_set::available_are_ready;
+use crate::object::field::FieldErrors;
+
+/// What is wrong with a new ReplicationController.
+pub fn replication_controller(controller: &ReplicationController) -> FieldErrors {
+    let mut errors = shared::namespaced(&controller.metadata, name_is_dns_subdomain);
+    spec(controller.spec.as_ref().unwrap_or(&ReplicationControllerSpec::default()), &mut errors);
+    errors
+}
+
+/// What is wrong with a changed ReplicationController.
+pub fn replication_controller_update(new: &ReplicationController, old: &ReplicationController) -> FieldErrors {
+    // Upstream checks the new one by itself first, and once more as a change.
+    let mut errors = replication_controller(new);
+    errors.append(meta_update(&new.metadata, &old.metadata));
+    spec(new.spec.as_ref().unwrap_or(&ReplicationControllerSpec::default()), &mut errors);
+    errors
+}
+
+/// What is wrong with a changed status of a ReplicationController.
+pub fn replication_controller_status_update(new: &ReplicationController, old: &ReplicationController) -> FieldErrors {
+    let mut errors = meta_update(&new.metadata, &old.metadata);
+    let default = ReplicationControllerStatus::default();
+    let status = new.status.as_ref().unwrap_or(&default);
+    let (ready, available) = (status.ready_replicas.unwrap_or(0), status.available_replicas.unwrap_or(0));
+    let labeled = status.fully_labeled_replicas.unwrap_or(0);
+    nonnegative(status.replicas, &STATUS.field("replicas"), &mut errors);
+    nonnegative(labeled, &STATUS.field("fullyLabeledReplicas"), &mut errors);
+    nonnegative(ready, &STATUS.field("readyReplicas"), &mut errors);
+    nonnegative(available, &STATUS.field("availableReplicas"), &mut errors);
+    nonnegative_if(status.observed_generation, &STATUS.field("observedGeneration"), &mut errors);
+    let counts = [("fullyLabeledReplicas", labeled), ("readyReplicas", ready), ("availableReplicas", available)];
+    checks::not_above_replicas(status.replicas, &counts, &STATUS, &mut errors);
+    available_are_ready(available, ready, &mut errors);
+    errors
+}
+
+fn spec(spec: &ReplicationControllerSpec, errors: &mut FieldErrors) {
+    nonnegative_if(spec.min_ready_seconds, &SPEC.field("minReadySeconds"), errors);
+    let labels = spec.selector.as_ref().filter(|labels| !labels.is_empty());
+    if labels.is_none() {
+        errors.required(&SPEC.field("selector"), "");
+    }
+    match spec.replicas {
+        Some(replicas) => nonnegative(replicas, &SPEC.field("replicas"), errors),
+        None => errors.required(&SPEC.field("replicas"), ""),
+    }
+    match &spec.template {
+        Some(given) => template(given, labels.cloned().map(by_labels), errors),
+        None => errors.required(&SPEC.field("template"), ""),
+    }
+}
+
+fn by_labels(labels: std::collections::BTreeMap<String, String>) -> LabelSelector {
+    LabelSelector { match_labels: Some(labels), match_expressions: None }
+}
+
+fn template(template: &PodTemplateSpec, selector: Option<LabelSelector>, errors: &mut FieldErrors) {
+    let path = SPEC.field("template");
+    let mismatch = |selector| shared::matches(&selector, shared::template_labels(template)) == Some(false);
+    if selector.is_some_and(mismatch) {
+        shared::mismatch(template, &path, errors);
+    }
+    shared::long_running_template(template, "ReplicationController", &path, errors);
+}
