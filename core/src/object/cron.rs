@@ -211,7 +211,6 @@ mod tests {
         assert_eq!(next("0 0 30 2 *", "2026-01-01T00:00:00Z", &Utc, 1), Vec::<String>::new());
     }
 
-
     #[test]
     fn a_skipped_hour_is_skipped_and_a_repeated_one_repeated() {
         // Summer time in 2026 is from 29 March 01:00 UTC to 25 October 01:00 UTC.

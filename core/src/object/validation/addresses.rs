@@ -23,10 +23,7 @@ pub(super) fn not_special(value: &str, path: &Path<'_>, errors: &mut FieldErrors
         (address.is_unspecified(), format!("may not be unspecified ({value})")),
         (address.is_loopback(), "may not be in the loopback range (127.0.0.0/8, ::1/128)".to_owned()),
         (link_local, "may not be in the link-local range (169.254.0.0/16, fe80::/10)".to_owned()),
-        (
-            link_local_multicast,
-            "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)".to_owned(),
-        ),
+        (link_local_multicast, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)".to_owned()),
     ];
     for (_, detail) in rules.into_iter().filter(|(broken, _)| *broken) {
         errors.invalid(path, value, detail);

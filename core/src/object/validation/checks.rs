@@ -37,7 +37,12 @@ pub(super) fn immutable<T: PartialEq + Serialize>(new: &T, old: &T, path: &Path<
 }
 
 /// A selector that may not change.
-pub(super) fn immutable_selector(new: &Option<LabelSelector>, old: &Option<LabelSelector>, path: &Path<'_>, errors: &mut FieldErrors) {
+pub(super) fn immutable_selector(
+    new: &Option<LabelSelector>,
+    old: &Option<LabelSelector>,
+    path: &Path<'_>,
+    errors: &mut FieldErrors,
+) {
     if !same(new, old) {
         let shown = new.as_ref().map_or_else(|| "null".to_owned(), selector_text);
         errors.invalid_json(path, shown, names::IMMUTABLE);

@@ -37,7 +37,11 @@ fn one(condition: &Condition, path: &Path<'_>, errors: &mut FieldErrors) {
     } else {
         if !is_reason(&condition.reason) {
             let pattern = "[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?";
-            let detail = names::regex_text(REASON, pattern, &["my_name", "MY_NAME", "MyName", "ReasonA,ReasonB", "ReasonA:ReasonB"]);
+            let detail = names::regex_text(
+                REASON,
+                pattern,
+                &["my_name", "MY_NAME", "MyName", "ReasonA,ReasonB", "ReasonA:ReasonB"],
+            );
             errors.invalid(&reason, condition.reason.as_str(), detail);
         }
         if condition.reason.len() > REASON_BYTES_MAX {

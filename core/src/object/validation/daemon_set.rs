@@ -74,7 +74,11 @@ fn strategy(strategy: &DaemonSetUpdateStrategy, path: &Path<'_>, errors: &mut Fi
         ("OnDelete", _) => {}
         ("RollingUpdate", Some(update)) => rolling_update(update, &rolling, errors),
         ("RollingUpdate", None) => errors.required(&rolling, ""),
-        _ => errors.not_supported_json(path, go_type::compact(strategy, "DaemonSetUpdateStrategy"), &["RollingUpdate", "OnDelete"]),
+        _ => errors.not_supported_json(
+            path,
+            go_type::compact(strategy, "DaemonSetUpdateStrategy"),
+            &["RollingUpdate", "OnDelete"],
+        ),
     }
 }
 

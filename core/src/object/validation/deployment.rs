@@ -2,8 +2,8 @@
 //!
 //! Source: `pkg/apis/apps/validation`.
 
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStatus, DeploymentStrategy};
 use k8s_openapi::api::apps::v1::RollingUpdateDeployment;
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStatus, DeploymentStrategy};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::checks::{self, nonnegative, nonnegative_if};
@@ -65,7 +65,11 @@ fn strategy(strategy: &DeploymentStrategy, path: &Path<'_>, errors: &mut FieldEr
         ("Recreate", None) => {}
         ("RollingUpdate", Some(update)) => rolling_update(update, &rolling, errors),
         ("RollingUpdate", None) => errors.required(&rolling, "this should be defaulted and never be nil"),
-        _ => errors.not_supported_json(path, go_type::compact(strategy, "DeploymentStrategy"), &["Recreate", "RollingUpdate"]),
+        _ => errors.not_supported_json(
+            path,
+            go_type::compact(strategy, "DeploymentStrategy"),
+            &["Recreate", "RollingUpdate"],
+        ),
     }
 }
 

@@ -5,10 +5,10 @@
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 
 use super::checks::{self, json, nonnegative_if};
+use super::conditions;
 use super::fields::{list, one_of};
 use super::names::name_is_dns_subdomain;
 use super::shared::{self, SPEC, STATUS, meta_update};
-use super::conditions;
 use crate::object::field::FieldErrors;
 
 /// What is wrong with a new PodDisruptionBudget.

@@ -6,8 +6,8 @@ use k8s_openapi::api::batch::v1::{Job, JobSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::checks::{self, immutable, nonnegative_if};
-use super::names::{self, name_is_dns_subdomain};
 use super::fields::{one_of, text};
+use super::names::{self, name_is_dns_subdomain};
 use super::shared::{self, METADATA, SPEC, meta_update};
 use crate::object::field::{FieldErrors, Path};
 

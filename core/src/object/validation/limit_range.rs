@@ -91,15 +91,16 @@ fn one_resource(name: &str, item: &LimitRangeItem, path: &Path<'_>, errors: &mut
     let (min, max) = (of(&item.min), of(&item.max));
     let (default, request) = (of_default(&item.default), of_default(&item.default_request));
     let ratio = of(&item.max_limit_request_ratio);
-    let mut ordered = |low: Option<Quantity>, high: Option<Quantity>, field: &str, shown: Option<Quantity>, texts: [&str; 2]| {
-        if let (Some(low), Some(high), Some(shown)) = (low, high, shown) {
-            if low > high {
-                let field = path.field(field);
-                let detail = format!("{} value {low} is greater than {} value {high}", texts[0], texts[1]);
-                errors.invalid(&field.key(name), shown.to_string(), detail);
+    let mut ordered =
+        |low: Option<Quantity>, high: Option<Quantity>, field: &str, shown: Option<Quantity>, texts: [&str; 2]| {
+            if let (Some(low), Some(high), Some(shown)) = (low, high, shown) {
+                if low > high {
+                    let field = path.field(field);
+                    let detail = format!("{} value {low} is greater than {} value {high}", texts[0], texts[1]);
+                    errors.invalid(&field.key(name), shown.to_string(), detail);
+                }
             }
-        }
-    };
+        };
     ordered(min, max, "min", min, ["min", "max"]);
     ordered(min, request, "defaultRequest", request, ["min", "default request"]);
     ordered(request, max, "defaultRequest", request, ["default request", "max"]);

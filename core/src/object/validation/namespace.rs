@@ -5,9 +5,9 @@
 use k8s_openapi::api::core::v1::Namespace;
 
 use super::fields::{list, text};
+use super::names;
 use super::names::name_is_dns_label;
 use super::shared::{self, SPEC, STATUS, meta_update};
-use super::names;
 use crate::object::field::{FieldErrors, Path};
 
 /// What is wrong with a new Namespace.

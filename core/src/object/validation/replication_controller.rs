@@ -9,8 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::checks::{self, nonnegative, nonnegative_if};
 use super::names::name_is_dns_subdomain;
-use super::shared::{self, SPEC, STATUS, meta_update};
 use super::replica_set::available_are_ready;
+use super::shared::{self, SPEC, STATUS, meta_update};
 use crate::object::field::FieldErrors;
 
 /// What is wrong with a new ReplicationController.

@@ -113,7 +113,12 @@ pub(super) fn pod_template(template: &PodTemplateSpec, path: &Path<'_>, errors: 
 }
 
 /// A template whose pods its owner keeps running: they restart always, and have no deadline.
-pub(super) fn long_running_template(template: &PodTemplateSpec, owner: &str, path: &Path<'_>, errors: &mut FieldErrors) {
+pub(super) fn long_running_template(
+    template: &PodTemplateSpec,
+    owner: &str,
+    path: &Path<'_>,
+    errors: &mut FieldErrors,
+) {
     pod_template(template, path, errors);
     always_running(template, owner, path, errors);
 }

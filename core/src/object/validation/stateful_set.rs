@@ -4,8 +4,8 @@
 
 use std::borrow::Cow;
 
-use k8s_openapi::api::apps::v1::{RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetSpec, StatefulSetStatus};
 use k8s_openapi::api::apps::v1::StatefulSetUpdateStrategy;
+use k8s_openapi::api::apps::v1::{RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetSpec, StatefulSetStatus};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaimVolumeSource, PodTemplateSpec, Volume};
 
 use super::checks::{self, nonnegative, nonnegative_if};
@@ -87,7 +87,11 @@ fn spec(spec: &StatefulSetSpec, rules: Rules, errors: &mut FieldErrors) {
     if rules.claims {
         let path = SPEC.field("volumeClaimTemplates");
         for (index, claim) in list(&spec.volume_claim_templates).iter().enumerate() {
-            claim_spec::claim_spec(claim.spec.as_ref().unwrap_or(&Default::default()), &path.index(index).field("spec"), errors);
+            claim_spec::claim_spec(
+                claim.spec.as_ref().unwrap_or(&Default::default()),
+                &path.index(index).field("spec"),
+                errors,
+            );
         }
     }
     nonnegative_if(spec.replicas, &SPEC.field("replicas"), errors);
@@ -113,7 +117,11 @@ fn strategy(strategy: &StatefulSetUpdateStrategy, path: &Path<'_>, errors: &mut 
         ("RollingUpdate", Some(update)) => rolling_update(update, &rolling, errors),
         ("OnDelete" | "RollingUpdate", None) => {}
         _ => {
-            errors.invalid_json(path, go_type::compact(strategy, "StatefulSetUpdateStrategy"), "must be 'RollingUpdate' or 'OnDelete'");
+            errors.invalid_json(
+                path,
+                go_type::compact(strategy, "StatefulSetUpdateStrategy"),
+                "must be 'RollingUpdate' or 'OnDelete'",
+            );
         }
     }
 }

@@ -9,9 +9,9 @@ use k8s_openapi::api::storage::v1::StorageClass;
 
 use super::checks;
 use super::fields::{list, one_of};
+use super::meta;
 use super::names::{self, name_is_dns_subdomain};
 use super::shared::{self, meta_update};
-use super::meta;
 use crate::object::field::{FieldErrors, Path};
 
 const PARAMETERS_MAX: usize = 512;

@@ -20,10 +20,8 @@ pub(super) fn all(spec: &HorizontalPodAutoscalerSpec, path: &Path<'_>, errors: &
     }
     let outside = |metric: &MetricSpec| matches!(metric.type_.as_str(), "Object" | "External");
     if spec.min_replicas == Some(0) && !metrics.iter().any(outside) {
-        errors.forbidden(
-            path,
-            "must specify at least one Object or External metric to support scaling to zero replicas",
-        );
+        errors
+            .forbidden(path, "must specify at least one Object or External metric to support scaling to zero replicas");
     }
 }
 
@@ -93,14 +91,11 @@ fn external(source: &ExternalMetricSource, path: &Path<'_>, errors: &mut FieldEr
     let path = path.field("target");
     target(&source.target, &path, errors);
     match (&source.target.value, &source.target.average_value) {
-        (None, None) => errors.required(
-            &path.field("averageValue"),
-            "must set either a target value for metric or a per-pod target",
-        ),
-        (Some(_), Some(_)) => errors.forbidden(
-            &path.field("value"),
-            "may not set both a target value for metric and a per-pod target",
-        ),
+        (None, None) => errors
+            .required(&path.field("averageValue"), "must set either a target value for metric or a per-pod target"),
+        (Some(_), Some(_)) => {
+            errors.forbidden(&path.field("value"), "may not set both a target value for metric and a per-pod target")
+        }
         _ => {}
     }
 }
@@ -141,14 +136,10 @@ fn resource(source: &ResourceMetricSource, path: &Path<'_>, errors: &mut FieldEr
 fn resource_target(given: &MetricTarget, path: &Path<'_>, errors: &mut FieldErrors) {
     target(given, path, errors);
     match (given.average_utilization, &given.average_value) {
-        (None, None) => errors.required(
-            &path.field("averageUtilization"),
-            "must set either a target raw value or a target utilization",
-        ),
-        (Some(_), Some(_)) => errors.forbidden(
-            &path.field("averageValue"),
-            "may not set both a target raw value and a target utilization",
-        ),
+        (None, None) => errors
+            .required(&path.field("averageUtilization"), "must set either a target raw value or a target utilization"),
+        (Some(_), Some(_)) => errors
+            .forbidden(&path.field("averageValue"), "may not set both a target raw value and a target utilization"),
         _ => {}
     }
 }

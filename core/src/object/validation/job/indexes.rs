@@ -25,16 +25,19 @@ pub(super) fn overlap(completed: &str, failed: &str, completions: i32) -> Option
     if completed.is_empty() || failed.is_empty() {
         return None;
     }
-    let read = |list: &str| -> Vec<Interval> {
-        list.split(',').filter_map(|text| interval(text, completions).ok()).collect()
-    };
+    let read =
+        |list: &str| -> Vec<Interval> { list.split(',').filter_map(|text| interval(text, completions).ok()).collect() };
     let (completed, failed) = (read(completed), read(failed));
     let (mut completed, mut failed) = (completed.iter().peekable(), failed.iter().peekable());
     while let (Some(&&(from, to)), Some(&&(failed_from, failed_to))) = (completed.peek(), failed.peek()) {
         if from <= failed_to && failed_from <= to {
             return Some(from.max(failed_from));
         }
-        if from <= failed_from { completed.next() } else { failed.next() };
+        if from <= failed_from {
+            completed.next()
+        } else {
+            failed.next()
+        };
     }
     None
 }
@@ -58,8 +61,7 @@ fn interval(text: &str, completions: i32) -> Result<Interval, String> {
 }
 
 fn index(text: &str, completions: i32) -> Result<i32, String> {
-    let number: i64 =
-        text.parse().map_err(|_| format!("cannot convert string to integer for index: {text:?}"))?;
+    let number: i64 = text.parse().map_err(|_| format!("cannot convert string to integer for index: {text:?}"))?;
     match i32::try_from(number) {
         Ok(number) if number < completions => Ok(number),
         _ => Err(format!("too large index: {text:?}")),

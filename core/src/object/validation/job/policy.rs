@@ -6,8 +6,8 @@ use k8s_openapi::api::batch::v1::{
 };
 
 use super::super::checks::{json, nonnegative, same};
-use super::super::names;
 use super::super::fields::{list, one_of, text};
+use super::super::names;
 use super::super::{checks, go, go_type, shared::SPEC};
 use super::{indexes, is_indexed};
 use crate::object::field::{FieldErrors, Path};
@@ -48,7 +48,8 @@ fn null() -> String {
 /// The fields of a Job beside its template that never change.
 pub(super) fn immutable(new: &JobSpec, old: &JobSpec, errors: &mut FieldErrors) {
     if !same(&new.pod_failure_policy, &old.pod_failure_policy) {
-        let shown = new.pod_failure_policy.as_ref().map_or_else(null, |policy| go_type::compact(policy, "PodFailurePolicy"));
+        let shown =
+            new.pod_failure_policy.as_ref().map_or_else(null, |policy| go_type::compact(policy, "PodFailurePolicy"));
         errors.invalid_json(&SPEC.field("podFailurePolicy"), shown, names::IMMUTABLE);
     }
     let path = SPEC.field("backoffLimitPerIndex");
@@ -97,11 +98,7 @@ fn failure_rule(rule: &PodFailurePolicyRule, spec: &JobSpec, path: &Path<'_>, er
     }
 }
 
-fn pod_conditions(
-    patterns: &[PodFailurePolicyOnPodConditionsPattern],
-    path: &Path<'_>,
-    errors: &mut FieldErrors,
-) {
+fn pod_conditions(patterns: &[PodFailurePolicyOnPodConditionsPattern], path: &Path<'_>, errors: &mut FieldErrors) {
     const STATUSES: [&str; 3] = ["False", "True", "Unknown"];
     if patterns.len() > CONDITIONS_MAX {
         errors.too_many(path, patterns.len(), CONDITIONS_MAX);

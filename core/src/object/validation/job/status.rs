@@ -135,11 +135,8 @@ impl Change<'_> {
             let some = list(&uncounted.failed).len() + list(&uncounted.succeeded).len() > 0;
             if some && finished && (finishes || uncounted_changes) {
                 let path = STATUS.field("uncountedTerminatedPods");
-                let shown = format!(
-                    "{{\"Succeeded\":{},\"Failed\":{}}}",
-                    json(&uncounted.succeeded),
-                    json(&uncounted.failed)
-                );
+                let shown =
+                    format!("{{\"Succeeded\":{},\"Failed\":{}}}", json(&uncounted.succeeded), json(&uncounted.failed));
                 errors.invalid_json(&path, shown, "must be empty for finished job");
             }
         }
@@ -182,9 +179,7 @@ impl Change<'_> {
     fn success(&self, errors: &mut FieldErrors) {
         let path = STATUS.field("conditions");
         if let Some(terminating @ 1..) = self.new.terminating {
-            if is_finished(self.new)
-                && (self.becomes_finished() || self.new.terminating != self.old.terminating)
-            {
+            if is_finished(self.new) && (self.becomes_finished() || self.new.terminating != self.old.terminating) {
                 let detail = "terminating>0 is invalid for finished job";
                 errors.invalid(&STATUS.field("terminating"), terminating, detail);
             }

@@ -74,9 +74,8 @@ fn families(spec: &ServiceSpec, errors: &mut FieldErrors) {
 
 /// Whether addresses of both families are there.
 fn is_dual_stack(ips: &[String]) -> bool {
-    let count = |v6: bool| {
-        ips.iter().filter_map(|ip| names::ip_sloppy(ip)).filter(|address| address.is_ipv6() == v6).count()
-    };
+    let count =
+        |v6: bool| ips.iter().filter_map(|ip| names::ip_sloppy(ip)).filter(|address| address.is_ipv6() == v6).count();
     count(true) > 0 && count(false) > 0
 }
 

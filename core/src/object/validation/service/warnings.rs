@@ -66,10 +66,14 @@ pub(in super::super) fn of_ip(path: &str, value: &str) -> Option<String> {
             .map(|_| format!("{path}: non-standard IP address {value:?} will be considered invalid in a future Kubernetes release: use {:?}", usual(value)));
     };
     if is_mapped(address) {
-        return Some(format!("{path}: non-standard IP address {value:?} will be considered invalid in a future Kubernetes release: use {:?}", usual(value)));
+        return Some(format!(
+            "{path}: non-standard IP address {value:?} will be considered invalid in a future Kubernetes release: use {:?}",
+            usual(value)
+        ));
     }
-    (address.is_ipv6() && address.to_string() != value)
-        .then(|| format!("{path}: IPv6 address {value:?} should be in RFC 5952 canonical format ({:?})", address.to_string()))
+    (address.is_ipv6() && address.to_string() != value).then(|| {
+        format!("{path}: IPv6 address {value:?} should be in RFC 5952 canonical format ({:?})", address.to_string())
+    })
 }
 
 fn usual(value: &str) -> String {
