@@ -9,6 +9,7 @@ pub mod int_or_percent;
 pub mod kind;
 pub mod manifest;
 pub mod mutate;
+pub mod patch;
 pub mod prepare;
 pub mod quantity;
 pub mod selector;
