@@ -12,6 +12,7 @@ pub mod control;
 pub mod controllers;
 pub mod error;
 pub mod ids;
+pub mod node;
 pub mod object;
 pub mod prelude;
 pub mod runtime;

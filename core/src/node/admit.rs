@@ -1,0 +1,235 @@
+//! Whether a pod that was bound to this node may run here: upstream's kubelet asks the node-level filters again.
+//!
+//! The order is upstream's: affinity and node name first, then host ports, then room. The first that refuses speaks.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Container, NodeAffinity, NodeSelectorTerm, PodSpec};
+
+use super::config::NodeConfig;
+use super::plan::View;
+use crate::object::quantity::Quantity;
+use crate::store::{Object, PodBody, QosClass};
+use crate::text::Text;
+
+/// Why a pod may not run here.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) reason: &'static str,
+    /// `status.message`
+    pub(super) message: Text,
+    /// The message of the event.
+    pub(super) event: Text,
+}
+
+/// Whether the pod may run here.
+pub(super) fn judge(view: &View<'_>, pod: &PodBody) -> Result<(), Refusal> {
+    if pod.state.start_time.is_some() {
+        // It was admitted before this agent came up.
+        return Ok(());
+    }
+    let refuse = |reason: &'static str, why: String| Refusal {
+        reason,
+        message: format!("Pod was rejected: {why}").into(),
+        event: why.into(),
+    };
+    if !selects(&pod.spec, view.config) {
+        return Err(refuse("NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector".to_owned()));
+    }
+    if takes_host_ports(&pod.spec) && others(view).any(|other| ports_conflict(&pod.spec, &other.spec)) {
+        return Err(refuse("NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports".to_owned()));
+    }
+    fits(view, &pod.spec).map_err(|(reason, why)| refuse(reason, why))
+}
+
+/// The other pods that hold something of the node.
+fn others<'a>(view: &View<'a>) -> impl Iterator<Item = &'a PodBody> {
+    let uid = view.work.identity.uid;
+    let pods = view.snapshot.pods_on(&view.config.name).filter(move |object| object.meta.uid != uid);
+    // Of two that are new, the one that was bound earlier has the claim: it is admitted first.
+    pods.filter_map(|object| Object::pod(object)).filter(|pod| !pod.is_finished() && pod.state.start_time.is_some())
+}
+
+fn fits(view: &View<'_>, spec: &PodSpec) -> Result<(), (&'static str, String)> {
+    let allocatable = &view.config.allocatable;
+    if allocatable.is_empty() {
+        return Ok(());
+    }
+    let mut wanted = requests(spec);
+    wanted.insert("pods", 1_000_000_000);
+    let mut used: BTreeMap<&str, i128> = BTreeMap::new();
+    for other in others(view) {
+        *used.entry("pods").or_default() += 1_000_000_000;
+        for (name, amount) in requests(&other.spec) {
+            *used.entry(name).or_default() += amount;
+        }
+    }
+    // Pods first, then CPU and memory, as upstream checks them.
+    let rank = |name: &str| ["pods", "cpu", "memory", "ephemeral-storage"].iter().position(|known| *known == name);
+    let mut names: Vec<&str> = wanted.keys().copied().collect();
+    names.sort_by_key(|name| (rank(name).unwrap_or(usize::MAX), *name));
+    for name in names {
+        let (wanted, used) = (wanted[name], used.get(name).copied().unwrap_or(0));
+        let Some(has) = allocatable.get(name).map(|amount| amount.nano()) else {
+            if name == "pods" || wanted == 0 {
+                continue;
+            }
+            return Err((out_of(name), shortage(name, wanted, used, 0)));
+        };
+        if wanted > 0 && used + wanted > has {
+            return Err((out_of(name), shortage(name, wanted, used, has)));
+        }
+    }
+    Ok(())
+}
+
+fn shortage(name: &str, wanted: i128, used: i128, has: i128) -> String {
+    let unit = if name == "cpu" { 1_000_000 } else { 1_000_000_000 };
+    format!(
+        "Node didn't have enough resource: {name}, requested: {}, used: {}, capacity: {}",
+        wanted / unit,
+        used / unit,
+        has / unit
+    )
+}
+
+fn out_of(name: &str) -> &'static str {
+    match name {
+        "pods" => "OutOfpods",
+        "cpu" => "OutOfcpu",
+        "memory" => "OutOfmemory",
+        "ephemeral-storage" => "OutOfephemeral-storage",
+        _ => "UnexpectedAdmissionError",
+    }
+}
+
+fn request_of<'a>(container: &'a Container) -> impl Iterator<Item = (&'a str, i128)> {
+    let requests = container.resources.as_ref().and_then(|resources| resources.requests.as_ref());
+    requests
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, amount)| Some((name.as_str(), Quantity::from_api(amount).ok()?.nano())))
+}
+
+/// What a pod requests: its containers and sidecars together, or its largest init container with the sidecars before
+/// it, and the overhead.
+fn requests(spec: &PodSpec) -> BTreeMap<&str, i128> {
+    let mut total: BTreeMap<&str, i128> = BTreeMap::new();
+    let add = |to: &mut BTreeMap<_, i128>, container| {
+        for (name, amount) in request_of(container) {
+            *to.entry(name).or_default() += amount;
+        }
+    };
+    spec.containers.iter().for_each(|container| add(&mut total, container));
+    let (mut sidecars, mut peak) = (BTreeMap::new(), BTreeMap::<&str, i128>::new());
+    for init in spec.init_containers.iter().flatten() {
+        let mut now = sidecars.clone();
+        add(&mut now, init);
+        if init.restart_policy.as_deref() == Some("Always") {
+            add(&mut total, init);
+            sidecars = now.clone();
+        }
+        for (name, amount) in now {
+            let peak = peak.entry(name).or_default();
+            *peak = (*peak).max(amount);
+        }
+    }
+    for (name, amount) in peak {
+        let total = total.entry(name).or_default();
+        *total = (*total).max(amount);
+    }
+    for (name, amount) in spec.overhead.iter().flatten() {
+        *total.entry(name).or_default() += Quantity::from_api(amount).map_or(0, Quantity::nano);
+    }
+    total
+}
+
+/// Whether the node's labels are what the pod asks for (`nodeSelector` and required node affinity).
+fn selects(spec: &PodSpec, node: &NodeConfig) -> bool {
+    let wanted = spec.node_selector.iter().flatten().all(|(key, value)| label(node, key) == Some(value));
+    let affinity = spec.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref());
+    wanted && affinity.is_none_or(|affinity| affinity_holds(affinity, node))
+}
+
+fn affinity_holds(affinity: &NodeAffinity, node: &NodeConfig) -> bool {
+    let Some(required) = &affinity.required_during_scheduling_ignored_during_execution else { return true };
+    required.node_selector_terms.iter().any(|term| term_holds(term, node))
+}
+
+fn term_holds(term: &NodeSelectorTerm, node: &NodeConfig) -> bool {
+    let labels = term.match_expressions.as_deref().unwrap_or_default();
+    let fields = term.match_fields.as_deref().unwrap_or_default();
+    if labels.is_empty() && fields.is_empty() {
+        return false;
+    }
+    let holds = |operator: &str, values: &[String], has: Option<&str>| {
+        let listed = || has.is_some_and(|has| values.iter().any(|value| value == has));
+        let number = |text: Option<&str>| text.and_then(|text| text.parse::<i64>().ok());
+        let limit = || number(values.first().map(String::as_str));
+        match operator {
+            "In" => listed(),
+            "NotIn" => !listed(),
+            "Exists" => has.is_some(),
+            "DoesNotExist" => has.is_none(),
+            "Gt" => number(has).zip(limit()).is_some_and(|(has, limit)| has > limit),
+            "Lt" => number(has).zip(limit()).is_some_and(|(has, limit)| has < limit),
+            _ => false,
+        }
+    };
+    labels.iter().all(|rule| {
+        holds(&rule.operator, rule.values.as_deref().unwrap_or_default(), label(node, &rule.key).map(String::as_str))
+    }) && fields.iter().all(|rule| {
+        rule.key == "metadata.name"
+            && holds(&rule.operator, rule.values.as_deref().unwrap_or_default(), Some(node.name.as_str()))
+    })
+}
+
+fn label<'a>(node: &'a NodeConfig, key: &str) -> Option<&'a String> {
+    node.labels.get(key)
+}
+
+fn host_ports(spec: &PodSpec) -> impl Iterator<Item = (i32, &str, &str)> {
+    let all = spec.init_containers.iter().flatten().chain(&spec.containers);
+    all.flat_map(|container| container.ports.iter().flatten()).filter_map(|port| {
+        let number = port.host_port.filter(|port| *port > 0)?;
+        let ip = port.host_ip.as_deref().filter(|ip| !ip.is_empty()).unwrap_or("0.0.0.0");
+        Some((number, port.protocol.as_deref().unwrap_or("TCP"), ip))
+    })
+}
+
+fn takes_host_ports(spec: &PodSpec) -> bool {
+    host_ports(spec).next().is_some()
+}
+
+fn ports_conflict(one: &PodSpec, other: &PodSpec) -> bool {
+    const ALL: &str = "0.0.0.0";
+    host_ports(one).any(|(port, protocol, ip)| {
+        host_ports(other).any(|(other_port, other_protocol, other_ip)| {
+            port == other_port
+                && protocol == other_protocol
+                && (ip == other_ip || ip == ALL || other_ip == ALL)
+        })
+    })
+}
+
+/// The quality-of-service class of a pod, from what its containers request and are limited to.
+pub(super) fn qos_class(spec: &PodSpec) -> QosClass {
+    let (mut any, mut all_equal) = (false, true);
+    for container in spec.init_containers.iter().flatten().chain(&spec.containers) {
+        let resources = container.resources.as_ref();
+        let amount = |map: Option<&BTreeMap<String, _>>, name: &str| {
+            map.and_then(|map| map.get(name)).and_then(|amount| Quantity::from_api(amount).ok()).filter(|amount| !amount.is_zero())
+        };
+        for name in ["cpu", "memory"] {
+            let limit = amount(resources.and_then(|resources| resources.limits.as_ref()), name);
+            let request = amount(resources.and_then(|resources| resources.requests.as_ref()), name).or(limit);
+            any |= limit.is_some() || request.is_some();
+            all_equal &= limit.is_some() && limit.map(Quantity::nano) == request.map(Quantity::nano);
+        }
+    }
+    match (any, all_equal) {
+        (false, _) => QosClass::BestEffort,
+        (true, true) => QosClass::Guaranteed,
+        (true, false) => QosClass::Burstable,
+    }
+}

@@ -1,0 +1,312 @@
+//! The agent itself: which pods need a look, which calls are out, when to wake up. It decides nothing about a pod:
+//! [`pod_plan`] does.
+
+mod apply;
+mod inventory;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::config::NodeConfig;
+use super::output::{CallId, NodeOutputs, PodWrite};
+use super::plan::{View, pod_plan};
+use super::work::{Flight, PodWork, Stage};
+use super::{events, status};
+use crate::ids::Uid;
+use crate::object::kind::KindId;
+use crate::runtime::{ImagePull, Inventory, PodIdentity, Reply, RuntimeError, RuntimeEvent};
+use crate::store::{NameKey, Object, PodBody, Snapshot};
+use crate::time::Time;
+
+/// How often a pod is planned again in one step when a plan changed only what the agent remembers. More would be a
+/// plan that never settles.
+const ROUNDS_MAX: usize = 16;
+
+/// The agent of one node: the kubelet as a state machine without I/O.
+///
+/// Inputs mark pods as needing a look; [`NodeAgent::step`] looks at them and says what is to be done.
+#[derive(Debug)]
+pub struct NodeAgent {
+    config: Arc<NodeConfig>,
+    host: Arc<str>,
+    pods: BTreeMap<Uid, Box<PodWork>>,
+    flights: BTreeMap<CallId, (Uid, Flight)>,
+    dirty: BTreeSet<Uid>,
+    /// Where the next look begins, so that each pod has its turn.
+    cursor: Uid,
+    timers: BTreeSet<(Time, Uid)>,
+    calls_made: u64,
+    inventory: InventoryStep,
+    changed_inputs: Vec<(KindId, NameKey)>,
+    pulls: Option<Box<Pulls>>,
+    health: super::node_status::Health,
+}
+
+/// Where the agent stands with knowing what its runtime holds.
+#[derive(Debug)]
+enum InventoryStep {
+    Wanted,
+    Asked,
+    Failed(Time),
+    Arrived(Box<Inventory>),
+    Known,
+}
+
+/// Images to pull: a few at a time, in the order they were asked for.
+#[derive(Debug, Default)]
+struct Pulls {
+    waiting: VecDeque<(Uid, u16, Arc<ImagePull>)>,
+    under_way: u16,
+}
+
+impl NodeAgent {
+    /// The agent of a node that has just come up: it first asks the runtime what it holds.
+    pub fn new(config: impl Into<Arc<NodeConfig>>) -> Self {
+        let config = config.into();
+        Self {
+            host: config.name.as_str().into(),
+            config,
+            pods: BTreeMap::new(),
+            flights: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            cursor: Uid::LOWEST,
+            timers: BTreeSet::new(),
+            calls_made: 0,
+            inventory: InventoryStep::Wanted,
+            changed_inputs: Vec::new(),
+            pulls: None,
+            health: super::node_status::Health::default(),
+        }
+    }
+
+    /// What it was told of its node.
+    pub fn config(&self) -> &NodeConfig {
+        &self.config
+    }
+
+    /// A pod of this node was created, changed, bound here or removed.
+    pub fn pod_changed(&mut self, uid: Uid) {
+        self.dirty.insert(uid);
+    }
+
+    /// An object was created, changed or removed that pods here may take files or variables from.
+    pub fn inputs_changed(&mut self, kind: KindId, namespace: &str, name: &str) {
+        if !self.pods.is_empty() {
+            self.changed_inputs.push((kind, NameKey::new(namespace, name)));
+        }
+    }
+
+    /// A call was answered. An answer to a call that is not under way is ignored.
+    pub fn replied(&mut self, call: CallId, result: Result<Reply, RuntimeError>, now: Time) {
+        let Some((uid, flight)) = self.flights.remove(&call) else { return };
+        match flight {
+            Flight::Inventory => self.inventory_replied(result, now),
+            _ => {
+                if matches!(flight, Flight::Pull(_)) {
+                    self.pull_done();
+                }
+                if let Some(work) = self.pods.get_mut(&uid) {
+                    work.absorb(flight, result, &self.config, now);
+                    self.dirty.insert(uid);
+                }
+            }
+        }
+    }
+
+    /// Something happened on the node that was not asked for.
+    pub fn runtime_event(&mut self, event: RuntimeEvent, now: Time) {
+        match event {
+            RuntimeEvent::Exited(status) => {
+                let uid = status.pod.uid;
+                if let Some(work) = self.pods.get_mut(&uid) {
+                    work.observe(&status, &self.config, now);
+                    self.dirty.insert(uid);
+                }
+            }
+            RuntimeEvent::SandboxLost(id) => {
+                let owner = self.pods.iter_mut().find_map(|(uid, work)| {
+                    let sandbox = work.sandbox.as_mut().filter(|sandbox| sandbox.id == id)?;
+                    sandbox.ready = false;
+                    Some(*uid)
+                });
+                self.dirty.extend(owner);
+            }
+            RuntimeEvent::Relist => {
+                self.inventory = InventoryStep::Wanted;
+                self.health.runtime_is(Ok(()));
+            }
+            RuntimeEvent::Unavailable(why) => self.health.runtime_is(Err(why)),
+        }
+    }
+
+    /// The earliest moment at which there is something to do without any input.
+    pub fn next_wake(&self) -> Option<Time> {
+        let timer = self.timers.first().map(|(at, _)| *at);
+        let retry = match self.inventory {
+            InventoryStep::Failed(until) => Some(until),
+            _ => None,
+        };
+        [timer, retry, self.health.next_report(&self.config)].into_iter().flatten().min()
+    }
+
+    /// Whether [`NodeAgent::step`] has something to do now.
+    pub fn has_work(&self) -> bool {
+        match self.inventory {
+            InventoryStep::Wanted | InventoryStep::Arrived(_) => true,
+            InventoryStep::Asked | InventoryStep::Failed(_) => self.health.has_news(),
+            InventoryStep::Known => {
+                !self.dirty.is_empty() || !self.changed_inputs.is_empty() || self.health.has_news()
+            }
+        }
+    }
+
+    /// Looks at what is due: timers, and at most `budget` pods.
+    pub fn step(&mut self, snapshot: &Snapshot, now: Time, budget: usize, out: &mut NodeOutputs) {
+        self.health.report(&self.config, now, out);
+        if !self.take_inventory(snapshot, now, out) {
+            return;
+        }
+        self.mark_users_of_inputs();
+        while let Some((at, uid)) = self.timers.first().copied()
+            && at <= now
+        {
+            self.timers.remove(&(at, uid));
+            if let Some(work) = self.pods.get_mut(&uid) {
+                work.wake = None;
+            }
+            self.dirty.insert(uid);
+        }
+        for _ in 0..budget {
+            let next = self.dirty.range(self.cursor..).next().or_else(|| self.dirty.first()).copied();
+            let Some(uid) = next else { break };
+            self.dirty.remove(&uid);
+            self.cursor = uid;
+            self.look_at(snapshot, uid, now, out);
+        }
+    }
+
+    /// One pod: take in what changed of it, plan, act, and say how it is.
+    fn look_at(&mut self, snapshot: &Snapshot, uid: Uid, now: Time, out: &mut NodeOutputs) {
+        let object = snapshot.get(uid).filter(|object| self.is_here(object)).map(|object| &**object);
+        let Some(mut work) = self.pods.remove(&uid).or_else(|| take_up(object?, now)) else { return };
+        work.take_in(object);
+        let (mut forget, mut wake_at) = (false, None);
+        for _ in 0..ROUNDS_MAX {
+            let view = View { object, work: &work, config: &self.config, snapshot, now };
+            let plan = pod_plan(&view);
+            wake_at = plan.wake_at.filter(|at| *at > now);
+            let round = self.apply(&mut work, plan, uid, now, out);
+            forget |= round.forget;
+            if !round.again {
+                break;
+            }
+        }
+        let hold_until = match object.and_then(|object| Some((object, object.pod()?))) {
+            Some((object, pod)) => self.say(snapshot, &mut work, object, pod, now, out),
+            None => None,
+        };
+        if let Some(transient) = &mut work.transient {
+            transient.hold_until = hold_until;
+            for note in std::mem::take(&mut transient.notes) {
+                let Some(object) = object else { continue };
+                let slot = note.slot.and_then(|place| work.slots.get(usize::from(place)));
+                let slot = slot.and_then(|slot| Some((slot, slot.spec(&work.spec)?)));
+                let involved = events::involved(&object.meta, slot);
+                out.events.push(events::draft(involved, &self.host, note));
+            }
+        }
+        if let Some(at) = work.wake.take() {
+            self.timers.remove(&(at, uid));
+        }
+        if forget {
+            return;
+        }
+        if let Some(at) = [wake_at, hold_until].into_iter().flatten().min() {
+            work.wake = Some(at);
+            self.timers.insert((at, uid));
+        }
+        work.tidy();
+        self.pods.insert(uid, work);
+    }
+
+    fn is_here(&self, object: &Object) -> bool {
+        object.pod().is_some_and(|pod| pod.node.as_ref() == Some(&self.config.name))
+    }
+
+    /// Writes the status where it changed. Gives the moment until which a change was held back, if it was.
+    fn say(
+        &self,
+        snapshot: &Snapshot,
+        work: &mut PodWork,
+        object: &Object,
+        pod: &PodBody,
+        now: Time,
+        out: &mut NodeOutputs,
+    ) -> Option<Time> {
+        let view = View { object: Some(object), work, config: &self.config, snapshot, now };
+        let state = status::pod_state(&view, pod, object.meta.generation);
+        if state == pod.state {
+            return None;
+        }
+        if work.is_hurrying() && status::can_wait(&pod.state, &state) {
+            let held = work.transient.as_ref().and_then(|transient| transient.hold_until);
+            let until = held.unwrap_or(now + events::SHOWN_AFTER);
+            if until > now {
+                work.transient();
+                return Some(until);
+            }
+        }
+        let at = out.writes.iter().rposition(|write| matches!(write, PodWrite::Finish { uid } if *uid == object.meta.uid));
+        let write = PodWrite::Status { uid: object.meta.uid, at: object.meta.revision, state };
+        out.writes.insert(at.unwrap_or(out.writes.len()), write);
+        None
+    }
+
+    fn mark_users_of_inputs(&mut self) {
+        for (kind, key) in std::mem::take(&mut self.changed_inputs) {
+            for (uid, work) in &mut self.pods {
+                if work.identity.namespace == key.namespace && super::inputs::uses(&work.spec, kind, &key.name) {
+                    work.inputs_changed();
+                    self.dirty.insert(*uid);
+                }
+            }
+        }
+    }
+}
+
+/// Begins to look after a pod; `None` when there is nothing to look after.
+fn take_up(object: &Object, now: Time) -> Option<Box<PodWork>> {
+    let pod = object.pod()?;
+    if pod.is_finished() && !object.meta.is_deleting() {
+        return None;
+    }
+    let mut work = Box::new(PodWork::new(identity_of(object), Arc::clone(&pod.spec), now));
+    work.recall(&pod.state, now);
+    Some(work)
+}
+
+fn identity_of(object: &Object) -> PodIdentity {
+    PodIdentity {
+        uid: object.meta.uid,
+        namespace: Arc::clone(&object.meta.namespace),
+        name: Arc::clone(&object.meta.name),
+    }
+}
+
+impl PodWork {
+    /// Takes in what the store says now.
+    fn take_in(&mut self, object: Option<&Object>) {
+        let Some(pod) = object.and_then(Object::pod) else {
+            self.stage = Stage::Gone;
+            return;
+        };
+        if !Arc::ptr_eq(&self.spec, &pod.spec) {
+            let changed = *self.spec != *pod.spec;
+            self.spec = Arc::clone(&pod.spec);
+            if changed {
+                self.fit_slots();
+                self.forget_failures();
+            }
+        }
+    }
+}

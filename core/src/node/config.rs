@@ -1,0 +1,99 @@
+//! What a node is told about itself.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Taint;
+
+use crate::ids::{NodeName, Uid};
+use crate::object::quantity::Quantity;
+use crate::runtime::RuntimeInfo;
+use crate::store::StringMap;
+use crate::time::Time;
+
+/// Amounts of resources by name: `cpu`, `memory`, `pods`, ...
+pub type Resources = BTreeMap<String, Quantity>;
+
+/// What a [`NodeAgent`](super::NodeAgent) must know of its node. The parts that many nodes have in common are shared.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// The name of the node.
+    pub name: NodeName,
+    /// Its addresses, the primary one first: `status.hostIP` of its pods.
+    pub addresses: Vec<IpAddr>,
+    /// `status.capacity`
+    pub capacity: Arc<Resources>,
+    /// `status.allocatable`: what pods may request together. `pods` among it limits how many there may be.
+    pub allocatable: Arc<Resources>,
+    /// Its labels, without the ones that follow from its name.
+    pub labels: Arc<StringMap>,
+    /// `spec.taints` when the node registers.
+    pub taints: Arc<[Taint]>,
+    /// The runtime: the scheme of container ids, and what `status.nodeInfo` says.
+    pub runtime: RuntimeInfo,
+    /// The cluster's resolver for pods with `dnsPolicy: ClusterFirst`; the node's own when absent.
+    pub dns: Option<Arc<ClusterDns>>,
+    /// How many images are pulled at a time (`maxParallelImagePulls`); upstream's default is one.
+    pub pulls_at_a_time: u16,
+    /// How often the node's `Ready` condition and lease are renewed when nothing changes; never when absent.
+    pub report_every: Option<Duration>,
+    /// Who makes service account tokens for projected volumes.
+    pub tokens: Option<Arc<dyn TokenSource>>,
+}
+
+impl NodeConfig {
+    /// A node of this name with nothing said yet: no address, no resources, a runtime called `name`.
+    pub fn new(name: impl Into<NodeName>, runtime: RuntimeInfo) -> Self {
+        Self {
+            name: name.into(),
+            addresses: Vec::new(),
+            capacity: Arc::default(),
+            allocatable: Arc::default(),
+            labels: Arc::default(),
+            taints: Arc::new([]),
+            runtime,
+            dns: None,
+            pulls_at_a_time: 1,
+            report_every: None,
+            tokens: None,
+        }
+    }
+}
+
+/// The cluster's resolver (`clusterDNS` and `clusterDomain` of the kubelet).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterDns {
+    /// Its addresses.
+    pub servers: Vec<IpAddr>,
+    /// The domain of the cluster, such as `cluster.local`.
+    pub domain: String,
+}
+
+/// A request for a service account token (`serviceAccountToken` of a projected volume).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRequest<'a> {
+    /// The namespace of the account and of the pod.
+    pub namespace: &'a str,
+    /// The name of the account.
+    pub service_account: &'a str,
+    /// The pod that it is bound to: name and uid.
+    pub pod: (&'a str, Uid),
+    /// For whom it is; the API server when empty.
+    pub audience: &'a str,
+    /// How long it shall be valid.
+    pub expires_in: Duration,
+    /// Now.
+    pub now: Time,
+}
+
+/// Makes service account tokens. Deterministic: the same request gives the same token.
+pub trait TokenSource: fmt::Debug + Send + Sync {
+    /// A token.
+    ///
+    /// # Errors
+    /// A text for the event when it cannot be made.
+    fn token(&self, request: &TokenRequest<'_>) -> Result<String, String>;
+}

@@ -1,0 +1,130 @@
+//! What a node says of itself: the `Node` object it registers, its conditions, and its `Ready` report.
+
+use k8s_openapi::api::core::v1::{Node, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeSpec, NodeStatus, NodeSystemInfo, DaemonEndpoint};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::config::{NodeConfig, Resources};
+use super::output::{NodeOutputs, NodeReport};
+use crate::time::Time;
+
+const READY: &str = "Ready";
+const HOSTNAME_LABEL: &str = "kubernetes.io/hostname";
+
+/// What the agent knows of its own health, and when it last said so.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    trouble: Option<Box<str>>,
+    reported_at: Option<Time>,
+    news: bool,
+}
+
+impl Health {
+    /// The runtime answers, or does not and why.
+    pub(super) fn runtime_is(&mut self, state: Result<(), String>) {
+        let trouble = state.err().map(|why| format!("container runtime is down: {why}").into_boxed_str());
+        self.news |= trouble != self.trouble;
+        self.trouble = trouble;
+    }
+
+    pub(super) const fn has_news(&self) -> bool {
+        self.news
+    }
+
+    /// When the next report is due although nothing changed.
+    pub(super) fn next_report(&self, config: &NodeConfig) -> Option<Time> {
+        let every = config.report_every?;
+        Some(self.reported_at.map_or(Time::EPOCH, |at| at + every))
+    }
+
+    /// Reports when there is news, or when it is time.
+    pub(super) fn report(&mut self, config: &NodeConfig, now: Time, out: &mut NodeOutputs) {
+        let due = self.next_report(config).is_some_and(|at| at <= now);
+        if self.news || due {
+            self.news = false;
+            self.reported_at = Some(now);
+            let ready = self.trouble.as_deref().map_or(Ok(()), |why| Err(why.to_owned()));
+            out.report = Some(NodeReport { at: now, ready });
+        }
+    }
+}
+
+/// The node object that a node registers when it comes up at this moment.
+pub fn node_object(config: &NodeConfig, now: Time) -> Node {
+    let mut labels = (*config.labels).clone();
+    labels.entry(HOSTNAME_LABEL.to_owned()).or_insert_with(|| config.name.to_string());
+    let amounts = |resources: &Resources| {
+        Some(resources.iter().map(|(name, amount)| (name.clone(), amount.to_api())).collect())
+    };
+    let address = |type_: &str, address: String| NodeAddress { address, type_: type_.to_owned() };
+    let ips = config.addresses.iter().map(|ip| address("InternalIP", ip.to_string()));
+    let pressure = [
+        ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+        ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        ("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+    ];
+    let mut conditions: Vec<NodeCondition> =
+        pressure.map(|(kind, reason, message)| condition(kind, false, reason, message, now)).into();
+    conditions.push(ready_condition(&Ok(()), now));
+    Node {
+        metadata: ObjectMeta { name: Some(config.name.to_string()), labels: Some(labels), ..ObjectMeta::default() },
+        spec: Some(NodeSpec {
+            taints: (!config.taints.is_empty()).then(|| config.taints.to_vec()),
+            ..NodeSpec::default()
+        }),
+        status: Some(NodeStatus {
+            addresses: Some(ips.chain([address("Hostname", config.name.to_string())]).collect()),
+            allocatable: amounts(&config.allocatable),
+            capacity: amounts(&config.capacity),
+            conditions: Some(conditions),
+            daemon_endpoints: Some(NodeDaemonEndpoints { kubelet_endpoint: Some(DaemonEndpoint { port: 10250 }) }),
+            node_info: Some(NodeSystemInfo {
+                architecture: label_or(config, "kubernetes.io/arch", "amd64"),
+                operating_system: label_or(config, "kubernetes.io/os", "linux"),
+                container_runtime_version: format!("{}://{}", config.runtime.name, config.runtime.version),
+                kubelet_version: format!("v1.36.2+inboard-{}", env!("CARGO_PKG_VERSION")),
+                ..NodeSystemInfo::default()
+            }),
+            ..NodeStatus::default()
+        }),
+    }
+}
+
+fn label_or(config: &NodeConfig, label: &str, default: &str) -> String {
+    config.labels.get(label).cloned().unwrap_or_else(|| default.to_owned())
+}
+
+/// Writes a report into a node's status: heartbeats, and the `Ready` condition with the time of its last change kept.
+pub fn apply_report(status: &mut NodeStatus, report: &NodeReport) {
+    let conditions = status.conditions.get_or_insert_default();
+    for condition in conditions.iter_mut() {
+        condition.last_heartbeat_time = Some(report.at.to_api());
+    }
+    let mut next = ready_condition(&report.ready, report.at);
+    match conditions.iter_mut().find(|condition| condition.type_ == READY) {
+        Some(current) => {
+            if current.status == next.status {
+                next.last_transition_time = current.last_transition_time.clone();
+            }
+            *current = next;
+        }
+        None => conditions.push(next),
+    }
+}
+
+fn ready_condition(ready: &Result<(), String>, now: Time) -> NodeCondition {
+    match ready {
+        Ok(()) => condition(READY, true, "KubeletReady", "kubelet is posting ready status", now),
+        Err(why) => condition(READY, false, "KubeletNotReady", why, now),
+    }
+}
+
+fn condition(kind: &str, holds: bool, reason: &str, message: &str, now: Time) -> NodeCondition {
+    NodeCondition {
+        last_heartbeat_time: Some(now.to_api()),
+        last_transition_time: Some(now.to_api()),
+        message: Some(message.to_owned()),
+        reason: Some(reason.to_owned()),
+        status: if holds { "True" } else { "False" }.to_owned(),
+        type_: kind.to_owned(),
+    }
+}

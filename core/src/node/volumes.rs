@@ -1,0 +1,119 @@
+//! The volumes of a pod: each is prepared before the sandbox is made, all at once; one that cannot be is said in an
+//! event and tried again.
+
+mod files;
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Volume};
+
+use super::plan::{Action, PodPlan, View, WaitingOn};
+use super::work::{Flight, VolumeStep, Volumes};
+use crate::object::kind;
+use crate::object::quantity::Quantity;
+use crate::runtime::{Call, VolumeConfig, VolumeSource};
+use crate::store::EventType;
+
+/// Prepares what is not ready. True when the pod's containers can be started.
+pub(super) fn make(view: &View<'_>, plan: &mut PodPlan) -> bool {
+    let volumes = view.work.spec.volumes.as_deref().unwrap_or_default();
+    if volumes.is_empty() || view.work.volumes == Volumes::Ready {
+        return true;
+    }
+    let steps = view.work.transient.as_ref().map(|transient| transient.volumes.as_slice()).unwrap_or_default();
+    for (place, volume) in (0_u16..).zip(volumes) {
+        match steps.get(usize::from(place)).copied().unwrap_or(VolumeStep::Wanted) {
+            VolumeStep::Ready | VolumeStep::Preparing { .. } => continue,
+            VolumeStep::Failed { retry_at, .. } if retry_at > view.now => {
+                plan.wake(retry_at);
+                continue;
+            }
+            VolumeStep::Wanted | VolumeStep::Failed { .. } => {}
+        }
+        match source(view, plan, volume) {
+            Ok(source) => {
+                let config = VolumeConfig {
+                    name: volume.name.as_str().into(),
+                    source,
+                    fs_group: view.work.spec.security_context.as_ref().and_then(|security| security.fs_group),
+                };
+                let call = Call::PrepareVolume(view.work.identity.clone(), Arc::new(config));
+                plan.call(Flight::Volume(place), call);
+            }
+            Err(wrong) => plan.actions.push(Action::VolumeFailed(place, wrong.into())),
+        }
+    }
+    // A pod that runs already goes on while the content of a volume is renewed.
+    let runs = view.work.sandbox.as_ref().is_some_and(|sandbox| sandbox.ready) && super::plan::mains_begun(view.work);
+    if !runs {
+        plan.wait(WaitingOn::Volumes);
+    }
+    runs
+}
+
+/// Whether the content of a volume follows other objects.
+pub(super) const fn is_projection(volume: &Volume) -> bool {
+    volume.config_map.is_some() || volume.secret.is_some() || volume.projected.is_some()
+}
+
+/// Where the content of a volume comes from; an error is the reason why it cannot be made now.
+fn source(view: &View<'_>, plan: &mut PodPlan, volume: &Volume) -> Result<VolumeSource, String> {
+    if let Some(empty) = &volume.empty_dir {
+        let limit = empty.size_limit.as_ref().and_then(|limit| Quantity::from_api(limit).ok()).map(Quantity::value);
+        let size_limit = limit.and_then(|limit| u64::try_from(limit).ok()).filter(|limit| *limit > 0);
+        return Ok(VolumeSource::Empty { memory: empty.medium.as_deref() == Some("Memory"), size_limit });
+    }
+    if let Some(host) = &volume.host_path {
+        return Ok(VolumeSource::Host { path: host.path.clone(), check: host.type_.clone().unwrap_or_default() });
+    }
+    if let Some(claim) = &volume.persistent_volume_claim {
+        return claimed(view, &claim.claim_name);
+    }
+    if volume.ephemeral.is_some() {
+        return claimed(view, &format!("{}-{}", view.work.identity.name, volume.name));
+    }
+    if let Some(files) = files::of_volume(view, plan, volume)? {
+        return Ok(VolumeSource::Files(files));
+    }
+    let names = serde_json::to_value(volume).ok();
+    let names = names.as_ref().and_then(serde_json::Value::as_object);
+    match names.and_then(|fields| fields.keys().find(|key| *key != "name")) {
+        Some(other) => Err(format!("volume type {other:?} is not supported by this node")),
+        // A volume without a source is an empty directory.
+        None => Ok(VolumeSource::Empty { memory: false, size_limit: None }),
+    }
+}
+
+/// The volume behind a claim.
+fn claimed(view: &View<'_>, name: &str) -> Result<VolumeSource, String> {
+    let namespace = &view.work.identity.namespace;
+    let claim: &PersistentVolumeClaim = view
+        .snapshot
+        .find(kind::PERSISTENT_VOLUME_CLAIM, namespace, name)
+        .and_then(|object| object.typed())
+        .ok_or_else(|| format!("persistentvolumeclaim {name:?} not found"))?;
+    let bound = claim.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound");
+    let volume_name = claim.spec.as_ref().and_then(|spec| spec.volume_name.as_deref()).filter(|name| !name.is_empty());
+    let (true, Some(volume_name)) = (bound, volume_name) else {
+        return Err(format!("error processing PVC {namespace}/{name}: PVC is not bound"));
+    };
+    let volume: &PersistentVolume = view
+        .snapshot
+        .find(kind::PERSISTENT_VOLUME, "", volume_name)
+        .and_then(|object| object.typed())
+        .ok_or_else(|| format!("failed to fetch PV {volume_name:?} from API server: persistentvolume {volume_name:?} not found"))?;
+    let spec = volume.spec.as_ref();
+    if let Some(host) = spec.and_then(|spec| spec.host_path.as_ref()) {
+        return Ok(VolumeSource::Host { path: host.path.clone(), check: host.type_.clone().unwrap_or_default() });
+    }
+    if let Some(local) = spec.and_then(|spec| spec.local.as_ref()) {
+        return Ok(VolumeSource::Host { path: local.path.clone(), check: String::new() });
+    }
+    Ok(VolumeSource::Persistent { handle: volume_name.into() })
+}
+
+/// Says once that a service account token is left out.
+fn no_token(plan: &mut PodPlan, volume: &Volume) {
+    let text = format!("volume {:?} has no service account token: this node was given no source of tokens", volume.name);
+    plan.note(None, EventType::Warning, "ServiceAccountTokenUnavailable", text);
+}

@@ -1,0 +1,530 @@
+//! What an agent remembers of one pod. Small once the pod has settled: what belongs to a step under way is boxed and
+//! dropped with it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Container, ContainerPort, Lifecycle, PodSpec, Probe};
+use smallvec::SmallVec;
+
+use super::backoff::Backoff;
+use super::probes::Probes;
+use crate::runtime::{ContainerId, ContainerKind, PodIdentity, SandboxId};
+use crate::store::{EventType, ExitRecord};
+use crate::text::Text;
+use crate::time::Time;
+
+/// What a call to the runtime is for. The number is a place in [`PodWork::slots`], or among the pod's volumes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flight {
+    Inventory,
+    Volume(u16),
+    Sandbox,
+    Inspect(u16),
+    Pull(u16),
+    Create(u16),
+    Start(u16),
+    PostStart(u16),
+    PreStop(u16),
+    Stop(u16),
+    Look(u16),
+    RemovePast(u16),
+    Probe(u16, crate::runtime::ProbePurpose),
+    StopSandbox,
+    RemoveSandbox,
+    RemoveVolumes,
+}
+
+/// Where the agent stands with a pod as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Seen, not judged yet.
+    New,
+    /// Admitted: its containers shall run.
+    Active,
+    /// Refused, or past its deadline: nothing of it shall run, and its phase is `Failed`.
+    Condemned,
+    /// Its object is gone: nothing of it shall stay.
+    Gone,
+}
+
+/// The sandbox-level call under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PodStep {
+    Idle,
+    RunningSandbox,
+    StoppingSandbox,
+    RemovingSandbox,
+    RemovingVolumes,
+}
+
+/// Whether the pod's volumes are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Volumes {
+    /// None was made.
+    Absent,
+    /// Some were made, or are being made: [`Transient::volumes`] has the details.
+    Partial,
+    /// All are ready.
+    Ready,
+}
+
+/// The pod's sandbox.
+#[derive(Clone, Debug)]
+pub(super) struct Sandbox {
+    pub(super) id: SandboxId,
+    pub(super) attempt: u32,
+    pub(super) ready: bool,
+}
+
+/// An instance of a container that the runtime has.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) id: ContainerId,
+    pub(super) attempt: u32,
+    pub(super) image: Arc<str>,
+    pub(super) image_id: Arc<str>,
+    pub(super) phase: SeenPhase,
+}
+
+/// Where it is in its life; only ever moves down this list.
+#[derive(Clone, Debug)]
+pub(super) enum SeenPhase {
+    Created,
+    Running(Time),
+    Exited(Box<ExitRecord>),
+}
+
+impl Seen {
+    pub(super) const fn exit(&self) -> Option<&ExitRecord> {
+        match &self.phase {
+            SeenPhase::Exited(exit) => Some(exit),
+            SeenPhase::Created | SeenPhase::Running(_) => None,
+        }
+    }
+
+    pub(super) const fn running_since(&self) -> Option<Time> {
+        match self.phase {
+            SeenPhase::Running(since) => Some(since),
+            SeenPhase::Created | SeenPhase::Exited(_) => None,
+        }
+    }
+}
+
+/// The instance before the current one: kept for `logs --previous`.
+#[derive(Clone, Debug)]
+pub(super) struct Past {
+    /// Its id while the runtime still has it.
+    pub(super) id: Option<ContainerId>,
+    pub(super) exit: ExitRecord,
+}
+
+/// The call under way for a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SlotStep {
+    Idle,
+    Inspecting,
+    /// Waiting for its turn, or being pulled.
+    Pulling,
+    Creating,
+    Starting,
+    PostStart,
+    PreStop,
+    Stopping,
+    /// The runtime says it has stopped; how it ended is not known yet.
+    Stopped,
+    Looking,
+}
+
+/// Why a container is to be stopped although its pod goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StopReason {
+    Liveness,
+    Startup,
+    Definition,
+    PostStart,
+}
+
+/// One container of the pod's spec.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) kind: ContainerKind,
+    pub(super) index: u16,
+    pub(super) step: SlotStep,
+    /// Its postStart hook and startup probe have passed.
+    pub(super) started: bool,
+    /// Its readiness probe says so; meaningful while it is started.
+    pub(super) ready: bool,
+    /// The inventory under way lists its current instance.
+    pub(super) listed: bool,
+    /// The number of the next instance.
+    pub(super) next_attempt: u32,
+    pub(super) current: Option<Seen>,
+    pub(super) past: Option<Box<Past>>,
+    pub(super) extra: Option<Box<Extra>>,
+    pub(super) probes: Option<Box<Probes>>,
+}
+
+/// What a container needs beside its state only now and then.
+#[derive(Debug, Default)]
+pub(super) struct Extra {
+    /// The image to start it with, once it is known to be here.
+    pub(super) image: Option<LaunchImage>,
+    /// The image was looked for and is not here.
+    pub(super) must_pull: bool,
+    /// When the pull was asked for, and when it really began.
+    pub(super) pull: Option<(Time, Time)>,
+    pub(super) crash: Option<Backoff>,
+    pub(super) pulling: Option<Backoff>,
+    pub(super) failure: Option<Failure>,
+    pub(super) stop: Option<StopReason>,
+    /// The postStart hook of the current instance is still to be run.
+    pub(super) post_start_due: bool,
+    /// A hook that only waits, or the end of what a preStop hook may take.
+    pub(super) hook_until: Option<Time>,
+    /// The preStop hook of the current instance was run.
+    pub(super) pre_stopped: bool,
+    /// The end of the grace that the stop under way was given.
+    pub(super) stop_by: Option<Time>,
+    /// The back-off was announced for the exit at this moment.
+    pub(super) announced: Option<Time>,
+}
+
+/// An image on the node.
+#[derive(Clone, Debug)]
+pub(super) struct LaunchImage {
+    pub(super) id: Arc<str>,
+    pub(super) user: Option<Arc<str>>,
+}
+
+/// Why a container cannot be started now.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    pub(super) reason: &'static str,
+    pub(super) message: Text,
+    pub(super) retry_at: Time,
+}
+
+/// The container's part of the spec, whichever list it stands in.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum SpecRef<'a> {
+    Container(&'a Container),
+    Ephemeral(&'a k8s_openapi::api::core::v1::EphemeralContainer),
+}
+
+macro_rules! common {
+    ($self:ident, $container:ident => $get:expr) => {
+        match $self {
+            SpecRef::Container($container) => $get,
+            SpecRef::Ephemeral($container) => $get,
+        }
+    };
+}
+
+impl<'a> SpecRef<'a> {
+    pub(super) fn name(self) -> &'a str {
+        common!(self, c => &c.name)
+    }
+
+    pub(super) fn image(self) -> &'a str {
+        common!(self, c => c.image.as_deref().unwrap_or_default())
+    }
+
+    pub(super) fn image_pull_policy(self) -> &'a str {
+        let said = common!(self, c => c.image_pull_policy.as_deref().unwrap_or_default());
+        match said {
+            "" if super::images::is_latest(self.image()) => "Always",
+            "" => "IfNotPresent",
+            said => said,
+        }
+    }
+
+    pub(super) fn command(self) -> &'a [String] {
+        common!(self, c => c.command.as_deref().unwrap_or_default())
+    }
+
+    pub(super) fn args(self) -> &'a [String] {
+        common!(self, c => c.args.as_deref().unwrap_or_default())
+    }
+
+    pub(super) fn env(self) -> &'a [k8s_openapi::api::core::v1::EnvVar] {
+        common!(self, c => c.env.as_deref().unwrap_or_default())
+    }
+
+    pub(super) fn env_from(self) -> &'a [k8s_openapi::api::core::v1::EnvFromSource] {
+        common!(self, c => c.env_from.as_deref().unwrap_or_default())
+    }
+
+    pub(super) fn mounts(self) -> &'a [k8s_openapi::api::core::v1::VolumeMount] {
+        common!(self, c => c.volume_mounts.as_deref().unwrap_or_default())
+    }
+
+    pub(super) fn ports(self) -> &'a [ContainerPort] {
+        common!(self, c => c.ports.as_deref().unwrap_or_default())
+    }
+
+    pub(super) fn lifecycle(self) -> Option<&'a Lifecycle> {
+        common!(self, c => c.lifecycle.as_ref())
+    }
+
+    pub(super) fn security(self) -> Option<&'a k8s_openapi::api::core::v1::SecurityContext> {
+        common!(self, c => c.security_context.as_ref())
+    }
+
+    pub(super) fn probe(self, purpose: crate::runtime::ProbePurpose) -> Option<&'a Probe> {
+        match self {
+            Self::Container(container) => purpose.probe_of(container),
+            Self::Ephemeral(_) => None,
+        }
+    }
+
+    pub(super) const fn container(self) -> Option<&'a Container> {
+        match self {
+            Self::Container(container) => Some(container),
+            Self::Ephemeral(_) => None,
+        }
+    }
+}
+
+impl Slot {
+    pub(super) const fn new(kind: ContainerKind, index: u16) -> Self {
+        Self {
+            kind,
+            index,
+            step: SlotStep::Idle,
+            started: false,
+            ready: false,
+            listed: false,
+            next_attempt: 0,
+            current: None,
+            past: None,
+            extra: None,
+            probes: None,
+        }
+    }
+
+    /// Its part of the spec; `None` when the spec lost it, which the API does not allow.
+    pub(super) fn spec<'a>(&self, spec: &'a PodSpec) -> Option<SpecRef<'a>> {
+        let index = usize::from(self.index);
+        match self.kind {
+            ContainerKind::Init => spec.init_containers.as_deref()?.get(index).map(SpecRef::Container),
+            ContainerKind::Regular => spec.containers.get(index).map(SpecRef::Container),
+            ContainerKind::Ephemeral => spec.ephemeral_containers.as_deref()?.get(index).map(SpecRef::Ephemeral),
+        }
+    }
+
+    /// Whether it is an init container that keeps running.
+    pub(super) fn is_sidecar(&self, spec: &PodSpec) -> bool {
+        self.kind == ContainerKind::Init
+            && self
+                .spec(spec)
+                .and_then(SpecRef::container)
+                .is_some_and(|container| container.restart_policy.as_deref() == Some("Always"))
+    }
+
+    pub(super) fn extra(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    /// Whether its process runs.
+    pub(super) fn is_running(&self) -> bool {
+        self.current.as_ref().is_some_and(|seen| seen.running_since().is_some())
+    }
+
+    /// How the current instance ended.
+    pub(super) fn exit(&self) -> Option<&ExitRecord> {
+        self.current.as_ref().and_then(Seen::exit)
+    }
+
+    pub(super) fn failure(&self) -> Option<&Failure> {
+        self.extra.as_ref().and_then(|extra| extra.failure.as_ref())
+    }
+
+    /// Puts the current instance away to make room for the next; gives back the id of the one before it, which nobody
+    /// needs any more.
+    pub(super) fn retire(&mut self) -> Option<ContainerId> {
+        self.started = false;
+        self.ready = false;
+        self.probes = None;
+        let seen = self.current.take()?;
+        let SeenPhase::Exited(exit) = seen.phase else { return Some(seen.id) };
+        let past = Past { id: Some(seen.id), exit: *exit };
+        self.past.replace(Box::new(past)).and_then(|old| old.id)
+    }
+}
+
+/// An event about a pod, before the names are filled in.
+#[derive(Debug)]
+pub(super) struct Note {
+    /// The container it is about.
+    pub(super) slot: Option<u16>,
+    pub(super) event_type: EventType,
+    pub(super) reason: &'static str,
+    pub(super) message: Text,
+}
+
+/// One volume on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum VolumeStep {
+    Wanted,
+    Preparing {
+        delay: Duration,
+    },
+    Ready,
+    Failed { retry_at: Time, delay: Duration },
+}
+
+/// What is under way for a pod as a whole.
+#[derive(Debug, Default)]
+pub(super) struct Transient {
+    pub(super) notes: Vec<Note>,
+    pub(super) volumes: SmallVec<[VolumeStep; 4]>,
+    /// When the sandbox-level step may be tried again.
+    pub(super) retry_at: Option<Time>,
+    /// The end of the grace of the pod's termination.
+    pub(super) kill_by: Option<Time>,
+    /// Instances that nobody needs any more.
+    pub(super) surplus: Vec<ContainerId>,
+    /// A change of status that can wait until then, since more is on its way.
+    pub(super) hold_until: Option<Time>,
+    /// Why the pod was condemned.
+    pub(super) verdict: Option<(&'static str, Text)>,
+}
+
+/// What an agent remembers of one pod.
+#[derive(Debug)]
+pub(super) struct PodWork {
+    pub(super) identity: PodIdentity,
+    /// The spec as it was last seen.
+    pub(super) spec: Arc<PodSpec>,
+    pub(super) stage: Stage,
+    pub(super) step: PodStep,
+    pub(super) volumes: Volumes,
+    /// The sandbox was lost once: the next one is a replacement.
+    pub(super) sandboxes: u32,
+    pub(super) sandbox: Option<Sandbox>,
+    pub(super) ips: SmallVec<[IpAddr; 1]>,
+    /// `status.startTime`
+    pub(super) start_time: Time,
+    /// The timer that the agent keeps for it.
+    pub(super) wake: Option<Time>,
+    pub(super) slots: SmallVec<[Slot; 1]>,
+    pub(super) transient: Option<Box<Transient>>,
+}
+
+impl PodWork {
+    pub(super) fn new(identity: PodIdentity, spec: Arc<PodSpec>, now: Time) -> Self {
+        let mut work = Self {
+            identity,
+            spec,
+            stage: Stage::New,
+            step: PodStep::Idle,
+            volumes: Volumes::Absent,
+            sandboxes: 0,
+            sandbox: None,
+            ips: SmallVec::new(),
+            start_time: now.whole_second(),
+            wake: None,
+            slots: SmallVec::new(),
+            transient: None,
+        };
+        work.fit_slots();
+        work
+    }
+
+    /// Makes a slot for every container of the spec; only ephemeral containers are ever added to one.
+    pub(super) fn fit_slots(&mut self) {
+        let count = |list: usize| u16::try_from(list).unwrap_or(u16::MAX);
+        let wanted = [
+            (ContainerKind::Init, count(self.spec.init_containers.as_ref().map_or(0, Vec::len))),
+            (ContainerKind::Regular, count(self.spec.containers.len())),
+            (ContainerKind::Ephemeral, count(self.spec.ephemeral_containers.as_ref().map_or(0, Vec::len))),
+        ];
+        for (kind, count) in wanted {
+            let has = count_of(&self.slots, kind);
+            for index in has..count {
+                self.slots.push(Slot::new(kind, index));
+            }
+        }
+    }
+
+    pub(super) fn transient(&mut self) -> &mut Transient {
+        self.transient.get_or_insert_default()
+    }
+
+    /// The slot of a container with this name.
+    pub(super) fn slot_named(&self, kind: ContainerKind, name: &str) -> Option<usize> {
+        self.slots
+            .iter()
+            .position(|slot| slot.kind == kind && slot.spec(&self.spec).is_some_and(|spec| spec.name() == name))
+    }
+
+    /// The slot that this instance is current in.
+    pub(super) fn slot_of(&self, id: &ContainerId) -> Option<usize> {
+        self.slots.iter().position(|slot| slot.current.as_ref().is_some_and(|seen| seen.id == *id))
+    }
+
+    pub(super) fn note(
+        &mut self,
+        slot: Option<u16>,
+        event_type: EventType,
+        reason: &'static str,
+        message: impl Into<Text>,
+    ) {
+        self.transient().notes.push(Note { slot, event_type, reason, message: message.into() });
+    }
+
+    /// Whether any process of it may run.
+    pub(super) fn any_running(&self) -> bool {
+        self.slots.iter().any(|slot| slot.is_running() || slot.step == SlotStep::Starting)
+    }
+
+    /// Whether a quick step of its start is under way, which will change its status again soon.
+    pub(super) fn is_hurrying(&self) -> bool {
+        let slots = || self.slots.iter();
+        self.step == PodStep::RunningSandbox
+            || (self.volumes == Volumes::Partial
+                && self.transient.as_ref().is_some_and(|transient| transient.volumes.iter().any(|volume| matches!(volume, VolumeStep::Preparing { .. }))))
+            || slots().any(|slot| matches!(slot.step, SlotStep::Inspecting | SlotStep::Creating | SlotStep::Starting))
+    }
+
+    /// Lets go of what is not needed any more.
+    pub(super) fn tidy(&mut self) {
+        let idle = self.transient.as_ref().is_some_and(|transient| {
+            transient.notes.is_empty()
+                && transient.retry_at.is_none()
+                && transient.kill_by.is_none()
+                && transient.surplus.is_empty()
+                && transient.hold_until.is_none()
+                && transient.verdict.is_none()
+                && (self.volumes != Volumes::Partial)
+        });
+        if idle {
+            self.transient = None;
+        }
+        for slot in &mut self.slots {
+            let idle = slot.extra.as_ref().is_some_and(|extra| {
+                slot.step == SlotStep::Idle
+                    && extra.image.is_none()
+                    && !extra.must_pull
+                    && !extra.post_start_due
+                    && extra.crash.is_none()
+                    && extra.pulling.is_none()
+                    && extra.failure.is_none()
+                    && extra.stop.is_none()
+                    && extra.hook_until.is_none()
+                    && !extra.pre_stopped
+                    && extra.stop_by.is_none()
+                    && extra.announced.is_none()
+            });
+            if idle {
+                slot.extra = None;
+            }
+        }
+    }
+}
+
+fn count_of(slots: &[Slot], kind: ContainerKind) -> u16 {
+    u16::try_from(slots.iter().filter(|slot| slot.kind == kind).count()).unwrap_or(u16::MAX)
+}
