@@ -37,5 +37,6 @@ mod tests;
 
 pub use self::agent::NodeAgent;
 pub use self::config::{ClusterDns, NodeConfig, Resources, TokenRequest, TokenSource};
-pub use self::node_status::{apply_report, node_object};
+pub use self::node_status::apply_report;
 pub use self::output::{CallId, NodeOutputs, NodeReport, PodWrite};
+pub use self::plan::WaitingOn;

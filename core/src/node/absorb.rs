@@ -118,7 +118,8 @@ fn lost_record(seen: &Seen, config_name: &str, now: Time) -> ExitRecord {
         exit_code: 137,
         signal: None,
         reason: "ContainerStatusUnknown".into(),
-        message: "The container could not be located when the pod was deleted.  The container used to be Running".into(),
+        message: "The container could not be located when the pod was deleted.  The container used to be Running"
+            .into(),
         started_at: None,
         finished_at: Some(now),
         container_id: with_scheme(config_name, seen.id.as_str()),

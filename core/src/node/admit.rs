@@ -34,10 +34,16 @@ pub(super) fn judge(view: &View<'_>, pod: &PodBody) -> Result<(), Refusal> {
         event: why.into(),
     };
     if !selects(&pod.spec, view.config) {
-        return Err(refuse("NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector".to_owned()));
+        return Err(refuse(
+            "NodeAffinity",
+            "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector".to_owned(),
+        ));
     }
     if takes_host_ports(&pod.spec) && others(view).any(|other| ports_conflict(&pod.spec, &other.spec)) {
-        return Err(refuse("NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports".to_owned()));
+        return Err(refuse(
+            "NodePorts",
+            "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports".to_owned(),
+        ));
     }
     fits(view, &pod.spec).map_err(|(reason, why)| refuse(reason, why))
 }
@@ -70,7 +76,8 @@ fn fits(view: &View<'_>, spec: &PodSpec) -> Result<(), (&'static str, String)> {
     names.sort_by_key(|name| (rank(name).unwrap_or(usize::MAX), *name));
     for name in names {
         let (wanted, used) = (wanted[name], used.get(name).copied().unwrap_or(0));
-        let Some(has) = allocatable.get(name).map(|amount| amount.nano()) else {
+        let Some(has) = allocatable.get(name).and_then(|amount| Quantity::from_api(amount).ok()).map(Quantity::nano)
+        else {
             if name == "pods" || wanted == 0 {
                 continue;
             }
@@ -205,9 +212,7 @@ fn ports_conflict(one: &PodSpec, other: &PodSpec) -> bool {
     const ALL: &str = "0.0.0.0";
     host_ports(one).any(|(port, protocol, ip)| {
         host_ports(other).any(|(other_port, other_protocol, other_ip)| {
-            port == other_port
-                && protocol == other_protocol
-                && (ip == other_ip || ip == ALL || other_ip == ALL)
+            port == other_port && protocol == other_protocol && (ip == other_ip || ip == ALL || other_ip == ALL)
         })
     })
 }
@@ -218,7 +223,9 @@ pub(super) fn qos_class(spec: &PodSpec) -> QosClass {
     for container in spec.init_containers.iter().flatten().chain(&spec.containers) {
         let resources = container.resources.as_ref();
         let amount = |map: Option<&BTreeMap<String, _>>, name: &str| {
-            map.and_then(|map| map.get(name)).and_then(|amount| Quantity::from_api(amount).ok()).filter(|amount| !amount.is_zero())
+            map.and_then(|map| map.get(name))
+                .and_then(|amount| Quantity::from_api(amount).ok())
+                .filter(|amount| !amount.is_zero())
         };
         for name in ["cpu", "memory"] {
             let limit = amount(resources.and_then(|resources| resources.limits.as_ref()), name);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::config::NodeConfig;
 use super::output::{CallId, NodeOutputs, PodWrite};
-use super::plan::{View, pod_plan};
+use super::plan::{View, WaitingOn, pod_plan};
 use super::work::{Flight, PodWork, Stage};
 use super::{events, status};
 use crate::ids::Uid;
@@ -154,9 +154,7 @@ impl NodeAgent {
         match self.inventory {
             InventoryStep::Wanted | InventoryStep::Arrived(_) => true,
             InventoryStep::Asked | InventoryStep::Failed(_) => self.health.has_news(),
-            InventoryStep::Known => {
-                !self.dirty.is_empty() || !self.changed_inputs.is_empty() || self.health.has_news()
-            }
+            InventoryStep::Known => !self.dirty.is_empty() || !self.changed_inputs.is_empty() || self.health.has_news(),
         }
     }
 
@@ -183,6 +181,13 @@ impl NodeAgent {
             self.cursor = uid;
             self.look_at(snapshot, uid, now, out);
         }
+    }
+
+    /// Why nothing happens with a pod now; `None` when it is as it should be, or not here.
+    pub fn waiting_on(&self, snapshot: &Snapshot, uid: Uid, now: Time) -> Option<WaitingOn> {
+        let work = self.pods.get(&uid)?;
+        let object = snapshot.get(uid).filter(|object| self.is_here(object)).map(|object| &**object);
+        pod_plan(&View { object, work, config: &self.config, snapshot, now }).waiting_on
     }
 
     /// One pod: take in what changed of it, plan, act, and say how it is.
@@ -219,6 +224,9 @@ impl NodeAgent {
             self.timers.remove(&(at, uid));
         }
         if forget {
+            if let Some(pulls) = &mut self.pulls {
+                pulls.waiting.retain(|(waiting, _, _)| *waiting != uid);
+            }
             return;
         }
         if let Some(at) = [wake_at, hold_until].into_iter().flatten().min() {
@@ -256,7 +264,8 @@ impl NodeAgent {
                 return Some(until);
             }
         }
-        let at = out.writes.iter().rposition(|write| matches!(write, PodWrite::Finish { uid } if *uid == object.meta.uid));
+        let at =
+            out.writes.iter().rposition(|write| matches!(write, PodWrite::Finish { uid } if *uid == object.meta.uid));
         let write = PodWrite::Status { uid: object.meta.uid, at: object.meta.revision, state };
         out.writes.insert(at.unwrap_or(out.writes.len()), write);
         None

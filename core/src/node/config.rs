@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Taint;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use crate::ids::{NodeName, Uid};
-use crate::object::quantity::Quantity;
 use crate::runtime::RuntimeInfo;
 use crate::store::StringMap;
 use crate::time::Time;

@@ -18,7 +18,8 @@ pub(super) fn config(
     slot: &Slot,
     image: &LaunchImage,
 ) -> Result<ContainerConfig, ConfigError> {
-    let spec = slot.spec(&view.work.spec).ok_or_else(|| ConfigError(format!("container {place} is not in the spec")))?;
+    let spec =
+        slot.spec(&view.work.spec).ok_or_else(|| ConfigError(format!("container {place} is not in the spec")))?;
     check_user(view, spec, image)?;
     let env = env::resolve(view, spec).map_err(ConfigError)?;
     let expand = |text: &String| expand_with(text, &env);
@@ -51,7 +52,10 @@ fn mounts(spec: SpecRef<'_>, env: &[EnvVar]) -> Result<Vec<Mount>, ConfigError> 
             (_, Some(expr)) if !expr.is_empty() => {
                 let path = expand_with(expr, env);
                 if path.contains("$(") {
-                    return Err(ConfigError(format!("failed to expand subPath for volumeMount {:?}: missing value", mount.name)));
+                    return Err(ConfigError(format!(
+                        "failed to expand subPath for volumeMount {:?}: missing value",
+                        mount.name
+                    )));
                 }
                 path
             }
@@ -59,7 +63,9 @@ fn mounts(spec: SpecRef<'_>, env: &[EnvVar]) -> Result<Vec<Mount>, ConfigError> 
             (None, _) => String::new(),
         };
         if sub_path.starts_with('/') || sub_path.split('/').any(|part| part == "..") {
-            return Err(ConfigError(format!("error SubPath `{sub_path}` must not be an absolute path or contain '..'")));
+            return Err(ConfigError(format!(
+                "error SubPath `{sub_path}` must not be an absolute path or contain '..'"
+            )));
         }
         Ok(Mount {
             volume: mount.name.as_str().into(),

@@ -69,9 +69,8 @@ pub(super) fn resource(
             init.chain(&view.work.spec.containers).find(|container| container.name == name)
         }
     };
-    let container = container.ok_or_else(|| {
-        format!("container {} not found", selector.container_name.as_deref().unwrap_or_default())
-    })?;
+    let container = container
+        .ok_or_else(|| format!("container {} not found", selector.container_name.as_deref().unwrap_or_default()))?;
     let (list, name) = selector
         .resource
         .split_once('.')
@@ -86,7 +85,10 @@ pub(super) fn resource(
     // A container without a limit may use what the node has.
     let amount = match (said, list) {
         (Some(amount), _) => amount.nano(),
-        (None, "limits") => view.config.allocatable.get(name).map_or(0, |amount| amount.nano()),
+        (None, "limits") => {
+            let has = view.config.allocatable.get(name).and_then(|amount| Quantity::from_api(amount).ok());
+            has.map_or(0, Quantity::nano)
+        }
         (None, _) => 0,
     };
     const ONE: i128 = 1_000_000_000;

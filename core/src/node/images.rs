@@ -99,8 +99,16 @@ mod tests {
 
     #[test]
     fn names_are_judged_like_upstream_does() {
-        let good = ["nginx", "nginx:1.27", "a/b", "localhost/x", "host.io:5000/a/b_c:v1", "a__b/c--d", "[::1]:80/x",
-            "busybox@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"];
+        let good = [
+            "nginx",
+            "nginx:1.27",
+            "a/b",
+            "localhost/x",
+            "host.io:5000/a/b_c:v1",
+            "a__b/c--d",
+            "[::1]:80/x",
+            "busybox@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+        ];
         for image in good {
             assert_eq!(check_name(image), Ok(()), "{image}");
         }

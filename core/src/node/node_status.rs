@@ -1,9 +1,11 @@
 //! What a node says of itself: the `Node` object it registers, its conditions, and its `Ready` report.
 
-use k8s_openapi::api::core::v1::{Node, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeSpec, NodeStatus, NodeSystemInfo, DaemonEndpoint};
+use k8s_openapi::api::core::v1::{
+    DaemonEndpoint, Node, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeSpec, NodeStatus, NodeSystemInfo,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::config::{NodeConfig, Resources};
+use super::config::NodeConfig;
 use super::output::{NodeOutputs, NodeReport};
 use crate::time::Time;
 
@@ -48,44 +50,44 @@ impl Health {
     }
 }
 
-/// The node object that a node registers when it comes up at this moment.
-pub fn node_object(config: &NodeConfig, now: Time) -> Node {
-    let mut labels = (*config.labels).clone();
-    labels.entry(HOSTNAME_LABEL.to_owned()).or_insert_with(|| config.name.to_string());
-    let amounts = |resources: &Resources| {
-        Some(resources.iter().map(|(name, amount)| (name.clone(), amount.to_api())).collect())
-    };
-    let address = |type_: &str, address: String| NodeAddress { address, type_: type_.to_owned() };
-    let ips = config.addresses.iter().map(|ip| address("InternalIP", ip.to_string()));
-    let pressure = [
-        ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-        ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-        ("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-    ];
-    let mut conditions: Vec<NodeCondition> =
-        pressure.map(|(kind, reason, message)| condition(kind, false, reason, message, now)).into();
-    conditions.push(ready_condition(&Ok(()), now));
-    Node {
-        metadata: ObjectMeta { name: Some(config.name.to_string()), labels: Some(labels), ..ObjectMeta::default() },
-        spec: Some(NodeSpec {
-            taints: (!config.taints.is_empty()).then(|| config.taints.to_vec()),
-            ..NodeSpec::default()
-        }),
-        status: Some(NodeStatus {
-            addresses: Some(ips.chain([address("Hostname", config.name.to_string())]).collect()),
-            allocatable: amounts(&config.allocatable),
-            capacity: amounts(&config.capacity),
-            conditions: Some(conditions),
-            daemon_endpoints: Some(NodeDaemonEndpoints { kubelet_endpoint: Some(DaemonEndpoint { port: 10250 }) }),
-            node_info: Some(NodeSystemInfo {
-                architecture: label_or(config, "kubernetes.io/arch", "amd64"),
-                operating_system: label_or(config, "kubernetes.io/os", "linux"),
-                container_runtime_version: format!("{}://{}", config.runtime.name, config.runtime.version),
-                kubelet_version: format!("v1.36.2+inboard-{}", env!("CARGO_PKG_VERSION")),
-                ..NodeSystemInfo::default()
+impl NodeConfig {
+    /// The node object that this node registers when it comes up at this moment.
+    pub fn to_node(&self, now: Time) -> Node {
+        let config = self;
+        let mut labels = (*config.labels).clone();
+        labels.entry(HOSTNAME_LABEL.to_owned()).or_insert_with(|| config.name.to_string());
+        let address = |type_: &str, address: String| NodeAddress { address, type_: type_.to_owned() };
+        let ips = config.addresses.iter().map(|ip| address("InternalIP", ip.to_string()));
+        let pressure = [
+            ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+            ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+            ("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+        ];
+        let mut conditions: Vec<NodeCondition> =
+            pressure.map(|(kind, reason, message)| condition(kind, false, reason, message, now)).into();
+        conditions.push(ready_condition(&Ok(()), now));
+        Node {
+            metadata: ObjectMeta { name: Some(config.name.to_string()), labels: Some(labels), ..ObjectMeta::default() },
+            spec: Some(NodeSpec {
+                taints: (!config.taints.is_empty()).then(|| config.taints.to_vec()),
+                ..NodeSpec::default()
             }),
-            ..NodeStatus::default()
-        }),
+            status: Some(NodeStatus {
+                addresses: Some(ips.chain([address("Hostname", config.name.to_string())]).collect()),
+                allocatable: Some((*config.allocatable).clone()),
+                capacity: Some((*config.capacity).clone()),
+                conditions: Some(conditions),
+                daemon_endpoints: Some(NodeDaemonEndpoints { kubelet_endpoint: Some(DaemonEndpoint { port: 10250 }) }),
+                node_info: Some(NodeSystemInfo {
+                    architecture: label_or(config, "kubernetes.io/arch", "amd64"),
+                    operating_system: label_or(config, "kubernetes.io/os", "linux"),
+                    container_runtime_version: format!("{}://{}", config.runtime.name, config.runtime.version),
+                    kubelet_version: format!("v1.36.2+inboard-{}", env!("CARGO_PKG_VERSION")),
+                    ..NodeSystemInfo::default()
+                }),
+                ..NodeStatus::default()
+            }),
+        }
     }
 }
 

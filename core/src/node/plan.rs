@@ -57,8 +57,6 @@ pub(super) enum Action {
     Condemn(&'static str, Text),
     /// A volume cannot be made now.
     VolumeFailed(u16, Text),
-    /// All volumes are ready.
-    VolumesReady,
     /// A container cannot be started now.
     Fail(u16, Failure),
     /// An exit is answered with a delay, which is now shown.
@@ -83,15 +81,21 @@ pub(super) enum Action {
     Finish,
 }
 
-/// Why there is nothing to do now. Shown when debugging and in tests.
+/// Why nothing happens with a pod now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum WaitingOn {
-    Runtime,
+#[non_exhaustive]
+pub enum WaitingOn {
+    /// A volume is being prepared, or cannot be now.
     Volumes,
+    /// Its sandbox is being made or removed.
     Sandbox,
+    /// An init container runs, or is to be run again.
     InitContainer,
+    /// A container is being started, or is not ready.
     Containers,
+    /// Something failed and is tried again later.
     Backoff,
+    /// Its containers are stopping.
     Termination,
 }
 
@@ -114,7 +118,13 @@ impl PodPlan {
         self.waiting_on = self.waiting_on.or(Some(on));
     }
 
-    pub(super) fn note(&mut self, slot: Option<u16>, event_type: EventType, reason: &'static str, message: impl Into<Text>) {
+    pub(super) fn note(
+        &mut self,
+        slot: Option<u16>,
+        event_type: EventType,
+        reason: &'static str,
+        message: impl Into<Text>,
+    ) {
         self.notes.push(Note { slot, event_type, reason, message: message.into() });
     }
 
@@ -194,7 +204,10 @@ fn make_sandbox(view: &View<'_>, plan: &mut PodPlan) -> bool {
     match (&work.sandbox, work.step) {
         (Some(current), PodStep::Idle) if current.ready => return true,
         (_, PodStep::Idle) => {}
-        (_, PodStep::RunningSandbox | PodStep::StoppingSandbox | PodStep::RemovingSandbox | PodStep::RemovingVolumes) => {
+        (
+            _,
+            PodStep::RunningSandbox | PodStep::StoppingSandbox | PodStep::RemovingSandbox | PodStep::RemovingVolumes,
+        ) => {
             plan.wait(WaitingOn::Sandbox);
             return false;
         }
@@ -208,12 +221,7 @@ fn make_sandbox(view: &View<'_>, plan: &mut PodPlan) -> bool {
     }
     if let Some(lost) = &work.sandbox {
         // Its containers go with it; what they left behind is remembered by their records.
-        plan.note(
-            None,
-            EventType::Normal,
-            "SandboxChanged",
-            "Pod sandbox changed, it will be killed and re-created.",
-        );
+        plan.note(None, EventType::Normal, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
         plan.call(Flight::RemoveSandbox, Call::RemovePodSandbox(lost.id.clone()));
         return false;
     }

@@ -95,13 +95,7 @@ impl Probes {
     }
 
     /// Takes in a result: `None` when the probe could not be made, which counts for nothing.
-    pub(super) fn record(
-        &mut self,
-        purpose: ProbePurpose,
-        success: Option<bool>,
-        probe: &Probe,
-        now: Time,
-    ) -> Verdict {
+    pub(super) fn record(&mut self, purpose: ProbePurpose, success: Option<bool>, probe: &Probe, now: Time) -> Verdict {
         let Some(state) = &mut self.states[place(purpose)] else { return Verdict::Undecided };
         let period = seconds(probe.period_seconds, 10);
         state.in_flight = false;
@@ -181,20 +175,12 @@ fn http_action(get: &HTTPGetAction, ports: &[ContainerPort]) -> Result<ProbeActi
         port: port_of(&get.port, ports)?,
         path: if path.starts_with('/') { path.to_owned() } else { format!("/{path}") },
         scheme: get.scheme.as_deref().unwrap_or("HTTP").to_ascii_lowercase(),
-        headers: get
-            .http_headers
-            .iter()
-            .flatten()
-            .map(|header| (header.name.clone(), header.value.clone()))
-            .collect(),
+        headers: get.http_headers.iter().flatten().map(|header| (header.name.clone(), header.value.clone())).collect(),
     })
 }
 
 fn tcp_action(tcp: &TCPSocketAction, ports: &[ContainerPort]) -> Result<ProbeAction, String> {
-    Ok(ProbeAction::Tcp {
-        host: tcp.host.clone().filter(|host| !host.is_empty()),
-        port: port_of(&tcp.port, ports)?,
-    })
+    Ok(ProbeAction::Tcp { host: tcp.host.clone().filter(|host| !host.is_empty()), port: port_of(&tcp.port, ports)? })
 }
 
 fn grpc_action(grpc: &GRPCAction) -> Result<ProbeAction, String> {

@@ -105,7 +105,8 @@ fn cluster_dns(object: &Object, node: &NodeConfig) -> Option<SandboxDns> {
 }
 
 fn ports(spec: &PodSpec) -> Vec<PortMapping> {
-    let sidecars = spec.init_containers.iter().flatten().filter(|init| init.restart_policy.as_deref() == Some("Always"));
+    let sidecars =
+        spec.init_containers.iter().flatten().filter(|init| init.restart_policy.as_deref() == Some("Always"));
     let ports = sidecars.chain(&spec.containers).flat_map(|container| container.ports.iter().flatten());
     ports
         .filter_map(|port| {

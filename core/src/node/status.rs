@@ -78,9 +78,9 @@ pub(super) fn can_wait(old: &PodState, next: &PodState) -> bool {
         && old.phase == PodPhase::Pending
         && next.phase == PodPhase::Pending
         && next.containers.iter().chain(&*next.init_containers).all(|record| match &record.phase {
-            crate::store::ContainerPhase::Waiting(why) => why
-                .as_ref()
-                .is_none_or(|why| matches!(&*why.reason, "" | "ContainerCreating" | "PodInitializing")),
+            crate::store::ContainerPhase::Waiting(why) => {
+                why.as_ref().is_none_or(|why| matches!(&*why.reason, "" | "ContainerCreating" | "PodInitializing"))
+            }
             crate::store::ContainerPhase::Running(_) => true,
             crate::store::ContainerPhase::Terminated(exit) => exit.exit_code == 0,
         })

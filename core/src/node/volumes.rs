@@ -101,7 +101,9 @@ fn claimed(view: &View<'_>, name: &str) -> Result<VolumeSource, String> {
         .snapshot
         .find(kind::PERSISTENT_VOLUME, "", volume_name)
         .and_then(|object| object.typed())
-        .ok_or_else(|| format!("failed to fetch PV {volume_name:?} from API server: persistentvolume {volume_name:?} not found"))?;
+        .ok_or_else(|| {
+            format!("failed to fetch PV {volume_name:?} from API server: persistentvolume {volume_name:?} not found")
+        })?;
     let spec = volume.spec.as_ref();
     if let Some(host) = spec.and_then(|spec| spec.host_path.as_ref()) {
         return Ok(VolumeSource::Host { path: host.path.clone(), check: host.type_.clone().unwrap_or_default() });
@@ -114,6 +116,7 @@ fn claimed(view: &View<'_>, name: &str) -> Result<VolumeSource, String> {
 
 /// Says once that a service account token is left out.
 fn no_token(plan: &mut PodPlan, volume: &Volume) {
-    let text = format!("volume {:?} has no service account token: this node was given no source of tokens", volume.name);
+    let text =
+        format!("volume {:?} has no service account token: this node was given no source of tokens", volume.name);
     plan.note(None, EventType::Warning, "ServiceAccountTokenUnavailable", text);
 }

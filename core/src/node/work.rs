@@ -74,7 +74,6 @@ pub(super) enum Volumes {
 #[derive(Clone, Debug)]
 pub(super) struct Sandbox {
     pub(super) id: SandboxId,
-    pub(super) attempt: u32,
     pub(super) ready: bool,
 }
 
@@ -368,9 +367,7 @@ pub(super) struct Note {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum VolumeStep {
     Wanted,
-    Preparing {
-        delay: Duration,
-    },
+    Preparing { delay: Duration },
     Ready,
     Failed { retry_at: Time, delay: Duration },
 }
@@ -485,7 +482,9 @@ impl PodWork {
         let slots = || self.slots.iter();
         self.step == PodStep::RunningSandbox
             || (self.volumes == Volumes::Partial
-                && self.transient.as_ref().is_some_and(|transient| transient.volumes.iter().any(|volume| matches!(volume, VolumeStep::Preparing { .. }))))
+                && self.transient.as_ref().is_some_and(|transient| {
+                    transient.volumes.iter().any(|volume| matches!(volume, VolumeStep::Preparing { .. }))
+                }))
             || slots().any(|slot| matches!(slot.step, SlotStep::Inspecting | SlotStep::Creating | SlotStep::Starting))
     }
 

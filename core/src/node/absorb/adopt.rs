@@ -107,9 +107,7 @@ impl PodWork {
             let Some(slot) = self.slots.get(place) else { continue };
             let again = match slot.kind {
                 ContainerKind::Init => true,
-                ContainerKind::Regular => {
-                    slot.exit().is_none_or(|exit| restart::is_wanted(self, slot, exit.exit_code))
-                }
+                ContainerKind::Regular => slot.exit().is_none_or(|exit| restart::is_wanted(self, slot, exit.exit_code)),
                 ContainerKind::Ephemeral => slot.exit().is_none(),
             };
             if again && let Some(slot) = self.slots.get_mut(place) {
@@ -134,7 +132,12 @@ impl PodWork {
         let delay = (earlier * 2).clamp(FIRST, LONGEST);
         let name = self.spec.volumes.as_ref().and_then(|volumes| volumes.get(usize::from(place)));
         let name = name.map(|volume| volume.name.clone()).unwrap_or_default();
-        self.note(None, EventType::Warning, "FailedMount", format!("MountVolume.SetUp failed for volume {name:?} : {wrong}"));
+        self.note(
+            None,
+            EventType::Warning,
+            "FailedMount",
+            format!("MountVolume.SetUp failed for volume {name:?} : {wrong}"),
+        );
         self.volumes = Volumes::Partial;
         self.volume_is(place, VolumeStep::Failed { retry_at: now + delay, delay });
     }
@@ -144,15 +147,19 @@ impl PodWork {
         self.forget_failures();
         if self.volumes == Volumes::Ready && self.spec.volumes.as_ref().is_some_and(|volumes| !volumes.is_empty()) {
             self.volumes = Volumes::Partial;
-            let volumes: SmallVec<[VolumeStep; 4]> = self
-                .spec
-                .volumes
-                .iter()
-                .flatten()
-                .map(|volume| {
-                    if super::super::volumes::is_projection(volume) { VolumeStep::Wanted } else { VolumeStep::Ready }
-                })
-                .collect();
+            let volumes: SmallVec<[VolumeStep; 4]> =
+                self.spec
+                    .volumes
+                    .iter()
+                    .flatten()
+                    .map(|volume| {
+                        if super::super::volumes::is_projection(volume) {
+                            VolumeStep::Wanted
+                        } else {
+                            VolumeStep::Ready
+                        }
+                    })
+                    .collect();
             self.transient().volumes = volumes;
         }
     }
@@ -247,7 +254,8 @@ impl Slot {
                 self.hook_passed();
                 let said_ready = record.is_some_and(|record| record.ready);
                 let said_started = record.is_some_and(|record| record.started == Some(true));
-                let startup = self.probes.as_ref().is_some_and(|probes: &Box<Probes>| probes.has(ProbePurpose::Startup));
+                let startup =
+                    self.probes.as_ref().is_some_and(|probes: &Box<Probes>| probes.has(ProbePurpose::Startup));
                 self.started = said_started || !startup;
                 self.ready |= said_ready;
             }

@@ -81,7 +81,7 @@ impl PodWork {
                 self.sandboxes = self.sandboxes.max(status.attempt + 1);
                 self.ips = status.ips.iter().copied().collect();
                 let ready = status.state == SandboxState::Ready;
-                self.sandbox = Some(Sandbox { id: status.id, attempt: status.attempt, ready });
+                self.sandbox = Some(Sandbox { id: status.id, ready });
             }
             Ok(_) => {}
             Err(error) => {
@@ -186,17 +186,13 @@ impl PodWork {
                 extra.pulling = Some(Backoff::after_try(extra.pulling, now, now));
                 let (reason, message) = match error.kind() {
                     RuntimeErrorKind::InvalidImageName => ("InvalidImageName", error.to_string()),
-                    RuntimeErrorKind::RegistryUnavailable => {
-                        ("RegistryUnavailable", format!("image pull failed for {name} because the registry is unavailable: {error}"))
-                    }
+                    RuntimeErrorKind::RegistryUnavailable => (
+                        "RegistryUnavailable",
+                        format!("image pull failed for {name} because the registry is unavailable: {error}"),
+                    ),
                     _ => ("ErrImagePull", error.to_string()),
                 };
-                self.note(
-                    Some(place),
-                    EventType::Warning,
-                    "Failed",
-                    format!("Failed to pull image {name:?}: {error}"),
-                );
+                self.note(Some(place), EventType::Warning, "Failed", format!("Failed to pull image {name:?}: {error}"));
                 self.note(Some(place), EventType::Warning, "Failed", format!("Error: {reason}"));
                 self.fail(place, reason, message, now + SHOWN_AFTER);
             }

@@ -1,6 +1,6 @@
 //! Carries out a plan: remembers what it says and hands out its calls. Makes no choices.
 
-use super::{NodeAgent, Pulls};
+use super::NodeAgent;
 use crate::ids::Uid;
 use crate::node::backoff::Backoff;
 use crate::node::output::{CallId, NodeOutputs, PodWrite};
@@ -64,7 +64,11 @@ impl NodeAgent {
             && pulls.under_way < self.config.pulls_at_a_time.max(1)
             && let Some((uid, place, pull)) = pulls.waiting.pop_front()
         {
-            let work = if uid == current.identity.uid { Some(&mut *current) } else { self.pods.get_mut(&uid).map(|work| &mut **work) };
+            let work = if uid == current.identity.uid {
+                Some(&mut *current)
+            } else {
+                self.pods.get_mut(&uid).map(|work| &mut **work)
+            };
             let Some(slot) = work.and_then(|work| work.slots.get_mut(usize::from(place))) else { continue };
             if slot.step != SlotStep::Pulling {
                 continue;
@@ -87,13 +91,6 @@ impl NodeAgent {
             None if pulls.under_way == 0 => self.pulls = None,
             None => {}
         }
-    }
-}
-
-impl Pulls {
-    /// Lets go of what a pod still waits for.
-    pub(super) fn forget(&mut self, uid: Uid) {
-        self.waiting.retain(|(waiting, _, _)| *waiting != uid);
     }
 }
 
@@ -192,11 +189,10 @@ impl PodWork {
                 self.transient().verdict = Some((reason, message));
                 return true;
             }
-            Action::VolumesReady => {
-                self.volumes = Volumes::Ready;
+            Action::VolumeFailed(place, message) => {
+                self.volume_failed(place, &message, now);
                 return true;
             }
-            Action::VolumeFailed(place, message) => self.volume_failed(place, &message, now),
             Action::KillBy(at) => self.transient().kill_by = Some(at),
             Action::Abandon => self.abandon_containers(now),
             Action::Fail(place, failure) => {

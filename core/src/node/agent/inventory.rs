@@ -70,7 +70,7 @@ impl NodeAgent {
             work.sandboxes = work.sandboxes.max(sandbox.attempt + 1);
             work.ips = sandbox.ips.iter().copied().collect();
             let ready = sandbox.state == SandboxState::Ready;
-            work.sandbox = Some(Sandbox { id: sandbox.id, attempt: sandbox.attempt, ready });
+            work.sandbox = Some(Sandbox { id: sandbox.id, ready });
         }
         let mut containers = inventory.containers;
         containers.sort_by_key(|container| container.attempt);

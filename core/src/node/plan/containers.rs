@@ -68,8 +68,7 @@ fn keep_one(view: &View<'_>, plan: &mut PodPlan, place: u16, slot: &Slot) {
         if !replaced && !restart::is_wanted(view.work, slot, exit.exit_code) {
             return;
         }
-        if !replaced
-            && let Some(until) = restart::held_until(slot, exit, view.now) {
+        if !replaced && let Some(until) = restart::held_until(slot, exit, view.now) {
             wait_for_restart(view, plan, place, slot, until);
         } else {
             launch::launch(view, plan, place);

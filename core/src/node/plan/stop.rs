@@ -99,14 +99,7 @@ pub(super) fn stop_for(view: &View<'_>, plan: &mut PodPlan, place: u16, slot: &S
     plan.wait(WaitingOn::Containers);
 }
 
-fn stop_container(
-    view: &View<'_>,
-    plan: &mut PodPlan,
-    place: u16,
-    slot: &Slot,
-    by: Time,
-    reason: Option<StopReason>,
-) {
+fn stop_container(view: &View<'_>, plan: &mut PodPlan, place: u16, slot: &Slot, by: Time, reason: Option<StopReason>) {
     let (Some(seen), Some(spec)) = (&slot.current, slot.spec(&view.work.spec)) else { return };
     let extra = slot.extra.as_deref();
     let pre_stopped = extra.is_some_and(|extra| extra.pre_stopped);
@@ -213,7 +206,8 @@ fn give_back(view: &View<'_>, plan: &mut PodPlan) {
         }
         _ if gone || work.stage == Stage::Gone => plan.actions.push(Action::Forget),
         _ if deleting => {
-            let last_said = view.object.and_then(|object| object.meta.deletion).and_then(|deletion| deletion.grace_seconds);
+            let last_said =
+                view.object.and_then(|object| object.meta.deletion).and_then(|deletion| deletion.grace_seconds);
             if last_said != Some(0) {
                 plan.actions.push(Action::Finish);
             }
@@ -221,4 +215,3 @@ fn give_back(view: &View<'_>, plan: &mut PodPlan) {
         _ => {}
     }
 }
-

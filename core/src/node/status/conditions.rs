@@ -50,9 +50,11 @@ fn initialized(view: &View<'_>, next: &PodState) -> Judgement {
     let specs = view.work.slots.iter().filter(|slot| slot.kind == crate::runtime::ContainerKind::Init);
     let incomplete = specs
         .zip(&*next.init_containers)
-        .filter(|(slot, record)| {
-            if slot.is_sidecar(&view.work.spec) { record.started != Some(true) } else { !record.ready }
-        })
+        .filter(
+            |(slot, record)| {
+                if slot.is_sidecar(&view.work.spec) { record.started != Some(true) } else { !record.ready }
+            },
+        )
         .map(|(_, record)| &*record.name);
     (false, Why::new("ContainersNotInitialized", listed("containers with incomplete status", incomplete)))
 }
@@ -98,7 +100,10 @@ fn ready(pod: &PodBody, old: &PodState, containers_ready: &Judgement) -> Judgeme
                 old.condition(&ConditionKind::from(gate.condition_type.as_str()))
                     .map_or("Unknown", |condition| condition.status.as_str())
             )),
-            None => closed.push(format!("corresponding condition of pod readiness gate {:?} does not exist.", gate.condition_type)),
+            None => closed.push(format!(
+                "corresponding condition of pod readiness gate {:?} does not exist.",
+                gate.condition_type
+            )),
         }
     }
     if closed.is_empty() { (true, None) } else { (false, Why::new("ReadinessGatesNotReady", closed.join(", "))) }

@@ -100,12 +100,7 @@ pub(in crate::node) fn with_scheme(scheme: &str, id: &str) -> Arc<str> {
 }
 
 /// The state and the last state.
-fn phase_of(
-    view: &View<'_>,
-    slot: &Slot,
-    initialized: bool,
-    over: bool,
-) -> (ContainerPhase, Option<Box<ExitRecord>>) {
+fn phase_of(view: &View<'_>, slot: &Slot, initialized: bool, over: bool) -> (ContainerPhase, Option<Box<ExitRecord>>) {
     let past = || slot.past.as_ref().map(|past| Box::new(past.exit.clone()));
     if let Some(since) = slot.current.as_ref().and_then(Seen::running_since)
         && is_shown_running(slot)
