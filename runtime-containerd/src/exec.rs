@@ -305,10 +305,9 @@ fn process_spec(own: &Value, request: &ExecRequest) -> Result<prost_types::Any, 
     let mut process = own.clone();
     process["args"] = request.command.clone().into();
     process["terminal"] = request.tty.into();
-    if let Some(env) = process["env"].as_array_mut().filter(|_| request.tty) {
-        if !env.iter().any(|line| line.as_str().is_some_and(|line| line.starts_with("TERM="))) {
-            env.push("TERM=xterm".into());
-        }
+    let has_term = |env: &[Value]| env.iter().any(|line| line.as_str().is_some_and(|line| line.starts_with("TERM=")));
+    if let Some(env) = process["env"].as_array_mut().filter(|env| request.tty && !has_term(env)) {
+        env.push("TERM=xterm".into());
     }
     let value = serde_json::to_vec(&process).map_err(spec::invalid)?;
     Ok(prost_types::Any { type_url: PROCESS_TYPE.into(), value })

@@ -137,7 +137,7 @@ impl Archive {
     }
 
     fn blob_bytes(&self, descriptor: &Descriptor) -> Result<Vec<u8>, RuntimeError> {
-        self.read(&blob_path(&descriptor.digest().to_string()))
+        self.read(&blob_path(descriptor.digest().as_ref()))
     }
 
     fn place(&self, name: &str) -> Result<(u64, u64), RuntimeError> {

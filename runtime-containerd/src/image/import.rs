@@ -1,7 +1,7 @@
 //! Bringing an image in: blobs into the content store under a lease, layers into snapshots, then the image's record,
 //! whose labels keep all of it from being collected once the lease is given back.
 
-use std::collections::HashMap as LabelMap;
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::error;
 /// How much of a blob goes into one message: well under gRPC's usual limit of 4 MB.
 const CHUNK_BYTES: usize = 1 << 20;
 
-type Labels = LabelMap<String, String>;
+type Labels = BTreeMap<String, String>;
 
 impl Images {
     /// Brings in every image of an archive and unpacks it; what is there already is not sent again.
@@ -51,7 +51,7 @@ impl Images {
             for blob in &image.blobs {
                 self.write_blob(archive, blob, lease).await?;
             }
-            let document = manifest::parse_manifest(&self.read_content(&image.manifest.digest().to_string()).await?)?;
+            let document = manifest::parse_manifest(&self.read_content(image.manifest.digest().as_ref()).await?)?;
             self.unpack(&document, lease).await?;
             self.label_manifest(&image.manifest, &document).await?;
             for name in &image.names {
@@ -122,7 +122,7 @@ impl Images {
             snapshotter: snapshotter(),
             key: key.clone(),
             parent: parent.to_owned(),
-            labels: Labels::new(),
+            labels: Default::default(),
         };
         let prepare = self.daemon.leased(prepare, lease);
         let mounts = call("prepare a snapshot", self.daemon.services().snapshots().prepare(prepare)).await?.mounts;
@@ -132,8 +132,12 @@ impl Images {
             self.remove_snapshot(&key).await?;
             return Err(failed.into());
         }
-        let commit =
-            CommitSnapshotRequest { snapshotter: snapshotter(), name: name.to_owned(), key, labels: Labels::new() };
+        let commit = CommitSnapshotRequest {
+            snapshotter: snapshotter(),
+            name: name.to_owned(),
+            key,
+            labels: Default::default(),
+        };
         let commit = self.daemon.leased(commit, lease);
         call("commit a snapshot", self.daemon.services().snapshots().commit(commit)).await.map(drop).or_else(already)
     }
@@ -153,11 +157,12 @@ impl Images {
             .map(|(index, layer)| (format!("containerd.io/gc.ref.content.l.{index}"), layer.digest().to_string()))
             .collect();
         labels.insert("containerd.io/gc.ref.content.config".into(), document.config().digest().to_string());
-        self.label_content(&manifest.digest().to_string(), labels).await
+        self.label_content(manifest.digest().as_ref(), labels).await
     }
 
     async fn label_content(&self, digest: &str, labels: Labels) -> Result<(), RuntimeError> {
         let paths = labels.keys().map(|key| format!("labels.{key}")).collect();
+        let labels = labels.into_iter().collect();
         let info = Info { digest: digest.to_owned(), labels, ..Info::default() };
         let update = UpdateRequest { info: Some(info), update_mask: Some(prost_types::FieldMask { paths }) };
         let update = self.daemon.request(update);
@@ -211,7 +216,7 @@ fn send_blob(
             expected: blob.digest.clone(),
             offset,
             data,
-            labels: Labels::new(),
+            labels: Default::default(),
         };
         if sender.blocking_send(message).is_err() || last {
             return Ok(());
@@ -225,7 +230,7 @@ pub(super) fn proto(descriptor: &Descriptor) -> ProtoDescriptor {
         media_type: descriptor.media_type().to_string(),
         digest: descriptor.digest().to_string(),
         size: i64::try_from(descriptor.size()).unwrap_or(i64::MAX),
-        annotations: Labels::new(),
+        annotations: Default::default(),
     }
 }
 

@@ -1,0 +1,161 @@
+//! Real containers in tests: a containerd of the test's own, images made from Debian's packages, and a look at the
+//! machine before and after that finds whatever was left behind.
+
+mod archive;
+mod host;
+mod images;
+mod pod;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use inboard_runtime_containerd::ContainerdRuntime;
+
+pub use self::host::HostState;
+pub use self::pod::TestPod;
+
+/// How long the daemon may take to open its socket.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A containerd of one test. When it is dropped it is stopped, and the test fails if anything is left on the machine
+/// that was not there before.
+#[derive(Debug)]
+pub struct TestDaemon {
+    dir: PathBuf,
+    child: Option<Child>,
+    before: HostState,
+}
+
+impl TestDaemon {
+    /// Starts a daemon; `None`, with a notice, where the machine cannot run one.
+    pub async fn start() -> Option<Self> {
+        if let Some(missing) = missing() {
+            notice(&format!("skipped: {missing}"));
+            return None;
+        }
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("inboard-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let dir = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&dir).expect("a directory for the test");
+        let mut daemon = Self { before: HostState::take(), dir, child: None };
+        daemon.launch().await;
+        Some(daemon)
+    }
+
+    /// Starts the daemon's process and waits until it answers.
+    pub async fn launch(&mut self) {
+        let config = self.dir.join("config.toml");
+        std::fs::write(&config, self.config()).expect("the daemon's configuration");
+        let log = std::fs::File::options().create(true).append(true).open(self.dir.join("log")).expect("a log");
+        let child = Command::new("containerd")
+            .arg("--config")
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("containerd starts");
+        self.child = Some(child);
+        let answers = async {
+            while tokio::net::UnixStream::connect(self.socket()).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let waited = tokio::time::timeout(START_TIMEOUT, answers).await;
+        assert!(waited.is_ok(), "containerd does not answer:\n{}", self.log());
+    }
+
+    /// Stops the daemon's process; what it started runs on.
+    pub fn halt(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        let asked = Command::new("kill").arg(child.id().to_string()).status();
+        assert!(asked.is_ok_and(|status| status.success()), "containerd is asked to stop");
+        child.wait().expect("containerd stops");
+    }
+
+    /// The daemon's socket.
+    pub fn socket(&self) -> PathBuf {
+        self.dir.join("c.sock")
+    }
+
+    /// A directory of the test's own, removed with the daemon.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What the daemon said.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.join("log")).unwrap_or_default()
+    }
+
+    /// A node on this daemon (1 to 250) with the images `busybox` and `nginx`; one that was closed is opened again.
+    pub async fn node(&self, number: u8) -> ContainerdRuntime {
+        let runtime = ContainerdRuntime::builder()
+            .socket(self.socket())
+            .namespace(format!("inboard-host{number:02}"))
+            .state_dir(self.dir.join(format!("host{number:02}")))
+            .snapshotter(self.snapshotter())
+            .bridge(format!("inbtest{number}"))
+            .pod_cidr(format!("10.123.{number}.0/24"))
+            .cgroup_root(format!("/inboard-test/host{number:02}"))
+            .build()
+            .await
+            .expect("the runtime opens");
+        let archives = images::archives().expect("the images are made from the machine's packages");
+        for archive in archives {
+            runtime.import_image(&archive).await.expect("the image comes in");
+        }
+        runtime
+    }
+
+    /// Overlays cannot be stacked on an overlay, which is what a test that itself runs in a container has.
+    fn snapshotter(&self) -> &'static str {
+        if host::is_overlay(&self.dir) { "native" } else { "overlayfs" }
+    }
+
+    fn config(&self) -> String {
+        let dir = self.dir.display();
+        format!(
+            "version = 2\nroot = \"{dir}/root\"\nstate = \"{dir}/state\"\n\
+             disabled_plugins = [\"io.containerd.grpc.v1.cri\", \"io.containerd.internal.v1.opt\", \
+             \"io.containerd.internal.v1.tracing\", \"io.containerd.tracing.processor.v1.otlp\", \
+             \"io.containerd.snapshotter.v1.btrfs\", \"io.containerd.snapshotter.v1.zfs\", \
+             \"io.containerd.snapshotter.v1.devmapper\", \"io.containerd.snapshotter.v1.aufs\"]\n\
+             [grpc]\naddress = \"{dir}/c.sock\"\n"
+        )
+    }
+}
+
+impl Drop for TestDaemon {
+    fn drop(&mut self) {
+        let daemon = self.child.as_ref().map(Child::id);
+        let left: Vec<String> = self.before.left_over(&HostState::take(), daemon);
+        if self.child.is_some() {
+            self.halt();
+        }
+        host::clear(&self.dir);
+        if !std::thread::panicking() {
+            assert!(left.is_empty(), "left behind:\n{}", left.join("\n"));
+        } else {
+            notice(&format!("the daemon's log:\n{}", self.log()));
+        }
+        drop(std::fs::remove_dir_all(&self.dir));
+    }
+}
+
+/// What this machine lacks for real containers.
+fn missing() -> Option<String> {
+    if host::uid() != Some(0) {
+        return Some("containers need root".to_owned());
+    }
+    let programs = ["containerd", "runc", "nginx", "busybox", "iptables"];
+    let absent = programs.iter().find(|program| host::find(program).is_none());
+    absent.map(|program| format!("{program} is not installed; tests/run says what to install"))
+}
+
+#[expect(clippy::print_stderr, reason = "a skipped test must say so")]
+fn notice(text: &str) {
+    eprintln!("containerd test: {text}");
+}

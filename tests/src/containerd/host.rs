@@ -1,0 +1,100 @@
+//! What the machine holds: a test that leaves anything of it behind has failed.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The processes, mounts, links, firewall rules and control groups of the machine, each as a line of text.
+#[derive(Clone, Debug, Default)]
+pub struct HostState {
+    things: BTreeSet<String>,
+}
+
+impl HostState {
+    /// Looks at the machine now.
+    pub fn take() -> Self {
+        let mut things = BTreeSet::new();
+        things.extend(processes().map(|(pid, name)| format!("process {pid} {name}")));
+        things.extend(mounts().map(|point| format!("mount {}", point.display())));
+        things.extend(names(Path::new("/sys/class/net")).map(|name| format!("link {name}")));
+        things.extend(rules().into_iter().map(|rule| format!("rule {rule}")));
+        things.extend(groups().map(|group| format!("control group {}", group.display())));
+        Self { things }
+    }
+
+    /// What is there afterwards and was not before, but for the daemon itself.
+    pub fn left_over(&self, after: &Self, daemon: Option<u32>) -> Vec<String> {
+        let own = daemon.map(|pid| format!("process {pid} ")).unwrap_or_else(|| "none".to_owned());
+        after.things.difference(&self.things).filter(|thing| !thing.starts_with(&own)).cloned().collect()
+    }
+}
+
+/// The processes that have to do with containers; others come and go on any machine.
+fn processes() -> impl Iterator<Item = (u32, String)> {
+    let containers =
+        |name: &str| ["containerd", "containerd-shim", "runc", "busybox", "nginx"].iter().any(|n| name.starts_with(n));
+    let pids = names(Path::new("/proc")).filter_map(|name| name.parse::<u32>().ok());
+    pids.filter_map(move |pid| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        let program = line.split(' ').next()?.rsplit('/').next()?.to_owned();
+        (containers(&program)).then(|| (pid, line.trim_end().to_owned()))
+    })
+}
+
+fn mounts() -> impl Iterator<Item = PathBuf> {
+    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let points: Vec<PathBuf> = table.lines().filter_map(|line| line.split(' ').nth(4).map(PathBuf::from)).collect();
+    points.into_iter()
+}
+
+/// All rules of the packet filter but the empty chains that the portmap plugin shares between all pods for ever.
+fn rules() -> Vec<String> {
+    let output = Command::new("iptables-save").output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let shared = |line: &str| ["CNI-HOSTPORT-", "CNI-FORWARD", "CNI-ADMIN"].iter().any(|chain| line.contains(chain));
+    text.lines().filter(|line| line.starts_with("-A") && !shared(line)).map(str::to_owned).collect()
+}
+
+fn groups() -> impl Iterator<Item = PathBuf> {
+    let root = Path::new("/sys/fs/cgroup");
+    let hierarchies = std::iter::once(root.to_path_buf()).chain(names(root).map(move |name| root.join(name)));
+    let mut found: Vec<PathBuf> = hierarchies.map(|dir| dir.join("inboard-test")).filter(|dir| dir.exists()).collect();
+    found.sort();
+    found.into_iter()
+}
+
+fn names(dir: &Path) -> impl Iterator<Item = String> {
+    std::fs::read_dir(dir).into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+}
+
+/// Ends and unmounts everything that belongs to a test's directory, for a test that failed half way.
+pub(super) fn clear(dir: &Path) {
+    let mark = dir.display().to_string();
+    for (pid, line) in processes().filter(|(_, line)| line.contains(&mark)) {
+        super::notice(&format!("ending {line}"));
+        drop(Command::new("kill").args(["-9", &pid.to_string()]).status());
+    }
+    let mut points: Vec<PathBuf> = mounts().filter(|point| point.starts_with(dir)).collect();
+    points.reverse();
+    for point in points {
+        drop(Command::new("umount").arg("-l").arg(point).status());
+    }
+}
+
+/// Whether a directory lies on an overlay.
+pub(super) fn is_overlay(dir: &Path) -> bool {
+    let output = Command::new("stat").args(["-f", "-c", "%T"]).arg(dir).output();
+    output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("overlay"))
+}
+
+pub(super) fn uid() -> Option<u32> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().nth(1)?.parse().ok())
+}
+
+/// A program in the usual places.
+pub(super) fn find(program: &str) -> Option<PathBuf> {
+    let places = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+    places.iter().map(|dir| Path::new(dir).join(program)).find(|path| path.exists())
+}
