@@ -1,6 +1,6 @@
 //! What the tests share.
 
-pub mod oracle;
 #[cfg(feature = "containerd")]
 pub mod containerd;
+pub mod oracle;
 pub mod scheduling;
