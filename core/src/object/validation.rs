@@ -4,55 +4,62 @@
 //! Paths live on the stack and texts are made only for errors, so that a valid object costs no allocation.
 
 pub mod affinity;
-pub mod claim_spec;
-pub mod container;
-pub mod go_type;
-pub mod meta;
-pub mod names;
-pub mod pod;
-pub mod probe;
-pub mod resources;
-pub mod selector;
-pub mod text_diff;
-pub mod volume;
-pub mod volume_plugin;
-
-mod env;
-mod fields;
-mod mount;
-mod pod_resources;
-mod projected;
-mod security;
-mod visit;
-mod windows;
-
-pub use pod::{pod, pod_template_spec};
-
 pub mod autoscaler;
+pub mod claim_spec;
 pub mod config_map;
+pub mod container;
 pub mod controller_revision;
 pub mod cron_job;
 pub mod daemon_set;
 pub mod deployment;
 pub mod disruption_budget;
+pub mod go_type;
 pub mod job;
 pub mod limit_range;
+pub mod meta;
+pub mod names;
 pub mod namespace;
 pub mod node;
 pub mod persistent_volume;
+pub mod pod;
 pub mod priority_class;
+pub mod probe;
 pub mod replica_set;
 pub mod replication_controller;
 pub mod resource_quota;
+pub mod resources;
 pub mod secret;
+pub mod selector;
 pub mod service;
 pub mod stateful_set;
 pub mod storage_class;
+pub mod text_diff;
+pub mod volume;
 pub mod volume_claim;
+pub mod volume_plugin;
 
 mod addresses;
 mod checks;
 mod conditions;
+mod env;
+mod fields;
 mod go;
 mod go_json;
+mod mount;
+mod pod_resources;
+mod pod_status;
+mod pod_update;
+mod projected;
+mod security;
 mod shared;
+#[cfg(test)]
+mod testing;
+mod visit;
+mod volume_paths;
+mod warnings;
+mod windows;
+
+pub use pod::{pod, pod_template_spec};
+pub use pod_status::pod_status_update;
+pub use pod_update::{pod_binding, pod_ephemeral_containers_update, pod_resize, pod_update};
+pub use warnings::{pod_template_warnings, pod_warnings};

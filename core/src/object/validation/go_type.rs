@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::super::quantity::Quantity;
+
 /// One line a type: its name, then its fields. A field's mark says what stands for it when it is absent:
 /// `s` an empty text, `i` zero, `b` false, `q` the quantity zero, `-` null, `=Type` an empty value of that type,
 /// `*Type` null or a value of that type, `[Type` null or a list of values of it. `~` hides an absent field.
@@ -146,6 +148,51 @@ pub fn pretty(value: &impl Serialize, type_name: &str) -> String {
     let mut text = String::new();
     write_value(&shown, Some(0), &mut text);
     text
+}
+
+/// Whether two values mean the same to upstream: an empty list or map is as good as none, and amounts count, not texts.
+pub fn same(one: &impl Serialize, other: &impl Serialize, type_name: &str) -> bool {
+    same_shown(&shown(one, type_name), &shown(other, type_name), "")
+}
+
+fn same_shown(one: &Shown, other: &Shown, field: &str) -> bool {
+    match (one, other) {
+        _ if is_nothing(one) && is_nothing(other) => true,
+        (Shown::Leaf(Value::Object(one)), Shown::Leaf(Value::Object(other)))
+            if matches!(field, "Limits" | "Requests" | "Overhead") =>
+        {
+            one.len() == other.len()
+                && one.iter().all(|(name, value)| other.get(name).is_some_and(|other| same_amount(value, other)))
+        }
+        (Shown::Leaf(one), Shown::Leaf(other)) if matches!(field, "SizeLimit" | "Divisor") => same_amount(one, other),
+        (Shown::Leaf(one), Shown::Leaf(other)) => one == other,
+        (Shown::List(one), Shown::List(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same_shown(one, other, ""))
+        }
+        (Shown::Object(one), Shown::Object(other)) => {
+            one.len() == other.len()
+                && one
+                    .iter()
+                    .zip(other)
+                    .all(|((name, one), (other_name, other))| name == other_name && same_shown(one, other, name))
+        }
+        _ => false,
+    }
+}
+
+fn is_nothing(value: &Shown) -> bool {
+    match value {
+        Shown::Leaf(Value::Null) => true,
+        Shown::Leaf(Value::Array(items)) => items.is_empty(),
+        Shown::Leaf(Value::Object(fields)) => fields.is_empty(),
+        Shown::List(items) => items.is_empty(),
+        Shown::Leaf(_) | Shown::Object(_) => false,
+    }
+}
+
+fn same_amount(one: &Value, other: &Value) -> bool {
+    let amount = |value: &Value| value.as_str().and_then(|text| text.parse::<Quantity>().ok());
+    one == other || amount(one).is_some_and(|one| amount(other) == Some(one))
 }
 
 /// JSON whose objects keep an order of their own.

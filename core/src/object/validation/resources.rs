@@ -88,7 +88,7 @@ pub(super) fn is_whole(quantity: Quantity) -> bool {
 fn huge_pages_value(name: &str, quantity: Quantity, path: &Path<'_>, errors: &mut FieldErrors) {
     let Some(size) = name.strip_prefix("hugepages-") else { return };
     let size = size.parse::<Quantity>().ok().filter(|size| !size.is_zero() && !size.is_negative() && is_whole(*size));
-    if !size.is_some_and(|size| quantity.value() % size.value() == 0) {
+    if size.is_none_or(|size| quantity.value() % size.value() != 0) {
         let detail = format!("{quantity} is not positive integer multiple of {name}");
         errors.invalid(path, quantity.to_string(), detail);
     }
