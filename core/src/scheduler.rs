@@ -8,43 +8,50 @@
 //! does with `percentageOfNodesToScore: 100`, but only once for all pods that are alike: see [`class`].
 
 mod class;
+mod classes;
 mod cycle;
 mod decision;
 mod explain;
+mod kin;
 mod node_table;
+mod people;
 mod plugin;
 mod plugins;
 mod preempt;
 mod queue;
 mod resources;
 mod shape;
+mod spread;
+mod topology;
 mod world;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::storage::v1::StorageClass;
 
 pub use self::decision::{Decision, Nomination};
 
-use self::class::Class;
+use self::classes::Classes;
 use self::cycle::{Candidate, Nowhere, Placement};
-use self::node_table::{NodeTable, Nominated};
+use self::node_table::{NodeTable, Nominated, Tenant};
+use self::people::People;
 use self::preempt::{Preemption, Question};
 use self::queue::Queue;
-use self::shape::{Footprint, Footprints, Shape};
 use crate::ids::{NodeName, Uid};
 use crate::object::kind::KindId;
-use crate::store::{EventDraft, Object, PodBody, Snapshot};
+use crate::store::{EventDraft, Object, Snapshot};
 use crate::time::Time;
 
 /// Who the events are from.
 pub const COMPONENT: &str = "default-scheduler";
 
 /// The kinds whose changes the scheduler must be told of.
-pub const WATCHED: [KindId; 5] = [
+pub const WATCHED: [KindId; 7] = [
+    KindId::of::<Namespace>(),
+    KindId::of::<Service>(),
     KindId::of::<Pod>(),
     KindId::of::<Node>(),
     KindId::of::<PersistentVolume>(),
@@ -83,7 +90,7 @@ pub struct Scheduler {
     config: SchedulerConfig,
     table: NodeTable,
     queue: Queue,
-    footprints: Footprints,
+    people: People,
     classes: Classes,
     /// Pods that were given a node in a decision that has not come back as a change yet.
     assumed: BTreeMap<Uid, Assumed>,
@@ -95,8 +102,7 @@ pub struct Scheduler {
 #[derive(Clone, Debug, PartialEq)]
 struct Assumed {
     node: NodeName,
-    footprint: Arc<Footprint>,
-    priority: i32,
+    tenant: Tenant,
 }
 
 impl Scheduler {
@@ -105,7 +111,7 @@ impl Scheduler {
         Self {
             table: NodeTable::new(config.seed),
             queue: Queue::new(config.backoff_first, config.backoff_max),
-            footprints: Footprints::default(),
+            people: People::default(),
             classes: Classes::default(),
             assumed: BTreeMap::new(),
             promised: BTreeMap::new(),
@@ -145,13 +151,13 @@ impl Scheduler {
     /// The nodes that a waiting pod fits, with their points, by name: what [`Scheduler::step`] would choose from.
     ///
     /// The points are upstream's final scores: the sum of all plugins' scores times their weights.
-    pub fn ranking(&mut self, object: &Object) -> Vec<(NodeName, i64)> {
+    pub fn ranking(&mut self, object: &Object, snapshot: &Snapshot) -> Vec<(NodeName, i64)> {
         let Some((profile, pod)) = self.profile_of(object).zip(object.pod()) else { return Vec::new() };
-        let footprint = self.footprints.of(pod);
-        let class = self.classes.of(profile, pod, &footprint);
+        let tenant = self.people.tenant(object, pod);
+        let class = self.classes.of(profile, object, pod, &tenant, &self.table, snapshot);
         class.catch_up(&self.table);
         let named = |(slot, points)| Some((self.table.node(slot)?.name.clone(), points));
-        let mut ranking: Vec<_> = class.totals(&[]).into_iter().filter_map(named).collect();
+        let mut ranking: Vec<_> = class.totals(&self.table).into_iter().filter_map(named).collect();
         ranking.sort_unstable();
         ranking
     }
@@ -159,21 +165,21 @@ impl Scheduler {
     /// A decision to bind could not be committed: the pod is tried again.
     pub fn refused(&mut self, pod: Uid, now: Time) {
         let Some(assumed) = self.assumed.remove(&pod) else { return };
-        self.table.remove_pod(&assumed.node, &assumed.footprint, assumed.priority);
-        self.queue.add(pod, assumed.priority, now);
+        self.table.remove_pod(&assumed.node, &assumed.tenant);
+        self.queue.add(pod, assumed.tenant.priority, now);
     }
 
     fn try_pod(&mut self, object: &Arc<Object>, snapshot: &Snapshot, now: Time, out: &mut Vec<Decision>) {
         let uid = object.meta.uid;
         let Some((profile, pod)) = self.profile_of(object).zip(object.pod()) else { return self.queue.remove(uid) };
-        let footprint = self.footprints.of(pod);
-        let class = self.classes.of(profile, pod, &footprint);
+        let tenant = self.people.tenant(object, pod);
+        let class = self.classes.of(profile, object, pod, &tenant, &self.table, snapshot);
         class.catch_up(&self.table);
         let candidate = Candidate { pod: uid, priority: pod.priority(), nominated: self.promised.get(&uid).cloned() };
         match cycle::place(class, &self.table, &candidate) {
             Placement::At(slot) => {
                 let Some(node) = self.table.node(slot).map(|row| row.name.clone()) else { return };
-                out.push(self.bind(object, Assumed { node, footprint, priority: candidate.priority }));
+                out.push(self.bind(object, Assumed { node, tenant }));
             }
             Placement::Nowhere(Nowhere::NoQuestion { message, cures }) => {
                 self.queue.park(uid, cures, now);
@@ -183,13 +189,13 @@ impl Scheduler {
                 let never = pod.spec.preemption_policy.as_deref() == Some("Never");
                 let table = &self.table;
                 let question = Question { class, table, snapshot, candidate: &candidate, conflicts: &conflicts, never };
-                let preemption = preempt::preempt(&question, &mut self.footprints);
+                let preemption = preempt::preempt(&question, &mut self.people);
                 self.queue.park(uid, cures, now);
                 let nodes = self.table.len();
                 let (nomination, message) = match preemption {
                     Preemption::Found { slot, victims } => {
                         let Some(node) = self.table.node(slot).map(|row| row.name.clone()) else { return };
-                        self.evict(object, &candidate, &node, &footprint, &victims, out);
+                        self.evict(object, &node, tenant, &victims, out);
                         (Nomination::Set(node), why.sentence(nodes))
                     }
                     Preemption::NotEligible(text) => (Nomination::Keep, explain::unschedulable(nodes, &why, text)),
@@ -207,7 +213,7 @@ impl Scheduler {
         let uid = object.meta.uid;
         self.queue.remove(uid);
         self.break_promise(uid);
-        self.table.add_pod(&assumed.node, &assumed.footprint, assumed.priority);
+        self.table.add_pod(&assumed.node, &assumed.tenant);
         let message = format!("Successfully assigned {} to {}", object.meta.path(), assumed.node);
         let node = assumed.node.clone();
         self.assumed.insert(uid, assumed);
@@ -219,39 +225,39 @@ impl Scheduler {
     fn evict(
         &mut self,
         object: &Arc<Object>,
-        candidate: &Candidate,
         node: &NodeName,
-        footprint: &Arc<Footprint>,
+        tenant: Tenant,
         victims: &[Arc<Object>],
         out: &mut Vec<Decision>,
     ) {
+        let preemptor = object.meta.uid;
         let name = object.pod().and_then(|pod| pod.spec.scheduler_name.as_deref()).unwrap_or(COMPONENT);
         for victim in victims {
-            let text = format!("Preempted by pod {} on node {node}", candidate.pod);
+            let text = format!("Preempted by pod {preemptor} on node {node}");
             out.push(Decision::Preempt {
                 victim: victim.meta.uid,
-                preemptor: candidate.pod,
+                preemptor,
                 message: format!("{name}: preempting to accommodate a higher priority pod").into(),
                 event: EventDraft::normal(&victim.meta, COMPONENT, "Preempted", text),
             });
         }
         let row = self.table.find(node.as_str()).and_then(|slot| self.table.node(slot));
         let promised = row.into_iter().flat_map(|row| &row.nominated);
-        let lower = promised.filter(|other| other.priority < candidate.priority && other.pod != candidate.pod);
+        let lower = promised.filter(|other| other.tenant.priority < tenant.priority && other.pod != preemptor);
         for pod in lower.map(|other| other.pod).collect::<Vec<_>>() {
             self.break_promise(pod);
             self.queue.wake_pod(pod, Time::EPOCH);
             out.push(Decision::Unnominate { pod });
         }
-        self.promise(candidate.pod, node.clone(), candidate.priority, Arc::clone(footprint));
+        self.promise(preemptor, node.clone(), tenant);
     }
 
-    fn promise(&mut self, pod: Uid, node: NodeName, priority: i32, footprint: Arc<Footprint>) {
+    fn promise(&mut self, pod: Uid, node: NodeName, tenant: Tenant) {
         if self.promised.get(&pod) == Some(&node) {
             return;
         }
         self.break_promise(pod);
-        self.table.nominate(&node, Nominated { pod, priority, footprint });
+        self.table.nominate(&node, Nominated { pod, tenant });
         self.promised.insert(pod, node);
     }
 
@@ -271,43 +277,5 @@ impl Scheduler {
         let name = pod.spec.scheduler_name.as_deref().filter(|name| !name.is_empty()).unwrap_or(COMPONENT);
         let index = self.config.names.iter().position(|known| **known == *name)?;
         u16::try_from(index).ok()
-    }
-}
-
-/// The classes in use.
-#[derive(Debug, Default)]
-struct Classes {
-    by_key: BTreeMap<String, (Class, u64)>,
-    /// The keys of specs by their address; the spec is kept so that the address cannot become another's.
-    by_address: BTreeMap<(usize, u16), (Arc<k8s_openapi::api::core::v1::PodSpec>, Arc<str>)>,
-    uses: u64,
-}
-
-/// How many classes are kept: each takes about 80 bytes a node.
-const CLASSES_MAX: usize = 64;
-/// How many specs are remembered by their address.
-const SPECS_MAX: usize = 1024;
-
-impl Classes {
-    fn of(&mut self, profile: u16, pod: &PodBody, footprint: &Arc<Footprint>) -> &mut Class {
-        self.uses += 1;
-        let address = (Arc::as_ptr(&pod.spec).addr(), profile);
-        let known = self.by_address.get(&address).map(|(_, key)| Arc::clone(key));
-        let key = known.unwrap_or_else(|| {
-            if self.by_address.len() >= SPECS_MAX {
-                self.by_address.clear();
-            }
-            let key: Arc<str> = Shape::of(profile, pod, Arc::clone(footprint)).key().into();
-            self.by_address.insert(address, (Arc::clone(&pod.spec), Arc::clone(&key)));
-            key
-        });
-        if !self.by_key.contains_key(&*key) && self.by_key.len() >= CLASSES_MAX {
-            let oldest = self.by_key.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone());
-            oldest.and_then(|key| self.by_key.remove(&key));
-        }
-        let fresh = || (Class::new(Arc::new(Shape::of(profile, pod, Arc::clone(footprint)))), 0);
-        let (class, used) = self.by_key.entry(key.as_ref().to_owned()).or_insert_with(fresh);
-        *used = self.uses;
-        class
     }
 }

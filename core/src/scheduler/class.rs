@@ -2,20 +2,21 @@
 //!
 //! What the plugins say of a node depends on its row alone, so only rows that changed are looked at again. The nodes
 //! that fit lie in *bands*: nodes of one band have the same raw scores from the plugins whose points depend on the other
-//! nodes (the best of them gets all points), so the order within a band never depends on those. To place a pod is to
-//! work out the points of each band and to compare the first node of each.
+//! nodes (the best of them gets all points), and the same counts by topology; so the order within a band never depends on
+//! those. To place a pod is to judge each band, to work out its points, and to compare the first node of each.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use super::node_table::{NodeRow, NodeTable, Slot};
-use super::plugin::{Candidates, Cure, Narrowed, Plugin, Rejected, SCORE_MAX, Scale};
+use super::plugin::{Candidates, Cure, Group, Narrowed, Plugin, Rejected, SCORE_MAX, Scale};
 use super::plugins::PLUGINS;
 use super::shape::Shape;
+use super::topology::{self, Cells, Topology};
 use crate::text::Text;
 
 /// The raw scores of a node from the plugins whose points depend on the other nodes.
@@ -24,11 +25,20 @@ type Raws = SmallVec<[i64; 2]>;
 /// A node among those that are equally good in all but its own points: better first, then by tie.
 type Place = (Reverse<i64>, u32, Slot);
 
-/// Nodes with the same raw scores.
+/// Nodes with the same raw scores and the same counts.
 #[derive(Debug)]
 struct Band {
     raws: Raws,
+    cells: Cells,
     places: BTreeSet<Place>,
+}
+
+/// A band whose nodes are feasible, with the most points of one of them and the points that all of them get.
+#[derive(Debug)]
+struct Open<'a> {
+    band: &'a Band,
+    first: i64,
+    base: i64,
 }
 
 /// What is known of the node in a slot.
@@ -69,17 +79,24 @@ pub(crate) struct Class {
     pointers: SmallVec<[Scorer; 4]>,
     /// Those whose points depend on the other nodes, in the order of [`Raws`].
     rankers: SmallVec<[Scorer; 4]>,
+    /// Those that give points by topology.
+    counting: SmallVec<[Scorer; 2]>,
+    topology: Topology,
     entries: Vec<Entry>,
     bands: Vec<Band>,
+    band_of: BTreeMap<(Raws, Cells), u32>,
+    /// Bands without nodes, to use again.
+    free_bands: Vec<u32>,
     rejections: Vec<(Rejected, usize)>,
     /// Up to where the log of the table has been followed; `None` before the first look.
     seen: Option<u64>,
     generation: u64,
+    terms_version: u64,
 }
 
 impl Class {
     /// The class of a shape; no node has been looked at yet.
-    pub(crate) fn new(shape: Arc<Shape>) -> Self {
+    pub(crate) fn new(shape: Arc<Shape>, table: &NodeTable) -> Self {
         let (scope, filters) = narrow(&shape);
         Self {
             shape,
@@ -87,11 +104,16 @@ impl Class {
             filters,
             pointers: SmallVec::new(),
             rankers: SmallVec::new(),
+            counting: SmallVec::new(),
+            topology: Topology::new(Vec::new(), table),
             entries: Vec::new(),
             bands: Vec::new(),
+            band_of: BTreeMap::new(),
+            free_bands: Vec::new(),
             rejections: Vec::new(),
             seen: None,
             generation: 0,
+            terms_version: 0,
         }
     }
 
@@ -114,6 +136,10 @@ impl Class {
     /// Takes in what changed in the table.
     pub(crate) fn catch_up(&mut self, table: &NodeTable) {
         let end = table.log_end();
+        if self.terms_version != table.terms_version() && !self.topology.is_of(&topology::specs(&self.shape, table)) {
+            self.seen = None;
+        }
+        self.terms_version = table.terms_version();
         let changed =
             self.seen.filter(|_| self.generation == table.generation()).and_then(|seen| table.changed_since(seen));
         match changed {
@@ -135,7 +161,15 @@ impl Class {
 
     fn look_at_all(&mut self, table: &NodeTable) {
         self.choose_scorers(table);
+        self.topology = Topology::new(topology::specs(&self.shape, table), table);
+        if !self.topology.is_empty() {
+            for (slot, row) in table.iter() {
+                self.topology.update(&self.shape, table, slot, Some(row));
+            }
+        }
         self.bands.clear();
+        self.band_of.clear();
+        self.free_bands.clear();
         self.rejections.clear();
         self.entries.clear();
         self.entries.resize(table.slots(), Entry::Absent);
@@ -158,18 +192,22 @@ impl Class {
             Entry::Absent => {}
             Entry::Rejected(reason) => self.rejections[reason as usize].1 -= 1,
             Entry::Fits { band, place } => {
-                self.bands[band as usize].places.remove(&place);
+                self.leave_band(band, &place);
             }
         }
+        self.topology.update(&self.shape, table, slot, table.node(slot));
         if let Some(row) = table.node(slot) {
             self.look_at(table, SmallVec::from_iter([(slot, row)]));
         }
     }
 
     fn choose_scorers(&mut self, table: &NodeTable) {
-        let scoring = PLUGINS.iter().filter(|plugin| plugin.weight() > 0 && plugin.scores(&self.shape, table));
-        let scorers = scoring.map(|plugin| Scorer { plugin: *plugin, weight: plugin.weight() });
-        (self.pointers, self.rankers) = scorers.partition(|scorer| scorer.plugin.scale() == Scale::Points);
+        let with_weight = PLUGINS.iter().map(|plugin| Scorer { plugin: *plugin, weight: plugin.weight() });
+        let scorers: SmallVec<[Scorer; 8]> = with_weight.filter(|scorer| scorer.weight > 0).collect();
+        let by_row = scorers.iter().copied().filter(|scorer| scorer.plugin.scores(&self.shape, table));
+        (self.pointers, self.rankers) = by_row.partition(|scorer| scorer.plugin.scale() == Scale::Points);
+        let counts = |scorer: &Scorer| !scorer.plugin.counters(&self.shape, table).is_empty();
+        self.counting = scorers.into_iter().filter(counts).collect();
     }
 
     /// Asks the plugins about these nodes and files them.
@@ -193,7 +231,8 @@ impl Class {
         for (index, (slot, row)) in rows.iter().enumerate() {
             let weighted = self.pointers.iter().zip(&points).map(|(scorer, column)| scorer.weight * column[index]);
             let place = (Reverse(weighted.sum()), row.tie, *slot);
-            let band = self.band(raws.iter().map(|column| column[index]).collect());
+            let raws = raws.iter().map(|column| column[index]).collect();
+            let band = self.band(raws, self.topology.cells(*slot));
             self.bands[band as usize].places.insert(place);
             self.entries[slot.index()] = Entry::Fits { band, place };
         }
@@ -211,9 +250,12 @@ impl Class {
     }
 
     /// Whether a pod of this class fits a node as it would be.
-    pub(crate) fn judge(&self, slot: Slot, row: &NodeRow) -> Result<(), Rejected> {
+    pub(crate) fn judge(&self, table: &NodeTable, slot: Slot, row: &NodeRow) -> Result<(), Rejected> {
         let mut candidates = self.filter(SmallVec::from_iter([(slot, row)]));
-        candidates.rejected.pop().map_or(Ok(()), |(_, why)| Err(why))
+        match candidates.rejected.pop() {
+            Some((_, why)) => Err(why),
+            None => self.topology.judge_changed(&self.shape, table, slot, row),
+        }
     }
 
     fn reason(&mut self, why: Rejected) -> u32 {
@@ -225,63 +267,127 @@ impl Class {
         u32::try_from(index).unwrap_or(u32::MAX)
     }
 
-    fn band(&mut self, raws: Raws) -> u32 {
-        let known = self.bands.iter().position(|band| band.raws == raws);
-        let index = known.unwrap_or_else(|| {
-            self.bands.push(Band { raws, places: BTreeSet::new() });
-            self.bands.len() - 1
-        });
-        u32::try_from(index).unwrap_or(u32::MAX)
+    fn band(&mut self, raws: Raws, cells: Cells) -> u32 {
+        let key = (raws, cells);
+        if let Some(band) = self.band_of.get(&key) {
+            return *band;
+        }
+        let band = Band { raws: key.0.clone(), cells: key.1.clone(), places: BTreeSet::new() };
+        let index = match self.free_bands.pop() {
+            Some(index) => {
+                self.bands[index as usize] = band;
+                index
+            }
+            None => {
+                self.bands.push(band);
+                u32::try_from(self.bands.len() - 1).unwrap_or(u32::MAX)
+            }
+        };
+        self.band_of.insert(key, index);
+        index
+    }
+
+    fn leave_band(&mut self, index: u32, place: &Place) {
+        let band = &mut self.bands[index as usize];
+        band.places.remove(place);
+        if band.places.is_empty() {
+            let key = (std::mem::take(&mut band.raws), std::mem::take(&mut band.cells));
+            self.band_of.remove(&key);
+            self.free_bands.push(index);
+        }
+    }
+
+    fn judge_band(&self, table: &NodeTable, band: &Band) -> Result<(), Rejected> {
+        if self.topology.is_empty() {
+            return Ok(());
+        }
+        topology::judge(&self.shape, table, &self.topology.view(&band.cells))
     }
 
     /// Whether a pod of this class fits the node in this slot.
-    pub(crate) fn fits(&self, slot: Slot) -> bool {
-        matches!(self.entries.get(slot.index()), Some(Entry::Fits { .. }))
+    pub(crate) fn fits(&self, table: &NodeTable, slot: Slot) -> bool {
+        match self.entries.get(slot.index()) {
+            Some(Entry::Fits { band, .. }) => self.judge_band(table, &self.bands[*band as usize]).is_ok(),
+            Some(Entry::Absent | Entry::Rejected(_)) | None => false,
+        }
     }
 
     /// Why the node in this slot is out, if it is.
-    pub(crate) fn rejection(&self, slot: Slot) -> Option<&Rejected> {
+    pub(crate) fn rejection(&self, table: &NodeTable, slot: Slot) -> Option<Rejected> {
         match self.entries.get(slot.index())? {
-            Entry::Rejected(reason) => Some(&self.rejections[*reason as usize].0),
-            Entry::Absent | Entry::Fits { .. } => None,
+            Entry::Rejected(reason) => Some(self.rejections[*reason as usize].0.clone()),
+            Entry::Fits { band, .. } => self.judge_band(table, &self.bands[*band as usize]).err(),
+            Entry::Absent => None,
         }
     }
 
     /// Why nodes are out, and how many of them.
-    pub(crate) fn rejections(&self) -> impl Iterator<Item = (&Rejected, usize)> {
-        self.rejections.iter().filter(|(_, count)| *count > 0).map(|(why, count)| (why, *count))
+    pub(crate) fn rejections(&self, table: &NodeTable) -> Vec<(Rejected, usize)> {
+        let bands = self.bands.iter().filter(|band| !band.places.is_empty());
+        let by_topology = bands.filter_map(|band| Some((self.judge_band(table, band).err()?, band.places.len())));
+        self.rejections.iter().filter(|(_, count)| *count > 0).cloned().chain(by_topology).collect()
+    }
+
+    /// Whether pods elsewhere make a difference.
+    pub(crate) const fn depends_on_others(&self) -> bool {
+        !self.topology.is_empty()
+    }
+
+    /// The bands with a feasible node, leaving out some, and their points.
+    fn open(&self, table: &NodeTable, except: &[Slot]) -> SmallVec<[Open<'_>; 4]> {
+        let bands = self.bands.iter().filter_map(|band| Some((band, first_points(band, except)?)));
+        let feasible = bands.filter(|(band, _)| self.judge_band(table, band).is_ok());
+        let mut open: SmallVec<[Open<'_>; 4]> = feasible.map(|(band, first)| Open { band, first, base: 0 }).collect();
+        for (index, scorer) in self.rankers.iter().enumerate() {
+            let top = open.iter().map(|open| open.band.raws[index]).max().unwrap_or(0);
+            for open in &mut open {
+                open.base += scorer.weight * scaled(scorer.plugin.scale(), open.band.raws[index], top);
+            }
+        }
+        self.rank_by_topology(&mut open, except);
+        open
+    }
+
+    fn rank_by_topology(&self, open: &mut [Open<'_>], except: &[Slot]) {
+        if self.counting.is_empty() {
+            return;
+        }
+        let left = |band: &Band| {
+            let left_out = except.iter().filter(|slot| band.places.iter().any(|(_, _, other)| other == *slot));
+            band.places.len() - if except.is_empty() { 0 } else { left_out.count() }
+        };
+        let groups: SmallVec<[Group<'_>; 4]> = open
+            .iter()
+            .map(|open| Group { view: self.topology.view(&open.band.cells), nodes: left(open.band) })
+            .collect();
+        let mut columns: SmallVec<[(i64, SmallVec<[i64; 1]>); 2]> = SmallVec::new();
+        for scorer in &self.counting {
+            let mut column = SmallVec::new();
+            scorer.plugin.rank(&self.shape, &groups, &mut column);
+            columns.push((scorer.weight, column));
+        }
+        drop(groups);
+        for (weight, column) in columns {
+            for (open, points) in open.iter_mut().zip(column) {
+                open.base += weight * points;
+            }
+        }
     }
 
     /// The best node, leaving out some. Among equals the one that follows the draw.
-    pub(crate) fn best(&self, except: &[Slot], draw: u32) -> Option<(Slot, i64)> {
-        let bands: SmallVec<[(&Band, i64); 4]> =
-            self.bands.iter().filter_map(|band| Some((band, first_points(band, except)?))).collect();
-        let tops: Raws = (0..self.rankers.len())
-            .map(|index| bands.iter().map(|(band, _)| band.raws[index]).max().unwrap_or(0))
-            .collect();
-        let total = |(band, points): &(&Band, i64)| points + self.band_points(&band.raws, &tops);
-        let best = bands.iter().map(total).max()?;
-        let equals = bands.iter().filter(|band| total(band) == best);
-        let next = equals.filter_map(|(band, points)| following(band, *points, except, draw));
+    pub(crate) fn best(&self, table: &NodeTable, except: &[Slot], draw: u32) -> Option<(Slot, i64)> {
+        let open = self.open(table, except);
+        let best = open.iter().map(|open| open.base + open.first).max()?;
+        let equals = open.iter().filter(|open| open.base + open.first == best);
+        let next = equals.filter_map(|open| following(open.band, open.first, except, draw));
         next.min().map(|(_, slot)| (slot, best))
     }
 
-    /// The points that all nodes of a band get for their raw scores, given the highest of each.
-    fn band_points(&self, raws: &Raws, tops: &Raws) -> i64 {
-        let each = self.rankers.iter().zip(raws.iter().zip(tops));
-        each.map(|(scorer, (raw, top))| scorer.weight * scaled(scorer.plugin.scale(), *raw, *top)).sum()
-    }
-
-    /// The points of each node that fits, leaving out some: what the plain way would give.
-    pub(crate) fn totals(&self, except: &[Slot]) -> Vec<(Slot, i64)> {
-        let left = |place: &&Place| !except.contains(&place.2);
-        let bands: Vec<&Band> = self.bands.iter().filter(|band| band.places.iter().any(|place| left(&place))).collect();
-        let tops: Raws =
-            (0..self.rankers.len()).map(|index| bands.iter().map(|band| band.raws[index]).max().unwrap_or(0)).collect();
+    /// The points of each node that fits: what the plain way would give.
+    pub(crate) fn totals(&self, table: &NodeTable) -> Vec<(Slot, i64)> {
         let mut totals = Vec::new();
-        for band in bands {
-            let base = self.band_points(&band.raws, &tops);
-            totals.extend(band.places.iter().filter(left).map(|(points, _, slot)| (*slot, base + points.0)));
+        for Open { band, base, .. } in self.open(table, &[]) {
+            totals.extend(band.places.iter().map(|(points, _, slot)| (*slot, base + points.0)));
         }
         totals.sort_unstable();
         totals

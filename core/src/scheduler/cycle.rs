@@ -59,10 +59,10 @@ pub(crate) fn place(class: &Class, table: &NodeTable, candidate: &Candidate) -> 
     let conflicts = conflicts(class, table, candidate);
     let except: Vec<Slot> = conflicts.iter().map(|conflict| conflict.slot).collect();
     let promised = candidate.nominated.as_ref().and_then(|name| table.find(name.as_str()));
-    if let Some(slot) = promised.filter(|slot| class.fits(*slot) && !except.contains(slot)) {
+    if let Some(slot) = promised.filter(|slot| class.fits(table, *slot) && !except.contains(slot)) {
         return Placement::At(slot);
     }
-    match class.best(&except, table.draw(candidate.pod)) {
+    match class.best(table, &except, table.draw(candidate.pod)) {
         Some((slot, _)) => Placement::At(slot),
         None => Placement::Nowhere(nowhere(class, table, conflicts)),
     }
@@ -71,8 +71,8 @@ pub(crate) fn place(class: &Class, table: &NodeTable, candidate: &Candidate) -> 
 /// The nodes that would fit, were it not for pods that have been promised room there.
 fn conflicts(class: &Class, table: &NodeTable, candidate: &Candidate) -> Vec<Conflict> {
     let of_slot = |slot: &Slot| {
-        let row = table.node(*slot).filter(|_| class.fits(*slot))?;
-        let why = class.judge(*slot, &with_promised(row, candidate)?).err()?;
+        let row = table.node(*slot).filter(|_| class.fits(table, *slot))?;
+        let why = class.judge(table, *slot, &with_promised(row, candidate)?).err()?;
         Some(Conflict { slot: *slot, why })
     };
     table.nominated().iter().filter_map(of_slot).collect()
@@ -81,13 +81,13 @@ fn conflicts(class: &Class, table: &NodeTable, candidate: &Candidate) -> Vec<Con
 /// The node as it will be with the pods that have been promised room there and go first; `None` if there are none.
 pub(crate) fn with_promised(row: &NodeRow, candidate: &Candidate) -> Option<NodeRow> {
     let goes_first = |promised: &&super::node_table::Nominated| {
-        promised.priority >= candidate.priority && promised.pod != candidate.pod
+        promised.tenant.priority >= candidate.priority && promised.pod != candidate.pod
     };
     let mut promised = row.nominated.iter().filter(goes_first).peekable();
     promised.peek()?;
     let mut row = row.clone();
     for pod in promised {
-        row.add(&pod.footprint, pod.priority);
+        row.add(&pod.tenant);
     }
     Some(row)
 }
@@ -96,8 +96,11 @@ fn nowhere(class: &Class, table: &NodeTable, conflicts: Vec<Conflict>) -> Nowher
     let mut why = Tally::default();
     let mut looked_at = 0;
     let mut cures = Cures::from(Cure::NodeChange);
-    let rejections = class.rejections().chain(conflicts.iter().map(|conflict| (&conflict.why, 1)));
-    for (rejected, nodes) in rejections {
+    if class.depends_on_others() {
+        cures = cures.with(Cure::PodAdded);
+    }
+    let of_conflicts = conflicts.iter().map(|conflict| (conflict.why.clone(), 1));
+    for (rejected, nodes) in class.rejections(table).into_iter().chain(of_conflicts) {
         for reason in &rejected.reasons {
             why.add(reason, nodes);
         }

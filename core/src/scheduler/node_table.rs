@@ -10,8 +10,10 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{Node, Taint};
 use smallvec::SmallVec;
 
+use super::kin::{Kin, Namespaces, Terms};
 use super::resources::{Resources, Weight};
 use super::shape::{Footprint, HostPort};
+use super::topology::HOSTNAME;
 use crate::ids::{NodeName, Uid};
 use crate::store::{Object, StringMap};
 
@@ -28,12 +30,19 @@ impl Slot {
     }
 }
 
+/// What a pod is to its node.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Tenant {
+    pub(crate) footprint: Arc<Footprint>,
+    pub(crate) priority: i32,
+    pub(crate) kin: Arc<Kin>,
+}
+
 /// A pod that has been promised room on a node, once its victims are gone.
 #[derive(Clone, Debug)]
 pub(crate) struct Nominated {
     pub(crate) pod: Uid,
-    pub(crate) priority: i32,
-    pub(crate) footprint: Arc<Footprint>,
+    pub(crate) tenant: Tenant,
 }
 
 /// One node, and the sums over its pods.
@@ -56,6 +65,8 @@ pub(crate) struct NodeRow {
     pub(crate) pods: u32,
     /// How many of them have each priority.
     pub(crate) priorities: SmallVec<[(i32, u32); 1]>,
+    /// How many of them are of each kin.
+    pub(crate) kins: SmallVec<[(Arc<Kin>, u32); 1]>,
     pub(crate) nominated: SmallVec<[Nominated; 0]>,
 }
 
@@ -74,6 +85,7 @@ impl NodeRow {
             ports: SmallVec::new(),
             pods: 0,
             priorities: SmallVec::new(),
+            kins: SmallVec::new(),
             nominated: SmallVec::new(),
         }
     }
@@ -85,20 +97,26 @@ impl NodeRow {
     }
 
     /// Counts a pod in.
-    pub(crate) fn add(&mut self, footprint: &Footprint, priority: i32) {
+    pub(crate) fn add(&mut self, tenant: &Tenant) {
+        let Tenant { footprint, priority, kin } = tenant;
         self.requested.add(&footprint.requests);
         self.weighed.cpu_milli = self.weighed.cpu_milli.saturating_add(footprint.weighed.cpu_milli);
         self.weighed.memory = self.weighed.memory.saturating_add(footprint.weighed.memory);
         self.ports.extend(footprint.ports.iter().cloned());
         self.pods = self.pods.saturating_add(1);
-        match self.priorities.binary_search_by_key(&priority, |(known, _)| *known) {
+        match self.priorities.binary_search_by_key(priority, |(known, _)| *known) {
             Ok(index) => self.priorities[index].1 += 1,
-            Err(index) => self.priorities.insert(index, (priority, 1)),
+            Err(index) => self.priorities.insert(index, (*priority, 1)),
+        }
+        match self.kins.iter_mut().find(|(known, _)| known == kin) {
+            Some((_, pods)) => *pods += 1,
+            None => self.kins.push((Arc::clone(kin), 1)),
         }
     }
 
     /// Counts a pod out.
-    pub(crate) fn remove(&mut self, footprint: &Footprint, priority: i32) {
+    pub(crate) fn remove(&mut self, tenant: &Tenant) {
+        let Tenant { footprint, priority, kin } = tenant;
         self.requested.subtract(&footprint.requests);
         self.weighed.cpu_milli = self.weighed.cpu_milli.saturating_sub(footprint.weighed.cpu_milli);
         self.weighed.memory = self.weighed.memory.saturating_sub(footprint.weighed.memory);
@@ -108,10 +126,16 @@ impl NodeRow {
             }
         }
         self.pods = self.pods.saturating_sub(1);
-        if let Ok(index) = self.priorities.binary_search_by_key(&priority, |(known, _)| *known) {
+        if let Ok(index) = self.priorities.binary_search_by_key(priority, |(known, _)| *known) {
             self.priorities[index].1 -= 1;
             if self.priorities[index].1 == 0 {
                 self.priorities.remove(index);
+            }
+        }
+        if let Some(index) = self.kins.iter().position(|(known, _)| known == kin) {
+            self.kins[index].1 -= 1;
+            if self.kins[index].1 == 0 {
+                self.kins.swap_remove(index);
             }
         }
     }
@@ -179,6 +203,13 @@ pub(crate) struct NodeTable {
     log_start: u64,
     /// The rows with promised room.
     nominated: Vec<Slot>,
+    namespaces: Namespaces,
+    /// What the pods on the nodes say of other pods, and how many say so.
+    terms: BTreeMap<u64, (Arc<Terms>, usize)>,
+    terms_version: u64,
+    /// How many nodes have each host name.
+    hostnames: BTreeMap<String, usize>,
+    hostnames_shared: usize,
 }
 
 /// How many changes are remembered; who is further behind looks at all rows.
@@ -247,13 +278,69 @@ impl NodeTable {
         &self.nominated
     }
 
+    /// The labels of the namespaces.
+    pub(crate) const fn namespaces(&self) -> &Namespaces {
+        &self.namespaces
+    }
+
+    /// What the pods on the nodes say of other pods.
+    pub(crate) fn terms(&self) -> impl Iterator<Item = &Terms> {
+        self.terms.values().map(|(terms, _)| &**terms)
+    }
+
+    /// Changes whenever [`NodeTable::terms`] does.
+    pub(crate) const fn terms_version(&self) -> u64 {
+        self.terms_version
+    }
+
+    /// Whether each host name is that of one node.
+    pub(crate) const fn hostnames_are_unique(&self) -> bool {
+        self.hostnames_shared == 0
+    }
+
+    /// Takes over the labels of a namespace; `None` when it has gone.
+    pub(crate) fn put_namespace(&mut self, name: &Arc<str>, labels: Option<&Arc<StringMap>>) {
+        let before = match labels {
+            Some(labels) => self.namespaces.insert(Arc::clone(name), Arc::clone(labels)),
+            None => self.namespaces.remove(name),
+        };
+        if before.as_ref() != labels {
+            self.generation += 1;
+        }
+    }
+
+    fn recount_hostname(&mut self, before: &StringMap, after: &StringMap) {
+        let (before, after) = (before.get(HOSTNAME), after.get(HOSTNAME));
+        if before == after {
+            return;
+        }
+        let shared_before = self.hostnames_shared;
+        if let Some((name, count)) = before.and_then(|name| Some((name, self.hostnames.get_mut(name)?))) {
+            *count -= 1;
+            self.hostnames_shared -= usize::from(*count > 0);
+            if *count == 0 {
+                self.hostnames.remove(name);
+            }
+        }
+        if let Some(name) = after {
+            let count = self.hostnames.entry(name.clone()).or_default();
+            *count += 1;
+            self.hostnames_shared += usize::from(*count > 1);
+        }
+        if (shared_before == 0) != (self.hostnames_shared == 0) {
+            self.generation += 1;
+        }
+    }
+
     /// Takes over a node; says whether anything changed that a placement could depend on.
     pub(crate) fn put_node(&mut self, object: &Arc<Object>) -> bool {
         let slot = self.slot_of(&NodeName::new(Arc::clone(&object.meta.name)));
         let Some(row) = self.rows[slot.index()].as_mut() else { return false };
         let (was_known, images_before) = (row.object.is_some(), Arc::clone(&row.images));
+        let labels_before = Arc::clone(&row.labels);
         let changed = row.describe(object);
         let images = Arc::clone(&row.images);
+        self.recount_hostname(&labels_before, &object.meta.labels);
         self.known += usize::from(!was_known);
         if !was_known || !Arc::ptr_eq(&images, &images_before) {
             self.recount_images(&images_before, &images);
@@ -271,25 +358,40 @@ impl NodeTable {
         let Some(row) = self.rows[slot.index()].as_mut() else { return };
         let images = std::mem::take(&mut row.images);
         row.object = None;
-        row.labels = Arc::default();
+        let labels = std::mem::take(&mut row.labels);
         row.allocatable = Resources::default();
         self.known -= 1;
         self.recount_images(&images, &BTreeMap::new());
+        self.recount_hostname(&labels, &StringMap::new());
         self.generation += 1;
         self.note(slot);
         self.drop_if_unused(slot);
     }
 
     /// Counts a pod in on its node.
-    pub(crate) fn add_pod(&mut self, node: &NodeName, footprint: &Footprint, priority: i32) {
+    pub(crate) fn add_pod(&mut self, node: &NodeName, tenant: &Tenant) {
         let slot = self.slot_of(node);
-        self.change(slot, |row| row.add(footprint, priority));
+        self.change(slot, |row| row.add(tenant));
+        let terms = &tenant.kin.terms;
+        if !terms.is_empty() {
+            let (_, pods) = self.terms.entry(terms.number).or_insert_with(|| (Arc::clone(terms), 0));
+            *pods += 1;
+            self.terms_version += u64::from(*pods == 1);
+        }
     }
 
     /// Counts a pod out on its node.
-    pub(crate) fn remove_pod(&mut self, node: &NodeName, footprint: &Footprint, priority: i32) {
+    pub(crate) fn remove_pod(&mut self, node: &NodeName, tenant: &Tenant) {
         let Some(slot) = self.by_name.get(node.as_str()).copied() else { return };
-        self.change(slot, |row| row.remove(footprint, priority));
+        self.change(slot, |row| row.remove(tenant));
+        let number = tenant.kin.terms.number;
+        if let Some((_, pods)) = self.terms.get_mut(&number) {
+            *pods -= 1;
+            if *pods == 0 {
+                self.terms.remove(&number);
+                self.terms_version += 1;
+            }
+        }
         self.drop_if_unused(slot);
     }
 

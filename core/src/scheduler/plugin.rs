@@ -6,15 +6,20 @@
 //! 2. [`Plugin::filter`]: which of these nodes are out, why, and what would cure that?
 //! 3. [`Plugin::score`]: how good are the rest?
 //!
-//! The answers depend on nothing but the pod's [`Shape`] and the row of the node, so that they are kept and asked again
+//! What depends on the pods of other nodes too is counted by topology ([`Plugin::counters`]) and judged for all nodes
+//! with the same counts at once ([`Plugin::judge_topology`], [`Plugin::rank`]).
+//!
+//! The answers to the first three depend on nothing but the pod's [`Shape`] and the row of the node, so that they are kept and asked again
 //! only for a row that changed.
 
 use std::fmt;
 
 use smallvec::SmallVec;
 
+use super::kin::Kin;
 use super::node_table::{NodeRow, NodeTable, Slot};
 use super::shape::Shape;
+use super::topology::{CounterSpec, View};
 use crate::text::Text;
 
 /// The highest score a plugin gives before its weight is applied.
@@ -126,6 +131,38 @@ pub(crate) trait Plugin: fmt::Debug + Send + Sync {
 
     /// The raw score of each node, in their order.
     fn score(&self, _shape: &Shape, _table: &NodeTable, _rows: &[(Slot, &NodeRow)], _column: &mut Column) {}
+
+    /// What it counts by topology for a pod of this shape.
+    fn counters(&self, _shape: &Shape, _table: &NodeTable) -> Vec<CounterSpec> {
+        Vec::new()
+    }
+
+    /// Whether the pods on this node are counted.
+    fn counts_on(&self, _shape: &Shape, _spec: &CounterSpec, _row: &NodeRow) -> bool {
+        true
+    }
+
+    /// What one pod of a kin adds to a counter.
+    fn effect(&self, _shape: &Shape, _spec: &CounterSpec, _kin: &Kin, _table: &NodeTable) -> i64 {
+        0
+    }
+
+    /// Judges nodes by what was counted.
+    fn judge_topology(&self, _shape: &Shape, _table: &NodeTable, _view: &View<'_>) -> Result<(), Rejected> {
+        Ok(())
+    }
+
+    /// The points of each group of nodes by what was counted; nothing to leave all as they are.
+    fn rank(&self, _shape: &Shape, _groups: &[Group<'_>], _column: &mut Column) {}
+}
+
+/// Nodes with the same counts.
+#[derive(Debug)]
+pub(crate) struct Group<'a> {
+    /// Their counts.
+    pub(crate) view: View<'a>,
+    /// How many of them are feasible.
+    pub(crate) nodes: usize,
 }
 
 /// The raw scores of a plugin, one a node.

@@ -2,23 +2,27 @@
 
 mod balanced_allocation;
 mod image_locality;
+mod inter_pod_affinity;
 mod node_affinity;
 mod node_name;
 mod node_ports;
 mod node_unschedulable;
 mod resources_fit;
 mod taint_toleration;
+mod topology_spread;
 
 use super::plugin::Plugin;
 
 /// All plugins that filter or score, in the order in which they filter.
-pub(crate) static PLUGINS: [&dyn Plugin; 8] = [
+pub(crate) static PLUGINS: [&dyn Plugin; 10] = [
     &node_unschedulable::NodeUnschedulable,
     &node_name::NodeName,
     &taint_toleration::TaintToleration,
     &node_affinity::NodeAffinity,
     &node_ports::NodePorts,
     &resources_fit::NodeResourcesFit,
+    &topology_spread::PodTopologySpread,
+    &inter_pod_affinity::InterPodAffinity,
     &balanced_allocation::NodeResourcesBalancedAllocation,
     &image_locality::ImageLocality,
 ];

@@ -14,9 +14,9 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use super::class::Class;
 use super::cycle::{Candidate, Conflict, with_promised};
 use super::explain::Tally;
-use super::node_table::{NodeRow, NodeTable, Slot};
+use super::node_table::{NodeRow, NodeTable, Slot, Tenant};
+use super::people::People;
 use super::plugin::{Cure, Rejected};
-use super::shape::{Footprint, Footprints};
 use crate::object::kind::KindId;
 use crate::object::selector::Selector;
 use crate::store::{ConditionKind, ConditionStatus, Object, Snapshot};
@@ -64,14 +64,13 @@ struct Find {
 #[derive(Clone, Debug)]
 struct Victim {
     object: Arc<Object>,
-    footprint: Arc<Footprint>,
-    priority: i32,
+    tenant: Tenant,
     /// `status.startTime`; a pod that has not started yet counts as the latest.
     started: Time,
 }
 
 /// Looks for pods to end.
-pub(crate) fn preempt(question: &Question<'_>, footprints: &mut Footprints) -> Preemption {
+pub(crate) fn preempt(question: &Question<'_>, people: &mut People) -> Preemption {
     if question.never {
         return Preemption::NotEligible("not eligible due to preemptionPolicy=Never.");
     }
@@ -88,7 +87,7 @@ pub(crate) fn preempt(question: &Question<'_>, footprints: &mut Footprints) -> P
         if finds.len() >= wanted {
             break;
         }
-        match victims_on(question, *slot, &budgets, footprints) {
+        match victims_on(question, *slot, &budgets, people) {
             Ok(find) => finds.push(find),
             Err(rejected) => rejected.reasons.iter().for_each(|reason| why.add(reason, 1)),
         }
@@ -109,7 +108,7 @@ pub(crate) fn preempt(question: &Question<'_>, footprints: &mut Footprints) -> P
 fn is_under_way(question: &Question<'_>) -> bool {
     let Some(node) = &question.candidate.nominated else { return false };
     let Some(slot) = question.table.find(node.as_str()) else { return false };
-    if question.class.rejection(slot).is_some_and(|why| why.cured_by != Cure::Eviction) {
+    if question.class.rejection(question.table, slot).is_some_and(|why| why.cured_by != Cure::Eviction) {
         return false;
     }
     question.snapshot.pods_on(node).any(|object| {
@@ -128,70 +127,64 @@ fn in_question(question: &Question<'_>) -> Vec<Slot> {
     let rows = question.table.iter().map(|(slot, _)| slot);
     rows.filter(|slot| {
         let conflict = question.conflicts.iter().find(|conflict| conflict.slot == *slot).map(|conflict| &conflict.why);
-        question.class.rejection(*slot).or(conflict).is_some_and(evictable)
+        let rejection = question.class.rejection(question.table, *slot);
+        rejection.as_ref().or(conflict).is_some_and(evictable)
     })
     .collect()
 }
 
 /// The fewest and least important pods to end on a node.
-fn victims_on(
-    question: &Question<'_>,
-    slot: Slot,
-    budgets: &Budgets,
-    footprints: &mut Footprints,
-) -> Result<Find, Rejected> {
+fn victims_on(question: &Question<'_>, slot: Slot, budgets: &Budgets, people: &mut People) -> Result<Find, Rejected> {
     let none = || Rejected::new("No preemption victims found for incoming pod", Cure::NodeChange);
     let priority = question.candidate.priority;
     let row = question.table.node(slot).filter(|row| row.has_below(priority)).ok_or_else(none)?;
-    let mut below = pods_below(question, row, footprints);
+    let mut below = pods_below(question, row, people);
     if below.is_empty() {
         return Err(none());
     }
     let mut row = with_promised(row, question.candidate).unwrap_or_else(|| row.clone());
     for victim in &below {
-        row.remove(&victim.footprint, victim.priority);
+        row.remove(&victim.tenant);
     }
-    question.class.judge(slot, &row)?;
-    below.sort_by_key(|victim| (Reverse(victim.priority), victim.started, victim.object.meta.uid));
+    question.class.judge(question.table, slot, &row)?;
+    below.sort_by_key(|victim| (Reverse(victim.tenant.priority), victim.started, victim.object.meta.uid));
     let (guarded, free) = budgets.split(below);
     let mut violations = 0;
     let mut victims = Vec::new();
     let guarded = guarded.into_iter().map(|victim| (victim, true));
     for (victim, is_guarded) in guarded.chain(free.into_iter().map(|victim| (victim, false))) {
-        row.add(&victim.footprint, victim.priority);
-        if question.class.judge(slot, &row).is_err() {
-            row.remove(&victim.footprint, victim.priority);
+        row.add(&victim.tenant);
+        if question.class.judge(question.table, slot, &row).is_err() {
+            row.remove(&victim.tenant);
             violations += usize::from(is_guarded);
             victims.push(victim);
         }
     }
-    victims.sort_by_key(|victim| (Reverse(victim.priority), victim.started, victim.object.meta.uid));
+    victims.sort_by_key(|victim| (Reverse(victim.tenant.priority), victim.started, victim.object.meta.uid));
     if victims.is_empty() { Err(none()) } else { Ok(Find { slot, victims, violations }) }
 }
 
-fn pods_below(question: &Question<'_>, row: &NodeRow, footprints: &mut Footprints) -> Vec<Victim> {
-    let victim = |object: &Arc<Object>| {
+fn pods_below(question: &Question<'_>, row: &NodeRow, people: &mut People) -> Vec<Victim> {
+    let mut victim = |object: &Arc<Object>| {
         let pod = object.pod().filter(|pod| !pod.is_finished())?;
         let priority = pod.priority();
         let started = pod.state.start_time.unwrap_or(Time::MAX);
-        let footprint = footprints.of(pod);
         (priority < question.candidate.priority).then(|| Victim {
             object: Arc::clone(object),
-            footprint,
-            priority,
+            tenant: people.tenant(object, pod),
             started,
         })
     };
-    question.snapshot.pods_on(&row.name).filter_map(victim).collect()
+    question.snapshot.pods_on(&row.name).filter_map(&mut victim).collect()
 }
 
 /// Less is better.
 fn rank(find: &Find) -> (usize, i32, i64, usize, Reverse<Time>, Slot) {
-    let highest = find.victims.iter().map(|victim| victim.priority).max().unwrap_or(i32::MIN);
+    let highest = find.victims.iter().map(|victim| victim.tenant.priority).max().unwrap_or(i32::MIN);
     // Each victim counts for something, whatever its sign.
-    let weigh = |victim: &Victim| i64::from(victim.priority) - i64::from(i32::MIN);
+    let weigh = |victim: &Victim| i64::from(victim.tenant.priority) - i64::from(i32::MIN);
     let sum = find.victims.iter().map(weigh).sum();
-    let most_important = find.victims.iter().filter(|victim| victim.priority == highest);
+    let most_important = find.victims.iter().filter(|victim| victim.tenant.priority == highest);
     let earliest_start = most_important.map(|victim| victim.started).min().unwrap_or(Time::EPOCH);
     (find.violations, highest, sum, find.victims.len(), Reverse(earliest_start), find.slot)
 }

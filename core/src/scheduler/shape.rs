@@ -7,7 +7,9 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{Container, NodeSelector, PodSpec, PreferredSchedulingTerm, Toleration};
 use smallvec::SmallVec;
 
+use super::kin::Kin;
 use super::resources::{Resources, Weight, requests_of};
+use super::spread::Spread;
 use crate::ids::NodeName;
 use crate::store::PodBody;
 
@@ -56,20 +58,54 @@ pub(crate) struct Shape {
     pub(crate) footprint: Arc<Footprint>,
     /// The images of its containers, with their tags: one for each container, init container and image volume.
     pub(crate) images: SmallVec<[String; 1]>,
+    /// Who it is to others; `None` where that makes no difference.
+    standing: Option<Arc<Kin>>,
+    spreads: Vec<Spread>,
     spec: Arc<PodSpec>,
 }
 
 impl Shape {
-    /// The shape of a pod.
-    pub(crate) fn of(profile: u16, pod: &PodBody, footprint: Arc<Footprint>) -> Self {
-        Self { profile, node: None, footprint, images: images(&pod.spec), spec: Arc::clone(&pod.spec) }
+    /// The shape of a pod. Who it is makes no difference when it says nothing of others, nor others of it.
+    pub(crate) fn of(
+        profile: u16,
+        pod: &PodBody,
+        footprint: Arc<Footprint>,
+        kin: Arc<Kin>,
+        spreads: Vec<Spread>,
+        others_speak: bool,
+    ) -> Self {
+        let matters = others_speak || !spreads.is_empty() || !kin.terms.is_empty();
+        Self {
+            profile,
+            node: None,
+            footprint,
+            images: images(&pod.spec),
+            standing: matters.then_some(kin),
+            spreads,
+            spec: Arc::clone(&pod.spec),
+        }
     }
 
     /// Equal for pods of the same shape, and different for others.
     pub(crate) fn key(&self) -> String {
         let (tolerations, selector) = (self.tolerations(), &self.spec.node_selector);
         let affinity = &self.spec.affinity;
-        format!("{:?}", (self.profile, &self.node, &self.footprint, &self.images, tolerations, selector, affinity))
+        let standing = self.standing.as_ref().map(|kin| (&kin.namespace, &kin.labels));
+        let others = (standing, &self.spreads);
+        format!(
+            "{:?}",
+            (self.profile, &self.node, &self.footprint, &self.images, tolerations, selector, affinity, others)
+        )
+    }
+
+    /// Who it is to others; `None` where that makes no difference.
+    pub(crate) fn standing(&self) -> Option<&Kin> {
+        self.standing.as_deref()
+    }
+
+    /// Its spread constraints, those that it does not say included.
+    pub(crate) fn spreads(&self) -> &[Spread] {
+        &self.spreads
     }
 
     /// `tolerations`

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::{Namespace, Node, Service};
 
 use super::plugin::Cure;
 use super::queue::Cures;
@@ -21,6 +21,13 @@ impl Scheduler {
         match after.or(before).map(|object| &object.body) {
             Some(Body::Pod(_)) => self.pod_changed(before, after, now),
             _ if kind == KindId::of::<Node>() => self.node_changed(before, after, now),
+            _ if kind == KindId::of::<Namespace>() => {
+                if let Some(meta) = after.or(before).map(|namespace| &namespace.meta) {
+                    self.table.put_namespace(&meta.name, after.map(|namespace| &namespace.meta.labels));
+                    self.queue.wake(Cure::PodAdded.into(), now);
+                }
+            }
+            _ if kind == KindId::of::<Service>() => self.classes.forget_selectors(),
             _ if super::WATCHED.contains(&kind) => self.queue.wake(Cure::VolumeChange.into(), now),
             _ => {}
         }
@@ -51,9 +58,9 @@ impl Scheduler {
         let uid = pod.meta.uid;
         match self.profile_of(pod).zip(pod.pod()) {
             Some((_, body)) if !self.assumed.contains_key(&uid) => {
-                let footprint = self.footprints.of(body);
+                let tenant = self.people.tenant(pod, body);
                 match &body.state.nominated_node {
-                    Some(node) => self.promise(uid, node.clone(), body.priority(), footprint),
+                    Some(node) => self.promise(uid, node.clone(), tenant),
                     None => self.break_promise(uid),
                 }
                 if !before.is_some_and(|before| asks_for_the_same(before, pod)) || !self.queue.contains(uid) {
@@ -86,13 +93,14 @@ impl Scheduler {
         let counted = assumed.or(counted);
         if counted != counts {
             if let Some(old) = &counted {
-                self.table.remove_pod(&old.node, &old.footprint, old.priority);
+                self.table.remove_pod(&old.node, &old.tenant);
             }
             if let Some(new) = &counts {
-                self.table.add_pod(&new.node, &new.footprint, new.priority);
+                self.table.add_pod(&new.node, &new.tenant);
             }
         }
-        if counted.is_some() && counts.is_none() {
+        // A binding that comes back changes nothing, but is the first that others hear of it.
+        if counted.is_some() && counted != counts {
             self.queue.wake(Cure::Eviction.into(), now);
         }
         if counts.is_some() {
@@ -104,7 +112,7 @@ impl Scheduler {
     fn counts(&mut self, object: &Object) -> Option<Assumed> {
         let pod = object.pod().filter(|pod| !pod.is_finished())?;
         let node = pod.node.clone()?;
-        Some(Assumed { node, footprint: self.footprints.of(pod), priority: pod.priority() })
+        Some(Assumed { node, tenant: self.people.tenant(object, pod) })
     }
 }
 

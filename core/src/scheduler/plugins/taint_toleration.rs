@@ -28,12 +28,9 @@ impl Plugin for TaintToleration {
     }
 
     fn filter(&self, shape: &Shape, candidates: &mut Candidates<'_>) {
-        candidates.retain(|row| {
-            let keeps_away = |taint: &&Taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute");
-            match row.taints().iter().filter(keeps_away).all(|taint| tolerates(shape.tolerations(), taint)) {
-                true => Ok(()),
-                false => Err(Rejected::new("node(s) had untolerated taint(s)", Cure::NodeChange)),
-            }
+        candidates.retain(|row| match tolerates_all(shape.tolerations(), row) {
+            true => Ok(()),
+            false => Err(Rejected::new("node(s) had untolerated taint(s)", Cure::NodeChange)),
         });
     }
 
@@ -54,6 +51,12 @@ impl Plugin for TaintToleration {
             open.count() as i64
         }));
     }
+}
+
+/// Whether a node has no taint that keeps away a pod with these tolerations.
+pub(crate) fn tolerates_all(tolerations: &[Toleration], row: &NodeRow) -> bool {
+    let keeps_away = |taint: &&Taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute");
+    row.taints().iter().filter(keeps_away).all(|taint| tolerates(tolerations, taint))
 }
 
 /// Whether one of these tolerations tolerates the taint.

@@ -1,0 +1,90 @@
+//! The classes in use: found by what a pod says, kept while pods of them come.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::PodSpec;
+
+use super::class::Class;
+use super::kin::Kin;
+use super::node_table::{NodeTable, Tenant};
+use super::shape::Shape;
+use super::spread::spreads_of;
+use crate::ids::Uid;
+use crate::store::{Object, PodBody, Snapshot};
+
+/// How many classes are kept: each takes about 100 bytes a node.
+const CLASSES_MAX: usize = 64;
+/// How many specs are remembered by their address.
+const SPECS_MAX: usize = 1024;
+
+/// The classes in use.
+#[derive(Debug, Default)]
+pub(crate) struct Classes {
+    by_key: BTreeMap<Arc<str>, (Class, u64)>,
+    by_address: BTreeMap<(usize, u16), Known>,
+    uses: u64,
+}
+
+/// The last pod with this spec, and its class.
+#[derive(Debug)]
+struct Known {
+    /// Kept so that the address stays its own.
+    _spec: Arc<PodSpec>,
+    kin: Arc<Kin>,
+    owner: Option<Uid>,
+    others_speak: bool,
+    key: Arc<str>,
+}
+
+impl Classes {
+    /// The class of a pod.
+    pub(crate) fn of(
+        &mut self,
+        profile: u16,
+        object: &Object,
+        pod: &PodBody,
+        tenant: &Tenant,
+        table: &NodeTable,
+        snapshot: &Snapshot,
+    ) -> &mut Class {
+        self.uses += 1;
+        let owner = object.meta.controller_uid();
+        let others_speak = table.terms().next().is_some();
+        let address = (Arc::as_ptr(&pod.spec).addr(), profile);
+        let known = self
+            .by_address
+            .get(&address)
+            .filter(|known| known.kin == tenant.kin && known.owner == owner && known.others_speak == others_speak);
+        let known = known.map(|known| Arc::clone(&known.key)).filter(|key| self.by_key.contains_key(key));
+        let key = known.unwrap_or_else(|| {
+            let (footprint, kin) = (Arc::clone(&tenant.footprint), Arc::clone(&tenant.kin));
+            let spreads = spreads_of(&object.meta, &pod.spec, snapshot);
+            let shape = Shape::of(profile, pod, footprint, Arc::clone(&kin), spreads, others_speak);
+            let key: Arc<str> = shape.key().into();
+            if self.by_address.len() >= SPECS_MAX {
+                self.by_address.clear();
+            }
+            let _spec = Arc::clone(&pod.spec);
+            self.by_address.insert(address, Known { _spec, kin, owner, others_speak, key: Arc::clone(&key) });
+            self.make_room(&key);
+            self.by_key.entry(Arc::clone(&key)).or_insert_with(|| (Class::new(Arc::new(shape), table), 0));
+            key
+        });
+        let (class, used) = self.by_key.get_mut(&key).expect("it was found or made just now");
+        *used = self.uses;
+        class
+    }
+
+    /// Services have changed: what spreads pods by default is looked up again.
+    pub(crate) fn forget_selectors(&mut self) {
+        self.by_address.clear();
+    }
+
+    fn make_room(&mut self, key: &Arc<str>) {
+        if !self.by_key.contains_key(key) && self.by_key.len() >= CLASSES_MAX {
+            let oldest = self.by_key.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| Arc::clone(key));
+            oldest.and_then(|key| self.by_key.remove(&key));
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! What pods are to nodes and to each other, worked out once for all that are alike.
+
+use super::kin::Kins;
+use super::node_table::Tenant;
+use super::shape::Footprints;
+use crate::store::{Object, PodBody};
+
+/// The footprints and the kins of pods.
+#[derive(Debug, Default)]
+pub(crate) struct People {
+    footprints: Footprints,
+    kins: Kins,
+}
+
+impl People {
+    /// What a pod is to its node, wherever that is.
+    pub(crate) fn tenant(&mut self, object: &Object, pod: &PodBody) -> Tenant {
+        Tenant { footprint: self.footprints.of(pod), priority: pod.priority(), kin: self.kins.of(&object.meta, pod) }
+    }
+}

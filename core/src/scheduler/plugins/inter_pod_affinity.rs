@@ -1,0 +1,121 @@
+//! Pods that want to be near others, or far from them (`spec.affinity.podAffinity`, `podAntiAffinity`).
+//!
+//! Near is the same value of a topology key. What a pod requires or prefers of others, and what others require or prefer
+//! of it: a pod may not go where a pod that is there requires it to be elsewhere.
+
+use std::collections::BTreeSet;
+
+use crate::scheduler::kin::{Kin, Term};
+use crate::scheduler::node_table::NodeTable;
+use crate::scheduler::plugin::{Column, Cure, Group, Plugin, Rejected, SCORE_MAX};
+use crate::scheduler::shape::Shape;
+use crate::scheduler::topology::{CounterSpec, Role, View};
+
+#[derive(Debug)]
+pub(crate) struct InterPodAffinity;
+
+impl Plugin for InterPodAffinity {
+    fn name(&self) -> &'static str {
+        "InterPodAffinity"
+    }
+
+    fn weight(&self) -> i64 {
+        2
+    }
+
+    fn counters(&self, shape: &Shape, table: &NodeTable) -> Vec<CounterSpec> {
+        let Some(kin) = shape.standing() else { return Vec::new() };
+        let spec = |role| move |term: &Term| CounterSpec { role, key: term.key.clone() };
+        let covers = |term: &&Term| term.covers(kin, table.namespaces());
+        let required = kin.terms.required_affinity.iter().enumerate();
+        let mut specs: BTreeSet<CounterSpec> =
+            required.map(|(index, term)| spec(Role::Affinity(index))(term)).collect();
+        specs.extend(kin.terms.required_anti.iter().map(spec(Role::Anti)));
+        specs.extend(kin.terms.preferred.iter().map(spec(Role::Preference)));
+        for terms in table.terms() {
+            specs.extend(terms.required_anti.iter().filter(covers).map(spec(Role::AntiOfOthers)));
+            specs.extend(terms.wishes().filter(covers).map(spec(Role::Preference)));
+        }
+        specs.into_iter().collect()
+    }
+
+    fn effect(&self, shape: &Shape, spec: &CounterSpec, kin: &Kin, table: &NodeTable) -> i64 {
+        let Some(mine) = shape.standing() else { return 0 };
+        let covers = |term: &Term, kin: &Kin| term.key == spec.key && term.covers(kin, table.namespaces());
+        let count = |terms: &[Term], kin: &Kin| terms.iter().filter(|term| covers(term, kin)).count() as i64;
+        match spec.role {
+            Role::Affinity(_) => i64::from(matches_all(&mine.terms.required_affinity, kin, table)),
+            Role::Anti => count(&mine.terms.required_anti, kin),
+            Role::AntiOfOthers => count(&kin.terms.required_anti, mine),
+            Role::Preference => {
+                let ours = mine.terms.preferred.iter().filter(|term| covers(term, kin));
+                let theirs = kin.terms.wishes().filter(|term| covers(term, mine));
+                ours.chain(theirs).map(|term| term.weight).sum()
+            }
+            Role::HardSpread(_) | Role::SoftSpread(_) => 0,
+        }
+    }
+
+    fn judge_topology(&self, shape: &Shape, table: &NodeTable, view: &View<'_>) -> Result<(), Rejected> {
+        let is_there = |role: Role| {
+            let counters = view.counters().filter(move |(_, spec)| spec.role == role);
+            counters.filter_map(|(counter, _)| view.sum(counter)).any(|sum| sum > 0)
+        };
+        if !is_near_what_it_wants(shape, table, view) {
+            return Err(Rejected::new("node(s) didn't match pod affinity rules", Cure::PodAdded));
+        }
+        if is_there(Role::Anti) {
+            return Err(Rejected::new("node(s) didn't match pod anti-affinity rules", Cure::Eviction));
+        }
+        if is_there(Role::AntiOfOthers) {
+            return Err(Rejected::new("node(s) didn't satisfy existing pods anti-affinity rules", Cure::Eviction));
+        }
+        Ok(())
+    }
+
+    /// The sum of the weights, from the least to the most among the nodes.
+    fn rank(&self, _shape: &Shape, groups: &[Group<'_>], column: &mut Column) {
+        let raw = |group: &Group<'_>| {
+            let wishes = group.view.counters().filter(|(_, spec)| spec.role == Role::Preference);
+            let sums: Vec<i64> = wishes.filter_map(|(counter, _)| group.view.sum(counter)).collect();
+            sums.into_iter().sum::<i64>()
+        };
+        let has_wishes = |group: &Group<'_>| group.view.counters().any(|(_, spec)| spec.role == Role::Preference);
+        if !groups.iter().any(has_wishes) {
+            return;
+        }
+        let raws: Vec<i64> = groups.iter().map(raw).collect();
+        let least = raws.iter().min().copied().unwrap_or(0);
+        let most = raws.iter().max().copied().unwrap_or(0);
+        column.extend(raws.iter().map(|raw| match most - least {
+            0 => 0,
+            range => (SCORE_MAX as f64 * ((raw - least) as f64 / range as f64)) as i64,
+        }));
+    }
+}
+
+/// Each required term must find a pod that meets them all; the first of a group of pods that want to be together need
+/// not wait for itself.
+fn is_near_what_it_wants(shape: &Shape, table: &NodeTable, view: &View<'_>) -> bool {
+    let wanted: Vec<usize> = view
+        .counters()
+        .filter(|(_, spec)| matches!(spec.role, Role::Affinity(_)))
+        .map(|(counter, _)| counter)
+        .collect();
+    let mut sums = Vec::with_capacity(wanted.len());
+    for counter in &wanted {
+        match view.sum(*counter) {
+            Some(sum) => sums.push(sum),
+            None => return false,
+        }
+    }
+    let is_first = || {
+        let nobody = wanted.iter().all(|counter| view.total(*counter) == 0);
+        nobody && shape.standing().is_some_and(|kin| matches_all(&kin.terms.required_affinity, kin, table))
+    };
+    sums.iter().all(|sum| *sum > 0) || is_first()
+}
+
+fn matches_all(terms: &[Term], kin: &Kin, table: &NodeTable) -> bool {
+    !terms.is_empty() && terms.iter().all(|term| term.covers(kin, table.namespaces()))
+}
