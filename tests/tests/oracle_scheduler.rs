@@ -11,10 +11,8 @@ use inboard_tests::scheduling::Scheduling;
 use serde_json::Value;
 
 /// Cases that need what is not built yet, and what that is.
-const NOT_BUILT: [(&str, &str); 2] = [
-    ("extended-resource-missing", "defaulting of requests from limits"),
-    ("pvc-unbound-immediate", "VolumeBinding"),
-];
+const NOT_BUILT: [(&str, &str); 2] =
+    [("extended-resource-missing", "defaulting of requests from limits"), ("pvc-unbound-immediate", "VolumeBinding")];
 
 #[test]
 fn placements_and_texts_are_those_of_kubernetes() {
@@ -64,8 +62,12 @@ fn check(case: &Value) -> Result<(), String> {
     let pod = world.create(in_test(&case["pod"]));
     let result = &case["result"];
     if let Some(points) = result.get("finalScores") {
-        let ours: BTreeMap<String, i64> =
-            world.scheduler.ranking(&pod, world.store.snapshot()).into_iter().map(|(node, points)| (node.to_string(), points)).collect();
+        let ours: BTreeMap<String, i64> = world
+            .scheduler
+            .ranking(&pod, world.store.snapshot())
+            .into_iter()
+            .map(|(node, points)| (node.to_string(), points))
+            .collect();
         let ours = serde_json::to_value(ours).map_err(|error| error.to_string())?;
         same("points", points, &ours)?;
     }
