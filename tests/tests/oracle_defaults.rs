@@ -49,6 +49,90 @@ fn objects_come_back_as_kubernetes_returns_them() {
     }
 }
 
+/// The cases about patches begin with an object, and the response to its creation.
+#[test]
+fn what_patches_begin_with_comes_back_as_kubernetes_returns_it() {
+    let folder = folder("patch");
+    let mut tally = Tally::default();
+    for name in cases(&folder, ".json").expect("the folder of the recordings") {
+        let text = fs::read_to_string(folder.join(format!("{name}.json"))).expect("a case");
+        let case: Value = serde_json::from_str(&text).expect("JSON");
+        let (Some(base), Some(expected)) = (case.get("base"), case.get("baseReturned")) else { continue };
+        if case.get("setup").is_some_and(|setup| setup.to_string().contains("CustomResourceDefinition")) {
+            continue;
+        }
+        tally.count(&name, judge_base(base, expected));
+    }
+    assert!(tally.is_green(), "{}", tally.report("patch, creations"));
+}
+
+/// The cases about validation in which an object is created all the same, or a plugin refuses it.
+#[test]
+fn what_validation_lets_through_comes_back_as_kubernetes_returns_it() {
+    let folder = folder("validation");
+    let mut tally = Tally::default();
+    for name in cases(&folder, ".json").expect("the folder of the recordings") {
+        let text = fs::read_to_string(folder.join(format!("{name}.json"))).expect("a case");
+        let case: Value = serde_json::from_str(&text).expect("JSON");
+        let text = |pointer: &str| case.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        // Not a dry run, not a subresource (`.../pods/p/eviction`), not a user's kind, not somebody else.
+        let path = text("/request/path");
+        let names = path.rsplit_once("namespaces/test/").map_or(path, |(_, names)| names);
+        let plain = text("/request/method") == "POST"
+            && !(names.contains('?') || names.contains('/') && path.contains("namespaces/test/"))
+            && !path.contains("example.com")
+            && case.pointer("/request/body/kind").is_some()
+            && case.pointer("/request/user").is_none();
+        match case.pointer("/response/code").and_then(Value::as_i64) {
+            Some(201) if plain => tally.count(&name, judge_created(&case)),
+            Some(403) if plain => match judge_refused(&case) {
+                Some(outcome) => tally.count(&name, outcome),
+                None => tally.skip(&name, "refused by a plugin that does not change objects"),
+            },
+            _ => {}
+        }
+    }
+    assert!(tally.is_green(), "{}", tally.report("validation, creations"));
+}
+
+fn judge_created(case: &Value) -> Result<(), String> {
+    let found = create_case(case)?;
+    let lines = differences(case.pointer("/response/body").ok_or("no response")?, &found);
+    if lines.is_empty() { Ok(()) } else { Err(lines.join("\n    ")) }
+}
+
+/// The text of the refusal; `None` when no plugin that changes objects has anything against this one.
+fn judge_refused(case: &Value) -> Option<Result<(), String>> {
+    let found = create_case(case).err()?;
+    let expected = case.pointer("/response/body/message").and_then(Value::as_str).unwrap_or_default();
+    let agrees = expected.split_once(" is forbidden: ").is_some_and(|(_, reason)| reason == found);
+    Some(if agrees { Ok(()) } else { Err(format!("expected {expected}, found {found}")) })
+}
+
+fn create_case(case: &Value) -> Result<Value, String> {
+    let mut around: Vec<Arc<dyn TypedObject>> = vec![Arc::new(default_account())];
+    let setup = case.get("setup").and_then(Value::as_array).into_iter().flatten();
+    for body in setup.filter_map(|request| request.get("body")).filter(|body| body.get("kind").is_some()) {
+        around.push(setting(&body.to_string())?);
+    }
+    let body = case.pointer("/request/body").ok_or("no body")?;
+    create_among(read(&body.to_string())?, &around)
+}
+
+/// An object that is there already.
+fn setting(text: &str) -> Result<Arc<dyn TypedObject>, String> {
+    let mut object = read(text)?;
+    defaults::apply(Arc::get_mut(&mut object).ok_or("a fresh copy has one owner")?.as_any_mut());
+    Ok(object)
+}
+
+fn judge_base(base: &Value, expected: &Value) -> Result<(), String> {
+    let around: [Arc<dyn TypedObject>; 1] = [Arc::new(default_account())];
+    let found = create_among(read(&base.to_string())?, &around)?;
+    let lines = differences(expected, &found);
+    if lines.is_empty() { Ok(()) } else { Err(lines.join("\n    ")) }
+}
+
 fn judge(folder: &Path, name: &str) -> Result<(), String> {
     let yaml = fs::read_to_string(folder.join(format!("{name}.yaml"))).map_err(|error| error.to_string())?;
     let json = fs::read_to_string(folder.join(format!("{name}.json"))).map_err(|error| error.to_string())?;
@@ -58,16 +142,19 @@ fn judge(folder: &Path, name: &str) -> Result<(), String> {
     if lines.is_empty() { Ok(()) } else { Err(lines.join("\n    ")) }
 }
 
-/// What the server does with a new object, up to the store.
+/// What the server does with the object of a manifest, up to the store.
 fn create(yaml: &str) -> Result<Value, String> {
     let mut around: Vec<Arc<dyn TypedObject>> = vec![Arc::new(default_account())];
     for line in yaml.lines().filter_map(|line| line.strip_prefix("# setup: ")) {
-        around.push(read(line)?);
+        around.push(setting(line)?);
     }
-    let mut object = read(yaml)?;
+    create_among(read(yaml)?, &around)
+}
+
+fn create_among(mut object: Arc<dyn TypedObject>, around: &[Arc<dyn TypedObject>]) -> Result<Value, String> {
     let object = Arc::get_mut(&mut object).ok_or("the manifest keeps the object")?;
     defaults::apply(object.as_any_mut());
-    mutate::on_create(object, &*around, Suffix(SUFFIX)).map_err(|refusal| refusal.to_string())?;
+    mutate::on_create(object, around, Suffix(SUFFIX)).map_err(|refusal| refusal.to_string())?;
     prepare::for_create(object, &Request::internal(NOW));
     if let Some(service) = object.as_any_mut().downcast_mut::<Service>() {
         allocate(service);

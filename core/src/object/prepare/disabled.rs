@@ -21,7 +21,11 @@ pub(super) fn drop_from_spec(spec: &mut PodSpec) {
 }
 
 fn drop_stop_signal(lifecycle: &mut Option<Lifecycle>) {
-    if let Some(lifecycle) = lifecycle {
-        lifecycle.stop_signal = None;
+    if let Some(hooks) = lifecycle.as_mut().filter(|hooks| hooks.stop_signal.is_some()) {
+        hooks.stop_signal = None;
+        // Without hooks there is nothing left to say.
+        if hooks.post_start.is_none() && hooks.pre_stop.is_none() {
+            *lifecycle = None;
+        }
     }
 }
