@@ -13,6 +13,7 @@ pub mod patch;
 pub mod prepare;
 pub mod quantity;
 pub mod selector;
+pub mod strategy;
 pub mod template_hash;
 pub mod validation;
 pub mod wire;

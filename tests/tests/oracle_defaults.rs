@@ -10,8 +10,9 @@ use inboard::k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use inboard::object::defaults;
 use inboard::object::kind::{Kinds, TypedObject};
 use inboard::object::manifest::{FieldValidation, Manifest};
-use inboard::object::mutate::{self, Suffix};
-use inboard::object::prepare::{self, Allocation, Request};
+use inboard::object::mutate::Suffix;
+use inboard::object::prepare::{Allocation, Request};
+use inboard::object::strategy::{self, Rejection};
 use inboard::time::Time;
 use inboard_tests::oracle::{Tally, cases, differences, folder};
 use serde_json::Value;
@@ -153,11 +154,9 @@ fn create(yaml: &str) -> Result<Value, String> {
 
 fn create_among(mut object: Arc<dyn TypedObject>, around: &[Arc<dyn TypedObject>]) -> Result<Value, String> {
     let object = Arc::get_mut(&mut object).ok_or("the manifest keeps the object")?;
-    defaults::apply(object.as_any_mut());
-    mutate::on_create(object, around, Suffix(SUFFIX)).map_err(|refusal| refusal.to_string())?;
-    prepare::for_create(object, &Request::internal(NOW));
+    let missing = strategy::create(object, around, Suffix(SUFFIX), &Request::internal(NOW)).map_err(text_of)?;
     if let Some(service) = object.as_any_mut().downcast_mut::<Service>() {
-        allocate(service);
+        allocate(service, missing);
     }
     let once = object.to_wire();
     defaults::apply(object.as_any_mut());
@@ -189,10 +188,17 @@ fn default_account() -> ServiceAccount {
     ServiceAccount { metadata, ..ServiceAccount::default() }
 }
 
+fn text_of(rejection: Rejection) -> String {
+    match rejection {
+        Rejection::Forbidden(refusal) => refusal.to_string(),
+        other => other.to_string(),
+    }
+}
+
 /// Gives out what the store gives out.
-fn allocate(service: &mut Service) {
+fn allocate(service: &mut Service, missing: Vec<Allocation>) {
     let Some(spec) = &mut service.spec else { return };
-    for allocation in prepare::allocations(spec) {
+    for allocation in missing {
         match allocation {
             Allocation::ClusterIp => {
                 spec.cluster_ip = Some(CLUSTER_IP.to_owned());

@@ -199,3 +199,6 @@ fn each_kind(object: &mut dyn Any, stage: &mut Stage<'_>) {
         || stage.on::<resource::ResourceSlice>(object)
         || stage.on::<resource::DeviceClass>(object);
 }
+
+#[cfg(test)]
+mod tests;

@@ -144,7 +144,10 @@ fn filler(api_version: &str, shape: Shape) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use super::{core::CORE, groups::GROUPS};
+    use k8s_openapi::api::core::v1::{Container, Event, Pod};
+    use serde_json::json;
+
+    use super::{core::CORE, encode, groups::GROUPS, same};
 
     #[test]
     fn the_tables_are_sorted_and_disjoint() {
@@ -152,5 +155,26 @@ mod tests {
             assert!(rows.is_sorted_by(|a, b| a.0 < b.0));
         }
         assert!(CORE.iter().all(|row| GROUPS.iter().all(|other| other.0 != row.0)));
+    }
+
+    #[test]
+    fn what_is_empty_vanishes_and_what_is_always_printed_is_there() {
+        let mut container = Container { name: "c".to_owned(), env: Some(Vec::new()), ..Container::default() };
+        container.working_dir = Some(String::new());
+        assert_eq!(encode(&container), Ok(json!({"name": "c", "resources": {}})));
+        let event = encode(&Event::default()).expect("JSON");
+        assert_eq!((&event["eventTime"], &event["reportingComponent"]), (&json!(null), &json!("")));
+        assert!(
+            event.as_object().is_some_and(|event| event.contains_key("eventTime") && !event.contains_key("reason"))
+        );
+    }
+
+    #[test]
+    fn the_same_in_other_words_is_the_same() {
+        let pod = |json| serde_json::from_value::<Pod>(json).expect("a pod");
+        let one = pod(json!({"spec": {"containers": [{"name": "c", "resources": {"limits": {"cpu": "0.5"}}}]}}));
+        let other = json!({"name": "c", "args": [], "resources": {"limits": {"cpu": "500m"}, "requests": {}}});
+        assert!(same(&one, &pod(json!({"spec": {"containers": [other]}, "status": {}}))));
+        assert!(!same(&one, &pod(json!({"spec": {"containers": [{"name": "c"}]}}))));
     }
 }
