@@ -23,6 +23,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 
+use crate::time::Time;
+
 pub use self::call::{Call, Reply};
 pub use self::error::{RuntimeError, RuntimeErrorKind};
 pub use self::simulated::{Completion, SimulatedRuntime};
@@ -47,6 +49,12 @@ pub use self::types::{
 /// [`conformance`] checks all of it; run it against your implementation.
 #[async_trait]
 pub trait Runtime: fmt::Debug + Send + Sync + 'static {
+    /// Tells what time it is, before any other call. A runtime with real containers has the machine's clock and takes no
+    /// notice, as the default does; one in virtual time counts on from here.
+    fn set_time(&self, now: Time) {
+        let _ = now;
+    }
+
     /// Name and version, as shown in `status.nodeInfo.containerRuntimeVersion` (`containerd://1.7.2`).
     async fn info(&self) -> Result<RuntimeInfo, RuntimeError>;
 

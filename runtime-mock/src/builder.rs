@@ -59,8 +59,8 @@ impl MockBuilder {
         self
     }
 
-    /// What time it is at the first call to a [`MockRuntime`]; 2026-01-01T00:00:00Z when not said. Without effect on a
-    /// [`MockState`].
+    /// What time it is at the first call to a [`MockRuntime`]; 2026-01-01T00:00:00Z when not said. A cluster tells its own
+    /// time ([`Runtime::set_time`](inboard::runtime::Runtime::set_time)). Without effect on a [`MockState`].
     #[must_use]
     pub fn start_time(mut self, time: Time) -> Self {
         self.start_time = time;

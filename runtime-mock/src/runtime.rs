@@ -281,6 +281,11 @@ async fn sleep_or_changed(due: Option<Instant>, changed: impl Future<Output = ()
 
 #[async_trait]
 impl Runtime for MockRuntime {
+    fn set_time(&self, now: Time) {
+        let mut shared = self.lock();
+        (shared.start_time, shared.origin) = (now, Some(Instant::now()));
+    }
+
     async fn info(&self) -> Result<RuntimeInfo, RuntimeError> {
         self.call(MockState::info).await
     }

@@ -95,7 +95,7 @@ impl Program {
     pub(crate) fn read(command: &[String]) -> Option<Arc<Self>> {
         let (first, arguments) = command.split_first()?;
         match base_name(first) {
-            "sh" | "bash" | "ash" => Self::read_shell(arguments),
+            _ if is_shell(first) => Self::read_shell(arguments),
             name if is_known(name) => Some(Arc::new(Self::single(command))),
             _ => None,
         }
@@ -153,8 +153,13 @@ impl Word {
     }
 }
 
+/// Whether a command is a shell.
+pub(crate) fn is_shell(command: &str) -> bool {
+    matches!(base_name(command), "sh" | "bash" | "ash")
+}
+
 /// The name of a program without the folders in which programs usually are.
-pub(crate) fn base_name(path: &str) -> &str {
+fn base_name(path: &str) -> &str {
     ["/bin/", "/usr/bin/", "/usr/local/bin/", "/sbin/", "/usr/sbin/"]
         .iter()
         .find_map(|folder| path.strip_prefix(folder))

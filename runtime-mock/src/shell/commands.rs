@@ -30,13 +30,19 @@ pub(crate) struct World<'a, 'f> {
     pub(crate) output: Vec<(StdStream, Bytes)>,
     /// What was written to the outputs of the container's first process.
     pub(crate) container_output: Vec<(StdStream, Bytes)>,
+    /// How many bytes that is.
+    pub(crate) written: usize,
     /// The signal that was sent to the container's first process.
     pub(crate) signal: Option<i32>,
 }
 
+/// How much a process may write between two pauses, in bytes; the rest is lost.
+const MAX_OUTPUT: usize = 16 << 20;
+
 impl World<'_, '_> {
     pub(super) fn write(&mut self, stream: StdStream, bytes: Bytes) {
-        if !bytes.is_empty() {
+        self.written = self.written.saturating_add(bytes.len());
+        if !bytes.is_empty() && self.written <= MAX_OUTPUT {
             self.output.push((stream, bytes));
         }
     }
@@ -171,12 +177,18 @@ impl<'a> Streams<'a> {
     pub(super) fn write(&mut self, descriptor: u8, bytes: &[u8], world: &mut World<'_, '_>) {
         match self.target(descriptor).clone() {
             Target::Out => match &mut self.captured {
+                Some(captured) if captured.len() > MAX_OUTPUT => {}
                 Some(captured) => captured.extend_from_slice(bytes),
                 None => world.write(StdStream::Stdout, Bytes::copy_from_slice(bytes)),
             },
             Target::Err => world.write(StdStream::Stderr, Bytes::copy_from_slice(bytes)),
             Target::Nothing => {}
-            Target::Container(stream) => world.container_output.push((stream, Bytes::copy_from_slice(bytes))),
+            Target::Container(stream) => {
+                world.written = world.written.saturating_add(bytes.len());
+                if world.written <= MAX_OUTPUT {
+                    world.container_output.push((stream, Bytes::copy_from_slice(bytes)));
+                }
+            }
             Target::File(path) => {
                 if let Err(error) = world.files.write(&path, bytes, true) {
                     world.write(StdStream::Stderr, format!("sh: {error}\n").into());

@@ -13,7 +13,7 @@ use super::{Answer, MockState, error, not_found};
 use crate::calls::Verb;
 use crate::ids::Key;
 use crate::script::{ExecAnswer, glob};
-use crate::shell::{Input, Pause, Process, Program, Unknown};
+use crate::shell::{Input, Pause, Process, Program, Unknown, is_shell};
 
 /// After how many pauses a command that never ends counts as one.
 const MAX_PAUSES: usize = 10_000;
@@ -134,6 +134,10 @@ impl MockState {
         }
         match Program::read(command) {
             Some(program) => Ok(Started::Process(Box::new(Process::new(program, unknown)))),
+            None if is_shell(first) && unknown == Unknown::NotFound => {
+                let text = format!("sh: the mock's shell does not understand: {line}\n");
+                Ok(Started::Scripted(ExecAnswer::failure(2, text)))
+            }
             None => {
                 let message = format!("exec: {first:?}: executable file not found in $PATH");
                 Err(error(RuntimeErrorKind::CannotRun, message))

@@ -171,6 +171,7 @@ impl MockState {
             input,
             output: Vec::new(),
             container_output: Vec::new(),
+            written: 0,
             signal: None,
         };
         let pause = process.run(&mut world);

@@ -61,20 +61,24 @@ impl Container {
 
 impl MockState {
     pub(crate) fn stats(&mut self, now: Time) -> Answer<Vec<PodSandboxStats>> {
-        self.serve(now, Verb::Stats, About::Node, |state, now| {
-            let ready = state.sandboxes.iter().map(|entry| &entry.sandbox).filter(|sandbox| sandbox.ready);
-            let all = ready.map(|sandbox| {
-                let containers: Vec<_> = sandbox.containers.iter().filter_map(|one| one.stats(now)).collect();
-                PodSandboxStats {
-                    pod: sandbox.pod.clone(),
-                    time: now,
-                    pids: containers.len() as u64,
-                    containers,
-                    network: sandbox.address.map(|_| NetworkStats::default()),
-                }
-            });
-            (now, Ok(all.collect())).into()
-        })
+        self.serve(now, Verb::Stats, About::Node, |state, now| (now, Ok(state.usage())).into())
+    }
+
+    /// Usage of every sandbox at the latest moment seen, without a call being made.
+    pub fn usage(&self) -> Vec<PodSandboxStats> {
+        let now = self.now;
+        let ready = self.sandboxes.iter().map(|entry| &entry.sandbox).filter(|sandbox| sandbox.ready);
+        let all = ready.map(|sandbox| {
+            let containers: Vec<_> = sandbox.containers.iter().filter_map(|one| one.stats(now)).collect();
+            PodSandboxStats {
+                pod: sandbox.pod.clone(),
+                time: now,
+                pids: containers.len() as u64,
+                containers,
+                network: sandbox.address.map(|_| NetworkStats::default()),
+            }
+        });
+        all.collect()
     }
 
     /// From now on the running containers of this name use this much CPU, in thousandths of a core, whatever their
