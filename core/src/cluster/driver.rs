@@ -1,0 +1,252 @@
+//! The driver: the one task that owns the kernel, performs its effects and tells it the time.
+//!
+//! ```text
+//!   loop:  gather inputs ─► kernel.step ─► make durable ─► show changes, answer, make calls ─► wait
+//! ```
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_core::future::BoxFuture;
+use futures_core::stream::BoxStream;
+use futures_util::stream::{FuturesUnordered, SelectAll};
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::{mpsc, oneshot};
+
+use super::clock::Clock;
+use super::shared::Shared;
+use crate::error::{ApiError, Reason};
+use crate::ids::NodeName;
+use crate::kernel::{Answer, Input, Kernel, NodeCall, Output, Request, RequestId};
+use crate::node::CallId;
+use crate::runtime::{Call, Reply, Runtime, RuntimeError, RuntimeEvent};
+use crate::store::{Batch, Durability, DurabilityError};
+
+/// Inputs taken in by one step: enough to share its cost, few enough to answer soon.
+const INPUTS_PER_STEP: usize = 256;
+/// How long to wait before a batch that could not be made durable is tried again.
+const COMMIT_RETRY: Duration = Duration::from_secs(1);
+
+/// What handles send to the driver.
+pub(super) enum Message {
+    /// A request, and where its answer goes.
+    Ask(Box<Request>, oneshot::Sender<Result<Answer, ApiError>>),
+    /// Connect a node's runtime.
+    Connect(NodeName, Arc<dyn Runtime>),
+    /// Look at the kernel.
+    Inspect(Box<dyn FnOnce(&Kernel, crate::time::Time) + Send>),
+    /// Tell when nothing goes on any more.
+    Settle(oneshot::Sender<()>),
+    /// Stop.
+    Stop(oneshot::Sender<BTreeMap<NodeName, Arc<dyn Runtime>>>),
+}
+
+type Answered = (NodeName, CallId, Result<Reply, RuntimeError>);
+
+pub(super) struct Driver {
+    kernel: Kernel,
+    clock: Clock,
+    shared: Arc<Shared>,
+    messages: mpsc::Receiver<Message>,
+    durability: Box<dyn Durability>,
+    runtimes: BTreeMap<NodeName, Arc<dyn Runtime>>,
+    inputs: VecDeque<Input>,
+    asked: BTreeMap<RequestId, oneshot::Sender<Result<Answer, ApiError>>>,
+    next_request: u64,
+    calls: FuturesUnordered<BoxFuture<'static, Answered>>,
+    events: SelectAll<BoxStream<'static, (NodeName, RuntimeEvent)>>,
+    settling: Vec<oneshot::Sender<()>>,
+}
+
+/// Why the driver ended.
+enum Ended {
+    Stopped(oneshot::Sender<BTreeMap<NodeName, Arc<dyn Runtime>>>),
+    Abandoned,
+    Fenced,
+}
+
+impl Driver {
+    pub(super) fn new(
+        kernel: Kernel,
+        clock: Clock,
+        shared: Arc<Shared>,
+        messages: mpsc::Receiver<Message>,
+        durability: Box<dyn Durability>,
+    ) -> Self {
+        Self {
+            kernel,
+            clock,
+            shared,
+            messages,
+            durability,
+            runtimes: BTreeMap::new(),
+            inputs: VecDeque::new(),
+            asked: BTreeMap::new(),
+            next_request: 0,
+            calls: FuturesUnordered::new(),
+            events: SelectAll::new(),
+            settling: Vec::new(),
+        }
+    }
+
+    /// Runs until it is stopped, all handles are gone, or another process has taken over the storage.
+    pub(super) async fn run(mut self) {
+        let ended = self.work().await;
+        self.shared.close();
+        for (_, reply) in std::mem::take(&mut self.asked) {
+            let _ = reply.send(Err(stopping()));
+        }
+        match ended {
+            Ended::Stopped(done) => {
+                let _ = done.send(self.runtimes);
+            }
+            Ended::Abandoned => tracing::debug!("all handles of the cluster are gone"),
+            Ended::Fenced => tracing::error!("another process writes to the storage now: this cluster has stopped"),
+        }
+    }
+
+    async fn work(&mut self) -> Ended {
+        let mut ended = None;
+        loop {
+            self.gather(&mut ended);
+            if let Some(ended) = ended.take() {
+                return ended;
+            }
+            let inputs: Vec<Input> = self.inputs.drain(..self.inputs.len().min(INPUTS_PER_STEP)).collect();
+            let output = self.kernel.step(self.clock.now(), inputs);
+            let (more, wake) = (output.more, output.wake);
+            if !self.make_durable(&output).await {
+                return Ended::Fenced;
+            }
+            self.perform(output);
+            if more || !self.inputs.is_empty() {
+                // Others on this thread must have their turn in a long burst.
+                tokio::task::yield_now().await;
+                continue;
+            }
+            if self.calls.is_empty() {
+                for settled in self.settling.drain(..) {
+                    let _ = settled.send(());
+                }
+            }
+            self.wait(wake, &mut ended).await;
+        }
+    }
+
+    /// Takes what is there without waiting.
+    fn gather(&mut self, ended: &mut Option<Ended>) {
+        while self.inputs.len() < INPUTS_PER_STEP {
+            match self.messages.try_recv() {
+                Ok(message) => self.hear(message, ended),
+                Err(mpsc::error::TryRecvError::Empty) => break,
+                Err(mpsc::error::TryRecvError::Disconnected) => {
+                    ended.get_or_insert(Ended::Abandoned);
+                    break;
+                }
+            }
+        }
+        while self.inputs.len() < 2 * INPUTS_PER_STEP
+            && let Some(Some((node, id, result))) = self.calls.next().now_or_never()
+        {
+            self.inputs.push_back(Input::Reply(node, id, result));
+        }
+    }
+
+    async fn wait(&mut self, wake: Option<crate::time::Time>, ended: &mut Option<Ended>) {
+        let alarm = async {
+            match wake {
+                Some(at) => tokio::time::sleep_until(self.clock.instant(at)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            message = self.messages.recv() => match message {
+                Some(message) => self.hear(message, ended),
+                None => *ended = Some(Ended::Abandoned),
+            },
+            Some((node, id, result)) = self.calls.next(), if !self.calls.is_empty() => {
+                self.inputs.push_back(Input::Reply(node, id, result));
+            }
+            Some((node, event)) = self.events.next(), if !self.events.is_empty() => {
+                self.inputs.push_back(Input::Event(node, event));
+            }
+            () = alarm => {}
+        }
+    }
+
+    fn hear(&mut self, message: Message, ended: &mut Option<Ended>) {
+        match message {
+            Message::Ask(request, reply) => {
+                let id = RequestId(self.next_request);
+                self.next_request += 1;
+                self.asked.insert(id, reply);
+                self.inputs.push_back(Input::Request(id, request));
+            }
+            Message::Connect(node, runtime) => {
+                let from = node.clone();
+                self.events.push(runtime.events().map(move |event| (from.clone(), event)).boxed());
+                self.runtimes.insert(node, runtime);
+            }
+            Message::Inspect(look) => look(&self.kernel, self.clock.now()),
+            Message::Settle(done) => self.settling.push(done),
+            Message::Stop(done) => *ended = Some(Ended::Stopped(done)),
+        }
+    }
+
+    /// Says whether this process is still the writer.
+    async fn make_durable(&mut self, output: &Output) -> bool {
+        if output.changes.is_empty() {
+            return true;
+        }
+        let batch = Batch { changes: &output.changes, revision: self.kernel.snapshot().revision() };
+        loop {
+            match self.durability.commit(batch).await {
+                Ok(()) => return true,
+                Err(error @ (DurabilityError::Fenced | DurabilityError::Corrupt(_))) => {
+                    tracing::error!(%error, "commit failed");
+                    return false;
+                }
+                Err(error @ DurabilityError::Unavailable(_)) => {
+                    tracing::warn!(%error, "commit failed; trying again");
+                    tokio::time::sleep(COMMIT_RETRY).await;
+                }
+            }
+        }
+    }
+
+    /// What the kernel decided leaves here, and only after it is durable.
+    fn perform(&mut self, output: Output) {
+        self.shared.publish(output.changes);
+        for (id, reply) in output.replies {
+            if let Some(asker) = self.asked.remove(&id) {
+                let _ = asker.send(reply);
+            }
+        }
+        for node in output.removed_nodes {
+            self.runtimes.remove(&node);
+        }
+        for call in output.calls {
+            self.make(call);
+        }
+    }
+
+    fn make(&mut self, NodeCall { node, id, call }: NodeCall) {
+        let Some(runtime) = self.runtimes.get(&node).map(Arc::clone) else { return };
+        let mut answer = answer(node, id, call, runtime).boxed();
+        // A runtime in memory answers at once: no need to queue for that.
+        match (&mut answer).now_or_never() {
+            Some((node, id, result)) => self.inputs.push_back(Input::Reply(node, id, result)),
+            None => self.calls.push(answer),
+        }
+    }
+}
+
+async fn answer(node: NodeName, id: CallId, call: Call, runtime: Arc<dyn Runtime>) -> Answered {
+    let result = call.make(&*runtime).await;
+    (node, id, result)
+}
+
+pub(super) fn stopping() -> ApiError {
+    ApiError::new(Reason::ServiceUnavailable, "the cluster has been shut down")
+}
