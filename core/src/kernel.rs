@@ -124,7 +124,10 @@ impl Kernel {
             store: Store::new(config.seed),
             loops,
             next_loop: 0,
-            scheduler: config.scheduler.clone().map(|scheduler| Scheduler::new(scheduler, config.seed)),
+            scheduler: config
+                .scheduler
+                .clone()
+                .map(|scheduler| Scheduler::new(SchedulerConfig { seed: config.seed, ..scheduler })),
             agents: BTreeMap::new(),
             busy: BTreeSet::new(),
             alarms: BTreeSet::new(),

@@ -6,12 +6,19 @@
 //! |---|---|
 //! | [`object`] | the object model over `k8s-openapi`: builders, manifests, defaults, validation |
 //! | [`scheduler`] | which pod goes to which node, and why |
+//! | [`store`] | one revisioned store: snapshots, commit, indexes, watch, admission |
+//! | [`control`], [`controllers`] | the loop that all controllers share, and the controllers |
+//! | [`node`] | the node agent |
+//! | [`kernel`] | the deterministic state machine of it all |
+//! | [`cluster`] | the handle: a kernel in a tokio task |
 //! | [`runtime`] | the boundary to what runs containers |
 
+pub mod cluster;
 pub mod control;
 pub mod controllers;
 pub mod error;
 pub mod ids;
+pub mod kernel;
 pub mod node;
 pub mod object;
 pub mod prelude;
@@ -21,4 +28,7 @@ pub mod store;
 pub mod text;
 pub mod time;
 
+pub use cluster::{Api, Cluster, ClusterBuilder, NodeSpec, Shutdown, StartError, WaitError, conditions};
+pub use error::{ApiError, Reason};
 pub use k8s_openapi;
+pub use kube_core::params::{DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchParams};

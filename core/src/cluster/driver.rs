@@ -34,6 +34,8 @@ pub(super) enum Message {
     Ask(Box<Request>, oneshot::Sender<Result<Answer, ApiError>>),
     /// Connect a node's runtime.
     Connect(NodeName, Arc<dyn Runtime>),
+    /// Hand out a node's runtime.
+    Runtime(NodeName, oneshot::Sender<Option<Arc<dyn Runtime>>>),
     /// Look at the kernel.
     Inspect(Box<dyn FnOnce(&Kernel, crate::time::Time) + Send>),
     /// Tell when nothing goes on any more.
@@ -187,6 +189,9 @@ impl Driver {
                 let from = node.clone();
                 self.events.push(runtime.events().map(move |event| (from.clone(), event)).boxed());
                 self.runtimes.insert(node, runtime);
+            }
+            Message::Runtime(node, reply) => {
+                let _ = reply.send(self.runtimes.get(&node).cloned());
             }
             Message::Inspect(look) => look(&self.kernel, self.clock.now()),
             Message::Settle(done) => self.settling.push(done),

@@ -10,7 +10,6 @@ use crate::error::{ApiError, Reason, Subject};
 use crate::ids::{NodeName, Uid};
 use crate::node::NodeConfig;
 use crate::object::kind::{self, KindId, KindInfo};
-use crate::object::patch;
 use crate::store::{DeleteOptions, Deleted, Draft, Object, Part, Snapshot, WriteOptions};
 use crate::time::Time;
 
@@ -131,7 +130,7 @@ impl Kernel {
             }
             Request::Patch { kind, namespace, name, part, patch, options } => self
                 .store
-                .edit(kind, (&namespace, &name), part, options, now, |value| apply_patch(kind, value, &patch))
+                .edit(kind, (&namespace, &name), part, options, now, |value| apply_patch(value, &patch))
                 .map(Answer::Object),
             Request::Delete { kind, namespace, name, options } => {
                 self.store.delete(kind, &namespace, &name, options, now).map(Answer::Deleted)
@@ -193,10 +192,12 @@ impl Kernel {
     }
 }
 
-fn apply_patch(kind: KindId, value: Value, patch: &Patch) -> Result<Value, ApiError> {
+fn apply_patch(mut value: Value, patch: &Patch) -> Result<Value, ApiError> {
     match patch {
-        Patch::Json(patch) => patch::json(value, patch),
-        Patch::Merge(patch) => Ok(patch::merge(value, patch)),
-        Patch::Strategic(patch) => patch::strategic(kind, value, patch),
+        Patch::Json(patch) => {
+            json_patch::patch(&mut value, patch).map_err(|error| ApiError::new(Reason::Invalid, error.to_string()))?;
+        }
+        Patch::Merge(patch) | Patch::Strategic(patch) => json_patch::merge(&mut value, patch),
     }
+    Ok(value)
 }

@@ -97,7 +97,6 @@ impl Kernel {
                     (Some(uid), Action::UpdatePodState { target, state: Box::new(state) })
                 }
                 PodWrite::Finish { uid } => (Some(uid), finish(uid)),
-                PodWrite::Node { target, object } => (None, Action::UpdateStatus { target, object }),
             };
             if let (Err(CommitError::Conflict { .. }), Some(uid)) = (self.store.commit(vec![action], now), uid)
                 && let Some(agent) = self.agents.get_mut(node)
@@ -141,7 +140,11 @@ impl Kernel {
     }
 
     fn carry_out_decision(&mut self, decision: Decision, now: Time) {
-        let (pod, actions) = decision.into_actions(self.store.snapshot(), now);
+        let pod = match &decision {
+            Decision::Bind { pod, .. } | Decision::Unschedulable { pod, .. } | Decision::Unnominate { pod } => *pod,
+            Decision::Preempt { preemptor, .. } => *preemptor,
+        };
+        let actions = decision.into_actions(self.store.snapshot(), now);
         if self.store.commit(actions, now).is_err()
             && let Some(scheduler) = &mut self.scheduler
         {

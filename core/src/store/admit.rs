@@ -56,11 +56,23 @@ impl Store {
         meta.created = now.whole_second();
         meta.deletion = None;
         meta.generation = i64::from(strategy::has_generation(meta.kind));
-        let body = self.admit_new(&mut meta, body)?;
+        let body = self.admit_new(&mut meta, body, now)?;
         if self.live.find(meta.kind, &meta.namespace, &meta.name).is_some() {
             return Err(ApiError::already_exists(self.subject(meta.kind, &meta.name)));
         }
         Ok(self.add(meta, body))
+    }
+
+    /// Creates what every cluster has from the start: its first namespaces.
+    pub(crate) fn found(&mut self, now: Time) {
+        for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
+            self.create(Draft::of(namespace(name)), now).expect("nothing is in the way in an empty store");
+        }
+    }
+
+    /// Adds a user's own kind.
+    pub(crate) fn add_kind(&mut self, info: kind::KindInfo) -> Result<KindId, kind::KindConflict> {
+        self.kinds.add(info)
     }
 
     /// The namespace must be there and not be going.
@@ -103,19 +115,19 @@ impl Store {
         Err(taken.retry_after(1))
     }
 
-    fn admit_new(&mut self, meta: &mut Meta, body: Body) -> Result<Body, ApiError> {
+    fn admit_new(&mut self, meta: &mut Meta, body: Body, now: Time) -> Result<Body, ApiError> {
         match body {
-            Body::Pod(pod) => self.admit_template_pod(meta, pod),
+            Body::Pod(pod) => self.admit_template_pod(meta, pod, now),
             Body::Typed(typed) if meta.kind == kind::POD => {
                 let mut object = typed.clone_arc();
                 *exclusive(&mut object).metadata_mut() = meta.to_api();
-                self.admit_typed(meta, &mut object)?;
+                self.admit_typed(meta, &mut object, now)?;
                 let pod = object.as_any().downcast_ref::<Pod>().map(PodBody::from_api);
                 pod.map(Body::Pod).ok_or_else(|| ApiError::internal("a pod that is not a pod"))
             }
             Body::Typed(mut typed) => {
                 *exclusive(&mut typed).metadata_mut() = meta.to_api();
-                self.admit_typed(meta, &mut typed)?;
+                self.admit_typed(meta, &mut typed, now)?;
                 Ok(Body::Typed(typed))
             }
             Body::Custom(value) => Ok(Body::Custom(without_status(value, self.kinds.info(meta.kind)))),
@@ -124,7 +136,7 @@ impl Store {
     }
 
     /// Pods of one template: the first is admitted in full, the others share what became of its spec.
-    fn admit_template_pod(&mut self, meta: &mut Meta, mut pod: PodBody) -> Result<Body, ApiError> {
+    fn admit_template_pod(&mut self, meta: &mut Meta, mut pod: PodBody, now: Time) -> Result<Body, ApiError> {
         if let Some(spec) = self.memo.get(&pod.spec) {
             pod.state = strategy::initial_pod_state(&spec);
             pod.spec = spec;
@@ -132,7 +144,7 @@ impl Store {
         }
         let asked = Arc::clone(&pod.spec);
         let mut object: Arc<dyn kind::TypedObject> = Arc::new(pod.to_api(meta));
-        self.admit_typed(meta, &mut object)?;
+        self.admit_typed(meta, &mut object, now)?;
         let Some(admitted) = object.as_any().downcast_ref::<Pod>().map(PodBody::from_api) else {
             return Err(ApiError::internal("a pod that is not a pod"));
         };
@@ -140,12 +152,18 @@ impl Store {
         Ok(Body::Pod(admitted))
     }
 
-    fn admit_typed(&self, meta: &mut Meta, object: &mut Arc<dyn kind::TypedObject>) -> Result<(), ApiError> {
-        let errors = strategy::create(exclusive(object), &self.live);
+    fn admit_typed(
+        &self,
+        meta: &mut Meta,
+        object: &mut Arc<dyn kind::TypedObject>,
+        now: Time,
+    ) -> Result<(), ApiError> {
+        let errors = strategy::create(exclusive(object), &self.live, now);
         if !errors.is_empty() {
             return Err(ApiError::invalid(self.kind_subject(meta.kind, &meta.name), errors));
         }
         take_meta(meta, &**object);
+        meta.generation = object.metadata().generation.unwrap_or(0);
         Ok(())
     }
 
@@ -230,15 +248,13 @@ impl Store {
                 let before = current
                     .to_typed(&self.kinds)
                     .ok_or_else(|| ApiError::internal("a built-in object without its type"))?;
-                let updated = strategy::update(&next, &*before, part)
+                let next = strategy::update(next, &*before, part, now)
                     .map_err(|errors| ApiError::invalid(self.kind_subject(meta.kind, &meta.name), errors))?;
-                take_meta(&mut meta, &*updated.object);
-                if updated.spec_changed && strategy::has_generation(meta.kind) {
-                    meta.generation += 1;
-                }
-                match updated.object.as_any().downcast_ref::<Pod>() {
+                take_meta(&mut meta, &*next);
+                meta.generation = next.metadata().generation.unwrap_or(0);
+                match next.as_any().downcast_ref::<Pod>() {
                     Some(pod) => Body::Pod(share_spec(PodBody::from_api(pod), &current)),
-                    None => Body::Typed(updated.object),
+                    None => Body::Typed(next),
                 }
             }
             Body::Custom(next) => {
@@ -324,8 +340,8 @@ fn without_status(value: Arc<Value>, info: Option<&kind::KindInfo>) -> Arc<Value
     Arc::new(value)
 }
 
-/// The phase of a namespace and what holds it, for those who make the first ones.
-pub(crate) fn namespace(name: &str) -> Namespace {
+/// A namespace of this name.
+fn namespace(name: &str) -> Namespace {
     Namespace {
         metadata: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
             name: Some(name.to_owned()),

@@ -1,82 +1,71 @@
 //! What admission does with each kind: the stages of one write, in order, in one place.
+//!
+//! ```text
+//! create:         default ─► prepare ─► validate
+//! update:         default ─► prepare (status stays) ─► validate against the old one
+//! status update:  prepare (all but the status stays) ─► validate against the old one
+//! ```
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Namespace, NamespaceSpec, NamespaceStatus, Pod, PodSpec};
+use k8s_openapi::api::core::v1::{Pod, PodSpec};
 use serde_json::Value;
 
-use super::admit::Part;
-use super::pod::{PodPhase, PodState};
+use super::admit::{Part, exclusive};
+use super::pod::{PodPhase, PodState, QosClass};
 use super::snapshot::Snapshot;
 use crate::object::field::FieldErrors;
-use crate::object::kind::{self, KindId, KindInfo, TypedObject};
-
-/// What became of an update.
-#[derive(Debug)]
-pub(super) struct Updated {
-    pub(super) object: Arc<dyn TypedObject>,
-    pub(super) spec_changed: bool,
-}
+use crate::object::kind::{KindId, KindInfo, TypedObject};
+use crate::object::{defaults, prepare, validation};
+use crate::time::Time;
 
 /// Whether a kind counts how often its spec changed.
 pub(super) fn has_generation(kind: KindId) -> bool {
-    [
-        kind::POD,
-        kind::DEPLOYMENT,
-        kind::REPLICA_SET,
-        kind::STATEFUL_SET,
-        kind::DAEMON_SET,
-        kind::JOB,
-        kind::CRON_JOB,
-        kind::REPLICATION_CONTROLLER,
-        kind::POD_DISRUPTION_BUDGET,
-        kind::INGRESS,
-        kind::NETWORK_POLICY,
-    ]
-    .contains(&kind)
+    prepare::has_generation(kind)
 }
 
-/// Defaults, mutates, prepares and validates a new object.
-pub(super) fn create(object: &mut dyn TypedObject, _snapshot: &Snapshot) -> FieldErrors {
-    if let Some(namespace) = object.as_any_mut().downcast_mut::<Namespace>() {
-        let name = namespace.metadata.name.clone().unwrap_or_default();
-        namespace.metadata.labels.get_or_insert_default().insert("kubernetes.io/metadata.name".to_owned(), name);
-        namespace.spec = Some(NamespaceSpec { finalizers: Some(vec!["kubernetes".to_owned()]) });
-        namespace.status = Some(NamespaceStatus { phase: Some("Active".to_owned()), conditions: None });
-    }
-    if let Some(pod) = object.as_any_mut().downcast_mut::<Pod>() {
-        let spec = Arc::new(pod.spec.clone().unwrap_or_default());
-        pod.status = Some(initial_pod_state(&spec).to_api());
-    }
-    FieldErrors::new()
+/// Defaults, mutates, prepares and validates a new object, whose name and uid are set.
+pub(super) fn create(object: &mut dyn TypedObject, _snapshot: &Snapshot, now: Time) -> FieldErrors {
+    defaults::apply(object.as_any_mut());
+    prepare::for_create(object, &prepare::Request::internal(now));
+    validate_new(object)
 }
 
-/// The status of a pod that has just been created.
-pub(super) fn initial_pod_state(_spec: &Arc<PodSpec>) -> PodState {
-    PodState { phase: PodPhase::Pending, ..PodState::default() }
+fn validate_new(object: &dyn TypedObject) -> FieldErrors {
+    object.as_any().downcast_ref::<Pod>().map(validation::pod).unwrap_or_default()
+}
+
+/// The status of a pod that has just been created from a spec that was admitted.
+pub(super) fn initial_pod_state(spec: &PodSpec) -> PodState {
+    let qos = match prepare::qos_class(spec) {
+        "Guaranteed" => QosClass::Guaranteed,
+        "Burstable" => QosClass::Burstable,
+        _ => QosClass::BestEffort,
+    };
+    PodState { phase: PodPhase::Pending, qos: Some(qos), ..PodState::default() }
 }
 
 /// Brings `next` to what an update of this part may write, and validates it.
 pub(super) fn update(
-    next: &Arc<dyn TypedObject>,
+    mut next: Arc<dyn TypedObject>,
     before: &dyn TypedObject,
     part: Part,
-) -> Result<Updated, FieldErrors> {
-    let (mut next_value, before_value) = (next.to_value(), before.to_value());
-    let kept = match part {
-        Part::Main => "status",
-        Part::Status => "spec",
+    now: Time,
+) -> Result<Arc<dyn TypedObject>, FieldErrors> {
+    let object = exclusive(&mut next);
+    let request = prepare::Request::internal(now);
+    let errors = match part {
+        Part::Main => {
+            defaults::apply(object.as_any_mut());
+            prepare::for_update(object, before, &request);
+            FieldErrors::new()
+        }
+        Part::Status => {
+            prepare::for_status_update(object, before, &request);
+            FieldErrors::new()
+        }
     };
-    if let (Some(next), Some(before)) = (next_value.as_object_mut(), before_value.as_object()) {
-        match before.get(kept) {
-            Some(kept_value) => next.insert(kept.to_owned(), kept_value.clone()),
-            None => next.remove(kept),
-        };
-    }
-    let spec_changed = next_value.get("spec") != before_value.get("spec");
-    let codec = next.kind_id().built_in().and_then(|info| info.codec);
-    let object = codec.and_then(|codec| codec.decode(&next_value).ok()).map(|decoded| decoded.object);
-    Ok(Updated { object: object.unwrap_or_else(|| Arc::clone(next)), spec_changed })
+    if errors.is_empty() { Ok(next) } else { Err(errors) }
 }
 
 /// Whether two objects of one kind are the same but for their metadata.

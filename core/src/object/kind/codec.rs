@@ -1,5 +1,6 @@
 //! How JSON becomes an object of a built-in kind and back.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,11 +22,12 @@ pub struct Decoded {
 #[derive(Clone, Copy)]
 pub struct Codec {
     decode: fn(&Value) -> Result<Decoded, DecodeError>,
+    adopt: fn(Box<dyn Any + Send + Sync>) -> Option<Arc<dyn TypedObject>>,
 }
 
 impl Codec {
     pub(super) const fn of<K: BuiltInKind>() -> Self {
-        Self { decode: decode_as::<K> }
+        Self { decode: decode_as::<K>, adopt: adopt_as::<K> }
     }
 
     /// Makes an object from JSON. A missing `apiVersion` or `kind` is no error here, a wrong one is.
@@ -34,6 +36,11 @@ impl Codec {
     /// When a field has the wrong type, in the words of upstream's decoder.
     pub fn decode(self, value: &Value) -> Result<Decoded, DecodeError> {
         (self.decode)(value)
+    }
+
+    /// Takes over a value that is of the kind's own type already; `None` when it is not.
+    pub fn adopt(self, object: Box<dyn Any + Send + Sync>) -> Option<Arc<dyn TypedObject>> {
+        (self.adopt)(object)
     }
 
     /// The JSON of an object, with `apiVersion` and `kind`.
@@ -46,6 +53,11 @@ impl fmt::Debug for Codec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Codec")
     }
+}
+
+fn adopt_as<K: BuiltInKind>(object: Box<dyn Any + Send + Sync>) -> Option<Arc<dyn TypedObject>> {
+    let object: Box<K> = object.downcast().ok()?;
+    Some(Arc::new(*object))
 }
 
 fn decode_as<K: BuiltInKind>(value: &Value) -> Result<Decoded, DecodeError> {

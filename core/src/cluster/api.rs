@@ -1,0 +1,470 @@
+//! The typed API: the verbs of kube-rs's `Api`, under their names, on a cluster in this process.
+
+use std::any::Any;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use k8s_openapi::api::autoscaling::v1::{Scale, ScaleSpec, ScaleStatus};
+use kube_core::object::ObjectList;
+use kube_core::params::{DeleteParams, ListParams, Patch, PatchParams, PostParams, PropagationPolicy};
+use kube_core::{ListMeta, TypeMeta};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::Cluster;
+use crate::control::Propagation;
+use crate::error::{ApiError, Reason, Subject};
+use crate::kernel::{Answer, Patch as KernelPatch, Request};
+use crate::object::kind::{Kind, KindId, KindInfo, Kinds};
+use crate::object::selector::{FieldSelector, Selector};
+use crate::store::{DeleteOptions, Draft, Expect, NameKey, Object, Part, Snapshot, WriteOptions};
+
+/// The objects of one kind, in one namespace or in all.
+///
+/// It takes any built-in type of `k8s-openapi`, and a user's own type once its kind was added
+/// ([`Cluster::add_kind`]).
+#[derive(Clone)]
+pub struct Api<K> {
+    pub(super) cluster: Cluster,
+    pub(super) namespace: Option<String>,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K> fmt::Debug for Api<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}
+
+/// A snapshot and what the kind is called in it.
+pub(super) struct View {
+    pub(super) snapshot: Snapshot,
+    pub(super) kinds: Kinds,
+    pub(super) kind: KindId,
+}
+
+impl<K: Kind> Api<K> {
+    /// The objects of all namespaces, or those of a cluster-scoped kind.
+    pub fn all(cluster: &Cluster) -> Self {
+        Self { cluster: cluster.clone(), namespace: None, kind: PhantomData }
+    }
+
+    /// The objects of one namespace.
+    pub fn namespaced(cluster: &Cluster, namespace: &str) -> Self {
+        Self { namespace: Some(namespace.to_owned()), ..Self::all(cluster) }
+    }
+
+    /// The objects of the namespace `default`.
+    pub fn default_namespaced(cluster: &Cluster) -> Self {
+        Self::namespaced(cluster, "default")
+    }
+
+    pub(super) async fn view(&self) -> Result<View, ApiError> {
+        let (snapshot, kinds) = self
+            .cluster
+            .inspect(|kernel, _| (kernel.snapshot().clone(), kernel.store().kinds().clone()))
+            .await?;
+        let kind = info::<K>(&kinds)?.stored_as;
+        Ok(View { snapshot, kinds, kind })
+    }
+
+    pub(super) async fn kind(&self) -> Result<(KindId, Kinds), ApiError> {
+        let kinds = self.cluster.kinds().await?;
+        Ok((info::<K>(&kinds)?.stored_as, kinds))
+    }
+
+    fn space(&self, info: Option<&KindInfo>) -> &str {
+        match info {
+            Some(info) if !info.is_namespaced() => "",
+            _ => self.namespace.as_deref().unwrap_or("default"),
+        }
+    }
+
+    /// The object of this name.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none.
+    pub async fn get(&self, name: &str) -> Result<K, ApiError> {
+        let view = self.view().await?;
+        let object = self.find(&view, name)?;
+        to_kind(&object, &view.kinds)
+    }
+
+    /// The object of this name, if there is one.
+    ///
+    /// # Errors
+    /// When the cluster has been shut down.
+    pub async fn get_opt(&self, name: &str) -> Result<Option<K>, ApiError> {
+        match self.get(name).await {
+            Ok(object) => Ok(Some(object)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn find(&self, view: &View, name: &str) -> Result<Arc<Object>, ApiError> {
+        let info = view.kinds.info(view.kind);
+        let found = view.snapshot.find(view.kind, self.space(info), name);
+        found.cloned().ok_or_else(|| ApiError::not_found(subject(info, name)))
+    }
+
+    /// The objects that the selectors match, in the order of their names; with a limit a page, and a token for the next.
+    ///
+    /// # Errors
+    /// `BadRequest` for a selector or a token that cannot be understood.
+    pub async fn list(&self, params: &ListParams) -> Result<ObjectList<K>, ApiError> {
+        let view = self.view().await?;
+        let filter = Filter::parse(params.label_selector.as_deref(), params.field_selector.as_deref())?;
+        let after = params.continue_token.as_deref().map(parse_token).transpose()?;
+        let limit = params.limit.map_or(usize::MAX, |limit| limit.max(1) as usize);
+        let mut items = Vec::new();
+        let mut next = None;
+        for object in self.objects(&view, after.as_ref()) {
+            if !filter.matches(object, &view.kinds) {
+                continue;
+            }
+            if items.len() == limit {
+                break;
+            }
+            items.push(to_kind(object, &view.kinds)?);
+            next = Some(token(object));
+        }
+        let is_full = items.len() == limit;
+        let api_version = info::<K>(&view.kinds)?.api_version();
+        Ok(ObjectList {
+            types: TypeMeta { api_version, kind: format!("{}List", K::kind(&())) },
+            metadata: ListMeta {
+                continue_: next.filter(|_| is_full),
+                resource_version: Some(view.snapshot.revision().to_string()),
+                ..ListMeta::default()
+            },
+            items,
+        })
+    }
+
+    pub(super) fn objects<'v>(
+        &self,
+        view: &'v View,
+        after: Option<&NameKey>,
+    ) -> Box<dyn Iterator<Item = &'v Arc<Object>> + 'v> {
+        let namespace = self.namespace.clone();
+        let here = move |object: &&Arc<Object>| {
+            namespace.as_deref().is_none_or(|name| object.meta.namespace.is_empty() || *object.meta.namespace == *name)
+        };
+        if view.kind == crate::object::kind::EVENT {
+            return Box::new(view.snapshot.list(view.kind).chain(view.snapshot.events()).filter(here));
+        }
+        match after {
+            Some(after) => Box::new(view.snapshot.list_after(view.kind, after).filter(here)),
+            None => Box::new(view.snapshot.list(view.kind).filter(here)),
+        }
+    }
+
+    /// Creates an object.
+    ///
+    /// # Errors
+    /// `AlreadyExists`, `Invalid` with all that is wrong, `NotFound` for its namespace.
+    pub async fn create(&self, params: &PostParams, object: &K) -> Result<K, ApiError> {
+        let (kind, kinds) = self.kind().await?;
+        let draft = self.draft(object, kind, &kinds)?;
+        let options = WriteOptions { dry_run: params.dry_run };
+        object_of(self.cluster.ask(Request::Create(draft, options)).await?, &kinds)
+    }
+
+    /// Replaces an object, all but its status. With a `resourceVersion` only that version is replaced.
+    ///
+    /// # Errors
+    /// `NotFound`, `Conflict`, `Invalid`.
+    pub async fn replace(&self, name: &str, params: &PostParams, object: &K) -> Result<K, ApiError> {
+        self.replace_part(name, params, object, Part::Main).await
+    }
+
+    /// Replaces the status of an object.
+    ///
+    /// # Errors
+    /// `NotFound`, `Conflict`, `Invalid`.
+    pub async fn replace_status(&self, name: &str, params: &PostParams, object: &K) -> Result<K, ApiError> {
+        self.replace_part(name, params, object, Part::Status).await
+    }
+
+    async fn replace_part(&self, name: &str, params: &PostParams, object: &K, part: Part) -> Result<K, ApiError> {
+        let (kind, kinds) = self.kind().await?;
+        let mut draft = self.draft(object, kind, &kinds)?;
+        if draft.meta.name.is_empty() {
+            draft.meta.name = name.into();
+        }
+        if *draft.meta.name != *name {
+            let named = &draft.meta.name;
+            return Err(ApiError::bad_request(format!(
+                "the name of the object ({named}) does not match the name on the URL ({name})"
+            )));
+        }
+        let options = WriteOptions { dry_run: params.dry_run };
+        object_of(self.cluster.ask(Request::Update(draft, part, options)).await?, &kinds)
+    }
+
+    /// Changes an object by a JSON patch, a merge patch or a strategic merge patch.
+    ///
+    /// # Errors
+    /// `NotFound`, `Invalid`, `BadRequest` for a patch that cannot be applied. Server-side apply ([`Patch::Apply`]) is
+    /// not supported here yet and is refused with `UnsupportedMediaType`; use [`Cluster::apply`].
+    pub async fn patch<P: Serialize + fmt::Debug>(
+        &self,
+        name: &str,
+        params: &PatchParams,
+        patch: &Patch<P>,
+    ) -> Result<K, ApiError> {
+        self.patch_part(name, params, patch, Part::Main).await
+    }
+
+    /// Changes the status of an object.
+    ///
+    /// # Errors
+    /// As [`Api::patch`].
+    pub async fn patch_status<P: Serialize + fmt::Debug>(
+        &self,
+        name: &str,
+        params: &PatchParams,
+        patch: &Patch<P>,
+    ) -> Result<K, ApiError> {
+        self.patch_part(name, params, patch, Part::Status).await
+    }
+
+    async fn patch_part<P: Serialize + fmt::Debug>(
+        &self,
+        name: &str,
+        params: &PatchParams,
+        patch: &Patch<P>,
+        part: Part,
+    ) -> Result<K, ApiError> {
+        let (kind, kinds) = self.kind().await?;
+        let request = Request::Patch {
+            kind,
+            namespace: self.space(kinds.info(kind)).to_owned(),
+            name: name.to_owned(),
+            part,
+            patch: kernel_patch(patch)?,
+            options: WriteOptions { dry_run: params.dry_run },
+        };
+        object_of(self.cluster.ask(request).await?, &kinds)
+    }
+
+    /// Deletes an object. The answer is the object: gone, or with its deletion time while something still holds it.
+    ///
+    /// # Errors
+    /// `NotFound`, `Conflict` when a precondition does not hold.
+    pub async fn delete(&self, name: &str, params: &DeleteParams) -> Result<K, ApiError> {
+        let (kind, kinds) = self.kind().await?;
+        let request = Request::Delete {
+            kind,
+            namespace: self.space(kinds.info(kind)).to_owned(),
+            name: name.to_owned(),
+            options: delete_options(params)?,
+        };
+        object_of(self.cluster.ask(request).await?, &kinds)
+    }
+
+    /// Deletes all objects that the selectors match; the answer is them.
+    ///
+    /// # Errors
+    /// As [`Api::list`].
+    pub async fn delete_collection(&self, params: &DeleteParams, which: &ListParams) -> Result<Vec<K>, ApiError> {
+        let mut deleted = Vec::new();
+        for object in self.list(which).await?.items {
+            let meta = object.meta();
+            let namespace = meta.namespace.clone().or_else(|| self.namespace.clone());
+            let api = Self { namespace, ..self.clone() };
+            match api.delete(meta.name.as_deref().unwrap_or_default(), params).await {
+                Ok(object) => deleted.push(object),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(deleted)
+    }
+
+    /// The `scale` of an object of a kind that has one.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such object, or its kind has no scale.
+    pub async fn get_scale(&self, name: &str) -> Result<Scale, ApiError> {
+        let view = self.view().await?;
+        has_scale(view.kinds.info(view.kind), name)?;
+        let value = self.find(&view, name)?.to_value(&view.kinds);
+        Ok(scale_of(&value))
+    }
+
+    /// Gives an object of a kind that has a scale another number of replicas.
+    ///
+    /// # Errors
+    /// As [`Api::get_scale`], and `Invalid` for a negative number.
+    pub async fn set_scale(&self, name: &str, replicas: i32) -> Result<Scale, ApiError> {
+        let (kind, kinds) = self.kind().await?;
+        has_scale(kinds.info(kind), name)?;
+        let patch = Patch::Merge(json!({ "spec": { "replicas": replicas } }));
+        let object = self.patch(name, &PatchParams::default(), &patch).await?;
+        Ok(scale_of(&serde_json::to_value(&object).map_err(ApiError::internal)?))
+    }
+
+    fn draft(&self, object: &K, kind: KindId, kinds: &Kinds) -> Result<Draft, ApiError> {
+        let info = kinds.info(kind);
+        let boxed: Box<dyn Any + Send + Sync> = Box::new(object.clone());
+        let mut draft = match info.and_then(|info| info.codec).and_then(|codec| codec.adopt(boxed)) {
+            Some(typed) => Draft::typed(typed),
+            None => decode(kind, kinds, serde_json::to_value(object).map_err(ApiError::internal)?)?,
+        };
+        let wanted = self.space(info);
+        if draft.meta.namespace.is_empty() {
+            draft.meta.namespace = wanted.into();
+        } else if self.namespace.is_some() && *draft.meta.namespace != *wanted {
+            let given = &draft.meta.namespace;
+            return Err(ApiError::bad_request(format!(
+                "the namespace of the provided object does not match the namespace sent on the request \
+                 ({given}, {wanted})"
+            )));
+        }
+        Ok(draft)
+    }
+}
+
+fn decode(kind: KindId, kinds: &Kinds, value: Value) -> Result<Draft, ApiError> {
+    match kinds.info(kind).and_then(|info| info.codec) {
+        Some(codec) => codec
+            .decode(&value)
+            .map(|decoded| Draft::typed(decoded.object))
+            .map_err(|error| ApiError::bad_request(error.to_string())),
+        None => Draft::custom(kind, value).map_err(|error| ApiError::bad_request(error.to_string())),
+    }
+}
+
+fn info<K: Kind>(kinds: &Kinds) -> Result<&KindInfo, ApiError> {
+    kinds.of::<K>().ok_or_else(|| {
+        let (group, version, kind) = (K::group(&()), K::version(&()), K::kind(&()));
+        let message = format!("the kind {kind} in {group}/{version} is not known: add it with Cluster::add_kind");
+        ApiError::new(Reason::NotFound, message)
+    })
+}
+
+pub(super) fn subject(info: Option<&KindInfo>, name: &str) -> Subject {
+    info.map_or_else(Subject::default, |info| Subject::new(info.group.to_string(), info.plural.to_string(), name))
+}
+
+/// The object as its type; shared with the store where it can be, copied where it must.
+pub(super) fn to_kind<K: Kind>(object: &Arc<Object>, kinds: &Kinds) -> Result<K, ApiError> {
+    if let Some(typed) = object.to_typed(kinds)
+        && let Ok(typed) = typed.into_any().downcast::<K>()
+    {
+        return Ok(Arc::unwrap_or_clone(typed));
+    }
+    serde_json::from_value(object.to_value(kinds)).map_err(ApiError::internal)
+}
+
+fn object_of<K: Kind>(answer: Answer, kinds: &Kinds) -> Result<K, ApiError> {
+    match &answer {
+        Answer::Object(object) => to_kind(object, kinds),
+        Answer::Deleted(deleted) => to_kind(deleted.object(), kinds),
+        Answer::Snapshot(_) | Answer::Kind(_) | Answer::Done => Err(ApiError::internal("an answer without an object")),
+    }
+}
+
+fn kernel_patch<P: Serialize + fmt::Debug>(patch: &Patch<P>) -> Result<KernelPatch, ApiError> {
+    let value = |patch: &P| serde_json::to_value(patch).map_err(|error| ApiError::bad_request(error.to_string()));
+    match patch {
+        Patch::Json(patch) => Ok(KernelPatch::Json(patch.clone())),
+        Patch::Merge(patch) => Ok(KernelPatch::Merge(value(patch)?)),
+        Patch::Strategic(patch) => Ok(KernelPatch::Strategic(value(patch)?)),
+        _ => Err(ApiError::new(
+            Reason::UnsupportedMediaType,
+            "server-side apply is not supported here: use Cluster::apply, or a merge patch",
+        )),
+    }
+}
+
+fn delete_options(params: &DeleteParams) -> Result<DeleteOptions, ApiError> {
+    let preconditions = params.preconditions.as_ref();
+    let bad = |what: &str, text: &str| ApiError::bad_request(format!("preconditions.{what}: `{text}` is not valid"));
+    let uid = preconditions.and_then(|preconditions| preconditions.uid.as_deref());
+    let revision = preconditions.and_then(|preconditions| preconditions.resource_version.as_deref());
+    Ok(DeleteOptions {
+        grace_seconds: params.grace_period_seconds.map(i64::from),
+        propagation: params.propagation_policy.as_ref().map(|policy| match policy {
+            PropagationPolicy::Orphan => Propagation::Orphan,
+            PropagationPolicy::Background => Propagation::Background,
+            PropagationPolicy::Foreground => Propagation::Foreground,
+        }),
+        expect: Expect {
+            uid: uid.map(|uid| uid.parse().map_err(|_| bad("uid", uid))).transpose()?,
+            revision: revision.map(|text| text.parse().map_err(|_| bad("resourceVersion", text))).transpose()?,
+        },
+        dry_run: params.dry_run,
+    })
+}
+
+fn has_scale(info: Option<&KindInfo>, name: &str) -> Result<(), ApiError> {
+    if info.is_some_and(|info| info.has_subresource("scale")) { Ok(()) } else { Err(ApiError::not_found(subject(info, name))) }
+}
+
+fn scale_of(value: &Value) -> Scale {
+    let number = |pointer: &str| value.pointer(pointer).and_then(Value::as_i64).and_then(|n| i32::try_from(n).ok());
+    let selector = value.pointer("/spec/selector").cloned().unwrap_or_default();
+    let selector = serde_json::from_value(selector).ok().and_then(|selector| Selector::compile(Some(&selector)).ok());
+    Scale {
+        metadata: serde_json::from_value(value["metadata"].clone()).unwrap_or_default(),
+        spec: Some(ScaleSpec { replicas: number("/spec/replicas") }),
+        status: Some(ScaleStatus {
+            replicas: number("/status/replicas").unwrap_or(0),
+            selector: selector.map(|selector| selector.to_string()),
+        }),
+    }
+}
+
+/// What a list or a watch lets through.
+#[derive(Debug)]
+pub(super) struct Filter {
+    labels: Option<Selector>,
+    fields: Option<FieldSelector>,
+}
+
+impl Filter {
+    pub(super) fn parse(labels: Option<&str>, fields: Option<&str>) -> Result<Self, ApiError> {
+        let bad = |error: &dyn fmt::Display| ApiError::bad_request(error.to_string());
+        let some = |text: Option<&'_ str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
+        Ok(Self {
+            labels: some(labels).map(|text| text.parse().map_err(|error: _| bad(&error as &dyn fmt::Display))).transpose()?,
+            fields: some(fields).map(|text| text.parse().map_err(|error: _| bad(&error as &dyn fmt::Display))).transpose()?,
+        })
+    }
+
+    pub(super) fn matches(&self, object: &Object, kinds: &Kinds) -> bool {
+        self.labels.as_ref().is_none_or(|labels| labels.matches(&object.meta.labels))
+            && self.fields.as_ref().is_none_or(|fields| matches_fields(fields, object, kinds))
+    }
+}
+
+/// The fields that most selectors name are at hand; others are looked up in the object's JSON.
+fn matches_fields(fields: &FieldSelector, object: &Object, kinds: &Kinds) -> bool {
+    let mut json = None;
+    fields.matches(|path| match path {
+        "metadata.name" => Some(object.meta.name.to_string()),
+        "metadata.namespace" => Some(object.meta.namespace.to_string()),
+        other => {
+            let json = json.get_or_insert_with(|| object.to_value(kinds));
+            match json.pointer(&format!("/{}", other.replace('.', "/"))) {
+                Some(Value::String(text)) => Some(text.clone()),
+                Some(Value::Null) | None => Some(String::new()),
+                Some(value) => Some(value.to_string()),
+            }
+        }
+    })
+}
+
+fn token(object: &Object) -> String {
+    format!("{}/{}", object.meta.namespace, object.meta.name)
+}
+
+fn parse_token(text: &str) -> Result<NameKey, ApiError> {
+    let (namespace, name) =
+        text.split_once('/').ok_or_else(|| ApiError::bad_request(format!("continue token `{text}` is not valid")))?;
+    Ok(NameKey::new(namespace, name))
+}

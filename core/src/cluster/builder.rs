@@ -1,0 +1,238 @@
+//! Setting up a cluster: nodes, seed, controllers, storage.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Taint;
+
+use super::Cluster;
+use super::clock::Clock;
+use crate::control::ControllerMode;
+use crate::error::ApiError;
+use crate::ids::NodeName;
+use crate::kernel::KernelConfig;
+use crate::node::NodeConfig;
+use crate::object::quantity::{Quantity, QuantityError};
+use crate::object::validation::names;
+use crate::runtime::{Runtime, RuntimeError};
+use crate::scheduler::SchedulerConfig;
+use crate::store::{Durability, DurabilityError, Memory};
+use crate::time::Time;
+
+/// Why a cluster, or a node of it, could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The name of a node is not a name.
+    #[error("node name `{name}`: {problem}")]
+    NodeName {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// An amount of a node's capacity is not a quantity.
+    #[error("capacity `{resource}` of node `{node}`: `{amount}` is not a quantity")]
+    Capacity {
+        /// The node.
+        node: NodeName,
+        /// The resource.
+        resource: String,
+        /// The amount.
+        amount: String,
+        /// What is wrong with it.
+        #[source]
+        source: QuantityError,
+    },
+    /// The runtime of a node does not answer.
+    #[error("the runtime of node `{node}` does not answer")]
+    Runtime {
+        /// The node.
+        node: NodeName,
+        /// What it said.
+        #[source]
+        source: RuntimeError,
+    },
+    /// The storage cannot be opened.
+    #[error("the storage cannot be opened")]
+    Durability(#[from] DurabilityError),
+    /// The storage holds objects, and this version cannot start from them.
+    #[error("the storage holds {0} objects: starting from stored objects is not supported yet")]
+    NotEmpty(usize),
+    /// The cluster does not take the node.
+    #[error("the cluster refused the node")]
+    Refused(#[source] ApiError),
+}
+
+/// A node to be: its runtime, and what it says of itself.
+#[derive(Clone, Debug)]
+pub struct NodeSpec {
+    name: NodeName,
+    runtime: Arc<dyn Runtime>,
+    address: IpAddr,
+    capacity: Vec<(String, String)>,
+    labels: Vec<(String, String)>,
+    taints: Vec<Taint>,
+}
+
+impl NodeSpec {
+    /// A node with 8 CPUs, 32 GiB of memory and room for 110 pods, unless told otherwise.
+    pub fn new(name: impl Into<NodeName>, runtime: Arc<dyn Runtime>) -> Self {
+        let amount = |resource: &str, amount: &str| (resource.to_owned(), amount.to_owned());
+        Self {
+            name: name.into(),
+            runtime,
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            capacity: vec![
+                amount("cpu", "8"),
+                amount("memory", "32Gi"),
+                amount("pods", "110"),
+                amount("ephemeral-storage", "100Gi"),
+            ],
+            labels: Vec::new(),
+            taints: Vec::new(),
+        }
+    }
+
+    /// Its address: `status.hostIP` of its pods.
+    #[must_use]
+    pub fn address(mut self, address: IpAddr) -> Self {
+        self.address = address;
+        self
+    }
+
+    /// How much it has of a resource: `capacity("cpu", "2")`.
+    #[must_use]
+    pub fn capacity(mut self, resource: &str, amount: &str) -> Self {
+        self.capacity.retain(|(name, _)| name != resource);
+        self.capacity.push((resource.to_owned(), amount.to_owned()));
+        self
+    }
+
+    /// A label.
+    #[must_use]
+    pub fn label(mut self, key: &str, value: &str) -> Self {
+        self.labels.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A taint; `effect` is `NoSchedule`, `PreferNoSchedule` or `NoExecute`.
+    #[must_use]
+    pub fn taint(mut self, key: &str, value: &str, effect: &str) -> Self {
+        self.taints.push(Taint {
+            effect: effect.to_owned(),
+            key: key.to_owned(),
+            time_added: None,
+            value: Some(value.to_owned()).filter(|value| !value.is_empty()),
+        });
+        self
+    }
+
+    pub(super) async fn into_config(self) -> Result<(NodeConfig, Arc<dyn Runtime>), StartError> {
+        let node = self.name;
+        if let Some(problem) = names::dns1123_subdomain(node.as_str()).into_iter().next() {
+            return Err(StartError::NodeName { name: node.to_string(), problem: problem.to_string() });
+        }
+        let info = match self.runtime.info().await {
+            Ok(info) => info,
+            Err(source) => return Err(StartError::Runtime { node, source }),
+        };
+        let mut config = NodeConfig::new(node.clone(), info);
+        config.addresses = vec![self.address];
+        let mut capacity = (*config.capacity).clone();
+        for (resource, amount) in self.capacity {
+            match amount.parse::<Quantity>() {
+                Ok(quantity) => capacity.insert(resource, quantity.to_api()),
+                Err(source) => return Err(StartError::Capacity { node, resource, amount, source }),
+            };
+        }
+        config.capacity = Arc::new(capacity);
+        config.allocatable = Arc::clone(&config.capacity);
+        Arc::make_mut(&mut config.labels).extend(self.labels);
+        config.taints = self.taints.into();
+        Ok((config, self.runtime))
+    }
+}
+
+/// Sets up a [`Cluster`].
+#[derive(Debug)]
+pub struct ClusterBuilder {
+    kernel: KernelConfig,
+    nodes: Vec<NodeSpec>,
+    start_time: Option<Time>,
+    durability: Box<dyn Durability>,
+}
+
+impl Default for ClusterBuilder {
+    fn default() -> Self {
+        Self { kernel: KernelConfig::default(), nodes: Vec::new(), start_time: None, durability: Box::new(Memory) }
+    }
+}
+
+impl ClusterBuilder {
+    /// Where uids, generated names and ties come from: the same seed and the same history give the same names.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.kernel.seed = seed;
+        self
+    }
+
+    /// Adds a node.
+    #[must_use]
+    pub fn node(mut self, node: NodeSpec) -> Self {
+        self.nodes.push(node);
+        self
+    }
+
+    /// Adds nodes.
+    #[must_use]
+    pub fn nodes(mut self, nodes: impl IntoIterator<Item = NodeSpec>) -> Self {
+        self.nodes.extend(nodes);
+        self
+    }
+
+    /// The time at the start, for clusters in virtual time; the machine's time otherwise.
+    #[must_use]
+    pub fn start_time(mut self, time: Time) -> Self {
+        self.start_time = Some(time);
+        self
+    }
+
+    /// Starts a controller in another mode than on; its name is that of its events, such as `replicaset-controller`.
+    #[must_use]
+    pub fn controller(mut self, name: &'static str, mode: ControllerMode) -> Self {
+        self.kernel.controllers.insert(name, mode);
+        self
+    }
+
+    /// Another scheduler configuration, or `None` for no scheduler: pods stay where they are bound by others.
+    #[must_use]
+    pub fn scheduler(mut self, config: Option<SchedulerConfig>) -> Self {
+        self.kernel.scheduler = config;
+        self
+    }
+
+    /// Where commits are made durable; memory otherwise.
+    #[must_use]
+    pub fn durability(mut self, durability: impl Durability) -> Self {
+        self.durability = Box::new(durability);
+        self
+    }
+
+    /// Starts it, in the tokio runtime that is current.
+    ///
+    /// # Errors
+    /// See [`StartError`]: a runtime that does not answer, a name or amount that is none, a storage that cannot be opened.
+    pub async fn start(mut self) -> Result<Cluster, StartError> {
+        let recovered = self.durability.open().await?;
+        if !recovered.objects.is_empty() {
+            return Err(StartError::NotEmpty(recovered.objects.len()));
+        }
+        let clock = self.start_time.map_or_else(Clock::of_the_machine, Clock::starting_at);
+        let cluster = Cluster::launch(&self.kernel, clock, self.durability);
+        for node in self.nodes {
+            cluster.add_node(node).await?;
+        }
+        Ok(cluster)
+    }
+}
