@@ -19,10 +19,10 @@ use tokio::task::JoinHandle;
 
 pub use self::api::Api;
 pub use self::builder::{ClusterBuilder, NodeSpec, StartError};
-pub use self::wait::WaitError;
 use self::clock::Clock;
 use self::driver::{Driver, Message, stopping};
 use self::shared::Shared;
+pub use self::wait::WaitError;
 use crate::control::{ControllerMetrics, ControllerMode, Plan};
 use crate::error::ApiError;
 use crate::ids::{NodeName, Uid};

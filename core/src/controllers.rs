@@ -1,14 +1,20 @@
 //! The controllers: one file or folder each, all of the shape of [`Controller`](crate::control::Controller).
 
 mod deployment;
+mod garbage;
 mod replica_set;
 
 pub use self::deployment::DeploymentController;
+pub use self::garbage::GarbageCollector;
 pub use self::replica_set::ReplicaSetController;
 
 use crate::control::{AnyLoop, Loop};
 
 /// All of them, in the order in which they take turns.
 pub(crate) fn all() -> Vec<Box<dyn AnyLoop>> {
-    vec![Loop::<DeploymentController>::boxed(), Loop::<ReplicaSetController>::boxed()]
+    vec![
+        Loop::<DeploymentController>::boxed(),
+        Loop::<ReplicaSetController>::boxed(),
+        Loop::<GarbageCollector>::boxed(),
+    ]
 }

@@ -18,16 +18,14 @@ mod request;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-pub use self::request::{Answer, Patch, Request, RequestId};
 use self::digest::Digest;
+pub use self::request::{Answer, Patch, Request, RequestId};
 use crate::control::{AnyLoop, ControllerMetrics, ControllerMode, Plan};
 use crate::controllers;
 use crate::error::ApiError;
 use crate::ids::{NodeName, Uid};
-use crate::node::{CallId, NodeAgent, NodeConfig};
-use crate::object::kind::KindId;
+use crate::node::{CallId, NodeAgent};
 use crate::runtime::{Call, Reply, RuntimeError, RuntimeEvent};
 use crate::scheduler::{Scheduler, SchedulerConfig};
 use crate::store::{Change, Snapshot, Store};
@@ -48,12 +46,7 @@ pub struct KernelConfig {
 
 impl Default for KernelConfig {
     fn default() -> Self {
-        Self {
-            seed: 0,
-            controllers: BTreeMap::new(),
-            scheduler: Some(SchedulerConfig::default()),
-            digest: false,
-        }
+        Self { seed: 0, controllers: BTreeMap::new(), scheduler: Some(SchedulerConfig::default()), digest: false }
     }
 }
 

@@ -13,9 +13,9 @@ mod event;
 mod event_log;
 mod ids;
 mod memo;
-mod ring;
 pub mod object;
 pub mod pod;
+mod ring;
 mod snapshot;
 mod strategy;
 mod table;
@@ -26,7 +26,6 @@ pub use self::commit::{CommitError, Store};
 pub use self::deletion::{DeleteOptions, Deleted, FOREGROUND_FINALIZER, ORPHAN_FINALIZER};
 pub use self::draft::{Draft, Expect};
 pub use self::durable::{Batch, Durability, DurabilityError, Memory, Recovered};
-pub use self::ring::{Expired, Ring};
 pub use self::event::{EventDraft, EventType, Involved};
 pub use self::event_log::EventRecord;
 pub use self::object::{Body, Deletion, Meta, Object, StringMap};
@@ -34,4 +33,5 @@ pub use self::pod::{
     ConditionKind, ConditionStatus, ContainerPhase, ContainerRecord, ExitRecord, PodBody, PodCondition, PodPhase,
     PodState, QosClass, Why,
 };
+pub use self::ring::{Expired, Ring};
 pub use self::snapshot::{NameKey, Snapshot};

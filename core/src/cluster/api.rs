@@ -61,10 +61,8 @@ impl<K: Kind> Api<K> {
     }
 
     pub(super) async fn view(&self) -> Result<View, ApiError> {
-        let (snapshot, kinds) = self
-            .cluster
-            .inspect(|kernel, _| (kernel.snapshot().clone(), kernel.store().kinds().clone()))
-            .await?;
+        let (snapshot, kinds) =
+            self.cluster.inspect(|kernel, _| (kernel.snapshot().clone(), kernel.store().kinds().clone())).await?;
         let kind = info::<K>(&kinds)?.stored_as;
         Ok(View { snapshot, kinds, kind })
     }
@@ -146,7 +144,7 @@ impl<K: Kind> Api<K> {
     pub(super) fn objects<'v>(
         &self,
         view: &'v View,
-        after: Option<&NameKey>,
+        after: Option<&'v NameKey>,
     ) -> Box<dyn Iterator<Item = &'v Arc<Object>> + 'v> {
         let namespace = self.namespace.clone();
         let here = move |object: &&Arc<Object>| {
@@ -402,7 +400,11 @@ fn delete_options(params: &DeleteParams) -> Result<DeleteOptions, ApiError> {
 }
 
 fn has_scale(info: Option<&KindInfo>, name: &str) -> Result<(), ApiError> {
-    if info.is_some_and(|info| info.has_subresource("scale")) { Ok(()) } else { Err(ApiError::not_found(subject(info, name))) }
+    if info.is_some_and(|info| info.has_subresource("scale")) {
+        Ok(())
+    } else {
+        Err(ApiError::not_found(subject(info, name)))
+    }
 }
 
 fn scale_of(value: &Value) -> Scale {
@@ -431,8 +433,12 @@ impl Filter {
         let bad = |error: &dyn fmt::Display| ApiError::bad_request(error.to_string());
         let some = |text: Option<&'_ str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
         Ok(Self {
-            labels: some(labels).map(|text| text.parse().map_err(|error: _| bad(&error as &dyn fmt::Display))).transpose()?,
-            fields: some(fields).map(|text| text.parse().map_err(|error: _| bad(&error as &dyn fmt::Display))).transpose()?,
+            labels: some(labels)
+                .map(|text| text.parse().map_err(|error: _| bad(&error as &dyn fmt::Display)))
+                .transpose()?,
+            fields: some(fields)
+                .map(|text| text.parse().map_err(|error: _| bad(&error as &dyn fmt::Display)))
+                .transpose()?,
         })
     }
 
@@ -444,12 +450,12 @@ impl Filter {
 
 /// The fields that most selectors name are at hand; others are looked up in the object's JSON.
 fn matches_fields(fields: &FieldSelector, object: &Object, kinds: &Kinds) -> bool {
-    let mut json = None;
+    let json = std::cell::OnceCell::new();
     fields.matches(|path| match path {
         "metadata.name" => Some(object.meta.name.to_string()),
         "metadata.namespace" => Some(object.meta.namespace.to_string()),
         other => {
-            let json = json.get_or_insert_with(|| object.to_value(kinds));
+            let json = json.get_or_init(|| object.to_value(kinds));
             match json.pointer(&format!("/{}", other.replace('.', "/"))) {
                 Some(Value::String(text)) => Some(text.clone()),
                 Some(Value::Null) | None => Some(String::new()),

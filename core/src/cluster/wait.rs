@@ -78,7 +78,8 @@ impl<K: Kind> Api<K> {
     ) -> Result<Option<K>, WaitError> {
         let (kind, kinds) = self.kind().await?;
         let namespaced = kinds.info(kind).is_some_and(crate::object::kind::KindInfo::is_namespaced);
-        let namespace = if namespaced { self.namespace.clone().unwrap_or_else(|| "default".to_owned()) } else { String::new() };
+        let namespace =
+            if namespaced { self.namespace.clone().unwrap_or_else(|| "default".to_owned()) } else { String::new() };
         let what = format!("the state waited for of {} \"{name}\"", K::kind(&()));
         let mut last = None;
         let found = self

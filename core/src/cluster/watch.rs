@@ -83,9 +83,10 @@ impl Cursor {
     fn event<K: Kind>(&self, change: &Change) -> Option<Result<WatchEvent<K>, ApiError>> {
         let object = &change.object;
         if object.meta.kind != self.kind
-            || self.namespace.as_deref().is_some_and(|name| {
-                !object.meta.namespace.is_empty() && *object.meta.namespace != *name
-            })
+            || self
+                .namespace
+                .as_deref()
+                .is_some_and(|name| !object.meta.namespace.is_empty() && *object.meta.namespace != *name)
         {
             return None;
         }

@@ -17,10 +17,27 @@ pub type Keys = SmallVec<[Uid; 4]>;
 /// One kind of object that a controller wants to hear of, and whose key a change of it concerns.
 #[derive(Clone, Copy, Debug)]
 pub struct Watched {
-    /// The kind.
-    pub kind: KindId,
+    /// The kind; `None` for all kinds.
+    pub kind: Option<KindId>,
     /// The keys to look at again. The snapshot is the one after the change.
     pub keys: fn(&Change, &Snapshot, &mut Keys),
+}
+
+impl Watched {
+    /// Every change of this kind.
+    pub const fn kind(kind: KindId, keys: fn(&Change, &Snapshot, &mut Keys)) -> Self {
+        Self { kind: Some(kind), keys }
+    }
+
+    /// Every change of any kind.
+    pub const fn every_kind(keys: fn(&Change, &Snapshot, &mut Keys)) -> Self {
+        Self { kind: None, keys }
+    }
+
+    /// The controller's own kind: the key is the object itself.
+    pub const fn itself(kind: KindId) -> Self {
+        Self::kind(kind, |change, _, keys| keys.push(change.object.meta.uid))
+    }
 }
 
 /// A controller as two pure functions.

@@ -42,7 +42,6 @@ pub struct ControllerMetrics {
 /// A controller's loop, whatever the controller.
 pub(crate) trait AnyLoop: fmt::Debug + Send {
     fn name(&self) -> &'static str;
-    fn mode(&self) -> ControllerMode;
     fn set_mode(&mut self, mode: ControllerMode);
     /// Puts the keys that a change concerns into the queue.
     fn route(&mut self, change: &Change, snapshot: &Snapshot);
@@ -106,10 +105,6 @@ impl<C: Controller> AnyLoop for Loop<C> {
         C::NAME
     }
 
-    fn mode(&self) -> ControllerMode {
-        self.mode
-    }
-
     fn set_mode(&mut self, mode: ControllerMode) {
         self.mode = mode;
     }
@@ -119,7 +114,8 @@ impl<C: Controller> AnyLoop for Loop<C> {
             return;
         }
         let mut keys = Keys::new();
-        for watched in C::WATCHED.iter().filter(|watched| watched.kind == change.object.meta.kind) {
+        let kind = change.object.meta.kind;
+        for watched in C::WATCHED.iter().filter(|watched| watched.kind.is_none_or(|wanted| wanted == kind)) {
             (watched.keys)(change, snapshot, &mut keys);
         }
         for key in keys {

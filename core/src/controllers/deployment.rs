@@ -67,9 +67,9 @@ impl Controller for DeploymentController {
     const NAME: &'static str = "deployment-controller";
 
     const WATCHED: &'static [Watched] = &[
-        Watched { kind: kind::DEPLOYMENT, keys: itself },
-        Watched { kind: kind::REPLICA_SET, keys: deployments_of_set },
-        Watched { kind: kind::POD, keys: recreating_deployment_of_pod },
+        Watched::itself(kind::DEPLOYMENT),
+        Watched::kind(kind::REPLICA_SET, deployments_of_set),
+        Watched::kind(kind::POD, recreating_deployment_of_pod),
     ];
 
     fn observe<'w>(snapshot: &'w Snapshot, key: Uid) -> Option<Observed<'w>> {
@@ -142,10 +142,6 @@ fn complain_about_selector(observed: &Observed<'_>) -> Plan {
         plan.push(Action::UpdateStatus { target, object: Arc::new(deployment) });
     }
     plan
-}
-
-fn itself(change: &Change, _: &Snapshot, keys: &mut Keys) {
-    keys.push(change.object.meta.uid);
 }
 
 /// The Deployments that a set concerns: its controller now and before, or, while it has none, those that might adopt it.

@@ -60,8 +60,7 @@ impl Controller for ReplicaSetController {
 
     const NAME: &'static str = "replicaset-controller";
 
-    const WATCHED: &'static [Watched] =
-        &[Watched { kind: kind::REPLICA_SET, keys: itself }, Watched { kind: kind::POD, keys: sets_of_pod }];
+    const WATCHED: &'static [Watched] = &[Watched::itself(kind::REPLICA_SET), Watched::kind(kind::POD, sets_of_pod)];
 
     fn observe<'w>(snapshot: &'w Snapshot, key: Uid) -> Option<Observed<'w>> {
         let object = snapshot.get(key)?;
@@ -95,10 +94,6 @@ impl Controller for ReplicaSetController {
         status::count(observed, Some(error), now, &mut plan);
         plan
     }
-}
-
-fn itself(change: &Change, _: &Snapshot, keys: &mut Keys) {
-    keys.push(change.object.meta.uid);
 }
 
 /// The sets that a pod concerns: its controller now and before, or, while it has none, those that might adopt it.

@@ -125,9 +125,7 @@ impl Kernel {
         match request {
             Request::Snapshot => Ok(Answer::Snapshot(self.store.snapshot().clone())),
             Request::Create(draft, options) => self.store.create_with(draft, options, now).map(Answer::Object),
-            Request::Update(draft, part, options) => {
-                self.store.update(draft, part, options, now).map(Answer::Object)
-            }
+            Request::Update(draft, part, options) => self.store.update(draft, part, options, now).map(Answer::Object),
             Request::Patch { kind, namespace, name, part, patch, options } => self
                 .store
                 .edit(kind, (&namespace, &name), part, options, now, |value| apply_patch(value, &patch))

@@ -152,12 +152,7 @@ impl Store {
         Ok(Body::Pod(admitted))
     }
 
-    fn admit_typed(
-        &self,
-        meta: &mut Meta,
-        object: &mut Arc<dyn kind::TypedObject>,
-        now: Time,
-    ) -> Result<(), ApiError> {
+    fn admit_typed(&self, meta: &mut Meta, object: &mut Arc<dyn kind::TypedObject>, now: Time) -> Result<(), ApiError> {
         let errors = strategy::create(exclusive(object), &self.live, now);
         if !errors.is_empty() {
             return Err(ApiError::invalid(self.kind_subject(meta.kind, &meta.name), errors));
@@ -241,7 +236,7 @@ impl Store {
         })
     }
 
-    fn replace(&mut self, current: Arc<Object>, draft: Draft, part: Part, _now: Time) -> Result<Arc<Object>, ApiError> {
+    fn replace(&mut self, current: Arc<Object>, draft: Draft, part: Part, now: Time) -> Result<Arc<Object>, ApiError> {
         let mut meta = current.meta.clone();
         let body = match draft.body {
             Body::Typed(next) => {

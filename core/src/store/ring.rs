@@ -11,7 +11,7 @@ use super::change::Change;
 use crate::ids::Revision;
 
 /// How many changes are kept (upstream's watch cache keeps between 100 and 102,400 a kind).
-pub const CHANGES_KEPT: usize = 16_384;
+const CHANGES_KEPT: usize = 16_384;
 
 /// The revision asked for is older than the oldest change that is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,12 +42,7 @@ impl Default for Ring {
 impl Ring {
     /// A ring that keeps this many changes.
     pub fn new(capacity: usize) -> Self {
-        Self {
-            changes: VecDeque::new(),
-            capacity: capacity.max(1),
-            forgotten: Revision::ZERO,
-            newest: Revision::ZERO,
-        }
+        Self { changes: VecDeque::new(), capacity: capacity.max(1), forgotten: Revision::ZERO, newest: Revision::ZERO }
     }
 
     /// Adds the next changes.

@@ -30,7 +30,7 @@ impl NameKey {
 
 /// Uids are random already: hashing them again would gain nothing.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct UidHasher(u64);
+pub(super) struct UidHasher(u64);
 
 impl std::hash::Hasher for UidHasher {
     fn finish(&self) -> u64 {
@@ -51,7 +51,7 @@ impl std::hash::Hasher for UidHasher {
 }
 
 /// Builds [`UidHasher`]s: the same for every map, so that no order depends on the process.
-pub type UidHashing = std::hash::BuildHasherDefault<UidHasher>;
+pub(super) type UidHashing = std::hash::BuildHasherDefault<UidHasher>;
 
 type ByUid<V> = GenericHashMap<Uid, V, UidHashing, imbl::shared_ptr::DefaultSharedPtr>;
 
