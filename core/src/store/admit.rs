@@ -7,14 +7,15 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
 use super::commit::Store;
 use super::draft::Draft;
 use super::object::{Body, Meta, Object};
 use super::pod::PodBody;
-use super::strategy;
+use super::strategy::{self, Objection};
 use crate::error::{ApiError, Reason};
 use crate::object::kind::{self, KindId};
 use crate::time::Time;
@@ -60,7 +61,11 @@ impl Store {
         if self.live.find(meta.kind, &meta.namespace, &meta.name).is_some() {
             return Err(ApiError::already_exists(self.subject(meta.kind, &meta.name)));
         }
-        Ok(self.add(meta, body))
+        let object = self.add(meta, body);
+        if object.meta.kind == kind::NAMESPACE {
+            self.create(Draft::of(default_service_account(&object.meta.name)), now)?;
+        }
+        Ok(object)
     }
 
     /// Creates what every cluster has from the start: its first namespaces.
@@ -152,11 +157,17 @@ impl Store {
         Ok(Body::Pod(admitted))
     }
 
-    fn admit_typed(&self, meta: &mut Meta, object: &mut Arc<dyn kind::TypedObject>, now: Time) -> Result<(), ApiError> {
-        let errors = strategy::create(exclusive(object), &self.live, now);
-        if !errors.is_empty() {
-            return Err(ApiError::invalid(self.kind_subject(meta.kind, &meta.name), errors));
-        }
+    fn admit_typed(
+        &mut self,
+        meta: &mut Meta,
+        object: &mut Arc<dyn kind::TypedObject>,
+        now: Time,
+    ) -> Result<(), ApiError> {
+        let suffix = if meta.kind == kind::POD { self.ids.name(kind::SERVICE_ACCOUNT, "") } else { String::new() };
+        strategy::create(exclusive(object), &self.live, &suffix, now).map_err(|objection| match objection {
+            Objection::Refused(refusal) => ApiError::forbidden(self.subject(meta.kind, &meta.name), refusal),
+            Objection::Invalid(errors) => ApiError::invalid(self.kind_subject(meta.kind, &meta.name), errors),
+        })?;
         take_meta(meta, &**object);
         meta.generation = object.metadata().generation.unwrap_or(0);
         Ok(())
@@ -335,13 +346,22 @@ fn without_status(value: Arc<Value>, info: Option<&kind::KindInfo>) -> Arc<Value
     Arc::new(value)
 }
 
+/// The account that a pod has when it names none. A namespace is born with it, so that nobody has to wait for it.
+///
+/// Its token is not put into pods: there is nothing to show it to, as long as no API is served.
+fn default_service_account(namespace: &str) -> ServiceAccount {
+    ServiceAccount {
+        automount_service_account_token: Some(false),
+        metadata: ObjectMeta {
+            name: Some("default".to_owned()),
+            namespace: Some(namespace.to_owned()),
+            ..ObjectMeta::default()
+        },
+        ..ServiceAccount::default()
+    }
+}
+
 /// A namespace of this name.
 fn namespace(name: &str) -> Namespace {
-    Namespace {
-        metadata: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
-            name: Some(name.to_owned()),
-            ..Default::default()
-        },
-        ..Namespace::default()
-    }
+    Namespace { metadata: ObjectMeta { name: Some(name.to_owned()), ..Default::default() }, ..Namespace::default() }
 }

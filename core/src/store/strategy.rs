@@ -1,7 +1,7 @@
 //! What admission does with each kind: the stages of one write, in order, in one place.
 //!
 //! ```text
-//! create:         default ─► prepare ─► validate
+//! create:         default ─► mutate ─► prepare ─► validate
 //! update:         default ─► prepare (status stays) ─► validate against the old one
 //! status update:  prepare (all but the status stays) ─► validate against the old one
 //! ```
@@ -15,7 +15,8 @@ use super::admit::{Part, exclusive};
 use super::pod::{PodPhase, PodState, QosClass};
 use super::snapshot::Snapshot;
 use crate::object::field::FieldErrors;
-use crate::object::kind::{KindId, KindInfo, TypedObject};
+use crate::object::kind::{KindId, KindInfo, Kinds, TypedObject};
+use crate::object::mutate::{self, Refusal, Suffix, Surroundings};
 use crate::object::{defaults, prepare, validation};
 use crate::time::Time;
 
@@ -24,11 +25,38 @@ pub(super) fn has_generation(kind: KindId) -> bool {
     prepare::has_generation(kind)
 }
 
+/// Why a new object is not let in.
+#[derive(Debug)]
+pub(super) enum Objection {
+    /// A plugin says no; the reason goes behind `... is forbidden: `.
+    Refused(Refusal),
+    /// It breaks rules.
+    Invalid(FieldErrors),
+}
+
 /// Defaults, mutates, prepares and validates a new object, whose name and uid are set.
-pub(super) fn create(object: &mut dyn TypedObject, _snapshot: &Snapshot, now: Time) -> FieldErrors {
+pub(super) fn create(
+    object: &mut dyn TypedObject,
+    snapshot: &Snapshot,
+    suffix: &str,
+    now: Time,
+) -> Result<(), Objection> {
     defaults::apply(object.as_any_mut());
+    mutate::on_create(object, snapshot, Suffix(suffix)).map_err(Objection::Refused)?;
     prepare::for_create(object, &prepare::Request::internal(now));
-    validate_new(object)
+    let errors = validate_new(object);
+    if errors.is_empty() { Ok(()) } else { Err(Objection::Invalid(errors)) }
+}
+
+impl Surroundings for Snapshot {
+    fn get(&self, kind: KindId, namespace: &str, name: &str) -> Option<Arc<dyn TypedObject>> {
+        self.find(kind, namespace, name)?.to_typed(&Kinds::built_in())
+    }
+
+    fn list(&self, kind: KindId, namespace: &str) -> Vec<Arc<dyn TypedObject>> {
+        let kinds = Kinds::built_in();
+        self.list_in(kind, namespace).filter_map(|object| object.to_typed(&kinds)).collect()
+    }
 }
 
 fn validate_new(object: &dyn TypedObject) -> FieldErrors {
