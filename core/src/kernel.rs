@@ -20,7 +20,7 @@ mod work;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::digest::Digest;
-pub use self::request::{Answer, Patch, Request, RequestId};
+pub use self::request::{Answer, Request, RequestId};
 use crate::control::{AnyLoop, ControllerMetrics, ControllerMode, Plan};
 use crate::controllers;
 use crate::error::ApiError;

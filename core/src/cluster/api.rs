@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 use super::Cluster;
 use crate::control::Propagation;
 use crate::error::{ApiError, Reason, Subject};
-use crate::kernel::{Answer, Patch as KernelPatch, Request};
+use crate::kernel::{Answer, Request};
 use crate::object::kind::{Kind, KindId, KindInfo, Kinds};
+use crate::object::patch::Patch as KernelPatch;
 use crate::object::selector::{FieldSelector, Selector};
 use crate::store::{DeleteOptions, Draft, Expect, NameKey, Object, Part, Snapshot, WriteOptions};
 
@@ -369,7 +370,7 @@ fn object_of<K: Kind>(answer: Answer, kinds: &Kinds) -> Result<K, ApiError> {
 fn kernel_patch<P: Serialize + fmt::Debug>(patch: &Patch<P>) -> Result<KernelPatch, ApiError> {
     let value = |patch: &P| serde_json::to_value(patch).map_err(|error| ApiError::bad_request(error.to_string()));
     match patch {
-        Patch::Json(patch) => Ok(KernelPatch::Json(patch.clone())),
+        Patch::Json(patch) => Ok(KernelPatch::Json(serde_json::to_value(patch).map_err(ApiError::internal)?)),
         Patch::Merge(patch) => Ok(KernelPatch::Merge(value(patch)?)),
         Patch::Strategic(patch) => Ok(KernelPatch::Strategic(value(patch)?)),
         _ => Err(ApiError::new(

@@ -10,23 +10,13 @@ use crate::error::{ApiError, Reason, Subject};
 use crate::ids::{NodeName, Uid};
 use crate::node::NodeConfig;
 use crate::object::kind::{self, KindId, KindInfo};
+use crate::object::patch::{Patch, PatchError};
 use crate::store::{DeleteOptions, Deleted, Draft, Object, Part, Snapshot, WriteOptions};
 use crate::time::Time;
 
 /// Which answer belongs to which request; chosen by the shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
-
-/// A change to an object's JSON.
-#[derive(Clone, Debug)]
-pub enum Patch {
-    /// RFC 6902.
-    Json(json_patch::Patch),
-    /// RFC 7386.
-    Merge(Value),
-    /// Kubernetes's own, for built-in kinds.
-    Strategic(Value),
-}
 
 /// Something a client wants.
 #[derive(Debug)]
@@ -128,7 +118,7 @@ impl Kernel {
             Request::Update(draft, part, options) => self.store.update(draft, part, options, now).map(Answer::Object),
             Request::Patch { kind, namespace, name, part, patch, options } => self
                 .store
-                .edit(kind, (&namespace, &name), part, options, now, |value| apply_patch(value, &patch))
+                .edit(kind, (&namespace, &name), part, options, now, |value| apply_patch(kind, value, &patch))
                 .map(Answer::Object),
             Request::Delete { kind, namespace, name, options } => {
                 self.store.delete(kind, &namespace, &name, options, now).map(Answer::Deleted)
@@ -136,7 +126,7 @@ impl Kernel {
             Request::Bind { namespace, name, node, uid } => self.bind(&namespace, &name, node, uid, now),
             Request::AddNode(config) => self.add_node(*config, now),
             Request::RemoveAgent(node) => {
-                self.remove_agent(&node);
+                self.remove_agent(&node, now);
                 output.removed_nodes.push(node);
                 Ok(Answer::Done)
             }
@@ -190,12 +180,16 @@ impl Kernel {
     }
 }
 
-fn apply_patch(mut value: Value, patch: &Patch) -> Result<Value, ApiError> {
-    match patch {
-        Patch::Json(patch) => {
-            json_patch::patch(&mut value, patch).map_err(|error| ApiError::new(Reason::Invalid, error.to_string()))?;
-        }
-        Patch::Merge(patch) | Patch::Strategic(patch) => json_patch::merge(&mut value, patch),
-    }
+fn apply_patch(kind: KindId, mut value: Value, patch: &Patch) -> Result<Value, ApiError> {
+    patch.apply(kind, &mut value).map_err(|error| {
+        let reason = match &error {
+            PatchError::TooManyOperations { .. } => Reason::RequestEntityTooLarge,
+            PatchError::Operation { .. } => Reason::Invalid,
+            PatchError::Directive(_) => Reason::InternalError,
+            PatchError::NotStrategic => Reason::UnsupportedMediaType,
+            PatchError::Malformed(_) => Reason::BadRequest,
+        };
+        ApiError::new(reason, error.to_string())
+    })?;
     Ok(value)
 }

@@ -1,10 +1,17 @@
 //! The stages of a step: agents, scheduler, controllers, each with a budget, so that a burst never starves a request.
 
+use std::sync::Arc;
+
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
 use super::{Answer, Kernel, NodeCall, Output};
 use crate::control::{Action, Target};
+use crate::controllers::LEASE_NAMESPACE;
 use crate::error::ApiError;
 use crate::ids::NodeName;
-use crate::node::{NodeAgent, NodeConfig, NodeOutputs, PodWrite};
+use crate::node::{NodeAgent, NodeConfig, NodeOutputs, NodeReport, PodWrite, apply_report};
 use crate::object::kind;
 use crate::scheduler::Decision;
 use crate::store::{CommitError, Draft, EventDraft, Object, WriteOptions};
@@ -16,6 +23,8 @@ const AGENT_PODS_PER_STEP: usize = 256;
 const PODS_PER_AGENT_TURN: usize = 32;
 /// Pods that the scheduler looks at in one step.
 const SCHEDULED_PER_STEP: usize = 256;
+/// `leaseDurationSeconds` of a node's lease, as kubelets have it.
+const LEASE_SECONDS: i32 = 40;
 /// Keys that all controllers together look at in one step. Fewer than pods: a controller's key stands for many pods,
 /// and the longer it waits the more changes it takes in at once.
 const CONTROLLER_TURNS_PER_STEP: usize = 16;
@@ -107,8 +116,22 @@ impl Kernel {
         for event in said.events.drain(..) {
             self.store.emit(event, now);
         }
+        if let Some(report) = said.report.take() {
+            self.write_report(node, &report, now);
+        }
         let calls = said.calls.drain(..).map(|(id, call)| NodeCall { node: node.clone(), id, call });
         output.calls.extend(calls);
+    }
+
+    /// What a node says of itself goes into the status of its `Node`.
+    fn write_report(&mut self, node: &NodeName, report: &NodeReport, now: Time) {
+        let Some(object) = self.store.snapshot().find(kind::NODE, "", node.as_str()).cloned() else { return };
+        let Some(mut next) = object.typed::<Node>().cloned() else { return };
+        apply_report(next.status.get_or_insert_default(), report);
+        if Some(&next) != object.typed() {
+            let write = Action::UpdateStatus { target: Target::seen(&object), object: Arc::new(next) };
+            let _ = self.store.commit(vec![write], now);
+        }
     }
 
     fn set_alarm(&mut self, node: &NodeName, now: Time) {
@@ -176,6 +199,7 @@ impl Kernel {
             None => self.store.create_with(Draft::of(config.to_node(now)), WriteOptions::default(), now)?,
         };
         self.store.emit(registered(&node, &name), now);
+        self.hold_lease(&name, None, now)?;
         let mut agent = NodeAgent::new(config);
         for pod in self.store.snapshot().pods_on(&name) {
             agent.pod_changed(pod.meta.uid);
@@ -185,8 +209,40 @@ impl Kernel {
         Ok(Answer::Object(node))
     }
 
-    pub(super) fn remove_agent(&mut self, node: &NodeName) {
-        self.agents.remove(node);
+    /// Writes down whether a node's agent is here, or since when it is not: see the node lifecycle controller.
+    fn hold_lease(&mut self, node: &NodeName, left: Option<Time>, now: Time) -> Result<(), ApiError> {
+        let spec = LeaseSpec {
+            holder_identity: Some(node.to_string()),
+            lease_duration_seconds: Some(LEASE_SECONDS),
+            renew_time: left.map(Time::to_api_micro),
+            ..LeaseSpec::default()
+        };
+        match self.store.snapshot().find(kind::LEASE, LEASE_NAMESPACE, node.as_str()).cloned() {
+            Some(object) => {
+                let mut lease = object.typed::<Lease>().cloned().unwrap_or_default();
+                lease.spec = Some(spec);
+                let write =
+                    Action::Update { target: Target::seen(&object), object: Arc::new(lease), spec_changed: false };
+                self.store.commit(vec![write], now).map_err(ApiError::internal)
+            }
+            None => {
+                let metadata = ObjectMeta {
+                    name: Some(node.to_string()),
+                    namespace: Some(LEASE_NAMESPACE.to_owned()),
+                    ..ObjectMeta::default()
+                };
+                let lease = Lease { metadata, spec: Some(spec) };
+                self.store.create_with(Draft::of(lease), WriteOptions::default(), now).map(|_| ())
+            }
+        }
+    }
+
+    pub(super) fn remove_agent(&mut self, node: &NodeName, now: Time) {
+        if self.agents.remove(node).is_none() {
+            return;
+        }
+        // Without its lease the node would never be missed; a lease that somebody removed is no reason to keep the agent.
+        let _ = self.hold_lease(node, Some(now), now);
         self.busy.remove(node);
         if let Some(at) = self.alarm_of.remove(node) {
             self.alarms.remove(&(at, node.clone()));

@@ -1,0 +1,105 @@
+//! The node lifecycle controller (`pkg/controller/nodelifecycle`).
+//!
+//! **The rule**: a node's taints say what its conditions say; a node that is not heard of any more is unknown.
+//!
+//! The stages of a decision, all in one plan:
+//! 1. [`unknown`]: a node whose agent has been away for [`GRACE`] gets conditions of status `Unknown`;
+//! 2. [`taints`]: conditions, and `spec.unschedulable`, become taints;
+//! 3. [`pods`]: the pods of a node that is not ready are not ready either.
+//!
+//! The agents of local nodes live in this process and send no heartbeats, so that an idle cluster does nothing. A lease
+//! (`kube-node-lease`) without a renew time is held by such an agent; one with it was last held then. A node without a
+//! lease is kept by somebody else, whose word is its status.
+
+mod pods;
+mod taints;
+mod unknown;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{Node, NodeCondition};
+
+use crate::control::{Action, Controller, Keys, Plan, Target, Watched};
+use crate::ids::{NodeName, Uid};
+use crate::object::kind;
+use crate::store::{Change, EventDraft, Object, Snapshot};
+use crate::time::Time;
+
+/// The namespace of the nodes' leases.
+pub const LEASE_NAMESPACE: &str = "kube-node-lease";
+
+/// How long a node may be silent before it is unknown (`--node-monitor-grace-period`).
+pub const GRACE: Duration = Duration::from_secs(50);
+
+/// Keeps the taints of nodes true.
+#[derive(Debug)]
+pub struct NodeLifecycleController;
+
+/// A node, when it was last heard of, and its pods if that matters.
+#[derive(Debug)]
+pub struct Observed<'w> {
+    object: &'w Arc<Object>,
+    node: &'w Node,
+    /// When its agent left; `None` while it is there, or is not ours.
+    silent_since: Option<Time>,
+    pods: Vec<&'w Arc<Object>>,
+}
+
+impl Controller for NodeLifecycleController {
+    type Observed<'w> = Observed<'w>;
+
+    const NAME: &'static str = "node-controller";
+
+    const WATCHED: &'static [Watched] = &[Watched::itself(kind::NODE), Watched::kind(kind::LEASE, node_of_lease)];
+
+    fn observe<'w>(snapshot: &'w Snapshot, key: Uid) -> Option<Observed<'w>> {
+        let object = snapshot.get(key)?;
+        let node: &Node = object.typed()?;
+        let lease = snapshot.find(kind::LEASE, LEASE_NAMESPACE, &object.meta.name);
+        let renewed = lease.and_then(|lease| lease.typed::<Lease>()?.spec.as_ref()?.renew_time.clone());
+        let name = NodeName::new(Arc::clone(&object.meta.name));
+        Some(Observed {
+            object,
+            node,
+            silent_since: renewed.map(|at| Time::from_timestamp(at.0)),
+            pods: snapshot.pods_on(&name).collect(),
+        })
+    }
+
+    fn decide(observed: &Observed<'_>, now: Time) -> Plan {
+        let mut plan = Plan::nothing();
+        let mut node = observed.node.clone();
+        unknown::judge(observed, &mut node, now, &mut plan);
+        let became_unready = !is_ready(&node) && is_ready(observed.node);
+        taints::follow_conditions(&mut node, now);
+        if node != *observed.node {
+            let target = Target::seen(observed.object);
+            plan.push(Action::Update { target, object: Arc::new(node.clone()), spec_changed: false });
+        }
+        if became_unready {
+            let message = format!("Node {} status is now: NodeNotReady", observed.object.meta.name);
+            let event = EventDraft::normal(&observed.object.meta, Self::NAME, "NodeNotReady", message);
+            plan.push(Action::Emit(Box::new(event)));
+        }
+        if ready_condition(&node).is_some() && !is_ready(&node) {
+            pods::mark_unready(observed, now, &mut plan);
+        }
+        plan
+    }
+}
+
+fn ready_condition(node: &Node) -> Option<&NodeCondition> {
+    node.status.as_ref()?.conditions.as_ref()?.iter().find(|condition| condition.type_ == "Ready")
+}
+
+fn is_ready(node: &Node) -> bool {
+    ready_condition(node).is_some_and(|condition| condition.status == "True")
+}
+
+fn node_of_lease(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
+    if *change.object.meta.namespace == *LEASE_NAMESPACE {
+        keys.extend(snapshot.find(kind::NODE, "", &change.object.meta.name).map(|node| node.meta.uid));
+    }
+}
