@@ -65,15 +65,17 @@ fn set_scheduling(spec: &mut PodSpec, scheduling: &Scheduling) -> Result<(), Ref
     Ok(())
 }
 
-/// One that another covers is left out, and of equal ones all but the last.
+/// One that another covers is left out, and of equal ones all but the first.
 fn merged(all: Vec<Toleration>) -> Vec<Toleration> {
-    let superfluous = |at: usize, one: &Toleration| {
-        all.iter()
-            .enumerate()
-            .any(|(other_at, other)| other_at != at && covers(other, one) && (other_at > at || !covers(one, other)))
-    };
-    let keep: Vec<bool> = all.iter().enumerate().map(|(at, one)| !superfluous(at, one)).collect();
-    all.into_iter().zip(keep).filter_map(|(one, keep)| keep.then_some(one)).collect()
+    let mut kept: Vec<Toleration> = Vec::new();
+    for (at, one) in all.iter().enumerate() {
+        let before = kept.iter().any(|other| covers(other, one));
+        let after = all.iter().skip(at + 1).any(|other| other != one && covers(other, one));
+        if !before && !after {
+            kept.push(one.clone());
+        }
+    }
+    kept
 }
 
 /// Does `wide` tolerate all that `narrow` tolerates?

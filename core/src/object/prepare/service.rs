@@ -117,23 +117,23 @@ fn families(spec: &mut ServiceSpec) {
     }
     let headless = spec.cluster_ip.as_deref() == Some("None");
     let selects = spec.selector.as_ref().is_some_and(|selector| !selector.is_empty());
-    let both = headless && !selects && spec.ip_families.as_ref().is_none_or(|families| families.is_empty());
-    if both && spec.ip_family_policy.is_none() {
-        spec.ip_family_policy = Some("RequireDualStack".to_owned());
+    let both = headless && !selects;
+    let count = |list: &Option<Vec<String>>| list.as_ref().map_or(0, Vec::len);
+    let two = count(&spec.cluster_ips) > 1 || count(&spec.ip_families) > 1;
+    let policy = if both || two { "RequireDualStack" } else { "SingleStack" };
+    spec.ip_family_policy.get_or_insert_with(|| policy.to_owned());
+
+    let given = spec.cluster_ips.iter().flatten().filter(|ip| *ip != "None");
+    let of_addresses: Vec<&str> = given.map(|ip| if ip.contains(':') { "IPv6" } else { "IPv4" }).collect();
+    let start = if of_addresses.is_empty() { vec!["IPv4"] } else { of_addresses };
+    let start: Vec<String> = start.into_iter().map(str::to_owned).collect();
+    let families = spec.ip_families.get_or_insert_default();
+    if families.is_empty() {
+        *families = start;
     }
-    spec.ip_family_policy.get_or_insert_with(|| "SingleStack".to_owned());
-    if spec.ip_families.as_ref().is_none_or(|families| families.is_empty()) {
-        let dual = both && spec.ip_family_policy.as_deref() != Some("SingleStack");
-        let given = spec.cluster_ips.iter().flatten().filter(|ip| *ip != "None");
-        let mut families: Vec<String> =
-            given.map(|ip| if ip.contains(':') { "IPv6" } else { "IPv4" }.to_owned()).collect();
-        if families.is_empty() {
-            families.push("IPv4".to_owned());
-        }
-        if dual && families.len() == 1 {
-            families.push("IPv6".to_owned());
-        }
-        spec.ip_families = Some(families);
+    if both && spec.ip_family_policy.as_deref() != Some("SingleStack") && families.len() == 1 {
+        let other = if families.first().is_some_and(|family| family == "IPv6") { "IPv4" } else { "IPv6" };
+        families.push(other.to_owned());
     }
 }
 
