@@ -31,7 +31,7 @@ struct PodVolumes {
 #[derive(Debug)]
 enum Volume {
     /// Content that goes with the pod.
-    Own { tree: Tree, read_only: bool },
+    Own { tree: Tree, read_only: bool, in_memory: bool },
     /// A folder of the host.
     Host(String),
     /// A persistent volume, by its handle.
@@ -54,7 +54,9 @@ impl Volumes {
     /// Makes a volume ready, or replaces its files; content that is there already stays.
     pub(crate) fn prepare(&mut self, pod: &PodIdentity, volume: &VolumeConfig) -> Result<(), String> {
         let made = match &volume.source {
-            VolumeSource::Empty { .. } => Volume::Own { tree: Tree::default(), read_only: false },
+            VolumeSource::Empty { memory, .. } => {
+                Volume::Own { tree: Tree::default(), read_only: false, in_memory: *memory }
+            }
             VolumeSource::Files(files) => {
                 let mut tree = Tree::default();
                 for (path, file) in files {
@@ -62,7 +64,7 @@ impl Volumes {
                     tree.write(&path, &file.content, false)?;
                     tree.set_mode(&path, file.mode);
                 }
-                Volume::Own { tree, read_only: true }
+                Volume::Own { tree, read_only: true, in_memory: true }
             }
             VolumeSource::Host { path, check } => {
                 self.check_host(path, check)?;
@@ -106,6 +108,15 @@ impl Volumes {
         self.pods.remove(&pod);
     }
 
+    /// The power failed: what pods kept in memory is gone.
+    pub(crate) fn lose_memory(&mut self) {
+        for volume in self.pods.values_mut().flat_map(|pod| pod.volumes.values_mut()) {
+            if let Volume::Own { tree, in_memory: true, .. } = volume {
+                *tree = Tree::default();
+            }
+        }
+    }
+
     /// The pods that have volumes.
     pub(crate) fn pods(&self) -> impl Iterator<Item = &PodIdentity> {
         self.pods.values().map(|volumes| &volumes.pod)
@@ -123,7 +134,7 @@ impl Volumes {
 
     fn place(&self, pod: Uid, volume: &str) -> Option<(Place<'_>, &str, bool)> {
         match self.pods.get(&pod)?.volumes.get(volume)? {
-            Volume::Own { tree, read_only } => Some((tree, "", *read_only)),
+            Volume::Own { tree, read_only, .. } => Some((tree, "", *read_only)),
             Volume::Host(path) => Some((&self.host, path, false)),
             Volume::Persistent(handle) => Some((self.persistent.get(handle)?, "", false)),
         }

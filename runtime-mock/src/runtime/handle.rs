@@ -8,6 +8,7 @@ use inboard::time::Time;
 use super::MockRuntime;
 use crate::calls::RecordedCall;
 use crate::fault::Fault;
+use crate::script::Script;
 use crate::state::MockState;
 
 impl MockRuntime {
@@ -55,10 +56,30 @@ impl MockRuntime {
 
     /// See [`MockState::clear_faults`]. Calls that hang are made again.
     pub fn clear_faults(&self) {
+        self.lock().state.clear_faults();
+        self.release();
+    }
+
+    /// Calls that hang are made again; those that meet a fault that lets them hang do so again.
+    pub fn release(&self) {
         let mut shared = self.lock();
-        shared.state.clear_faults();
         shared.released = shared.released.wrapping_add(1);
         self.inner.changed.notify_waiters();
+    }
+
+    /// See [`MockState::add_script`].
+    pub fn add_script(&self, script: Script) {
+        self.lock().state.add_script(script);
+    }
+
+    /// See [`MockState::set_ready`].
+    pub fn set_ready(&self, pod: &str, container: &str, ready: bool) -> usize {
+        self.step(|state, now| state.set_ready(now, pod, container, ready))
+    }
+
+    /// See [`MockState::set_healthy`].
+    pub fn set_healthy(&self, pod: &str, container: &str, healthy: bool) -> usize {
+        self.step(|state, now| state.set_healthy(now, pod, container, healthy))
     }
 
     /// See [`MockState::calls`].

@@ -182,11 +182,13 @@ pub(super) fn port_forward(response: Bytes) -> PortForward {
 /// The sending end of a process's input.
 struct InputSink(Sending);
 
+type Reserved = Result<mpsc::OwnedPermit<Bytes>, mpsc::error::SendError<()>>;
+
 enum Sending {
     /// There is room or there will be.
     Ready(mpsc::Sender<Bytes>),
     /// Waiting for room.
-    Waiting(Pin<Box<dyn Future<Output = Result<mpsc::OwnedPermit<Bytes>, mpsc::error::SendError<()>>> + Send>>),
+    Waiting(Pin<Box<dyn Future<Output = Reserved> + Send>>),
     /// There is room for one.
     Reserved(mpsc::OwnedPermit<Bytes>),
     Nowhere,

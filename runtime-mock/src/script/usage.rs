@@ -57,6 +57,11 @@ impl Usage {
         }
     }
 
+    /// Whether summing it up takes longer, the longer the span is.
+    pub(crate) fn is_costly(&self) -> bool {
+        matches!(self.0, Shape::Function(_))
+    }
+
     /// The amount summed over a span of time since the start, in amount times nanoseconds.
     pub(crate) fn between(&self, from: Duration, to: Duration) -> u128 {
         let over = |from: Duration, to: Duration| to.saturating_sub(from).as_nanos();

@@ -73,6 +73,15 @@ pub(super) struct Live {
     pub(super) files: Tree,
     pub(super) exit_message: Option<Arc<str>>,
     pub(super) cpu: CpuMeter,
+    /// What [`MockState::set_ready`] and [`MockState::set_healthy`] said.
+    pub(super) forced: Forced,
+}
+
+/// What probes find, whatever the script says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Forced {
+    pub(super) ready: Option<bool>,
+    pub(super) healthy: Option<bool>,
 }
 
 impl Container {

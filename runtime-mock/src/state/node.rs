@@ -1,21 +1,24 @@
 //! Faults of a whole node, and of what runs on it.
 
+use std::sync::Arc;
+
 use inboard::runtime::{ExitStatus, PodIdentity, RuntimeEvent};
 use inboard::time::Time;
 
+use super::container::Forced;
 use super::lifecycle::out_of_memory;
 use super::{Condition, MockState};
 use crate::calls::RecordedCall;
 use crate::fault::Fault;
 use crate::ids::Key;
-use crate::script::glob;
+use crate::script::{Script, glob};
 
 /// The exit code of containers that were lost with their node; containerd's for an unknown end.
 const LOST: i32 = 255;
 
 impl MockState {
-    /// The power fails: every container dies, every sandbox is lost, calls answer `Unavailable`. Images, volumes and
-    /// what is left of containers stay. Tells [`RuntimeEvent::Unavailable`].
+    /// The power fails: every container dies, every sandbox is lost, calls answer `Unavailable`. Images, volumes
+    /// that are not in memory and what is left of containers stay. Tells [`RuntimeEvent::Unavailable`].
     pub fn down(&mut self, now: Time) {
         let now = self.advance(now);
         if self.condition == Condition::Down {
@@ -25,6 +28,7 @@ impl MockState {
         for number in self.sandboxes.iter().map(|entry| entry.number).collect::<Vec<_>>() {
             self.lose_sandbox(now, number);
         }
+        self.volumes.lose_memory();
         // Nobody hears of the single containers: the node itself is gone.
         self.events.clear();
         self.push_event(RuntimeEvent::Unavailable("the node is down".to_owned()));
@@ -105,6 +109,34 @@ impl MockState {
             self.end(now, *key, exit.clone());
         }
         keys.len()
+    }
+
+    /// From now on readiness probes of the running containers of this name succeed or fail, whatever their script says;
+    /// both names may have `*`. Says how many there were.
+    pub fn set_ready(&mut self, now: Time, pod: &str, container: &str, ready: bool) -> usize {
+        self.force(now, pod, container, |forced| forced.ready = Some(ready))
+    }
+
+    /// The same for liveness probes.
+    pub fn set_healthy(&mut self, now: Time, pod: &str, container: &str, healthy: bool) -> usize {
+        self.force(now, pod, container, |forced| forced.healthy = Some(healthy))
+    }
+
+    fn force(&mut self, now: Time, pod: &str, container: &str, set: impl Fn(&mut Forced)) -> usize {
+        let now = self.advance(now);
+        let keys = self.running(now, |identity, name| glob(pod, &identity.name) && glob(container, name));
+        for key in &keys {
+            if let Some(container) = self.container_mut(*key) {
+                set(&mut container.live_mut().forced);
+            }
+        }
+        keys.len()
+    }
+
+    /// Adds a script that is tried before those that are there. Containers that were created before keep theirs.
+    pub fn add_script(&mut self, script: Script) {
+        self.faults.extend(script.faults.iter().cloned());
+        self.scripts = std::iter::once(Arc::new(script)).chain(self.scripts.iter().cloned()).collect();
     }
 
     /// The sandboxes of these pods are lost, as when their network namespace is deleted: their containers die. Says how

@@ -29,8 +29,14 @@ impl MockState {
                 return (now, Ok(failure("container is not running"))).into();
             };
             let script = found.and_then(|(_, container)| container.script.clone());
-            let healthy = script.as_ref().and_then(|script| scripted(script, request.purpose, now.since(since)));
-            match healthy {
+            let forced = found.and_then(|(_, container)| container.live.as_ref()).map(|live| live.forced);
+            let forced = forced.and_then(|forced| match request.purpose {
+                ProbePurpose::Readiness => forced.ready,
+                ProbePurpose::Liveness => forced.healthy,
+                ProbePurpose::Startup | ProbePurpose::Hook => None,
+            });
+            let by_script = || script.as_ref().and_then(|script| scripted(script, request.purpose, now.since(since)));
+            match forced.or_else(by_script) {
                 Some(true) => (now, Ok(ProbeOutcome::Success)).into(),
                 Some(false) => (now, Ok(failure(&complaint(request)))).into(),
                 None => state.probe_action(now, key, request, script.as_deref()),

@@ -83,6 +83,22 @@ fn probes_follow_the_script() {
 }
 
 #[test]
+fn a_test_can_change_its_mind() {
+    let mut world = world([Script::image("web").ready_after(secs(5))]);
+    let id = world.run("web", "web", &[], 0);
+    world.pass(secs(10));
+    let mut seen = vec![world.probe(&id, ProbePurpose::Readiness)];
+    assert_eq!(world.state.set_ready(world.now(), "w*", "main", false), 1);
+    assert_eq!(world.state.set_healthy(world.now(), "other", "*", false), 0);
+    seen.extend([world.probe(&id, ProbePurpose::Readiness), world.probe(&id, ProbePurpose::Liveness)]);
+    assert_eq!(seen, ["ok", "HTTP probe failed with statuscode: 503", "ok"]);
+    world.state.add_script(Script::image("web").exits_after(secs(1), 7));
+    world.run("web-2", "web", &[], 0);
+    world.pass(secs(10));
+    assert_eq!(world.story(), "11s web-2 exited 7\n", "only containers made after it meet the new script");
+}
+
+#[test]
 fn stopping_takes_what_the_container_needs_and_no_more_than_its_grace() {
     let scripts = [
         Script::image("stubborn").ignores_sigterm(),
