@@ -1,0 +1,178 @@
+//! Why a node is out: the reasons of the first rule that has some.
+
+use inboard::k8s_openapi::api::core::v1::{Node, Pod, PodAffinityTerm, TopologySpreadConstraint};
+use inboard::k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
+
+use super::matching::{asks, node_matches, selects, taints, term_covers, thousandths, tolerated};
+use super::{World, label, namespace, spec};
+
+pub(super) fn reasons(world: &World, pod: &Pod, node: &Node) -> Vec<String> {
+    let rules = [unschedulable, untolerated, elsewhere, ports, room, spread, affinity];
+    rules.iter().map(|rule| rule(world, pod, node)).find(|reasons| !reasons.is_empty()).unwrap_or_default()
+}
+
+fn when(out: bool, reason: &str) -> Vec<String> {
+    if out { vec![reason.to_owned()] } else { Vec::new() }
+}
+
+fn unschedulable(_: &World, pod: &Pod, node: &Node) -> Vec<String> {
+    let is_cordoned = node.spec.as_ref().is_some_and(|spec| spec.unschedulable == Some(true));
+    let taint = inboard::k8s_openapi::api::core::v1::Taint {
+        key: "node.kubernetes.io/unschedulable".to_owned(),
+        effect: "NoSchedule".to_owned(),
+        ..Default::default()
+    };
+    when(is_cordoned && !tolerated(pod, &taint), "node(s) were unschedulable")
+}
+
+fn untolerated(_: &World, pod: &Pod, node: &Node) -> Vec<String> {
+    when(keeps_away(pod, node), "node(s) had untolerated taint(s)")
+}
+
+fn keeps_away(pod: &Pod, node: &Node) -> bool {
+    taints(node).iter().any(|taint| taint.effect != "PreferNoSchedule" && !tolerated(pod, taint))
+}
+
+fn elsewhere(_: &World, pod: &Pod, node: &Node) -> Vec<String> {
+    when(!node_matches(pod, node), "node(s) didn't match Pod's node affinity/selector")
+}
+
+fn ports(world: &World, pod: &Pod, node: &Node) -> Vec<String> {
+    let taken = |pod: &Pod| -> Vec<(i32, String, String)> {
+        let ports = spec(pod).containers.iter().flat_map(|container| container.ports.iter().flatten());
+        let of_host = ports.filter_map(|port| Some((port.host_port.filter(|port| *port > 0)?, port)));
+        of_host
+            .map(|(number, port)| {
+                let protocol = port.protocol.clone().unwrap_or_else(|| "TCP".to_owned());
+                (number, protocol, port.host_ip.clone().filter(|ip| !ip.is_empty()).unwrap_or("0.0.0.0".to_owned()))
+            })
+            .collect()
+    };
+    let any = |ip: &str| ip == "0.0.0.0";
+    let clash = |a: &(i32, String, String), b: &(i32, String, String)| {
+        a.0 == b.0 && a.1 == b.1 && (any(&a.2) || any(&b.2) || a.2 == b.2)
+    };
+    let wanted = taken(pod);
+    let clashes = world.on(node).flat_map(taken).any(|used| wanted.iter().any(|one| clash(one, &used)));
+    when(clashes, "node(s) didn't have free ports for the requested pod ports")
+}
+
+fn room(world: &World, pod: &Pod, node: &Node) -> Vec<String> {
+    let allocatable = node.status.as_ref().and_then(|status| status.allocatable.as_ref());
+    let has = |resource: &str| allocatable.and_then(|all| all.get(resource)).map_or(0, thousandths);
+    let mut reasons = when((world.on(node).count() as i64 + 1) * 1000 > has("pods"), "Too many pods");
+    for resource in ["cpu", "memory", "ephemeral-storage", "example.com/gpu"] {
+        let wanted = asks(pod, resource, 0);
+        let used: i64 = world.on(node).map(|other| asks(other, resource, 0)).sum();
+        if wanted > 0 && used + wanted > has(resource) {
+            reasons.push(format!("Insufficient {resource}"));
+        }
+    }
+    reasons
+}
+
+/// The selector of a constraint, the keys whose values must be the pod's own included.
+pub(super) fn spread_selector(constraint: &TopologySpreadConstraint, pod: &Pod) -> Option<LabelSelector> {
+    let mut selector = constraint.label_selector.clone()?;
+    for key in constraint.match_label_keys.iter().flatten() {
+        if let Some(value) = pod.metadata.labels.as_ref().and_then(|labels| labels.get(key)) {
+            selector.match_expressions.get_or_insert_default().push(LabelSelectorRequirement {
+                key: key.clone(),
+                operator: "In".to_owned(),
+                values: Some(vec![value.clone()]),
+            });
+        }
+    }
+    Some(selector)
+}
+
+/// How many pods on a node a constraint counts.
+pub(super) fn spread_count(world: &World, pod: &Pod, selector: Option<&LabelSelector>, node: &Node) -> i64 {
+    let says_nothing = selector.is_some_and(|one| {
+        one.match_labels.iter().flatten().next().is_none() && one.match_expressions.iter().flatten().next().is_none()
+    });
+    if says_nothing {
+        return 0;
+    }
+    let counts = |other: &&Pod| {
+        namespace(other) == namespace(pod)
+            && other.metadata.deletion_timestamp.is_none()
+            && selects(selector, other.metadata.labels.as_ref())
+    };
+    world.on(node).filter(counts).count() as i64
+}
+
+pub(super) fn spread_includes(pod: &Pod, constraint: &TopologySpreadConstraint, node: &Node) -> bool {
+    (constraint.node_affinity_policy.as_deref() == Some("Ignore") || node_matches(pod, node))
+        && (constraint.node_taints_policy.as_deref() != Some("Honor") || !keeps_away(pod, node))
+}
+
+fn spread(world: &World, pod: &Pod, node: &Node) -> Vec<String> {
+    let constraints: Vec<_> = spec(pod)
+        .topology_spread_constraints
+        .iter()
+        .flatten()
+        .filter(|constraint| constraint.when_unsatisfiable == "DoNotSchedule")
+        .collect();
+    for constraint in &constraints {
+        let key = &constraint.topology_key;
+        let Some(here) = label(node, key) else {
+            return when(true, "node(s) didn't match pod topology spread constraints (missing required label)");
+        };
+        let selector = spread_selector(constraint, pod);
+        let mut domains = std::collections::BTreeMap::new();
+        for other in &world.nodes {
+            let has_all = constraints.iter().all(|one| label(other, &one.topology_key).is_some());
+            if has_all && spread_includes(pod, constraint, other) {
+                *domains.entry(label(other, key).unwrap_or_default()).or_insert(0) +=
+                    spread_count(world, pod, selector.as_ref(), other);
+            }
+        }
+        let too_few = (domains.len() as i64) < i64::from(constraint.min_domains.unwrap_or(1));
+        let least = if too_few { 0 } else { domains.values().min().copied().unwrap_or(0) };
+        let myself = i64::from(selects(selector.as_ref(), pod.metadata.labels.as_ref()));
+        if domains.get(here).copied().unwrap_or(0) + myself - least > i64::from(constraint.max_skew) {
+            return when(true, "node(s) didn't match pod topology spread constraints");
+        }
+    }
+    Vec::new()
+}
+
+pub(super) fn required_affinity(pod: &Pod) -> &[PodAffinityTerm] {
+    let near = spec(pod).affinity.as_ref().and_then(|all| all.pod_affinity.as_ref());
+    near.and_then(|near| near.required_during_scheduling_ignored_during_execution.as_deref()).unwrap_or_default()
+}
+
+fn required_anti(pod: &Pod) -> &[PodAffinityTerm] {
+    let far = spec(pod).affinity.as_ref().and_then(|all| all.pod_anti_affinity.as_ref());
+    far.and_then(|far| far.required_during_scheduling_ignored_during_execution.as_deref()).unwrap_or_default()
+}
+
+fn affinity(world: &World, pod: &Pod, node: &Node) -> Vec<String> {
+    let same = |key: &str, other: &Node| label(node, key).is_some() && label(node, key) == label(other, key);
+    let everywhere = || world.nodes.iter().flat_map(|other| world.on(other).map(move |pod| (other, pod)));
+    let terms = required_affinity(pod);
+    let meets_all = |other: &Pod| terms.iter().all(|term| term_covers(world, pod, term, other));
+    let has_keys = terms.iter().all(|term| label(node, &term.topology_key).is_some());
+    let each_near = terms
+        .iter()
+        .all(|term| everywhere().any(|(other, neighbour)| same(&term.topology_key, other) && meets_all(neighbour)));
+    let nobody = !everywhere().any(|(other, neighbour)| {
+        meets_all(neighbour) && terms.iter().any(|term| label(other, &term.topology_key).is_some())
+    });
+    if !terms.is_empty() && !(has_keys && (each_near || nobody && meets_all(pod))) {
+        return when(true, "node(s) didn't match pod affinity rules");
+    }
+    let unwanted = required_anti(pod).iter().any(|term| {
+        everywhere()
+            .any(|(other, neighbour)| same(&term.topology_key, other) && term_covers(world, pod, term, neighbour))
+    });
+    if unwanted {
+        return when(true, "node(s) didn't match pod anti-affinity rules");
+    }
+    let unwelcome = everywhere().any(|(other, neighbour)| {
+        let mut terms = required_anti(neighbour).iter();
+        terms.any(|term| same(&term.topology_key, other) && term_covers(world, neighbour, term, pod))
+    });
+    when(unwelcome, "node(s) didn't satisfy existing pods anti-affinity rules")
+}
