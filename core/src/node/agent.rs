@@ -14,7 +14,7 @@ use super::work::{Flight, PodWork, Stage};
 use super::{events, status};
 use crate::ids::Uid;
 use crate::object::kind::KindId;
-use crate::runtime::{ImagePull, Inventory, PodIdentity, Reply, RuntimeError, RuntimeEvent};
+use crate::runtime::{Call, ImagePull, Inventory, PodIdentity, Reply, RuntimeError, RuntimeEvent};
 use crate::store::{NameKey, Object, PodBody, Snapshot};
 use crate::time::Time;
 
@@ -38,6 +38,8 @@ pub struct NodeAgent {
     calls_made: u64,
     inventory: InventoryStep,
     changed_inputs: Vec<(KindId, NameKey)>,
+    /// Calls that take away what no pod of ours wants.
+    strays: Vec<Call>,
     pulls: Option<Box<Pulls>>,
     health: super::node_status::Health,
 }
@@ -74,6 +76,7 @@ impl NodeAgent {
             calls_made: 0,
             inventory: InventoryStep::Wanted,
             changed_inputs: Vec::new(),
+            strays: Vec::new(),
             pulls: None,
             health: super::node_status::Health::default(),
         }
@@ -105,9 +108,15 @@ impl NodeAgent {
                 if matches!(flight, Flight::Pull(_)) {
                     self.pull_done();
                 }
-                if let Some(work) = self.pods.get_mut(&uid) {
-                    work.absorb(flight, result, &self.config, now);
-                    self.dirty.insert(uid);
+                match (self.pods.get_mut(&uid), result) {
+                    (Some(work), result) => {
+                        work.absorb(flight, result, &self.config, now);
+                        self.dirty.insert(uid);
+                    }
+                    // What came too late for its pod is taken away again.
+                    (None, Ok(Reply::Created(id))) => self.strays.push(Call::RemoveContainer(id)),
+                    (None, Ok(Reply::Sandbox(sandbox))) => self.strays.push(Call::RemovePodSandbox(sandbox.id)),
+                    (None, _) => {}
                 }
             }
         }
@@ -154,7 +163,12 @@ impl NodeAgent {
         match self.inventory {
             InventoryStep::Wanted | InventoryStep::Arrived(_) => true,
             InventoryStep::Asked | InventoryStep::Failed(_) => self.health.has_news(),
-            InventoryStep::Known => !self.dirty.is_empty() || !self.changed_inputs.is_empty() || self.health.has_news(),
+            InventoryStep::Known => {
+                !self.dirty.is_empty()
+                    || !self.changed_inputs.is_empty()
+                    || !self.strays.is_empty()
+                    || self.health.has_news()
+            }
         }
     }
 
@@ -163,6 +177,9 @@ impl NodeAgent {
         self.health.report(&self.config, now, out);
         if !self.take_inventory(snapshot, now, out) {
             return;
+        }
+        for call in std::mem::take(&mut self.strays) {
+            self.send(Uid::LOWEST, Flight::RemovePast(0), call, out);
         }
         self.mark_users_of_inputs();
         while let Some((at, uid)) = self.timers.first().copied()
@@ -256,7 +273,12 @@ impl NodeAgent {
         if state == pod.state {
             return None;
         }
-        if work.is_hurrying() && status::can_wait(&pod.state, &state) {
+        let finishing = out.writes.iter().any(|write| *write == PodWrite::Finish { uid: object.meta.uid });
+        if finishing && pod.is_finished() {
+            // It was said already how its containers ended.
+            return None;
+        }
+        if (work.is_hurrying() || work.is_stopping()) && status::can_wait(&pod.state, &state) {
             let held = work.transient.as_ref().and_then(|transient| transient.hold_until);
             let until = held.unwrap_or(now + events::SHOWN_AFTER);
             if until > now {

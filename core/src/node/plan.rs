@@ -73,6 +73,8 @@ pub(super) enum Action {
     Abandon,
     /// The containers get until then to stop.
     KillBy(Time),
+    /// A start was not answered for too long; what it leaves behind goes with the sandbox.
+    GiveUp(u16),
     /// A hook has had its time.
     HookOver(u16),
     /// Nothing of the pod is left on the node.
@@ -154,7 +156,7 @@ pub(super) use containers::mains_begun;
 
 /// Removes dead instances that nobody can ask for.
 fn surplus(view: &View<'_>, plan: &mut PodPlan) {
-    let Some(transient) = &view.work.transient else { return };
+    let Some(transient) = view.work.transient.as_ref().filter(|_| view.object.is_some()) else { return };
     for (place, id) in (0_u16..).zip(&transient.surplus) {
         plan.call(Flight::RemovePast(place), Call::RemoveContainer(id.clone()));
     }

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::plan::View;
 use super::work::{PodWork, Slot, Stage};
 use crate::runtime::ContainerKind;
-use crate::store::{ContainerRecord, PodBody, PodPhase, PodState, Why};
+use crate::store::{ContainerPhase, ContainerRecord, PodBody, PodPhase, PodState, Why};
 
 pub(super) use containers::with_scheme;
 pub(super) use phase::is_complete;
@@ -71,17 +71,40 @@ fn has_evidence(work: &PodWork) -> bool {
     work.stage == Stage::Condemned || work.slots.iter().any(|slot| slot.current.is_some())
 }
 
-/// Whether a change is small enough to wait for more that is on its way: a pod that is being started, and whose change
-/// is not of its phase.
+/// Whether a change is small enough to wait for more that is on its way: of a pod that is being started, of a container
+/// that is being restarted, or of nothing but the generation that was seen.
 pub(super) fn can_wait(old: &PodState, next: &PodState) -> bool {
+    is_on_its_way(old, next) || differ_in_generation_only(old, next)
+}
+
+fn is_on_its_way(old: &PodState, next: &PodState) -> bool {
+    let lists = [(&old.init_containers, &next.init_containers), (&old.containers, &next.containers)];
     old.start_time.is_some()
-        && old.phase == PodPhase::Pending
-        && next.phase == PodPhase::Pending
-        && next.containers.iter().chain(&*next.init_containers).all(|record| match &record.phase {
-            crate::store::ContainerPhase::Waiting(why) => {
-                why.as_ref().is_none_or(|why| matches!(&*why.reason, "" | "ContainerCreating" | "PodInitializing"))
-            }
-            crate::store::ContainerPhase::Running(_) => true,
-            crate::store::ContainerPhase::Terminated(exit) => exit.exit_code == 0,
+        && old.phase == next.phase
+        && lists.into_iter().all(|(old, next)| {
+            old.len() == next.len()
+                && old.iter().zip(next).all(|(old, next)| is_step_up(&old.phase, &next.phase) || old == next)
         })
+}
+
+/// From waiting or ended to waiting for nothing but the start, or to running: more news follows.
+fn is_step_up(old: &ContainerPhase, next: &ContainerPhase) -> bool {
+    const QUIET: [&str; 4] = ["", "ContainerCreating", "PodInitializing", "CrashLoopBackOff"];
+    match (old, next) {
+        (ContainerPhase::Running(_), _) => false,
+        (_, ContainerPhase::Waiting(why)) => QUIET.contains(&why.as_ref().map_or("", |why| why.reason.as_str())),
+        (_, ContainerPhase::Running(_)) => true,
+        (_, ContainerPhase::Terminated(exit)) => exit.exit_code == 0,
+    }
+}
+
+fn differ_in_generation_only(old: &PodState, next: &PodState) -> bool {
+    old.containers == next.containers && {
+        let mut next = next.clone();
+        next.observed_generation = old.observed_generation;
+        for (next, old) in next.conditions.iter_mut().zip(&*old.conditions) {
+            next.observed_generation = old.observed_generation;
+        }
+        *old == next
+    }
 }

@@ -474,7 +474,12 @@ impl PodWork {
 
     /// Whether any process of it may run.
     pub(super) fn any_running(&self) -> bool {
-        self.slots.iter().any(|slot| slot.is_running() || slot.step == SlotStep::Starting)
+        self.slots.iter().any(|slot| slot.is_running() || matches!(slot.step, SlotStep::Creating | SlotStep::Starting))
+    }
+
+    /// Whether its containers are being stopped.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.slots.iter().any(|slot| matches!(slot.step, SlotStep::Stopping | SlotStep::Stopped | SlotStep::Looking))
     }
 
     /// Whether a quick step of its start is under way, which will change its status again soon.

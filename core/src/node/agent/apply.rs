@@ -223,6 +223,12 @@ impl PodWork {
                     }
                 }
             }
+            Action::GiveUp(place) => {
+                if let Some(slot) = self.slots.get_mut(usize::from(place)) {
+                    slot.step = SlotStep::Idle;
+                }
+                return true;
+            }
             Action::HookOver(place) => {
                 self.hook_over(place);
                 return true;

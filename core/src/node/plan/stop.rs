@@ -72,9 +72,12 @@ fn stop_one(view: &View<'_>, plan: &mut PodPlan, place: u16, slot: &Slot, kill_b
         return true;
     }
     match slot.step {
-        // What an unanswered start leaves behind goes with the sandbox.
-        SlotStep::Creating | SlotStep::Starting | SlotStep::Looking if view.now < kill_by + PATIENCE => {
+        SlotStep::Creating | SlotStep::Starting if view.now < kill_by + PATIENCE => {
             plan.wake(kill_by + PATIENCE);
+            true
+        }
+        SlotStep::Creating | SlotStep::Starting => {
+            plan.actions.push(Action::GiveUp(place));
             true
         }
         _ => false,

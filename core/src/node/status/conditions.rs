@@ -14,7 +14,8 @@ type Judgement = (bool, Option<Box<Why>>);
 /// All conditions of the pod, in upstream's order.
 pub(super) fn conditions(view: &View<'_>, pod: &PodBody, next: &PodState, generation: i64) -> Box<[PodCondition]> {
     let old = &pod.state;
-    let sandbox_up = view.work.sandbox.as_ref().is_some_and(|sandbox| sandbox.ready);
+    let over = matches!(next.phase, PodPhase::Succeeded | PodPhase::Failed);
+    let sandbox_up = !over && view.work.sandbox.as_ref().is_some_and(|sandbox| sandbox.ready);
     let containers_ready = containers_ready(view, next);
     let ready = ready(pod, old, &containers_ready);
     let ours = [
