@@ -44,7 +44,7 @@ mod conditions;
 mod env;
 mod fields;
 mod go;
-mod go_json;
+pub(crate) mod go_json;
 mod mount;
 mod pod_resources;
 mod pod_status;

@@ -1,14 +1,19 @@
 //! Whether bytes are a JSON object, with the words of Go's decoder for what they are instead.
 
-/// Checks that bytes are a JSON object.
-pub(super) fn object(bytes: &[u8]) -> Result<(), String> {
+/// What kind of JSON value bytes are: `object`, `array`, `string`, `number`, `bool` or `null`.
+pub(crate) fn kind(bytes: &[u8]) -> Result<&'static str, String> {
     let mut scanner = Scanner { bytes, at: 0 };
     let kind = scanner.value()?;
     scanner.blanks();
-    if let Some(next) = scanner.peek() {
-        return Err(format!("invalid character {} after top-level value", quoted(next)));
+    match scanner.peek() {
+        Some(next) => Err(format!("invalid character {} after top-level value", quoted(next))),
+        None => Ok(kind),
     }
-    match kind {
+}
+
+/// Checks that bytes are a JSON object.
+pub(super) fn object(bytes: &[u8]) -> Result<(), String> {
+    match kind(bytes)? {
         "object" | "null" => Ok(()),
         other => Err(format!("json: cannot unmarshal {other} into Go value of type map[string]interface {{}}")),
     }
