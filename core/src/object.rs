@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod builder;
+pub mod condition;
 pub mod cron;
 pub mod decode;
 pub mod defaults;
@@ -10,6 +11,7 @@ pub mod int_or_percent;
 pub mod kind;
 pub mod manifest;
 pub mod mutate;
+pub mod owner;
 pub mod patch;
 pub mod prepare;
 pub mod quantity;

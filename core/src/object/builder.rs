@@ -38,23 +38,40 @@ use k8s_openapi::Metadata;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
 use super::decode::{self, DecodeError};
-use super::kind::BuiltInKind;
+use super::field::FieldErrors;
+use super::kind::{BuiltInKind, KindInfo, TypedObject};
+use super::{defaults, prepare, validation};
+use crate::ids::Uid;
+use crate::time::Time;
 
 pub use container::ContainerExt;
 pub use parts::{EnvVarExt, PortName, ProbeExt, VolumeExt};
 pub use pod_spec::HasPodSpec;
 pub use workload::{Replicated, Share, Workload};
 
-/// An object cannot be built: a value in it is none of its type, such as a quantity that cannot be read.
+/// An object cannot be built.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{kind} {name:?}: {}: {source}", .source.field())]
+#[error("{kind} {name:?}: {problem}")]
 pub struct BuildError {
     /// The kind of the object.
     pub kind: &'static str,
     /// Its name.
     pub name: String,
-    /// What is wrong, and in which field.
-    pub source: DecodeError,
+    /// What is wrong with it.
+    #[source]
+    pub problem: BuildProblem,
+}
+
+/// Why an object cannot be built.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildProblem {
+    /// A value is none of its type, such as a quantity that cannot be read.
+    #[error("{field}: {0}", field = .0.field())]
+    Unreadable(DecodeError),
+    /// Fields have values that Kubernetes does not allow: all of them.
+    #[error("{0}")]
+    Invalid(FieldErrors),
 }
 
 /// An object in the making.
@@ -79,20 +96,23 @@ pub trait Build: BuiltInKind + Default {
 }
 
 impl<K: Build> Builder<K> {
-    /// The object, once its values have been looked at.
+    /// The object, once it has been checked by the rules that a cluster has for new objects of its kind.
     ///
-    /// Quantities come out in canonical form. What the cluster's own rules demand of the object is checked when it is
-    /// created.
+    /// Quantities come out in canonical form; defaults are left to the cluster. Rules that depend on what else is in the
+    /// cluster are checked when the object is created there.
     ///
     /// # Errors
-    /// When a value cannot be read, with the path of its field.
+    /// When a value cannot be read or breaks a rule, with the paths of the fields.
     pub fn build(mut self) -> Result<K, BuildError> {
         self.object.complete();
-        let read = decode::from_value::<K>(&super::kind::TypedObject::to_value(&self.object));
-        read.map(|(object, _)| object).map_err(|source| BuildError {
-            kind: K::KIND,
-            name: Metadata::metadata(&self.object).name.clone().unwrap_or_default(),
-            source,
+        let read = decode::from_value::<K>(&TypedObject::to_value(&self.object));
+        let checked = read.map_err(BuildProblem::Unreadable).and_then(|(object, _)| {
+            let errors = what_is_wrong(object.clone());
+            if errors.is_empty() { Ok(object) } else { Err(BuildProblem::Invalid(errors)) }
+        });
+        checked.map_err(|problem| {
+            let name = Metadata::metadata(&self.object).name.clone().unwrap_or_default();
+            BuildError { kind: K::KIND, name, problem }
         })
     }
 
@@ -140,6 +160,21 @@ impl<K: Build> Builder<K> {
     pub fn owner(self, owner: OwnerReference) -> Self {
         self.meta(|meta| meta.owner_references.get_or_insert_default().push(owner))
     }
+}
+
+/// Takes a copy through the stages of a creation, with stand-ins for what the cluster would fill in.
+fn what_is_wrong<K: BuiltInKind>(mut object: K) -> FieldErrors {
+    let meta = Metadata::metadata_mut(&mut object);
+    if let (None, Some(prefix)) = (&meta.name, &meta.generate_name) {
+        meta.name = Some(format!("{prefix}xxxxx"));
+    }
+    meta.uid.get_or_insert_with(|| Uid::from_random(0).to_string());
+    if K::ID.built_in().is_some_and(KindInfo::is_namespaced) {
+        meta.namespace.get_or_insert_with(|| "default".to_owned());
+    }
+    defaults::apply(&mut object);
+    prepare::for_create(&mut object, &prepare::Request::internal(Time::EPOCH));
+    validation::on_create(&object)
 }
 
 impl<K: fmt::Debug> fmt::Debug for Builder<K> {

@@ -5,6 +5,7 @@
 
 pub mod affinity;
 pub mod autoscaler;
+pub mod by_kind;
 pub mod claim_spec;
 pub mod config_map;
 pub mod container;
@@ -59,6 +60,7 @@ mod volume_paths;
 mod warnings;
 mod windows;
 
+pub use by_kind::{on_create, on_status_update, on_update};
 pub use pod::{pod, pod_template_spec};
 pub use pod_status::pod_status_update;
 pub use pod_update::{pod_binding, pod_ephemeral_containers_update, pod_resize, pod_update};

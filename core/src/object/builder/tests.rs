@@ -49,9 +49,19 @@ fn a_deployment_is_what_its_chain_says() {
 
 #[test]
 fn selector_and_template_agree() {
-    let labelled = ReplicaSet::builder("a").pod_label("tier", "front").build().expect("fine");
+    let labelled = ReplicaSet::builder("a")
+        .pod_label("tier", "front")
+        .container(Container::builder("c", "i"))
+        .build()
+        .expect("fine");
     assert_eq!(labelled.spec.selector.match_labels, Some([("tier".to_owned(), "front".to_owned())].into()));
-    let selected = DaemonSet::builder("a").selector("x", "y").pod_label("z", "1").build().expect("fine").to_value();
+    let selected = DaemonSet::builder("a")
+        .selector("x", "y")
+        .pod_label("z", "1")
+        .container(Container::builder("c", "i"))
+        .build()
+        .expect("fine")
+        .to_value();
     assert_eq!(selected["spec"]["selector"]["matchLabels"], json!({"x": "y"}));
     assert_eq!(selected["spec"]["template"]["metadata"]["labels"], json!({"x": "y", "z": "1"}));
 }
@@ -61,6 +71,15 @@ fn a_quantity_that_is_none_is_an_error_with_its_field() {
     let error = Pod::builder("p").container(Container::builder("c", "i").limit("cpu", "lots")).build();
     let text = error.expect_err("no quantity").to_string();
     assert!(text.starts_with("Pod \"p\": spec.containers[0].resources.limits.cpu: quantities must match"), "{text}");
+}
+
+#[test]
+fn what_a_cluster_would_refuse_is_refused_here() {
+    let text = Pod::builder("p").build().expect_err("no containers").to_string();
+    assert_eq!(text, "Pod \"p\": spec.containers: Required value");
+    let service = Service::builder("s").named_port("http", 0, 80).build().expect_err("no such port").to_string();
+    assert_eq!(service, "Service \"s\": spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive");
+    assert!(Pod::builder("x").generate_name("p-").container(Container::builder("c", "i")).build().is_ok());
 }
 
 #[test]
