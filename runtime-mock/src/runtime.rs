@@ -283,7 +283,9 @@ async fn sleep_or_changed(due: Option<Instant>, changed: impl Future<Output = ()
 impl Runtime for MockRuntime {
     fn set_time(&self, now: Time) {
         let mut shared = self.lock();
-        (shared.start_time, shared.origin) = (now, Some(Instant::now()));
+        // Time does not go back: what has happened would lie ahead otherwise.
+        (shared.start_time, shared.origin) = (now.max(shared.state.now()), Some(Instant::now()));
+        self.inner.changed.notify_waiters();
     }
 
     async fn info(&self) -> Result<RuntimeInfo, RuntimeError> {

@@ -186,6 +186,7 @@ impl Driver {
                 self.inputs.push_back(Input::Request(id, request));
             }
             Message::Connect(node, runtime) => {
+                runtime.set_time(self.clock.now());
                 let from = node.clone();
                 self.events.push(runtime.events().map(move |event| (from.clone(), event)).boxed());
                 self.runtimes.insert(node, runtime);
