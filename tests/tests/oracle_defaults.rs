@@ -5,12 +5,12 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use inboard::k8s_openapi::api::core::v1::{Service, ServiceAccount};
+use inboard::k8s_openapi::api::core::v1::{ServiceAccount, ServiceSpec};
 use inboard::k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use inboard::object::defaults;
 use inboard::object::kind::{Kinds, TypedObject};
 use inboard::object::manifest::{FieldValidation, Manifest};
-use inboard::object::mutate::Suffix;
+use inboard::object::mutate::{Refusal, Suffix};
 use inboard::object::prepare::{Allocation, Request};
 use inboard::object::strategy::{self, Rejection};
 use inboard::time::Time;
@@ -154,10 +154,8 @@ fn create(yaml: &str) -> Result<Value, String> {
 
 fn create_among(mut object: Arc<dyn TypedObject>, around: &[Arc<dyn TypedObject>]) -> Result<Value, String> {
     let object = Arc::get_mut(&mut object).ok_or("the manifest keeps the object")?;
-    let missing = strategy::create(object, around, Suffix(SUFFIX), &Request::internal(NOW)).map_err(text_of)?;
-    if let Some(service) = object.as_any_mut().downcast_mut::<Service>() {
-        allocate(service, missing);
-    }
+    let request = Request::internal(NOW);
+    strategy::create(object, around, Suffix(SUFFIX), &request, &mut give_out).map_err(text_of)?;
     let once = object.to_wire();
     defaults::apply(object.as_any_mut());
     let twice = object.to_wire();
@@ -196,8 +194,7 @@ fn text_of(rejection: Rejection) -> String {
 }
 
 /// Gives out what the store gives out.
-fn allocate(service: &mut Service, missing: Vec<Allocation>) {
-    let Some(spec) = &mut service.spec else { return };
+fn give_out(spec: &mut ServiceSpec, missing: &[Allocation]) -> Result<(), Refusal> {
     for allocation in missing {
         match allocation {
             Allocation::ClusterIp => {
@@ -205,13 +202,14 @@ fn allocate(service: &mut Service, missing: Vec<Allocation>) {
                 spec.cluster_ips = Some(vec![CLUSTER_IP.to_owned()]);
             }
             Allocation::NodePort(at) => {
-                if let Some(port) = spec.ports.as_mut().and_then(|ports| ports.get_mut(at)) {
+                if let Some(port) = spec.ports.as_mut().and_then(|ports| ports.get_mut(*at)) {
                     port.node_port = Some(NODE_PORT);
                 }
             }
             Allocation::HealthCheckNodePort => spec.health_check_node_port = Some(HEALTH_CHECK_PORT),
         }
     }
+    Ok(())
 }
 
 /// What differs from run to run, as the recordings name it.

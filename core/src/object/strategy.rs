@@ -1,20 +1,23 @@
 //! One write, as the server takes it: the stages in their order, for every kind.
 //!
 //! ```text
-//! create: default -> mutate -> prepare -> validate        (then the store gives out what `allocations` asks for)
-//! update: default -> prepare -> validate
-//! status: default -> prepare -> validate
+//! create: default -> mutate -> prepare -> give out -> validate
+//! update: default ->           prepare -> give out -> validate
+//! status: default ->           prepare ->             validate
 //! ```
 //! All of it is pure: what a stage needs of the rest of the cluster comes in through
 //! [`Surroundings`](super::mutate::Surroundings), what is random and the time come in as arguments.
 
-use k8s_openapi::api::core::v1::{Pod, Service};
+mod rules;
 
+use k8s_openapi::api::core::v1::{Service, ServiceSpec};
+
+use super::defaults;
 use super::field::FieldErrors;
 use super::kind::TypedObject;
 use super::mutate::{self, Refusal, Suffix, Surroundings};
 use super::prepare::{self, Allocation, Request};
-use super::{defaults, validation};
+use rules::Write;
 
 /// An object is not let in.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -28,7 +31,10 @@ pub enum Rejection {
     Invalid(FieldErrors),
 }
 
-/// Makes of what a client sent the object that is stored, and says what the store has yet to give out for it.
+/// Gives a service the addresses and ports that are missing from it, or refuses.
+pub type GiveOut<'g> = &'g mut dyn FnMut(&mut ServiceSpec, &[Allocation]) -> Result<(), Refusal>;
+
+/// Makes of what a client sent the object that is stored.
 ///
 /// The name, the namespace, the uid and the creation time must be set already.
 ///
@@ -39,27 +45,29 @@ pub fn create(
     around: &(impl Surroundings + ?Sized),
     suffix: Suffix<'_>,
     request: &Request<'_>,
-) -> Result<Vec<Allocation>, Rejection> {
+    give_out: GiveOut<'_>,
+) -> Result<(), Rejection> {
     defaults::apply(object.as_any_mut());
     mutate::on_create(object, around, suffix)?;
     prepare::for_create(object, request);
-    validate(object)?;
-    Ok(allocations(object))
+    complete(object, give_out)?;
+    validate(object, Write::Create)
 }
 
-/// Makes of what a client sent the object that replaces `old`, and says what the store has yet to give out for it.
+/// Makes of what a client sent the object that replaces `old`.
 ///
 /// # Errors
-/// [`Rejection::Invalid`] with all that is wrong.
+/// [`Rejection::Invalid`] with all that is wrong, [`Rejection::Forbidden`] when nothing is left to give out.
 pub fn update(
     object: &mut dyn TypedObject,
     old: &dyn TypedObject,
     request: &Request<'_>,
-) -> Result<Vec<Allocation>, Rejection> {
+    give_out: GiveOut<'_>,
+) -> Result<(), Rejection> {
     defaults::apply(object.as_any_mut());
     prepare::for_update(object, old, request);
-    validate(object)?;
-    Ok(allocations(object))
+    complete(object, give_out)?;
+    validate(object, Write::Update(old))
 }
 
 /// Makes of what a client sent `old` with another status.
@@ -73,16 +81,18 @@ pub fn update_status(
 ) -> Result<(), Rejection> {
     defaults::apply(object.as_any_mut());
     prepare::for_status_update(object, old, request);
-    Ok(())
+    validate(object, Write::Status(old))
 }
 
-/// Of the kinds whose rules are there; what may change in an update is not among them.
-fn validate(object: &dyn TypedObject) -> Result<(), Rejection> {
-    let errors = object.as_any().downcast_ref::<Pod>().map(validation::pod).unwrap_or_default();
+fn validate(object: &dyn TypedObject, write: Write<'_>) -> Result<(), Rejection> {
+    let errors = rules::judge(object, write);
     if errors.is_empty() { Ok(()) } else { Err(Rejection::Invalid(errors)) }
 }
 
-fn allocations(object: &dyn TypedObject) -> Vec<Allocation> {
-    let spec = object.as_any().downcast_ref::<Service>().and_then(|service| service.spec.as_ref());
-    spec.map(prepare::allocations).unwrap_or_default()
+/// Validation looks at what was given out too.
+fn complete(object: &mut dyn TypedObject, give_out: GiveOut<'_>) -> Result<(), Refusal> {
+    let service = object.as_any_mut().downcast_mut::<Service>();
+    let Some(spec) = service.and_then(|service| service.spec.as_mut()) else { return Ok(()) };
+    let missing = prepare::allocations(spec);
+    if missing.is_empty() { Ok(()) } else { give_out(spec, &missing) }
 }
