@@ -3,9 +3,11 @@
 //! Each check returns one text for each rule that its value breaks: none when it is right.
 //! Source: `k8s.io/apimachinery/pkg/util/validation`, `.../pkg/api/validate/content` and `.../pkg/api/validation`.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+mod address;
 
 use super::super::field::{FieldErrors, Path};
+
+pub use address::{cidr, cidr_sloppy, ip_address, ip_sloppy};
 
 /// What is wrong with a value, one text a rule; empty when nothing is.
 pub type Problems = Vec<String>;
@@ -377,89 +379,6 @@ pub fn domain_prefixed_path(value: &str, path: &Path<'_>, errors: &mut FieldErro
     }
 }
 
-/// An address in its standard form; one that an old object already holds stays allowed.
-pub fn ip_address(value: &str, old: &[String], path: &Path<'_>, errors: &mut FieldErrors) {
-    if old.iter().any(|known| known == value) {
-        return;
-    }
-    match ip_sloppy(value) {
-        None => errors.invalid(path, value, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"),
-        Some(_) if value.parse::<IpAddr>().is_err() => errors.invalid(path, value, "must not have leading 0s"),
-        Some(IpAddr::V6(address)) if address.to_ipv4_mapped().is_some() => {
-            errors.invalid(path, value, "must not be an IPv4-mapped IPv6 address");
-        }
-        Some(_) => {}
-    }
-}
-
-/// A range of addresses in its standard form; one that an old object already holds stays allowed.
-pub fn cidr(value: &str, old: &[String], path: &Path<'_>, errors: &mut FieldErrors) {
-    if old.iter().any(|known| known == value) {
-        return;
-    }
-    let Some((address, bits)) = cidr_sloppy(value) else {
-        return errors.invalid(path, value, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
-    };
-    let (text, bits_text) = value.split_once('/').unwrap_or((value, ""));
-    if text.parse::<IpAddr>().is_err() || (bits_text.len() > 1 && bits_text.starts_with('0')) {
-        errors.invalid(path, value, "must not have leading 0s in IP or prefix length");
-    } else if matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some()) {
-        errors.invalid(path, value, "must not have an IPv4-mapped IPv6 address");
-    } else if masked_address(address, bits) != address {
-        errors.invalid(path, value, "must not have bits set beyond the prefix length");
-    }
-}
-
-/// An address as Go's older parser reads it: leading zeros in the parts of an IPv4 address are ignored.
-pub fn ip_sloppy(value: &str) -> Option<IpAddr> {
-    if let Ok(address) = value.parse() {
-        return Some(address);
-    }
-    let (head, dotted) = match value.rfind(':') {
-        Some(colon) => value.split_at(colon + 1),
-        None => ("", value),
-    };
-    let mut octets = [0_u8; 4];
-    let mut parts = dotted.split('.');
-    for octet in &mut octets {
-        let part = parts.next().filter(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))?;
-        let digits = part.trim_start_matches('0');
-        *octet = if digits.is_empty() { 0 } else { digits.parse().ok()? };
-    }
-    if parts.next().is_some() {
-        return None;
-    }
-    let address = Ipv4Addr::from(octets);
-    if head.is_empty() {
-        return Some(IpAddr::V4(address));
-    }
-    format!("{head}{address}").parse::<Ipv6Addr>().ok().map(IpAddr::V6)
-}
-
-/// A range as Go's older parser reads it: its address and the number of leading bits that are set in its mask.
-pub fn cidr_sloppy(value: &str) -> Option<(IpAddr, u8)> {
-    let (address, bits) = value.split_once('/')?;
-    let address = ip_sloppy(address)?;
-    let max = if address.is_ipv4() { 32 } else { 128 };
-    if bits.is_empty() || !bits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let bits: u32 = bits.parse().ok()?;
-    u8::try_from(bits).ok().filter(|bits| *bits <= max).map(|bits| (address, bits))
-}
-
-fn masked_address(address: IpAddr, bits: u8) -> IpAddr {
-    let bits = u32::from(bits);
-    match address {
-        IpAddr::V4(v4) => {
-            IpAddr::V4(Ipv4Addr::from_bits(v4.to_bits() & u32::MAX.checked_shl(32 - bits).unwrap_or_default()))
-        }
-        IpAddr::V6(v6) => {
-            IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & u128::MAX.checked_shl(128 - bits).unwrap_or_default()))
-        }
-    }
-}
-
 /// `rule (e.g. 'a',  or 'b', regex used for validation is 'pattern')`: two spaces before `or`, as upstream writes it.
 pub fn regex_text(rule: &str, pattern: &str, examples: &[&str]) -> String {
     if examples.is_empty() {
@@ -548,26 +467,5 @@ mod tests {
         assert_eq!(qualified_name("a/b/c").len(), 1);
         assert_eq!(name_is_dns_subdomain("web-", true), Problems::new());
         assert_eq!(name_is_dns_subdomain("web-", false).len(), 1);
-    }
-
-    #[test]
-    fn addresses_are_read_leniently_and_judged_strictly() {
-        let judged = |value: &str, rule: fn(&str, &[String], &Path<'_>, &mut FieldErrors)| {
-            let mut errors = FieldErrors::new();
-            rule(value, &[], &Path::new("f"), &mut errors);
-            errors
-                .iter()
-                .map(|error| error.message.rsplit(": ").next().unwrap_or_default().to_owned())
-                .collect::<String>()
-        };
-        assert_eq!(judged("10.9.8.7", ip_address), "");
-        assert_eq!(judged("10.09.8.7", ip_address), "must not have leading 0s");
-        assert_eq!(judged("::ffff:1.2.3.4", ip_address), "must not be an IPv4-mapped IPv6 address");
-        assert_eq!(judged("x", ip_address), "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
-        assert_eq!(judged("10.0.0.0/8", cidr), "");
-        assert_eq!(judged("0.0.0.0/0", cidr), "");
-        assert_eq!(judged("2001:db8::/64", cidr), "");
-        assert_eq!(judged("10.0.0.1/8", cidr), "must not have bits set beyond the prefix length");
-        assert_eq!(judged("10.0.0.0/33", cidr), "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
     }
 }

@@ -480,3 +480,6 @@ fn seccomp_matches(annotations: &BTreeMap<String, String>, spec: &PodSpec, path:
         }
     });
 }
+
+#[cfg(test)]
+mod tests;
