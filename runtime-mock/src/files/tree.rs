@@ -49,6 +49,17 @@ pub(crate) fn joined(parts: &[&str]) -> String {
     parts.join("/")
 }
 
+/// The content with more at its end; in place while nobody else reads it, so that a file can grow line by line.
+fn appended(content: Bytes, bytes: &[u8]) -> Bytes {
+    match content.try_into_mut() {
+        Ok(mut content) => {
+            content.extend_from_slice(bytes);
+            content.freeze()
+        }
+        Err(content) => [&content, bytes].concat().into(),
+    }
+}
+
 impl Tree {
     pub(crate) fn read(&self, path: &str) -> Result<Bytes, String> {
         match self.nodes.get(path) {
@@ -63,20 +74,19 @@ impl Tree {
             return Err("Is a directory".to_owned());
         }
         self.check_parents(path)?;
-        let before = match self.nodes.get(path) {
-            Some(Node::File { content, mode }) => Some((content.clone(), *mode)),
-            _ => None,
-        };
-        let mode = before.as_ref().map_or(0o644, |before| before.1);
-        let content = match before {
-            Some((content, _)) if append && bytes.is_empty() => content,
-            Some((content, _)) if append => [&content, bytes].concat().into(),
-            _ => Bytes::copy_from_slice(bytes),
-        };
-        if content.len() > MAX_FILE {
-            return Err("No space left on device".to_owned());
+        match self.nodes.get_mut(path) {
+            Some(Node::File { content, .. }) if append => {
+                if content.len().saturating_add(bytes.len()) > MAX_FILE {
+                    return Err("No space left on device".to_owned());
+                }
+                *content = appended(std::mem::take(content), bytes);
+            }
+            Some(Node::File { content, .. }) => *content = Bytes::copy_from_slice(bytes),
+            Some(Node::Folder) | None => {
+                let node = Node::File { content: Bytes::copy_from_slice(bytes), mode: 0o644 };
+                self.nodes.insert(path.to_owned(), node);
+            }
         }
-        self.nodes.insert(path.to_owned(), Node::File { content, mode });
         Ok(())
     }
 

@@ -55,6 +55,78 @@ fn common_texts_do_what_they_say() {
     }
 }
 
+/// Any text is run or refused, and always in the same way.
+#[test]
+fn no_text_does_harm() {
+    let fragments = [
+        "echo ",
+        "x",
+        "'",
+        "\"",
+        "$",
+        "${",
+        "}",
+        "$(",
+        ")",
+        "`",
+        ";",
+        "&&",
+        "||",
+        "|",
+        ">",
+        ">>",
+        "2>&1",
+        "<",
+        "\n",
+        " ",
+        "if ",
+        "then ",
+        "else ",
+        "fi",
+        "while ",
+        "do ",
+        "done",
+        "for i in a b",
+        "!",
+        "{ ",
+        "\\",
+        "#",
+        "é",
+        "=",
+        "X=1",
+        "sleep 1",
+        "exit ",
+        "cat /etc/hosts",
+        "[ -f /x ]",
+        "printf %s%d%",
+        "trap '' TERM",
+        "kill -9 1",
+        "exec ",
+        "read y",
+        "env ",
+    ];
+    // A linear congruential generator: the same texts in each run.
+    let mut random = 0x1234_5678_9abc_def0_u64;
+    for _ in 0..500 {
+        let mut text = String::new();
+        for _ in 0..12 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            text.push_str(fragments[(random >> 33) as usize % fragments.len()]);
+        }
+        assert_eq!(sh(&text), sh(&text), "{text}");
+    }
+}
+
+/// A file that grows for a virtual month does not slow the rest down.
+#[test]
+fn a_program_can_write_for_a_long_time() {
+    let mut world = World::new(MockState::builder().build_state());
+    let text = "while true; do echo alive >> /tmp/log; echo tick; sleep 60; done";
+    let id = world.run("web", "busybox", &["sh", "-c", text], 0);
+    world.pass(std::time::Duration::from_secs(30 * 86_400));
+    assert_eq!(world.exec(&id, &["stat", "-c", "%s", "/tmp/log"]), format!("{}\n[0]", 6 * (30 * 1_440 + 1)));
+}
+
 #[test]
 fn what_is_not_understood_is_said_and_what_never_ends_is_given_up() {
     for text in ["sleep 1 &", "case x in x) ;; esac", "f() { :; }", "echo 'open", "cat <<EOF", "echo `date`", "if true"]
