@@ -110,7 +110,7 @@ fn out_of(name: &str) -> &'static str {
     }
 }
 
-fn request_of<'a>(container: &'a Container) -> impl Iterator<Item = (&'a str, i128)> {
+fn request_of(container: &Container) -> impl Iterator<Item = (&str, i128)> {
     let requests = container.resources.as_ref().and_then(|resources| resources.requests.as_ref());
     requests
         .into_iter()

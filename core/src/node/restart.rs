@@ -2,13 +2,16 @@
 
 use k8s_openapi::api::core::v1::Container;
 
-use super::work::{PodWork, Slot, SpecRef};
+use super::work::{PodWork, Slot, SpecRef, StopReason};
 use crate::runtime::{ContainerKind, PodIdentity};
 use crate::store::ExitRecord;
 use crate::time::Time;
 
 /// Whether a container that ended with this code is started again: its own rules, its own policy, then the pod's.
 pub(super) fn is_wanted(work: &PodWork, slot: &Slot, exit_code: i32) -> bool {
+    if is_replaced(slot) {
+        return true;
+    }
     let pod_policy = work.spec.restart_policy.as_deref().unwrap_or("Always");
     match slot.kind {
         ContainerKind::Ephemeral => return false,
@@ -28,6 +31,11 @@ pub(super) fn is_wanted(work: &PodWork, slot: &Slot, exit_code: i32) -> bool {
     }
 }
 
+/// Whether it was stopped to be replaced, since its definition changed: no policy and no delay holds that up.
+pub(super) fn is_replaced(slot: &Slot) -> bool {
+    slot.extra.as_ref().is_some_and(|extra| extra.stop == Some(StopReason::Definition))
+}
+
 fn rules_say_restart(container: &Container, exit_code: i32) -> bool {
     container.restart_policy_rules.iter().flatten().any(|rule| {
         rule.action == "Restart"
@@ -40,7 +48,7 @@ fn rules_say_restart(container: &Container, exit_code: i32) -> bool {
 
 /// Until when the restart after this exit has to wait; `None` when it may happen now.
 pub(super) fn held_until(slot: &Slot, exit: &ExitRecord, now: Time) -> Option<Time> {
-    let crash = slot.extra.as_ref()?.crash?;
+    let crash = slot.extra.as_ref().filter(|_| !is_replaced(slot))?.crash?;
     crash.until(exit.finished_at?).filter(|until| *until > now)
 }
 

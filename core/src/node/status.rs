@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::plan::View;
 use super::work::{PodWork, Slot, Stage};
 use crate::runtime::ContainerKind;
-use crate::store::{ContainerPhase, ContainerRecord, PodBody, PodPhase, PodState, Why};
+use crate::store::{ContainerPhase, ContainerRecord, PodBody, PodState, Why};
 
 pub(super) use containers::with_scheme;
 pub(super) use phase::is_complete;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::super::config::NodeConfig;
-use super::super::probes::Probes;
 use super::super::work::{Past, PodStep, PodWork, Seen, SeenPhase, Slot, SlotStep, VolumeStep, Volumes};
 use super::{exit_record, lost_record};
 use crate::node::restart;
@@ -254,8 +253,7 @@ impl Slot {
                 self.hook_passed();
                 let said_ready = record.is_some_and(|record| record.ready);
                 let said_started = record.is_some_and(|record| record.started == Some(true));
-                let startup =
-                    self.probes.as_ref().is_some_and(|probes: &Box<Probes>| probes.has(ProbePurpose::Startup));
+                let startup = self.probes.as_ref().is_some_and(|probes| probes.has(ProbePurpose::Startup));
                 self.started = said_started || !startup;
                 self.ready |= said_ready;
             }

@@ -44,7 +44,8 @@ fn initialize(view: &View<'_>, plan: &mut PodPlan) -> bool {
     for (place, slot) in slots_of(view.work, ContainerKind::Init) {
         if slot.is_sidecar(&view.work.spec) {
             keep_one(view, plan, place, slot);
-            if !begun && !(slot.is_running() && slot.started) {
+            let is_up = slot.is_running() && slot.started;
+            if !begun && !is_up {
                 plan.wait(WaitingOn::InitContainer);
                 return false;
             }
@@ -63,12 +64,10 @@ fn keep_one(view: &View<'_>, plan: &mut PodPlan, place: u16, slot: &Slot) {
     if slot.is_running() {
         supervise(view, plan, place, slot, spec);
     } else if let Some(exit) = slot.exit() {
-        // A container whose definition changed was stopped to be replaced: no policy and no delay.
-        let replaced = slot.extra.as_ref().is_some_and(|extra| extra.stop == Some(StopReason::Definition));
-        if !replaced && !restart::is_wanted(view.work, slot, exit.exit_code) {
+        if !restart::is_wanted(view.work, slot, exit.exit_code) {
             return;
         }
-        if !replaced && let Some(until) = restart::held_until(slot, exit, view.now) {
+        if let Some(until) = restart::held_until(slot, exit, view.now) {
             wait_for_restart(view, plan, place, slot, until);
         } else {
             launch::launch(view, plan, place);

@@ -25,10 +25,11 @@ fn of_containers(work: &PodWork, ending: bool) -> PodPhase {
                 restarting += i32::from(restart::is_wanted(work, slot, exit.exit_code));
             }
             Some(SeenPhase::Created | SeenPhase::Running(_)) | None => match &slot.past {
+                // The next instance is on its way, whatever the policy says of the one before.
                 Some(past) => {
                     stopped += 1;
                     succeeded += i32::from(past.exit.exit_code == 0);
-                    restarting += i32::from(restart::is_wanted(work, slot, past.exit.exit_code));
+                    restarting += 1;
                 }
                 None => waiting += 1,
             },
@@ -36,9 +37,7 @@ fn of_containers(work: &PodWork, ending: bool) -> PodPhase {
     }
     if waiting > 0 {
         PodPhase::Pending
-    } else if running > 0 {
-        PodPhase::Running
-    } else if restarting > 0 && !ending {
+    } else if running > 0 || (restarting > 0 && !ending) {
         PodPhase::Running
     } else if stopped > 0 && stopped == succeeded {
         PodPhase::Succeeded
