@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Pod, PodSpec};
+use k8s_openapi::api::core::v1::PodSpec;
 use serde_json::Value;
 
 use super::admit::{Part, exclusive};
@@ -44,7 +44,7 @@ pub(super) fn create(
     defaults::apply(object.as_any_mut());
     mutate::on_create(object, snapshot, Suffix(suffix)).map_err(Objection::Refused)?;
     prepare::for_create(object, &prepare::Request::internal(now));
-    let errors = validate_new(object);
+    let errors = validation::on_create(object);
     if errors.is_empty() { Ok(()) } else { Err(Objection::Invalid(errors)) }
 }
 
@@ -57,10 +57,6 @@ impl Surroundings for Snapshot {
         let kinds = Kinds::built_in();
         self.list_in(kind, namespace).filter_map(|object| object.to_typed(&kinds)).collect()
     }
-}
-
-fn validate_new(object: &dyn TypedObject) -> FieldErrors {
-    object.as_any().downcast_ref::<Pod>().map(validation::pod).unwrap_or_default()
 }
 
 /// The status of a pod that has just been created from a spec that was admitted.
@@ -86,14 +82,21 @@ pub(super) fn update(
         Part::Main => {
             defaults::apply(object.as_any_mut());
             prepare::for_update(object, before, &request);
-            FieldErrors::new()
+            seen_as_stored(object, before);
+            validation::on_update(object, before)
         }
         Part::Status => {
             prepare::for_status_update(object, before, &request);
-            FieldErrors::new()
+            seen_as_stored(object, before);
+            validation::on_status_update(object, before)
         }
     };
     if errors.is_empty() { Ok(next) } else { Err(errors) }
+}
+
+/// An update that names no version is meant for the one that is there: the store has checked those that name one.
+fn seen_as_stored(object: &mut dyn TypedObject, before: &dyn TypedObject) {
+    object.metadata_mut().resource_version.clone_from(&before.metadata().resource_version);
 }
 
 /// Whether two objects of one kind are the same but for their metadata.

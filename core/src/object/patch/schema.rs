@@ -16,8 +16,6 @@ pub(super) enum Rule {
     RetainKeys(&'static Type),
     /// An object that is replaced as a whole.
     Replace,
-    /// A list, replaced as a whole, of objects that may have special fields.
-    List(&'static Type),
     /// A list whose elements are found by a key.
     ByKey(&'static str, &'static Type),
     /// As `ByKey`, and of an element only the fields that the patch names remain.
@@ -59,11 +57,8 @@ static POD_SPEC: Type = Type(&[
 static VOLUME: Type = Type(&[("ephemeral", Rule::Object(&EPHEMERAL_VOLUME))]);
 static EPHEMERAL_VOLUME: Type = Type(&[("volumeClaimTemplate", Rule::Object(&WITH_METADATA))]);
 
-static CONTAINER_STATUS: Type = Type(&[("volumeMounts", Rule::ByKey("mountPath", &PLAIN))]);
-
 static POD_STATUS: Type = Type(&[
     ("conditions", Rule::ByKey("type", &PLAIN)),
-    ("containerStatuses", Rule::List(&CONTAINER_STATUS)),
     ("hostIPs", Rule::ByKey("ip", &PLAIN)),
     ("podIPs", Rule::ByKey("ip", &PLAIN)),
     ("resourceClaimStatuses", Rule::ByKeyRetain("name", &PLAIN)),

@@ -167,7 +167,7 @@ pub(super) fn merge_list(old: Vec<Value>, patch: &[Value], rule: Option<Rule>) -
             Ok(reorder(merged, patch, &old, &Identity::Value))
         }
         // Lists without a key are replaced as they are.
-        Some(Rule::Object(_) | Rule::RetainKeys(_) | Rule::Replace | Rule::List(_)) | None => Ok(patch.to_vec()),
+        Some(Rule::Object(_) | Rule::RetainKeys(_) | Rule::Replace) | None => Ok(patch.to_vec()),
     }
 }
 
