@@ -107,6 +107,16 @@ impl World {
             let written = self.store.edit(kind, path, Part::Status, WriteOptions::default(), self.now, set);
             written.expect("the status is admitted");
         }
+        if kind == kind::NODE {
+            // Nobody is there to take away the taint that a new node starts with.
+            let ready = |mut node: Value| {
+                node["spec"]["taints"] = json!([]);
+                Ok(node)
+            };
+            let path = ("", &*created.meta.name);
+            let written = self.store.edit(kind, path, Part::Main, WriteOptions::default(), self.now, ready);
+            written.expect("the taints are admitted");
+        }
     }
 
     fn create_node(&mut self, index: usize) {

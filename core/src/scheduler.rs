@@ -23,6 +23,7 @@ mod resources;
 mod shape;
 mod spread;
 mod topology;
+mod volumes;
 mod world;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ use self::classes::Classes;
 use self::cycle::{Candidate, Nowhere, Placement};
 use self::node_table::{NodeTable, Nominated, Tenant};
 use self::people::People;
+use self::plugin::Cure;
 use self::preempt::{Preemption, Question};
 use self::queue::Queue;
 use crate::ids::{NodeName, Uid};
@@ -179,7 +181,17 @@ impl Scheduler {
         match cycle::place(class, &self.table, &candidate) {
             Placement::At(slot) => {
                 let Some(node) = self.table.node(slot).map(|row| row.name.clone()) else { return };
-                out.push(self.bind(object, Assumed { node, tenant }));
+                if class.shape().volumes.delayed.is_empty() {
+                    return out.push(self.bind(object, Assumed { node, tenant }));
+                }
+                for claim in &class.shape().volumes.delayed {
+                    if claim.selected.is_none() {
+                        out.push(Decision::SelectNode { claim: claim.claim, pod: uid, node: node.clone() });
+                    }
+                }
+                // The room is kept until the claims are bound.
+                self.promise(uid, node, tenant);
+                self.queue.park(uid, Cure::VolumeChange.into(), now);
             }
             Placement::Nowhere(Nowhere::NoQuestion { message, cures }) => {
                 self.queue.park(uid, cures, now);

@@ -36,7 +36,8 @@ impl Scheduling {
         this
     }
 
-    /// Creates an object, its status included. A pod gets the priority of its class, as admission gives it.
+    /// Creates an object, its status included. A node has just the taints that it is given, and the one that a cordoned
+    /// node has: nobody is there to take away the one that a new node starts with. A pod gets the priority of its class, as admission gives it.
     ///
     /// # Panics
     /// When the object is refused.
@@ -47,22 +48,24 @@ impl Scheduling {
         }
         let draft = self.store.decode(kind, value.clone()).expect("the object decodes");
         let created = self.store.create_with(draft, WriteOptions::default(), self.now).expect("the object is admitted");
-        let created = match value.get("status") {
-            Some(status) => self.write_status(kind, &created, status.clone()),
+        let created = match value.get("status").cloned() {
+            Some(status) => self.edit(kind, &created, Part::Status, |value| value["status"] = status),
             None => created,
         };
+        if kind == kind::NODE {
+            self.edit(kind, &created, Part::Main, |node| node["spec"]["taints"] = taints_of(&value));
+        }
         self.pass_on();
         created
     }
 
-    fn write_status(&mut self, kind: KindId, object: &Object, status: Value) -> Arc<Object> {
+    fn edit(&mut self, kind: KindId, object: &Object, part: Part, change: impl FnOnce(&mut Value)) -> Arc<Object> {
         let path = (&*object.meta.namespace, &*object.meta.name);
-        let set = |mut value: Value| {
-            value["status"] = status;
+        let changed = |mut value: Value| {
+            change(&mut value);
             Ok(value)
         };
-        let written = self.store.edit(kind, path, Part::Status, WriteOptions::default(), self.now, set);
-        written.expect("the status is admitted")
+        self.store.edit(kind, path, part, WriteOptions::default(), self.now, changed).expect("the change is admitted")
     }
 
     fn kind_of(&self, value: &Value) -> KindId {
@@ -122,7 +125,10 @@ impl Scheduling {
             self.decisions.push(decision.clone());
             let bound = match &decision {
                 Decision::Bind { pod, .. } => Some(*pod),
-                Decision::Unschedulable { .. } | Decision::Preempt { .. } | Decision::Unnominate { .. } => None,
+                Decision::Unschedulable { .. }
+                | Decision::SelectNode { .. }
+                | Decision::Preempt { .. }
+                | Decision::Unnominate { .. } => None,
             };
             let actions = decision.into_actions(self.store.snapshot(), self.now);
             let committed = self.store.commit(actions, self.now);
@@ -142,4 +148,12 @@ impl Scheduling {
     pub fn node_of(&self, uid: Uid) -> Option<NodeName> {
         self.pod(uid)?.pod()?.node.clone()
     }
+}
+
+fn taints_of(node: &Value) -> Value {
+    let mut taints = node["spec"]["taints"].as_array().cloned().unwrap_or_default();
+    if node["spec"]["unschedulable"] == true {
+        taints.push(json!({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}));
+    }
+    taints.into()
 }

@@ -10,19 +10,11 @@ use inboard::store::{ConditionKind, Object};
 use inboard_tests::scheduling::Scheduling;
 use serde_json::Value;
 
-/// Cases that need what is not built yet, and what that is.
-const NOT_BUILT: [(&str, &str); 2] =
-    [("extended-resource-missing", "defaulting of requests from limits"), ("pvc-unbound-immediate", "VolumeBinding")];
-
 #[test]
 fn placements_and_texts_are_those_of_kubernetes() {
     let mut failed = Vec::new();
     let mut passed = 0;
     for (name, case) in cases() {
-        if let Some((_, reason)) = NOT_BUILT.iter().find(|(known, _)| *known == name) {
-            println!("not built: {name}: {reason}");
-            continue;
-        }
         match check(&case) {
             Ok(()) => passed += 1,
             Err(why) => failed.push(format!("{name}: {why}")),

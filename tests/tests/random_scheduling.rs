@@ -95,7 +95,9 @@ fn check(world: &mut Scheduling, pod: &Object, seed: u64, step: usize) -> bool {
             world.delete(kind::POD, &pod.meta.namespace, &pod.meta.name);
             false
         }
-        other @ (Decision::Preempt { .. } | Decision::Unnominate { .. }) => panic!("{context}: {other:?}"),
+        other @ (Decision::Preempt { .. } | Decision::SelectNode { .. } | Decision::Unnominate { .. }) => {
+            panic!("{context}: {other:?}")
+        }
     }
 }
 

@@ -164,7 +164,10 @@ impl Kernel {
 
     fn carry_out_decision(&mut self, decision: Decision, now: Time) {
         let pod = match &decision {
-            Decision::Bind { pod, .. } | Decision::Unschedulable { pod, .. } | Decision::Unnominate { pod } => *pod,
+            Decision::Bind { pod, .. }
+            | Decision::Unschedulable { pod, .. }
+            | Decision::SelectNode { pod, .. }
+            | Decision::Unnominate { pod } => *pod,
             Decision::Preempt { preemptor, .. } => *preemptor,
         };
         let actions = decision.into_actions(self.store.snapshot(), now);

@@ -117,6 +117,11 @@ impl Class {
         }
     }
 
+    /// The shape of its pods.
+    pub(crate) const fn shape(&self) -> &Arc<Shape> {
+        &self.shape
+    }
+
     /// Why no node comes into question at all, and what would cure it.
     pub(crate) const fn nothing(&self) -> Option<(&Text, Cure)> {
         match &self.scope {

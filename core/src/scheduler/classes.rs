@@ -10,6 +10,7 @@ use super::kin::Kin;
 use super::node_table::{NodeTable, Tenant};
 use super::shape::Shape;
 use super::spread::spreads_of;
+use super::volumes::{VolumeNeeds, has_claims, needs_of};
 use crate::ids::Uid;
 use crate::store::{Object, PodBody, Snapshot};
 
@@ -52,15 +53,18 @@ impl Classes {
         let owner = object.meta.controller_uid();
         let others_speak = table.terms().next().is_some();
         let address = (Arc::as_ptr(&pod.spec).addr(), profile);
-        let known = self
-            .by_address
-            .get(&address)
-            .filter(|known| known.kin == tenant.kin && known.owner == owner && known.others_speak == others_speak);
+        // What volumes demand changes with the claims, not with the pod.
+        let has_claims = has_claims(&pod.spec);
+        let is_same = |known: &&Known| {
+            !has_claims && known.kin == tenant.kin && known.owner == owner && known.others_speak == others_speak
+        };
+        let known = self.by_address.get(&address).filter(is_same);
         let known = known.map(|known| Arc::clone(&known.key)).filter(|key| self.by_key.contains_key(key));
         let key = known.unwrap_or_else(|| {
             let (footprint, kin) = (Arc::clone(&tenant.footprint), Arc::clone(&tenant.kin));
             let spreads = spreads_of(&object.meta, &pod.spec, snapshot);
-            let shape = Shape::of(profile, pod, footprint, Arc::clone(&kin), spreads, others_speak);
+            let volumes = if has_claims { needs_of(&object.meta, pod, snapshot) } else { VolumeNeeds::default() };
+            let shape = Shape::of(profile, pod, footprint, Arc::clone(&kin), spreads, volumes, others_speak);
             let key: Arc<str> = shape.key().into();
             if self.by_address.len() >= SPECS_MAX {
                 self.by_address.clear();

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::COMPONENT;
-use crate::control::plan::{Action, Propagation, Target};
+use super::volumes::SELECTED_NODE;
+use crate::control::plan::{Action, MetaEdit, Propagation, Target};
 use crate::ids::{NodeName, Revision, Uid};
 use crate::store::{ConditionKind, ConditionStatus, EventDraft, Object, PodCondition, PodState, Snapshot, Why};
 use crate::text::Text;
@@ -58,6 +59,16 @@ pub enum Decision {
         /// What to tell the user.
         event: EventDraft,
     },
+    /// A claim that waits for its first consumer is to be satisfied for this node: the claim gets the annotation
+    /// `volume.kubernetes.io/selected-node`, and its pod waits until it is bound.
+    SelectNode {
+        /// The claim.
+        claim: Uid,
+        /// The pod that will use it.
+        pod: Uid,
+        /// The node.
+        node: NodeName,
+    },
     /// A pod loses the room that it was promised to one with a higher priority: its `status.nominatedNodeName` is
     /// removed.
     Unnominate {
@@ -103,6 +114,11 @@ impl Decision {
                 let propagation = Propagation::Background;
                 let delete = Action::Delete { target, grace_seconds, propagation, announce: None };
                 marked.into_iter().chain([delete, Action::Emit(Box::new(event))]).collect()
+            }
+            Self::SelectNode { claim, node, .. } => {
+                let annotations = vec![(SELECTED_NODE.to_owned(), Some(node.to_string()))];
+                let edit = MetaEdit { annotations, ..MetaEdit::default() };
+                vec![Action::EditMeta { target: Target::any_version(claim), edit }]
             }
             Self::Unnominate { pod } => {
                 let target = Target::any_version(pod);

@@ -10,17 +10,23 @@ mod node_unschedulable;
 mod resources_fit;
 mod taint_toleration;
 mod topology_spread;
+mod volume_binding;
+mod volume_restrictions;
+mod volume_zone;
 
 use super::plugin::Plugin;
 
 /// All plugins that filter or score, in the order in which they filter.
-pub(crate) static PLUGINS: [&dyn Plugin; 10] = [
+pub(crate) static PLUGINS: [&dyn Plugin; 13] = [
     &node_unschedulable::NodeUnschedulable,
     &node_name::NodeName,
     &taint_toleration::TaintToleration,
     &node_affinity::NodeAffinity,
     &node_ports::NodePorts,
     &resources_fit::NodeResourcesFit,
+    &volume_restrictions::VolumeRestrictions,
+    &volume_binding::VolumeBinding,
+    &volume_zone::VolumeZone,
     &topology_spread::PodTopologySpread,
     &inter_pod_affinity::InterPodAffinity,
     &balanced_allocation::NodeResourcesBalancedAllocation,

@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use super::kin::Kin;
 use super::resources::{Resources, Weight, requests_of};
 use super::spread::Spread;
+use super::volumes::VolumeNeeds;
 use crate::ids::NodeName;
 use crate::store::PodBody;
 
@@ -61,6 +62,7 @@ pub(crate) struct Shape {
     /// Who it is to others; `None` where that makes no difference.
     standing: Option<Arc<Kin>>,
     spreads: Vec<Spread>,
+    pub(crate) volumes: VolumeNeeds,
     spec: Arc<PodSpec>,
 }
 
@@ -72,6 +74,7 @@ impl Shape {
         footprint: Arc<Footprint>,
         kin: Arc<Kin>,
         spreads: Vec<Spread>,
+        volumes: VolumeNeeds,
         others_speak: bool,
     ) -> Self {
         let matters = others_speak || !spreads.is_empty() || !kin.terms.is_empty();
@@ -82,6 +85,7 @@ impl Shape {
             images: images(&pod.spec),
             standing: matters.then_some(kin),
             spreads,
+            volumes,
             spec: Arc::clone(&pod.spec),
         }
     }
@@ -91,7 +95,7 @@ impl Shape {
         let (tolerations, selector) = (self.tolerations(), &self.spec.node_selector);
         let affinity = &self.spec.affinity;
         let standing = self.standing.as_ref().map(|kin| (&kin.namespace, &kin.labels));
-        let others = (standing, &self.spreads);
+        let others = (standing, &self.spreads, &self.volumes);
         format!(
             "{:?}",
             (self.profile, &self.node, &self.footprint, &self.images, tolerations, selector, affinity, others)

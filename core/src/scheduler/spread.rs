@@ -75,11 +75,8 @@ fn default_selector(meta: &Meta, snapshot: &Snapshot) -> Selector {
     let mut labels = StringMap::new();
     for object in snapshot.list_in(KindId::of::<Service>(), &meta.namespace) {
         let service = object.typed::<Service>().and_then(|service| service.spec.as_ref()?.selector.as_ref());
-        if let Some(selector) = service.filter(|selector| !selector.is_empty()) {
-            if selector.iter().all(|(key, value)| meta.labels.get(key) == Some(value)) {
-                labels.extend(selector.clone());
-            }
-        }
+        let selects = |selector: &StringMap| selector.iter().all(|(key, value)| meta.labels.get(key) == Some(value));
+        labels.extend(service.filter(|selector| selects(selector)).cloned().unwrap_or_default());
     }
     let mut controller = Selector::everything();
     if let Some(owner) = meta.controller_uid().and_then(|uid| snapshot.get(uid)) {

@@ -55,7 +55,10 @@ fn free_part(has: i64, used: i64) -> i64 {
     if used > has {
         return 0;
     }
-    i64::try_from(i128::from(has - used) * i128::from(SCORE_MAX) / i128::from(has)).unwrap_or(0)
+    match (has - used).checked_mul(SCORE_MAX) {
+        Some(points) => points / has,
+        None => (has - used) / (has / SCORE_MAX),
+    }
 }
 
 /// Each resource that the node has too little of.
