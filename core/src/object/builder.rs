@@ -174,7 +174,7 @@ fn what_is_wrong<K: BuiltInKind>(mut object: K) -> FieldErrors {
     }
     defaults::apply(&mut object);
     prepare::for_create(&mut object, &prepare::Request::internal(Time::EPOCH));
-    validation::on_create(&object)
+    validation::create(&object)
 }
 
 impl<K: fmt::Debug> fmt::Debug for Builder<K> {

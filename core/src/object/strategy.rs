@@ -8,8 +8,6 @@
 //! All of it is pure: what a stage needs of the rest of the cluster comes in through
 //! [`Surroundings`](super::mutate::Surroundings), what is random and the time come in as arguments.
 
-mod rules;
-
 use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 
 use super::defaults;
@@ -17,7 +15,7 @@ use super::field::FieldErrors;
 use super::kind::TypedObject;
 use super::mutate::{self, Refusal, Suffix, Surroundings};
 use super::prepare::{self, Allocation, Request};
-use rules::Write;
+use super::validation;
 
 /// An object is not let in.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -51,7 +49,7 @@ pub fn create(
     mutate::on_create(object, around, suffix)?;
     prepare::for_create(object, request);
     complete(object, give_out)?;
-    validate(object, Write::Create)
+    judged(validation::create(object))
 }
 
 /// Makes of what a client sent the object that replaces `old`.
@@ -67,7 +65,7 @@ pub fn update(
     defaults::apply(object.as_any_mut());
     prepare::for_update(object, old, request);
     complete(object, give_out)?;
-    validate(object, Write::Update(old))
+    judged(validation::update(object, old))
 }
 
 /// Makes of what a client sent `old` with another status.
@@ -81,11 +79,10 @@ pub fn update_status(
 ) -> Result<(), Rejection> {
     defaults::apply(object.as_any_mut());
     prepare::for_status_update(object, old, request);
-    validate(object, Write::Status(old))
+    judged(validation::status_update(object, old))
 }
 
-fn validate(object: &dyn TypedObject, write: Write<'_>) -> Result<(), Rejection> {
-    let errors = rules::judge(object, write);
+fn judged(errors: FieldErrors) -> Result<(), Rejection> {
     if errors.is_empty() { Ok(()) } else { Err(Rejection::Invalid(errors)) }
 }
 

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use serde_json::Value;
 
 use super::{BuiltInKind, TypedObject};
@@ -61,6 +62,26 @@ fn adopt_as<K: BuiltInKind>(object: Box<dyn Any + Send + Sync>) -> Option<Arc<dy
 }
 
 fn decode_as<K: BuiltInKind>(value: &Value) -> Result<Decoded, DecodeError> {
-    let (object, unknown_fields) = decode::from_value::<K>(value)?;
+    let (mut object, unknown_fields) = decode::from_value::<K>(value)?;
+    if value.pointer("/spec/selector").and_then(Value::as_object).is_some_and(serde_json::Map::is_empty) {
+        mark_empty_selector(&mut object);
+    }
     Ok(Decoded { object: Arc::new(object), unknown_fields })
+}
+
+/// The types of workloads hold a selector whether one was given or not. One that was given and is empty gets a list of
+/// labels, if an empty one, so that validation can tell it from none: it refuses both, each in its own words.
+fn mark_empty_selector(object: &mut dyn Any) {
+    let selector = if let Some(deployment) = object.downcast_mut::<Deployment>() {
+        &mut deployment.spec.selector
+    } else if let Some(set) = object.downcast_mut::<ReplicaSet>() {
+        &mut set.spec.selector
+    } else if let Some(set) = object.downcast_mut::<StatefulSet>() {
+        &mut set.spec.selector
+    } else if let Some(set) = object.downcast_mut::<DaemonSet>() {
+        &mut set.spec.selector
+    } else {
+        return;
+    };
+    selector.match_labels.get_or_insert_default();
 }

@@ -19,6 +19,7 @@ mod cluster_ips;
 mod status;
 mod warnings;
 
+pub(super) use status::host_name;
 pub use status::service_status_update;
 pub use warnings::service_warnings;
 

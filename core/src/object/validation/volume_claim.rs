@@ -194,3 +194,31 @@ fn resource_key(name: &str, path: &Path<'_>, errors: &mut FieldErrors) {
         errors.not_supported(path, name, &["storage"]);
     }
 }
+
+/// What a client is warned of when it writes a PersistentVolumeClaim.
+pub fn volume_claim_warnings(claim: &PersistentVolumeClaim) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if claim.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(CLASS)) {
+        warnings.push(format!(
+            "metadata.annotations[{CLASS}]: deprecated since v1.8; use \"storageClassName\" attribute instead"
+        ));
+    }
+    warnings.extend(claim.spec.iter().flat_map(|spec| claim_spec_warnings(spec, "spec")));
+    warnings
+}
+
+/// What a client is warned of in the spec of a claim that stands at a path.
+pub(super) fn claim_spec_warnings(spec: &PersistentVolumeClaimSpec, path: &str) -> Vec<String> {
+    let Some(resources) = &spec.resources else { return Vec::new() };
+    let amounts = [("requests", &resources.requests), ("limits", &resources.limits)];
+    let fraction = |(field, given): (&str, &Option<_>)| {
+        let given: &Option<std::collections::BTreeMap<String, _>> = given;
+        let storage = given.as_ref()?.get("storage").map(amount)?;
+        (storage.as_milli() % 1000 != 0).then(|| {
+            format!(
+                "{path}.resources.{field}[storage]: fractional byte value \"{storage}\" is invalid, must be an integer"
+            )
+        })
+    };
+    amounts.into_iter().filter_map(fraction).collect()
+}

@@ -1,0 +1,217 @@
+//! One door to the rules of all kinds: a new object, a changed one, a changed status, and what to warn of.
+//!
+//! A kind without rules of its own here is checked for its metadata alone, as all kinds are.
+
+use std::any::Any;
+
+use k8s_openapi::api::autoscaling::{v1 as autoscaling_v1, v2 as autoscaling};
+use k8s_openapi::api::{
+    apps::v1 as apps, batch::v1 as batch, coordination::v1 as coordination, core::v1 as core,
+    discovery::v1 as discovery, events::v1 as events, networking::v1 as networking, node::v1 as node_api,
+    policy::v1 as policy, rbac::v1 as rbac_api, scheduling::v1 as scheduling, storage::v1 as storage,
+};
+
+use super::meta::{self, Scope};
+use super::names::name_is_path_segment;
+use super::shared::{METADATA, meta_update};
+use super::warnings::pod_warnings;
+use super::{
+    autoscaler, config_map, controller_revision, cron_job, daemon_set, deployment, disruption_budget, endpoint_slice,
+    endpoints, event, ingress, job, lease, limit_range, namespace, network_policy, node, persistent_volume, pod,
+    pod_status, pod_update, priority_class, rbac, replica_set, replication_controller, resource_quota, runtime_class,
+    secret, service, service_account, stateful_set, storage_class, volume_claim, workload_warnings,
+};
+use crate::object::field::FieldErrors;
+use crate::object::kind::TypedObject;
+
+/// Tries each type in turn: the first one that the object has decides. The most frequent ones come first.
+macro_rules! by_type {
+    ($object:expr; $($type:ty => $rule:expr,)*) => {
+        $(if let Some(object) = of::<$type>($object) { return Some($rule(object)); })*
+    };
+    ($new:expr, $old:expr; $($type:ty => $rule:expr,)*) => {
+        $(if let (Some(new), Some(old)) = (of::<$type>($new), of::<$type>($old)) { return Some($rule(new, old)); })*
+    };
+}
+
+fn of<T: Any>(object: &dyn TypedObject) -> Option<&T> {
+    object.as_any().downcast_ref()
+}
+
+/// What is wrong with a new object, to which defaults and mutation have been applied.
+pub fn create(object: &dyn TypedObject) -> FieldErrors {
+    let mut errors = create_by_kind(object).unwrap_or_default();
+    if errors.is_empty() {
+        // What holds for all kinds, whatever a kind itself looks at.
+        let namespaced = object.kind_id().built_in().is_some_and(|info| info.is_namespaced());
+        let scope = if namespaced { Scope::Namespaced } else { Scope::Cluster };
+        meta::create(object.metadata(), scope, name_is_path_segment, &METADATA, &mut errors);
+    }
+    errors
+}
+
+fn create_by_kind(object: &dyn TypedObject) -> Option<FieldErrors> {
+    by_type! { object;
+        core::Pod => pod::pod,
+        apps::ReplicaSet => replica_set::replica_set,
+        apps::Deployment => deployment::deployment,
+        core::Node => node::node,
+        batch::Job => job::job,
+        apps::StatefulSet => stateful_set::stateful_set,
+        apps::DaemonSet => daemon_set::daemon_set,
+        apps::ControllerRevision => controller_revision::controller_revision,
+        batch::CronJob => cron_job::cron_job,
+        core::Event => event::event,
+        events::Event => event::event_v1,
+        coordination::Lease => lease::lease,
+        core::ConfigMap => config_map::config_map,
+        core::Secret => secret::secret,
+        core::ServiceAccount => service_account::service_account,
+        core::Service => service::service,
+        discovery::EndpointSlice => endpoint_slice::endpoint_slice,
+        core::Endpoints => endpoints::endpoints,
+        core::Namespace => namespace::namespace,
+        core::PersistentVolumeClaim => volume_claim::volume_claim,
+        core::PersistentVolume => persistent_volume::persistent_volume,
+        storage::StorageClass => storage_class::storage_class,
+        autoscaling::HorizontalPodAutoscaler => autoscaler::autoscaler,
+        autoscaling_v1::HorizontalPodAutoscaler => autoscaler::autoscaler_v1,
+        policy::PodDisruptionBudget => disruption_budget::disruption_budget,
+        scheduling::PriorityClass => priority_class::priority_class,
+        core::ResourceQuota => resource_quota::resource_quota,
+        core::LimitRange => limit_range::limit_range,
+        core::ReplicationController => replication_controller::replication_controller,
+        networking::Ingress => ingress::ingress,
+        networking::IngressClass => ingress::ingress_class,
+        networking::NetworkPolicy => network_policy::network_policy,
+        rbac_api::Role => rbac::role,
+        rbac_api::RoleBinding => rbac::role_binding,
+        rbac_api::ClusterRole => rbac::cluster_role,
+        rbac_api::ClusterRoleBinding => rbac::cluster_role_binding,
+        node_api::RuntimeClass => runtime_class::runtime_class,
+    }
+    None
+}
+
+/// What is wrong with an object that replaces `old`, which is of the same kind.
+///
+/// Upstream looks at the metadata for all kinds, and most kinds then look once more: such causes stand twice.
+pub fn update(new: &dyn TypedObject, old: &dyn TypedObject) -> FieldErrors {
+    let mut errors = meta_update(new.metadata(), old.metadata());
+    errors.append(update_by_kind(new, old).unwrap_or_default());
+    errors
+}
+
+fn update_by_kind(new: &dyn TypedObject, old: &dyn TypedObject) -> Option<FieldErrors> {
+    by_type! { new, old;
+        core::Pod => pod_update::pod_update,
+        apps::ReplicaSet => replica_set::replica_set_update,
+        apps::Deployment => deployment::deployment_update,
+        core::Node => node::node_update,
+        batch::Job => job::job_update,
+        apps::StatefulSet => stateful_set::stateful_set_update,
+        apps::DaemonSet => daemon_set::daemon_set_update,
+        apps::ControllerRevision => controller_revision::controller_revision_update,
+        batch::CronJob => cron_job::cron_job_update,
+        core::Event => event::event_update,
+        events::Event => event::event_v1_update,
+        coordination::Lease => lease::lease_update,
+        core::ConfigMap => config_map::config_map_update,
+        core::Secret => secret::secret_update,
+        core::ServiceAccount => service_account::service_account_update,
+        core::Service => service::service_update,
+        discovery::EndpointSlice => endpoint_slice::endpoint_slice_update,
+        core::Endpoints => endpoints::endpoints_update,
+        core::Namespace => namespace::namespace_update,
+        core::PersistentVolumeClaim => volume_claim::volume_claim_update,
+        core::PersistentVolume => persistent_volume::persistent_volume_update,
+        storage::StorageClass => storage_class::storage_class_update,
+        autoscaling::HorizontalPodAutoscaler => autoscaler::autoscaler_update,
+        autoscaling_v1::HorizontalPodAutoscaler => autoscaler::autoscaler_v1_update,
+        policy::PodDisruptionBudget => disruption_budget::disruption_budget_update,
+        scheduling::PriorityClass => priority_class::priority_class_update,
+        core::ResourceQuota => resource_quota::resource_quota_update,
+        core::LimitRange => limit_range::limit_range_update,
+        core::ReplicationController => replication_controller::replication_controller_update,
+        networking::Ingress => ingress::ingress_update,
+        networking::IngressClass => ingress::ingress_class_update,
+        networking::NetworkPolicy => network_policy::network_policy_update,
+        rbac_api::Role => rbac::role_update,
+        rbac_api::RoleBinding => rbac::role_binding_update,
+        rbac_api::ClusterRole => rbac::cluster_role_update,
+        rbac_api::ClusterRoleBinding => rbac::cluster_role_binding_update,
+        node_api::RuntimeClass => runtime_class::runtime_class_update,
+    }
+    None
+}
+
+/// What is wrong with an object whose status replaces that of `old`, which is of the same kind.
+///
+/// As with [`update`], what is wrong with the metadata stands twice for most kinds.
+pub fn status_update(new: &dyn TypedObject, old: &dyn TypedObject) -> FieldErrors {
+    let mut errors = meta_update(new.metadata(), old.metadata());
+    errors.append(status_by_kind(new, old).unwrap_or_default());
+    errors
+}
+
+fn status_by_kind(new: &dyn TypedObject, old: &dyn TypedObject) -> Option<FieldErrors> {
+    by_type! { new, old;
+        core::Pod => pod_status::pod_status_update,
+        apps::ReplicaSet => replica_set::replica_set_status_update,
+        apps::Deployment => deployment::deployment_status_update,
+        core::Node => node::node_status_update,
+        batch::Job => job::job_status_update,
+        apps::StatefulSet => stateful_set::stateful_set_status_update,
+        apps::DaemonSet => daemon_set::daemon_set_status_update,
+        batch::CronJob => cron_job::cron_job_status_update,
+        core::Service => service::service_status_update,
+        core::Namespace => namespace::namespace_status_update,
+        core::PersistentVolumeClaim => volume_claim::volume_claim_status_update,
+        core::PersistentVolume => persistent_volume::persistent_volume_status_update,
+        autoscaling::HorizontalPodAutoscaler => autoscaler::autoscaler_status_update,
+        autoscaling_v1::HorizontalPodAutoscaler => autoscaler::autoscaler_v1_status_update,
+        policy::PodDisruptionBudget => disruption_budget::disruption_budget_status_update,
+        core::ResourceQuota => resource_quota::resource_quota_status_update,
+        core::ReplicationController => replication_controller::replication_controller_status_update,
+        networking::Ingress => ingress::ingress_status_update,
+    }
+    None
+}
+
+/// What a client is warned of when it writes an object; `old` is what it replaces, when it does.
+///
+/// An update of a workload is warned of only where it changes what is asked for.
+pub fn warnings(object: &dyn TypedObject, old: Option<&dyn TypedObject>) -> Vec<String> {
+    let unchanged = old.is_some_and(|old| old.metadata().generation == object.metadata().generation);
+    let found = if unchanged { None } else { of_workload(object, old.is_none()) };
+    found.or_else(|| of_other(object, old.is_none())).unwrap_or_default()
+}
+
+fn of_workload(object: &dyn TypedObject, new: bool) -> Option<Vec<String>> {
+    if new {
+        by_type! { object; core::Pod => pod_warnings, }
+    }
+    by_type! { object;
+        apps::ReplicaSet => |set| workload_warnings::replica_set(set, new),
+        apps::Deployment => |deployment| workload_warnings::deployment(deployment, new),
+        batch::Job => |job| workload_warnings::job(job, new),
+        apps::StatefulSet => workload_warnings::stateful_set,
+        apps::DaemonSet => workload_warnings::daemon_set,
+        batch::CronJob => |cron_job| workload_warnings::cron_job(cron_job, new),
+        core::ReplicationController => |controller| workload_warnings::replication_controller(controller, new),
+    }
+    None
+}
+
+fn of_other(object: &dyn TypedObject, new: bool) -> Option<Vec<String>> {
+    if new {
+        by_type! { object; networking::Ingress => ingress::ingress_warnings, }
+    }
+    by_type! { object;
+        core::Service => service::service_warnings,
+        core::Endpoints => endpoints::endpoints_warnings,
+        core::PersistentVolumeClaim => volume_claim::volume_claim_warnings,
+        core::ServiceAccount => service_account::service_account_warnings,
+    }
+    None
+}

@@ -1,0 +1,141 @@
+//! EndpointSlices: addresses of one type that never changes, few enough for one object.
+//!
+//! Source: `pkg/apis/discovery/validation`.
+
+use std::net::IpAddr;
+
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointHints, EndpointPort, EndpointSlice};
+
+use super::fields::{list, one_of, required_one_of, text};
+use super::names::{self, name_is_dns_subdomain};
+use super::service::PROTOCOLS;
+use super::shared::{self, meta_update};
+use super::{addresses, checks, meta};
+use crate::object::field::{FieldErrors, Path};
+
+const TYPES: [&str; 3] = ["FQDN", "IPv4", "IPv6"];
+const ENDPOINTS_MAX: usize = 1000;
+const ADDRESSES_MAX: usize = 100;
+/// Upstream raised this from 100 for meshes with many ports.
+const PORTS_MAX: usize = 20_000;
+const TOPOLOGY_MAX: usize = 16;
+const HINTS_MAX: usize = 8;
+
+/// What is wrong with a new EndpointSlice.
+pub fn endpoint_slice(slice: &EndpointSlice) -> FieldErrors {
+    always(slice, &[])
+}
+
+/// What is wrong with a changed EndpointSlice.
+pub fn endpoint_slice_update(new: &EndpointSlice, old: &EndpointSlice) -> FieldErrors {
+    let known: Vec<String> = list(&old.endpoints).iter().flat_map(|endpoint| endpoint.addresses.clone()).collect();
+    let mut errors = meta_update(&new.metadata, &old.metadata);
+    errors.append(always(new, &known));
+    checks::immutable(&new.address_type, &old.address_type, &Path::new("addressType"), &mut errors);
+    errors
+}
+
+fn always(slice: &EndpointSlice, known: &[String]) -> FieldErrors {
+    let mut errors = shared::namespaced(&slice.metadata, name_is_dns_subdomain);
+    required_one_of(&slice.address_type, &TYPES, &Path::new("addressType"), &mut errors);
+    let (endpoints, path) = (list(&slice.endpoints), Path::new("endpoints"));
+    if endpoints.len() > ENDPOINTS_MAX {
+        errors.too_many(&path, endpoints.len(), ENDPOINTS_MAX);
+    } else {
+        for (index, one) in endpoints.iter().enumerate() {
+            endpoint(one, &slice.address_type, known, &path.index(index), &mut errors);
+        }
+    }
+    ports(list(&slice.ports), &Path::new("ports"), &mut errors);
+    errors
+}
+
+fn endpoint(endpoint: &Endpoint, kind: &str, known: &[String], path: &Path<'_>, errors: &mut FieldErrors) {
+    let addresses_path = path.field("addresses");
+    match endpoint.addresses.len() {
+        0 => errors.required(&addresses_path, "must contain at least 1 address"),
+        count if count > ADDRESSES_MAX => errors.too_many(&addresses_path, count, ADDRESSES_MAX),
+        _ => {}
+    }
+    for (index, one) in endpoint.addresses.iter().enumerate() {
+        address(one, kind, known, &addresses_path.index(index), errors);
+    }
+    if let Some(node) = &endpoint.node_name {
+        errors.invalid_each(&path.field("nodeName"), node, names::dns1123_subdomain(node));
+    }
+    if let Some(topology) = &endpoint.deprecated_topology {
+        let path = path.field("deprecatedTopology");
+        if topology.len() > TOPOLOGY_MAX {
+            errors.too_many(&path, topology.len(), TOPOLOGY_MAX);
+        }
+        meta::labels(topology, &path, errors);
+    }
+    if let Some(host) = &endpoint.hostname {
+        errors.invalid_each(&path.field("hostname"), host, names::dns1123_label(host));
+    }
+    if let Some(given) = &endpoint.hints {
+        hints(given, &path.field("hints"), errors);
+    }
+}
+
+fn address(value: &str, kind: &str, known: &[String], path: &Path<'_>, errors: &mut FieldErrors) {
+    match kind {
+        "IPv4" | "IPv6" => {
+            let before = errors.len();
+            names::ip_address(value, known, path, errors);
+            let is_v6 = matches!(names::ip_sloppy(value), Some(IpAddr::V6(_)));
+            if errors.len() == before && is_v6 != (kind == "IPv6") {
+                errors.invalid(path, value, format!("must be an {kind} address"));
+            }
+            if errors.len() == before {
+                addresses::not_special(value, path, errors);
+            }
+        }
+        "FQDN" => names::fully_qualified_domain(value, path, errors),
+        _ => {}
+    }
+}
+
+fn hints(hints: &EndpointHints, path: &Path<'_>, errors: &mut FieldErrors) {
+    let zones: Vec<&str> = list(&hints.for_zones).iter().map(|zone| zone.name.as_str()).collect();
+    let nodes: Vec<&str> = list(&hints.for_nodes).iter().map(|node| node.name.as_str()).collect();
+    for (field, given) in [("forZones", zones), ("forNodes", nodes)] {
+        let path = path.field(field);
+        if given.len() > HINTS_MAX {
+            errors.too_many(&path, given.len(), HINTS_MAX);
+            continue;
+        }
+        for (index, name) in given.iter().enumerate() {
+            let path = path.index(index);
+            let path = path.field("name");
+            if given.iter().take(index).any(|other| other == name) {
+                errors.duplicate(&path, *name);
+            }
+            let problems = if field == "forZones" { names::label_value(name) } else { names::dns1123_subdomain(name) };
+            errors.invalid_each(&path, name, problems);
+        }
+    }
+}
+
+fn ports(ports: &[EndpointPort], path: &Path<'_>, errors: &mut FieldErrors) {
+    if ports.len() > PORTS_MAX {
+        return errors.too_many(path, ports.len(), PORTS_MAX);
+    }
+    for (index, port) in ports.iter().enumerate() {
+        let path = path.index(index);
+        let name = text(&port.name);
+        if !name.is_empty() {
+            errors.invalid_each(&path.field("name"), name, names::dns1123_label(name));
+        }
+        if ports.iter().take(index).any(|other| text(&other.name) == name) {
+            errors.duplicate(&path.field("name"), name);
+        }
+        match &port.protocol {
+            None => errors.required(&path.field("protocol"), ""),
+            Some(protocol) => one_of(protocol, &PROTOCOLS, &path.field("protocol"), errors),
+        }
+        if let Some(protocol) = &port.app_protocol {
+            errors.invalid_each(&path.field("appProtocol"), protocol, names::qualified_name(protocol));
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Endpoints: addresses that can be reached from elsewhere, and ports with names of their own.
+//!
+//! Source: `pkg/apis/core/validation`.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{EndpointAddress, EndpointPort, Endpoints};
+
+use super::addresses;
+use super::checks::port_number;
+use super::fields::{list, required_one_of, text};
+use super::names::{self, name_is_dns_subdomain};
+use super::service::PROTOCOLS;
+use super::shared::{self, meta_update};
+use crate::object::field::{FieldErrors, Path};
+
+const CAUSE: &str = "endpoints.kubernetes.io/last-change-trigger-time";
+
+/// What is wrong with new Endpoints.
+pub fn endpoints(endpoints: &Endpoints) -> FieldErrors {
+    always(endpoints, &[])
+}
+
+/// What is wrong with changed Endpoints.
+pub fn endpoints_update(new: &Endpoints, old: &Endpoints) -> FieldErrors {
+    let mut errors = meta_update(&new.metadata, &old.metadata);
+    // What was stored before addresses had to have their usual form stays allowed.
+    let subsets = list(&old.subsets).iter();
+    let all = subsets.flat_map(|subset| list(&subset.addresses).iter().chain(list(&subset.not_ready_addresses)));
+    let known: Vec<String> = all.map(|address| address.ip.clone()).collect();
+    errors.append(always(new, &known));
+    errors
+}
+
+/// What a client is warned of when it writes Endpoints.
+pub fn endpoints_warnings(_endpoints: &Endpoints) -> Vec<String> {
+    vec!["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".to_owned()]
+}
+
+fn always(endpoints: &Endpoints, known: &[String]) -> FieldErrors {
+    let mut errors = shared::namespaced(&endpoints.metadata, name_is_dns_subdomain);
+    trigger_time(endpoints.metadata.annotations.as_ref(), &mut errors);
+    let path = Path::new("subsets");
+    for (index, subset) in list(&endpoints.subsets).iter().enumerate() {
+        let path = path.index(index);
+        let (ready, not_ready) = (list(&subset.addresses), list(&subset.not_ready_addresses));
+        if ready.is_empty() && not_ready.is_empty() {
+            errors.required(&path, "must specify `addresses` or `notReadyAddresses`");
+        }
+        for (field, given) in [("addresses", ready), ("notReadyAddresses", not_ready)] {
+            let path = path.field(field);
+            for (index, one) in given.iter().enumerate() {
+                address(one, known, &path.index(index), &mut errors);
+            }
+        }
+        let (ports, ports_path) = (list(&subset.ports), path.field("ports"));
+        for (index, one) in ports.iter().enumerate() {
+            port(one, ports.len() > 1, &ports_path.index(index), &mut errors);
+        }
+    }
+    errors
+}
+
+fn trigger_time(annotations: Option<&BTreeMap<String, String>>, errors: &mut FieldErrors) {
+    let Some(time) = annotations.and_then(|all| all.get(CAUSE)) else { return };
+    if time.parse::<jiff::Timestamp>().is_err() {
+        let path = Path::new("annotations");
+        errors.invalid(&path.key(CAUSE), time.as_str(), "must be a valid RFC3339 timestamp");
+    }
+}
+
+fn address(address: &EndpointAddress, known: &[String], path: &Path<'_>, errors: &mut FieldErrors) {
+    let ip = path.field("ip");
+    names::ip_address(&address.ip, known, &ip, errors);
+    let host = text(&address.hostname);
+    if !host.is_empty() {
+        errors.invalid_each(&path.field("hostname"), host, names::dns1123_label(host));
+    }
+    if let Some(node) = &address.node_name {
+        errors.invalid_each(&path.field("nodeName"), node, names::dns1123_subdomain(node));
+    }
+    addresses::not_special(&address.ip, &ip, errors);
+}
+
+fn port(port: &EndpointPort, named: bool, path: &Path<'_>, errors: &mut FieldErrors) {
+    let name = text(&port.name);
+    if !name.is_empty() {
+        errors.invalid_each(&path.field("name"), name, names::dns1123_label(name));
+    } else if named {
+        errors.required(&path.field("name"), "");
+    }
+    port_number(port.port, &path.field("port"), errors);
+    required_one_of(text(&port.protocol), &PROTOCOLS, &path.field("protocol"), errors);
+    if let Some(protocol) = &port.app_protocol {
+        errors.invalid_each(&path.field("appProtocol"), protocol, names::qualified_name(protocol));
+    }
+}

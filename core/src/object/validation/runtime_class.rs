@@ -1,0 +1,41 @@
+//! RuntimeClasses: a handler that never changes, and what its pods cost and where they go.
+//!
+//! Source: `pkg/apis/node/validation`.
+
+use k8s_openapi::api::core::v1::ResourceRequirements;
+use k8s_openapi::api::node::v1::RuntimeClass;
+
+use super::fields::{Names, list};
+use super::names::{name_is_dns_label, name_is_dns_subdomain};
+use super::resources::{self, Holder};
+use super::shared::{self, meta_update};
+use super::{affinity, checks, meta};
+use crate::object::field::{FieldErrors, Path};
+
+/// What is wrong with a new RuntimeClass.
+pub fn runtime_class(class: &RuntimeClass) -> FieldErrors {
+    let mut errors = shared::cluster_wide(&class.metadata, name_is_dns_subdomain);
+    let path = Path::new("handler");
+    errors.invalid_each(&path, &class.handler, name_is_dns_label(&class.handler, false));
+    if let Some(overhead) = &class.overhead {
+        let limits = ResourceRequirements { limits: overhead.pod_fixed.clone(), ..ResourceRequirements::default() };
+        let path = Path::new("overhead");
+        resources::requirements(&limits, Holder::Container, &Names::default(), &path, &mut errors);
+    }
+    if let Some(scheduling) = &class.scheduling {
+        let path = Path::new("scheduling");
+        if let Some(selector) = &scheduling.node_selector {
+            meta::labels(selector, &path.field("nodeSelector"), &mut errors);
+        }
+        affinity::tolerations(list(&scheduling.tolerations), &path.field("tolerations"), &mut errors);
+    }
+    errors
+}
+
+/// What is wrong with a changed RuntimeClass.
+pub fn runtime_class_update(new: &RuntimeClass, old: &RuntimeClass) -> FieldErrors {
+    let mut errors = runtime_class(new);
+    errors.append(meta_update(&new.metadata, &old.metadata));
+    checks::immutable(&new.handler, &old.handler, &Path::new("handler"), &mut errors);
+    errors
+}
