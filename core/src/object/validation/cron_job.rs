@@ -46,10 +46,10 @@ fn spec(spec: &CronJobSpec, old: Option<&CronJobSpec>, errors: &mut FieldErrors)
         schedule(spec, old.is_some_and(|old| old.schedule.contains("TZ")), &path, errors);
     }
     nonnegative_if(spec.starting_deadline_seconds, &SPEC.field("startingDeadlineSeconds"), errors);
-    if old.is_none_or(|old| old.time_zone != spec.time_zone) {
-        if let Some(zone) = &spec.time_zone {
-            time_zone(zone, &SPEC.field("timeZone"), errors);
-        }
+    if old.is_none_or(|old| old.time_zone != spec.time_zone)
+        && let Some(zone) = &spec.time_zone
+    {
+        time_zone(zone, &SPEC.field("timeZone"), errors);
     }
     let path = SPEC.field("concurrencyPolicy");
     required_one_of(text(&spec.concurrency_policy), &["Allow", "Forbid", "Replace"], &path, errors);

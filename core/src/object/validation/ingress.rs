@@ -25,12 +25,12 @@ pub fn ingress(ingress: &Ingress) -> FieldErrors {
     let mut errors = always(ingress, Lenient::default());
     let annotation = ingress.metadata.annotations.as_ref().and_then(|all| all.get(CLASS_ANNOTATION));
     let class = ingress.spec.as_ref().and_then(|spec| spec.ingress_class_name.as_ref());
-    if let (Some(annotation), Some(class)) = (annotation, class) {
-        if annotation != class {
-            let path = Path::new("annotations");
-            let detail = "must match `ingressClassName` when both are specified";
-            errors.invalid(&path.field(CLASS_ANNOTATION), annotation.as_str(), detail);
-        }
+    if let (Some(annotation), Some(class)) = (annotation, class)
+        && annotation != class
+    {
+        let path = Path::new("annotations");
+        let detail = "must match `ingressClassName` when both are specified";
+        errors.invalid(&path.field(CLASS_ANNOTATION), annotation.as_str(), detail);
     }
     errors
 }

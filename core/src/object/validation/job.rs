@@ -177,7 +177,7 @@ fn indexed(spec: &JobSpec, path: &Path<'_>, errors: &mut FieldErrors) {
             errors.invalid(&max_failed_path, max_failed, format!("must be less than or equal to {INDEXED_MAX}"));
         }
     }
-    if !spec.completions.is_some_and(|completions| completions > COMPLETIONS_SOFT_MAX)
+    if spec.completions.is_none_or(|completions| completions <= COMPLETIONS_SOFT_MAX)
         || spec.backoff_limit_per_index.is_none()
     {
         return;

@@ -93,12 +93,12 @@ fn one_resource(name: &str, item: &LimitRangeItem, path: &Path<'_>, errors: &mut
     let ratio = of(&item.max_limit_request_ratio);
     let mut ordered =
         |low: Option<Quantity>, high: Option<Quantity>, field: &str, shown: Option<Quantity>, texts: [&str; 2]| {
-            if let (Some(low), Some(high), Some(shown)) = (low, high, shown) {
-                if low > high {
-                    let field = path.field(field);
-                    let detail = format!("{} value {low} is greater than {} value {high}", texts[0], texts[1]);
-                    errors.invalid(&field.key(name), shown.to_string(), detail);
-                }
+            if let (Some(low), Some(high), Some(shown)) = (low, high, shown)
+                && low > high
+            {
+                let field = path.field(field);
+                let detail = format!("{} value {low} is greater than {} value {high}", texts[0], texts[1]);
+                errors.invalid(&field.key(name), shown.to_string(), detail);
             }
         };
     ordered(min, max, "min", min, ["min", "max"]);
@@ -110,12 +110,13 @@ fn one_resource(name: &str, item: &LimitRangeItem, path: &Path<'_>, errors: &mut
     if let Some(ratio) = ratio {
         max_ratio(name, ratio, min, max, path, errors);
     }
-    if let (Some(default), Some(request)) = (default, request) {
-        if !resources::may_overcommit(name) && default != request {
-            let field = path.field("defaultRequest");
-            let detail = format!("default value {default} must equal to defaultRequest value {request} in {name}");
-            errors.invalid(&field.key(name), request.to_string(), detail);
-        }
+    if let (Some(default), Some(request)) = (default, request)
+        && !resources::may_overcommit(name)
+        && default != request
+    {
+        let field = path.field("defaultRequest");
+        let detail = format!("default value {default} must equal to defaultRequest value {request} in {name}");
+        errors.invalid(&field.key(name), request.to_string(), detail);
     }
 }
 

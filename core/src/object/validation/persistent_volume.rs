@@ -59,11 +59,11 @@ pub fn persistent_volume_update(new: &PersistentVolume, old: &PersistentVolume) 
     let (after, before) = (new.spec.as_ref().unwrap_or(&default), old.spec.as_ref().unwrap_or(&default));
     source_update(after, before, &mut errors);
     checks::immutable(&after.volume_mode, &before.volume_mode, &Path::new("volumeMode"), &mut errors);
-    if let Some(affinity) = &before.node_affinity {
-        if !same(&after.node_affinity, &Some(with_stable_labels(affinity, after.node_affinity.as_ref()))) {
-            let detail = "field is immutable, except for updating from beta label to GA";
-            errors.invalid(&Path::new("nodeAffinity"), json(&after.node_affinity), detail);
-        }
+    if let Some(affinity) = &before.node_affinity
+        && !same(&after.node_affinity, &Some(with_stable_labels(affinity, after.node_affinity.as_ref())))
+    {
+        let detail = "field is immutable, except for updating from beta label to GA";
+        errors.invalid(&Path::new("nodeAffinity"), json(&after.node_affinity), detail);
     }
     if before.volume_attributes_class_name.is_some() && after.volume_attributes_class_name.is_none() {
         let detail = "update from non-nil value to nil is forbidden";
@@ -326,10 +326,10 @@ fn source_of(spec: &PersistentVolumeSpec) -> PersistentVolumeSpec {
 
 fn source_update(new: &PersistentVolumeSpec, old: &PersistentVolumeSpec, errors: &mut FieldErrors) {
     let (mut new, old) = (source_of(new), source_of(old));
-    if let (Some(new), Some(old)) = (&mut new.csi, &old.csi) {
-        if old.controller_expand_secret_ref.is_none() {
-            new.controller_expand_secret_ref = None;
-        }
+    if let (Some(new), Some(old)) = (&mut new.csi, &old.csi)
+        && old.controller_expand_secret_ref.is_none()
+    {
+        new.controller_expand_secret_ref = None;
     }
     if !same(&new, &old) {
         let lines = |spec: &PersistentVolumeSpec| serde_json::to_string_pretty(spec).unwrap_or_default();

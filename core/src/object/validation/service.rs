@@ -105,12 +105,12 @@ fn always(service: &Service, old: &ServiceSpec) -> FieldErrors {
 
 fn topology_annotations(service: &Service, errors: &mut FieldErrors) {
     let annotation = |key: &str| service.metadata.annotations.as_ref().and_then(|all| all.get(key));
-    if let (Some(mode), Some(hints)) = (annotation(TOPOLOGY_MODE), annotation(TOPOLOGY_HINTS)) {
-        if mode != hints {
-            let path = METADATA.field("annotations");
-            let detail = format!("must match annotations[{TOPOLOGY_HINTS}] when both are specified");
-            errors.invalid(&path.key(TOPOLOGY_MODE), mode.as_str(), detail);
-        }
+    if let (Some(mode), Some(hints)) = (annotation(TOPOLOGY_MODE), annotation(TOPOLOGY_HINTS))
+        && mode != hints
+    {
+        let path = METADATA.field("annotations");
+        let detail = format!("must match annotations[{TOPOLOGY_HINTS}] when both are specified");
+        errors.invalid(&path.key(TOPOLOGY_MODE), mode.as_str(), detail);
     }
 }
 
@@ -261,10 +261,10 @@ fn source_ranges(service: &Service, spec: &ServiceSpec, old: &[String], errors: 
 fn load_balancer_class(spec: &ServiceSpec, old: Option<&ServiceSpec>, errors: &mut FieldErrors) {
     let path = SPEC.field("loadBalancerClass");
     let balanced = kind_of(spec) == "LoadBalancer";
-    if let Some(old) = old.filter(|old| balanced && kind_of(old) == "LoadBalancer") {
-        if old.load_balancer_class != spec.load_balancer_class {
-            errors.invalid(&path, checks::json(&spec.load_balancer_class), "may not change once set");
-        }
+    if let Some(old) = old.filter(|old| balanced && kind_of(old) == "LoadBalancer")
+        && old.load_balancer_class != spec.load_balancer_class
+    {
+        errors.invalid(&path, checks::json(&spec.load_balancer_class), "may not change once set");
     }
     match &spec.load_balancer_class {
         Some(class) if balanced => errors.invalid_each(&path, class, names::qualified_name(class)),

@@ -92,7 +92,7 @@ pub(super) fn template_labels(template: &PodTemplateSpec) -> Option<&BTreeMap<St
 
 /// A template that the selector of its owner does not match.
 pub(super) fn mismatch(template: &PodTemplateSpec, path: &Path<'_>, errors: &mut FieldErrors) {
-    let labels = template_labels(template).map_or(serde_json::Value::Null, |labels| super::checks::json(labels));
+    let labels = template_labels(template).map_or(serde_json::Value::Null, super::checks::json);
     errors.invalid(&path.field("metadata").field("labels"), labels, "`selector` does not match template `labels`");
 }
 

@@ -94,11 +94,11 @@ impl Change<'_> {
         if complete && self.is("FailureTarget") && (self.becomes("Complete") || self.becomes("FailureTarget")) {
             errors.invalid_omitted(&path, "cannot set Complete=True and FailureTarget=true conditions");
         }
-        if let Some(time) = self.new.completion_time.as_ref().filter(|_| completion_changes) {
-            if !complete {
-                let detail = "cannot set completionTime when there is no Complete=True condition";
-                errors.invalid(&completion, json(time), detail);
-            }
+        if let Some(time) = self.new.completion_time.as_ref().filter(|_| completion_changes)
+            && !complete
+        {
+            let detail = "cannot set completionTime when there is no Complete=True condition";
+            errors.invalid(&completion, json(time), detail);
         }
         if self.new.completion_time.is_none() && complete && (self.becomes("Complete") || completion_changes) {
             errors.required(&completion, "completionTime is required for Complete jobs");
@@ -106,10 +106,9 @@ impl Change<'_> {
         let start_changes = self.new.start_time != self.old.start_time;
         if let (Some(start), Some(end), true) =
             (&self.new.start_time, &self.new.completion_time, start_changes || completion_changes)
+            && end.0 < start.0
         {
-            if end.0 < start.0 {
-                errors.invalid(&completion, json(end), "must be equal to or after `startTime`");
-            }
+            errors.invalid(&completion, json(end), "must be equal to or after `startTime`");
         }
         if self.becomes("Failed") && !self.is("FailureTarget") {
             let detail = "cannot set Failed=True condition without the FailureTarget=true condition";
@@ -168,21 +167,22 @@ impl Change<'_> {
             let detail = "cannot set non-null failedIndexes when backoffLimitPerIndex is null";
             errors.invalid(&failed_path, failed, detail);
         }
-        if let (Some(completions), true) = (self.spec.completions, completed_changes || failed_changes) {
-            if let Some(index) = indexes::overlap(completed, failed, completions) {
-                let detail = format!("failedIndexes and completedIndexes overlap at index: {index}");
-                errors.invalid(&failed_path, failed, detail);
-            }
+        if let (Some(completions), true) = (self.spec.completions, completed_changes || failed_changes)
+            && let Some(index) = indexes::overlap(completed, failed, completions)
+        {
+            let detail = format!("failedIndexes and completedIndexes overlap at index: {index}");
+            errors.invalid(&failed_path, failed, detail);
         }
     }
 
     fn success(&self, errors: &mut FieldErrors) {
         let path = STATUS.field("conditions");
-        if let Some(terminating @ 1..) = self.new.terminating {
-            if is_finished(self.new) && (self.becomes_finished() || self.new.terminating != self.old.terminating) {
-                let detail = "terminating>0 is invalid for finished job";
-                errors.invalid(&STATUS.field("terminating"), terminating, detail);
-            }
+        if let Some(terminating @ 1..) = self.new.terminating
+            && is_finished(self.new)
+            && (self.becomes_finished() || self.new.terminating != self.old.terminating)
+        {
+            let detail = "terminating>0 is invalid for finished job";
+            errors.invalid(&STATUS.field("terminating"), terminating, detail);
         }
         let counts_change = self.new.ready != self.old.ready || self.new.active != self.old.active;
         if let Some(ready) = self.new.ready.filter(|ready| counts_change && *ready > self.new.active.unwrap_or(0)) {
@@ -217,10 +217,10 @@ impl Change<'_> {
                 errors.invalid(&STATUS.field(field), new, format!("cannot decrease the {field} counter"));
             }
         }
-        if let (Some(new), Some(old)) = (&self.new.completion_time, &self.old.completion_time) {
-            if new != old {
-                errors.invalid(&STATUS.field("completionTime"), json(new), names::IMMUTABLE);
-            }
+        if let (Some(new), Some(old)) = (&self.new.completion_time, &self.old.completion_time)
+            && new != old
+        {
+            errors.invalid(&STATUS.field("completionTime"), json(new), names::IMMUTABLE);
         }
         if self.old.start_time.is_some()
             && self.new.start_time != self.old.start_time

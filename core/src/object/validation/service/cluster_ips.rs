@@ -107,10 +107,10 @@ fn addresses(new: &ServiceSpec, old: &ServiceSpec, errors: &mut FieldErrors) {
         let shown = json(&new.cluster_ips);
         errors.invalid(&path.index(0), shown, "primary clusterIP can not be unset");
     }
-    if let (Some(new), Some(old)) = (after.first(), before.first()) {
-        if new != old {
-            errors.invalid(&path.index(0), json(&after), fixed);
-        }
+    if let (Some(new), Some(old)) = (after.first(), before.first())
+        && new != old
+    {
+        errors.invalid(&path.index(0), json(&after), fixed);
     }
     let single = new.ip_family_policy.as_deref() == Some("SingleStack");
     if after.len() < before.len() && after.len() == 1 && !single {
@@ -133,10 +133,10 @@ fn families_update(new: &ServiceSpec, old: &ServiceSpec, errors: &mut FieldError
     if after.len() < before.len() && list(&new.cluster_ips).is_empty() {
         errors.invalid(&first, json(&new.ip_families), "primary ipFamily can not be unset");
     }
-    if let (Some(new_first), Some(old_first)) = (after.first(), before.first()) {
-        if new_first != old_first {
-            errors.invalid(&first, json(&new.cluster_ips), fixed);
-        }
+    if let (Some(new_first), Some(old_first)) = (after.first(), before.first())
+        && new_first != old_first
+    {
+        errors.invalid(&first, json(&new.cluster_ips), fixed);
     }
     let single = new.ip_family_policy.as_deref() == Some("SingleStack");
     if after.len() < before.len() && after.len() == 1 && !single {
