@@ -44,7 +44,7 @@ pub(super) fn create(
     defaults::apply(object.as_any_mut());
     mutate::on_create(object, snapshot, Suffix(suffix)).map_err(Objection::Refused)?;
     prepare::for_create(object, &prepare::Request::internal(now));
-    let errors = validation::on_create(object);
+    let errors = validation::create(object);
     if errors.is_empty() { Ok(()) } else { Err(Objection::Invalid(errors)) }
 }
 
@@ -83,12 +83,12 @@ pub(super) fn update(
             defaults::apply(object.as_any_mut());
             prepare::for_update(object, before, &request);
             seen_as_stored(object, before);
-            validation::on_update(object, before)
+            validation::update(object, before)
         }
         Part::Status => {
             prepare::for_status_update(object, before, &request);
             seen_as_stored(object, before);
-            validation::on_status_update(object, before)
+            validation::status_update(object, before)
         }
     };
     if errors.is_empty() { Ok(next) } else { Err(errors) }
