@@ -40,31 +40,37 @@ pub(crate) async fn watch_daemon(
 async fn watch_for_ever(daemon: &Daemon, events: &broadcast::Sender<RuntimeEvent>) {
     let mut away = false;
     loop {
-        // A topic that is rare: the stream is there to end when the daemon does, not to bring anything.
-        let filter = format!("topic==\"/namespaces/delete\",namespace==\"{}\"", daemon.namespace());
-        let subscribe = daemon.request(SubscribeRequest { filters: vec![filter] });
-        let reason = match daemon.services().events().subscribe(subscribe).await {
-            Ok(answer) => {
-                if away {
-                    away = false;
+        let reason = match daemon.services().version().version(daemon.request(())).await {
+            Ok(_) => {
+                if std::mem::take(&mut away) {
                     // Nobody listening is fine.
                     drop(events.send(RuntimeEvent::Relist));
                 }
-                let mut stream = answer.into_inner();
-                loop {
-                    match stream.message().await {
-                        Ok(Some(_)) => {}
-                        Ok(None) => break "the daemon ended its stream of events".to_owned(),
-                        Err(status) => break status.message().to_owned(),
-                    }
-                }
+                until_gone(daemon).await
             }
             Err(status) => status.message().to_owned(),
         };
-        if !away {
-            away = true;
+        if !std::mem::replace(&mut away, true) {
             drop(events.send(RuntimeEvent::Unavailable(format!("containerd does not answer: {reason}"))));
         }
         tokio::time::sleep(RETRY_AFTER).await;
+    }
+}
+
+/// Holds a stream of events open until the daemon goes away; why it did.
+async fn until_gone(daemon: &Daemon) -> String {
+    // A topic that is rare: the stream is there to end when the daemon does, not to bring anything.
+    let filter = format!("topic==\"/namespaces/delete\",namespace==\"{}\"", daemon.namespace());
+    let subscribe = daemon.request(SubscribeRequest { filters: vec![filter] });
+    let mut stream = match daemon.services().events().subscribe(subscribe).await {
+        Ok(answer) => answer.into_inner(),
+        Err(status) => return status.message().to_owned(),
+    };
+    loop {
+        match stream.message().await {
+            Ok(Some(_)) => {}
+            Ok(None) => return "the daemon ended its stream of events".to_owned(),
+            Err(status) => return status.message().to_owned(),
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! Commands in running containers, and attaching to a container's own process.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use containerd_client::services::v1::{
     CloseIoRequest, DeleteProcessRequest, ExecProcessRequest, KillRequest, ResizePtyRequest, StartRequest, WaitRequest,
 };
+use futures_core::stream::BoxStream;
 use futures_util::stream;
 use inboard::runtime::{
     ExecOutput, ExecRequest, ExecSession, ExitStatus, RuntimeError, RuntimeErrorKind, StdStream, TerminalSize,
@@ -121,30 +121,15 @@ impl Inner {
             }
             false => None,
         };
-        let wanted = (request.stdout, request.stderr);
-        let output = stream::unfold(entry.log.live(), move |mut live| async move {
-            loop {
-                match live.recv().await {
-                    Ok((StdStream::Stdout, _)) if !wanted.0 => {}
-                    Ok((StdStream::Stderr, _)) if !wanted.1 => {}
-                    Ok(chunk) => return Some((Ok(chunk), live)),
-                    Err(broadcast::error::RecvError::Lagged(_)) => {
-                        let text = "output was dropped: the reader is slow";
-                        return Some((Err(RuntimeError::new(RuntimeErrorKind::ResourceExhausted, text)), live));
-                    }
-                    Err(broadcast::error::RecvError::Closed) => return None,
-                }
-            }
-        });
+        let output = live_output(&entry, request);
         let ended = entry.clone();
-        let output = stream::StreamExt::take_until(output, drained(entry.clone()));
         let exit = Box::pin(async move {
             ended.exited().await;
             let exit = ended.run().exit.map(|exit| exit.status());
             exit.ok_or_else(|| error::system("wait for the container", "its exit was not written down"))
         });
         let resize = entry.record.tty.then(|| resize_sink(process));
-        Ok(ExecSession { stdin, output: Box::pin(output), exit, resize })
+        Ok(ExecSession { stdin, output, exit, resize })
     }
 
     async fn start_command(&self, entry: &ContainerEntry, request: &ExecRequest) -> Result<Started, RuntimeError> {
@@ -282,8 +267,38 @@ fn resize_sink(
     Box::pin(ChannelSink::new(sender))
 }
 
-async fn drained(entry: Arc<ContainerEntry>) {
-    drop(entry.log.progress().wait_for(|progress| progress.closed).await);
+/// What a container writes from now on, to the end of its log.
+fn live_output(entry: &ContainerEntry, request: &ExecRequest) -> BoxStream<'static, streams::Output> {
+    let wanted = |stream| match stream {
+        StdStream::Stdout => request.stdout,
+        StdStream::Stderr => request.stderr,
+    };
+    let wanted = (wanted(StdStream::Stdout), wanted(StdStream::Stderr));
+    let state = (entry.log.live(), entry.log.progress());
+    Box::pin(stream::unfold(state, move |(mut live, mut progress)| async move {
+        loop {
+            let received = tokio::select! {
+                biased;
+                received = live.recv() => received,
+                // All that was written has been sent by now, so an empty backlog is the end.
+                _ = progress.wait_for(|progress| progress.closed) => match live.try_recv() {
+                    Err(broadcast::error::TryRecvError::Lagged(missed)) => Err(broadcast::error::RecvError::Lagged(missed)),
+                    received => Ok(received.ok()?),
+                },
+            };
+            match received {
+                Ok((StdStream::Stdout, _)) if !wanted.0 => {}
+                Ok((StdStream::Stderr, _)) if !wanted.1 => {}
+                Ok(chunk) => return Some((Ok(chunk), (live, progress))),
+                Err(broadcast::error::RecvError::Lagged(_)) => {
+                    let text = "output was dropped: the reader is slow";
+                    let error = RuntimeError::new(RuntimeErrorKind::ResourceExhausted, text);
+                    return Some((Err(error), (live, progress)));
+                }
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    }))
 }
 
 async fn collect(mut receiver: mpsc::Receiver<streams::Output>) -> (Bytes, Bytes) {

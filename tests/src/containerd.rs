@@ -123,7 +123,7 @@ impl TestDaemon {
              \"io.containerd.internal.v1.tracing\", \"io.containerd.tracing.processor.v1.otlp\", \
              \"io.containerd.snapshotter.v1.btrfs\", \"io.containerd.snapshotter.v1.zfs\", \
              \"io.containerd.snapshotter.v1.devmapper\", \"io.containerd.snapshotter.v1.aufs\"]\n\
-             [grpc]\naddress = \"{dir}/c.sock\"\n"
+             [debug]\nlevel = \"warn\"\n[grpc]\naddress = \"{dir}/c.sock\"\n"
         )
     }
 }

@@ -16,6 +16,9 @@ use crate::runtime::Inner;
 /// How long a process may take to be gone after it was killed: longer only in an uninterruptible wait in the kernel.
 const KILL_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long the exit of a process may take to be told after its shim has stopped answering.
+const ENDING_TIMEOUT: Duration = Duration::from_secs(2);
+
 impl Inner {
     pub(crate) async fn stop(&self, id: &str, grace: Duration) -> Result<(), RuntimeError> {
         let Ok(entry) = self.entry(id) else { return Ok(()) };
@@ -44,10 +47,15 @@ impl Inner {
         })
     }
 
+    /// Sends a signal. A shim that cannot be asked because its process has just ended is no error: the exit follows.
     async fn signal(&self, entry: &ContainerEntry, signal: u32, all: bool) -> Result<(), RuntimeError> {
         let request = KillRequest { container_id: entry.record.id.clone(), signal, all, ..KillRequest::default() };
         let request = self.daemon.request(request);
-        call("signal container", self.daemon.services().tasks().kill(request)).await.map(drop).or_else(gone)
+        let sent = call("signal container", self.daemon.services().tasks().kill(request)).await;
+        match sent.map(drop).or_else(gone) {
+            Err(_) if tokio::time::timeout(ENDING_TIMEOUT, entry.exited()).await.is_ok() => Ok(()),
+            sent => sent,
+        }
     }
 }
 

@@ -17,7 +17,7 @@ const SHM_BYTES: u64 = 64 << 20;
 
 impl Inner {
     pub(crate) async fn run_sandbox(&self, config: &SandboxConfig) -> Result<SandboxStatus, RuntimeError> {
-        let id = sandbox_id(config);
+        let id = sandbox_id(&self.settings.state_dir, config);
         let _lock = self.locks.hold(&id).await;
         if let Some(record) = self.sandbox_record(&id) {
             match record.phase {
@@ -27,7 +27,7 @@ impl Inner {
             }
         }
         spec::check_sandbox(&config.spec)?;
-        let mut record = SandboxRecord::new(config, clock::now(), &self.settings.cgroup_root);
+        let mut record = SandboxRecord::new(id, config, clock::now(), &self.settings.cgroup_root);
         match self.make_sandbox(config, &mut record).await {
             Ok(()) => status(&record),
             Err(error) => {

@@ -1,6 +1,7 @@
 //! What is written down of a sandbox.
 
 use std::net::IpAddr;
+use std::path::Path;
 
 use inboard::runtime::{PodIdentity, SandboxConfig, SandboxId, SandboxState, SandboxStatus};
 use inboard::time::Time;
@@ -52,9 +53,8 @@ pub(crate) struct SandboxRecord {
 }
 
 impl SandboxRecord {
-    /// A new one; the id follows from the pod and the attempt, so that a repeated call finds what the first one made.
-    pub(crate) fn new(config: &SandboxConfig, now: Time, cgroup_root: &str) -> Self {
-        let id = sandbox_id(config);
+    /// A new one, whose making begins.
+    pub(crate) fn new(id: String, config: &SandboxConfig, now: Time, cgroup_root: &str) -> Self {
         Self {
             pod: PodRecord::of(&config.pod),
             attempt: config.attempt,
@@ -84,8 +84,12 @@ impl SandboxRecord {
     }
 }
 
-pub(crate) fn sandbox_id(config: &SandboxConfig) -> String {
-    hashed_id(&["sandbox", &config.pod.uid.to_string(), &config.attempt.to_string()])
+/// The id follows from the pod and the attempt, so that a repeated call finds what the first one made; and from the
+/// state directory, because runc keeps the containers of all daemons on a machine in one place, and clusters with the
+/// same seed give their pods the same uids.
+pub(crate) fn sandbox_id(state_dir: &Path, config: &SandboxConfig) -> String {
+    let state_dir = state_dir.display().to_string();
+    hashed_id(&["sandbox", &state_dir, &config.pod.uid.to_string(), &config.attempt.to_string()])
 }
 
 /// An id of 64 hexadecimal digits, as container runtimes have them, that follows from what it stands for.

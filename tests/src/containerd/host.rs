@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The processes, mounts, links, firewall rules and control groups of the machine, each as a line of text.
+/// The processes, mounts, links, firewall rules, control groups and runc containers of the machine, each as a line of text.
 #[derive(Clone, Debug, Default)]
 pub struct HostState {
     things: BTreeSet<String>,
@@ -19,6 +19,7 @@ impl HostState {
         things.extend(names(Path::new("/sys/class/net")).map(|name| format!("link {name}")));
         things.extend(rules().into_iter().map(|rule| format!("rule {rule}")));
         things.extend(groups().map(|group| format!("control group {}", group.display())));
+        things.extend(runc_containers().map(|dir| format!("runc container {}", dir.display())));
         Self { things }
     }
 
@@ -64,11 +65,18 @@ fn groups() -> impl Iterator<Item = PathBuf> {
     found.into_iter()
 }
 
+/// What runc knows of: one directory a container, in one of each namespace.
+fn runc_containers() -> impl Iterator<Item = PathBuf> {
+    let root = Path::new("/run/containerd/runc");
+    let namespaces = names(root).map(move |name| root.join(name));
+    namespaces.flat_map(|dir| names(&dir).map(|name| dir.join(name)).collect::<Vec<_>>())
+}
+
 fn names(dir: &Path) -> impl Iterator<Item = String> {
     std::fs::read_dir(dir).into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().into_string().ok())
 }
 
-/// Ends and unmounts everything that belongs to a test's directory, for a test that failed half way.
+/// Ends, unmounts and removes everything that belongs to a test, for one that failed half way.
 pub(super) fn clear(dir: &Path) {
     let mark = dir.display().to_string();
     for (pid, line) in processes().filter(|(_, line)| line.contains(&mark)) {
@@ -80,6 +88,15 @@ pub(super) fn clear(dir: &Path) {
     for point in points {
         drop(Command::new("umount").arg("-l").arg(point).status());
     }
+    groups().for_each(|group| clear_groups(&group));
+}
+
+/// Removes the control groups of tests, the innermost first.
+fn clear_groups(group: &Path) {
+    for child in names(group).map(|name| group.join(name)).filter(|child| child.is_dir()) {
+        clear_groups(&child);
+    }
+    drop(std::fs::remove_dir(group));
 }
 
 /// Whether a directory lies on an overlay.
