@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use inboard_runtime_containerd::ContainerdRuntime;
+use tokio::sync::{Mutex, MutexGuard};
 
 pub use self::host::HostState;
 pub use self::pod::TestPod;
@@ -26,7 +27,11 @@ pub struct TestDaemon {
     dir: PathBuf,
     child: Option<Child>,
     before: HostState,
+    /// One daemon at a time: each test looks at the whole machine before and after.
+    _alone: MutexGuard<'static, ()>,
 }
+
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 impl TestDaemon {
     /// Starts a daemon; `None`, with a notice, where the machine cannot run one.
@@ -35,11 +40,12 @@ impl TestDaemon {
             notice(&format!("skipped: {missing}"));
             return None;
         }
+        let alone = ALONE.lock().await;
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("inboard-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let dir = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&dir).expect("a directory for the test");
-        let mut daemon = Self { before: HostState::take(), dir, child: None };
+        let mut daemon = Self { before: HostState::take(), dir, child: None, _alone: alone };
         daemon.launch().await;
         Some(daemon)
     }
@@ -85,9 +91,14 @@ impl TestDaemon {
         &self.dir
     }
 
-    /// What the daemon said.
+    /// What the daemon complained about last.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.dir.join("log")).unwrap_or_default()
+        const LINES_MAX: usize = 20;
+        let text = std::fs::read_to_string(self.dir.join("log")).unwrap_or_default();
+        let mut lines: Vec<&str> =
+            text.lines().rev().filter(|line| !line.contains("level=info")).take(LINES_MAX).collect();
+        lines.reverse();
+        lines.join("\n")
     }
 
     /// A node on this daemon (1 to 250) with the images `busybox` and `nginx`; one that was closed is opened again.

@@ -192,7 +192,7 @@ async fn what_cannot_run_says_why_and_leaves_nothing() {
     );
     let sandbox = runtime.run_pod_sandbox(&pod.sandbox()).await.expect("the sandbox");
     let rows = [
-        (0, RuntimeErrorKind::ImageNotFound, "no-such-image"),
+        (0, RuntimeErrorKind::NotFound, "no-such-image"),
         (1, RuntimeErrorKind::InvalidImageName, "Not An Image"),
         (3, RuntimeErrorKind::CannotRun, "runAsNonRoot"),
         (4, RuntimeErrorKind::Unsupported, "securityContext.seccompProfile"),

@@ -69,10 +69,7 @@ impl Inner {
             run.started_at = Some(clock::now().as_nanos());
         }
         let running = run.started_at.is_some() && run.exit.is_none();
-        let entry = Arc::new(ContainerEntry::new(record, dir.clone(), RunRecord::default()));
-        if run.exit.is_some() {
-            entry.log.close();
-        }
+        let entry = Arc::new(ContainerEntry::new(record, dir.clone()));
         entry.set_run(run)?;
         guard(&self.containers).insert(id, entry.clone());
         if running {
@@ -81,7 +78,6 @@ impl Inner {
                 Ok(outputs) => self.spawn(pump(entry.log.clone(), outputs, self.shutdown())),
                 Err(error) => {
                     tracing::warn!(container = entry.record.id, %error, "the output of an adopted container is lost");
-                    entry.log.close();
                 }
             }
             self.watch(&entry);

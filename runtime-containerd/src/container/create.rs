@@ -11,7 +11,7 @@ use inboard::runtime::{ContainerConfig, ContainerId, RuntimeError, RuntimeErrorK
 use tonic::Code;
 
 use super::entry::ContainerEntry;
-use super::record::{ContainerRecord, RunRecord, container_id};
+use super::record::{ContainerRecord, container_id};
 use crate::client::{already, call};
 use crate::image::ImageInfo;
 use crate::lock::guard;
@@ -47,13 +47,13 @@ impl Inner {
         }
         let Some((image, _)) = self.images.find(&config.image).await? else {
             let message = format!("image {:?} is not on the node", &*config.image);
-            return Err(RuntimeError::new(RuntimeErrorKind::ImageNotFound, message));
+            return Err(RuntimeError::new(RuntimeErrorKind::NotFound, message));
         };
         let dir = self.dirs.container(&id);
         std::fs::create_dir_all(&dir).map_err(|e| error::io("create directory", &dir, &e))?;
         match self.make_container(&id, &dir, &sandbox, config, &image).await {
             Ok(record) => {
-                let entry = ContainerEntry::new(record, dir, RunRecord::default());
+                let entry = ContainerEntry::new(record, dir);
                 guard(&self.containers).insert(id.clone(), Arc::new(entry));
                 Ok(ContainerId::new(id))
             }

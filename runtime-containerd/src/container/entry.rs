@@ -20,22 +20,24 @@ pub(crate) struct ContainerEntry {
 }
 
 impl ContainerEntry {
-    pub(crate) fn new(record: ContainerRecord, dir: PathBuf, run: RunRecord) -> Self {
+    /// A container that was made and not started.
+    pub(crate) fn new(record: ContainerRecord, dir: PathBuf) -> Self {
         let log = Arc::new(LogHub::new(dir.join("log")));
-        if run.exit.is_some() {
-            log.close();
-        }
-        Self { record, dir, log, run: watch::Sender::new(run) }
+        Self { record, dir, log, run: watch::Sender::default() }
     }
 
     pub(crate) fn run(&self) -> RunRecord {
         self.run.borrow().clone()
     }
 
-    /// Writes the state down, then lets everybody see it.
+    /// Writes the state down, then lets everybody see it; a log ends with its container.
     pub(crate) fn set_run(&self, run: RunRecord) -> Result<(), RuntimeError> {
         let written = state::write_json(&self.dir.join("state.json"), &run);
+        let ended = run.exit.is_some();
         self.run.send_replace(run);
+        if ended {
+            self.log.close();
+        }
         written
     }
 

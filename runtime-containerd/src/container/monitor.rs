@@ -89,10 +89,8 @@ impl Monitor {
 
     async fn drain_log(&self) {
         let mut progress = self.entry.log.progress();
-        let drained = tokio::time::timeout(DRAIN_TIMEOUT, progress.wait_for(|progress| progress.closed)).await;
-        if drained.is_err() {
-            self.entry.log.close();
-        }
+        // What a process that lives on writes later still comes into the log, but nobody waits for it.
+        drop(tokio::time::timeout(DRAIN_TIMEOUT, progress.wait_for(|progress| progress.drained)).await);
     }
 
     /// What the container wrote to its termination message path, or the end of its log where it asked for that.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use containerd_client::services::v1::{CreateTaskRequest, DeleteTaskRequest, GetRequest, KillRequest, StartRequest};
 use inboard::runtime::{ContainerStatus, ExitReason, RuntimeError, RuntimeErrorKind};
+use inboard::time::Time;
 use tokio::net::unix::pipe;
 use tonic::Code;
 
@@ -34,9 +35,8 @@ impl Inner {
             return Err(RuntimeError::new(RuntimeErrorKind::FailedPrecondition, message));
         }
         match self.start_task(&entry).await {
-            Ok(()) => {
-                let started_at = Some(clock::now().as_nanos());
-                entry.set_run(RunRecord { started_at, exit: None })?;
+            Ok(started_at) => {
+                entry.set_run(RunRecord { started_at: Some(started_at.as_nanos()), exit: None })?;
                 self.watch(&entry);
                 entry.status()
             }
@@ -45,7 +45,6 @@ impl Inner {
                 if is_away(&error) {
                     return Err(error);
                 }
-                entry.log.close();
                 let exit = ExitRecord::new(clock::now(), START_ERROR_CODE, ExitReason::CannotRun, error.message());
                 entry.set_run(RunRecord { started_at: None, exit: Some(exit) })?;
                 Err(RuntimeError::new(RuntimeErrorKind::CannotRun, error.message()))
@@ -53,7 +52,7 @@ impl Inner {
         }
     }
 
-    async fn start_task(&self, entry: &Arc<ContainerEntry>) -> Result<(), RuntimeError> {
+    async fn start_task(&self, entry: &Arc<ContainerEntry>) -> Result<Time, RuntimeError> {
         let record = &entry.record;
         let fifos = Fifos::make(&entry.dir, record.stdin, record.tty)?;
         // The writing ends are held until the shim has its own, so that the pump does not see an end too early.
@@ -71,8 +70,10 @@ impl Inner {
         drop(held);
         self.spawn(pump(entry.log.clone(), outputs, self.shutdown()));
         let request = self.daemon.request(StartRequest { container_id: record.id.clone(), exec_id: String::new() });
+        // Taken before: a short process can have ended by the time the daemon answers.
+        let started_at = clock::now();
         call("start container", self.daemon.services().tasks().start(request)).await?;
-        Ok(())
+        Ok(started_at)
     }
 
     async fn create_task(&self, request: CreateTaskRequest) -> Result<(), RuntimeError> {

@@ -22,7 +22,9 @@ const READ_BYTES: usize = 64 << 10;
 pub(crate) struct Progress {
     /// Grows with every write to the file.
     pub(crate) writes: u64,
-    /// Nothing will be written any more.
+    /// Everything that the container wrote is in the file.
+    pub(crate) drained: bool,
+    /// The container has ended, and nothing will be written any more.
     pub(crate) closed: bool,
 }
 
@@ -48,9 +50,9 @@ impl LogHub {
         self.live.subscribe()
     }
 
-    /// Says that nothing will be written any more.
+    /// Says that the container has ended.
     pub(crate) fn close(&self) {
-        self.progress.send_modify(|progress| progress.closed = true);
+        self.progress.send_modify(|progress| (progress.drained, progress.closed) = (true, true));
     }
 }
 
@@ -65,7 +67,7 @@ pub(crate) struct Outputs {
 /// Runs until both outputs are closed, or the runtime is; the container can then wait in its fifo for the next pump.
 pub(crate) async fn pump(hub: Arc<LogHub>, outputs: Outputs, mut shutdown: watch::Receiver<()>) {
     tokio::select! {
-        () = copy(&hub, outputs) => hub.close(),
+        () = copy(&hub, outputs) => hub.progress.send_modify(|progress| progress.drained = true),
         _ = shutdown.changed() => {}
     }
 }

@@ -117,7 +117,7 @@ async fn environment(lab: &Lab<'_>) -> Result<(), Failure> {
         .to_vec();
     let id = lab.start(&sandbox, &config).await?;
     for variable in &config.env {
-        let printed = lab.out(&id, &format!("printenv {}", variable.name)).await?;
+        let printed = lab.out(&id, &format!("echo \"${}\"", variable.name)).await?;
         ensure!(printed == variable.value, "{} is {printed:?} instead of {:?}", variable.name, variable.value);
     }
     let greeting = lab.out(&id, "echo \"$GREETING!\"").await?;
