@@ -68,7 +68,8 @@ async fn commands_run_with_their_streams() {
     stdin.close().await.expect("the input ends");
     assert_eq!(finish(session).await, ("one\ntwo\n".to_owned(), String::new(), 0));
 
-    let script = "while test \"$(stty size)\" != '17 91'; do usleep 20000; done; read line; echo $TERM $line";
+    let script =
+        "while test \"$(stty size 2>/dev/null)\" != '17 91'; do usleep 20000; done; read line; echo $TERM $line";
     let request = ExecRequest { tty: true, stdin: true, ..command(&["sh", "-c", script]) };
     let mut session = runtime.exec(&id, &request).await.expect("it runs");
     let mut resize = session.resize.take().expect("a terminal");

@@ -79,9 +79,13 @@ fn names(dir: &Path) -> impl Iterator<Item = String> {
 /// Ends, unmounts and removes everything that belongs to a test, for one that failed half way.
 pub(super) fn clear(dir: &Path) {
     let mark = dir.display().to_string();
-    for (pid, line) in processes().filter(|(_, line)| line.contains(&mark)) {
-        super::notice(&format!("ending {line}"));
-        drop(Command::new("kill").args(["-9", &pid.to_string()]).status());
+    let shims = processes().filter(|(_, line)| line.contains(&mark)).map(|(pid, _)| pid.to_string());
+    let victims: Vec<String> = shims.chain(groups().flat_map(|group| members(&group))).collect();
+    if !victims.is_empty() {
+        super::notice(&format!("ending processes {}", victims.join(" ")));
+        drop(Command::new("kill").arg("-9").args(&victims).status());
+        // Their control groups are busy until they are gone.
+        drop(Command::new("sleep").arg("0.5").status());
     }
     let mut points: Vec<PathBuf> = mounts().filter(|point| point.starts_with(dir)).collect();
     points.reverse();
@@ -89,6 +93,34 @@ pub(super) fn clear(dir: &Path) {
         drop(Command::new("umount").arg("-l").arg(point).status());
     }
     groups().for_each(|group| clear_groups(&group));
+    for link in names(Path::new("/sys/class/net")).filter(|link| link.starts_with(LINKS)) {
+        drop(Command::new("ip").args(["link", "delete", &link]).status());
+    }
+    clear_rules();
+}
+
+/// How the links of tests are called, and with them the networks that rules are made for.
+const LINKS: &str = "inbtest";
+
+/// The processes in a control group and those below it.
+fn members(group: &Path) -> Vec<String> {
+    let own = std::fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    let below = names(group).map(|name| group.join(name)).filter(|child| child.is_dir());
+    own.lines().map(str::to_owned).chain(below.flat_map(|child| members(&child))).collect()
+}
+
+/// Deletes the address translation that the plugins made for tests: rules first, then the chains that they were in.
+fn clear_rules() {
+    let ours: Vec<String> = rules().into_iter().filter(|rule| rule.contains(LINKS)).collect();
+    let run = |command: &str| drop(Command::new("sh").args(["-c", &format!("iptables -t nat {command}")]).status());
+    for rule in &ours {
+        run(&rule.replacen("-A", "-D", 1));
+    }
+    let chains = ours.iter().filter_map(|rule| rule.split(' ').nth(1)).filter(|chain| chain.starts_with("CNI-"));
+    for chain in chains.collect::<BTreeSet<_>>() {
+        run(&format!("-F {chain}"));
+        run(&format!("-X {chain}"));
+    }
 }
 
 /// Removes the control groups of tests, the innermost first.
