@@ -56,48 +56,84 @@ fn others<'a>(view: &View<'a>) -> impl Iterator<Item = &'a PodBody> {
     pods.filter_map(|object| Object::pod(object)).filter(|pod| !pod.is_finished() && pod.state.start_time.is_some())
 }
 
+/// What pods hold of the resources that nearly all of them ask for: counted once, since it is asked for each new pod.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) pods: u32,
+    cpu_milli: i64,
+    memory_bytes: i64,
+}
+
+impl Held {
+    /// What one pod with this spec holds.
+    pub(super) fn by(spec: &PodSpec) -> Self {
+        if spec
+            .containers
+            .iter()
+            .chain(spec.init_containers.iter().flatten())
+            .all(|container| container.resources.is_none())
+            && spec.overhead.is_none()
+        {
+            return Self { pods: 1, ..Self::default() };
+        }
+        let requests = requests(spec);
+        let amount = |name, unit| {
+            requests.get(name).map_or(0, |nano: &i128| i64::try_from((nano + unit - 1) / unit).unwrap_or(i64::MAX))
+        };
+        Self { pods: 1, cpu_milli: amount("cpu", MILLI), memory_bytes: amount("memory", ONE) }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self {
+            pods: self.pods.saturating_add(other.pods),
+            cpu_milli: self.cpu_milli.saturating_add(other.cpu_milli),
+            memory_bytes: self.memory_bytes.saturating_add(other.memory_bytes),
+        }
+    }
+}
+
+/// One and a thousandth, in nano-units.
+const ONE: i128 = 1_000_000_000;
+const MILLI: i128 = 1_000_000;
+
 fn fits(view: &View<'_>, spec: &PodSpec) -> Result<(), (&'static str, String)> {
     let allocatable = &view.config.allocatable;
     if allocatable.is_empty() {
         return Ok(());
     }
-    let mut wanted = requests(spec);
-    wanted.insert("pods", 1_000_000_000);
-    let mut used: BTreeMap<&str, i128> = BTreeMap::new();
-    for other in others(view) {
-        *used.entry("pods").or_default() += 1_000_000_000;
-        for (name, amount) in requests(&other.spec) {
-            *used.entry(name).or_default() += amount;
+    let has = |name: &str| allocatable.get(name).and_then(|amount| Quantity::from_api(amount).ok()).map(Quantity::nano);
+    let (wanted, held) = (view.work.held, view.held);
+    // Pods first, then CPU and memory, as upstream checks them.
+    let usual = [
+        ("pods", i64::from(wanted.pods), i64::from(held.pods), ONE),
+        ("cpu", wanted.cpu_milli, held.cpu_milli, MILLI),
+        ("memory", wanted.memory_bytes, held.memory_bytes, ONE),
+    ];
+    for (name, wanted, held, unit) in usual {
+        let Some(has) = has(name).or((name != "pods").then_some(0)) else { continue };
+        let (wanted, held) = (i128::from(wanted), i128::from(held));
+        if wanted > 0 && (held + wanted) * unit > has {
+            return Err((out_of(name), shortage(name, wanted, held, has / unit)));
         }
     }
-    // Pods first, then CPU and memory, as upstream checks them.
-    let rank = |name: &str| ["pods", "cpu", "memory", "ephemeral-storage"].iter().position(|known| *known == name);
-    let mut names: Vec<&str> = wanted.keys().copied().collect();
-    names.sort_by_key(|name| (rank(name).unwrap_or(usize::MAX), *name));
-    for name in names {
-        let (wanted, used) = (wanted[name], used.get(name).copied().unwrap_or(0));
-        let Some(has) = allocatable.get(name).and_then(|amount| Quantity::from_api(amount).ok()).map(Quantity::nano)
-        else {
-            if name == "pods" || wanted == 0 {
-                continue;
-            }
-            return Err((out_of(name), shortage(name, wanted, used, 0)));
-        };
-        if wanted > 0 && used + wanted > has {
-            return Err((out_of(name), shortage(name, wanted, used, has)));
+    for (name, wanted) in requests(spec).into_iter().filter(|(name, wanted)| !is_usual(name) && *wanted > 0) {
+        let held: i128 = others(view).filter_map(|other| requests(&other.spec).get(name).copied()).sum();
+        let has = has(name).unwrap_or(0);
+        if held + wanted > has {
+            return Err((out_of(name), shortage(name, wanted / ONE, held / ONE, has / ONE)));
         }
     }
     Ok(())
 }
 
+fn is_usual(name: &str) -> bool {
+    matches!(name, "cpu" | "memory")
+}
+
 fn shortage(name: &str, wanted: i128, used: i128, has: i128) -> String {
-    let unit = if name == "cpu" { 1_000_000 } else { 1_000_000_000 };
-    format!(
-        "Node didn't have enough resource: {name}, requested: {}, used: {}, capacity: {}",
-        wanted / unit,
-        used / unit,
-        has / unit
-    )
+    format!("Node didn't have enough resource: {name}, requested: {wanted}, used: {used}, capacity: {has}")
 }
 
 fn out_of(name: &str) -> &'static str {

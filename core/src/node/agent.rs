@@ -7,6 +7,7 @@ mod inventory;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use super::admit::Held;
 use super::config::NodeConfig;
 use super::output::{CallId, NodeOutputs, PodWrite};
 use super::plan::{View, WaitingOn, pod_plan};
@@ -187,7 +188,7 @@ impl NodeAgent {
         {
             self.timers.remove(&(at, uid));
             if let Some(work) = self.pods.get_mut(&uid) {
-                work.wake = None;
+                work.wake = Time::MAX;
             }
             self.dirty.insert(uid);
         }
@@ -204,7 +205,8 @@ impl NodeAgent {
     pub fn waiting_on(&self, snapshot: &Snapshot, uid: Uid, now: Time) -> Option<WaitingOn> {
         let work = self.pods.get(&uid)?;
         let object = snapshot.get(uid).filter(|object| self.is_here(object)).map(|object| &**object);
-        pod_plan(&View { object, work, config: &self.config, snapshot, now }).waiting_on
+        let held = self.held();
+        pod_plan(&View { object, work, config: &self.config, snapshot, held, now }).waiting_on
     }
 
     /// One pod: take in what changed of it, plan, act, and say how it is.
@@ -214,7 +216,8 @@ impl NodeAgent {
         work.take_in(object);
         let (mut forget, mut wake_at) = (false, None);
         for _ in 0..ROUNDS_MAX {
-            let view = View { object, work: &work, config: &self.config, snapshot, now };
+            let held = if work.stage == Stage::New { self.held() } else { Held::default() };
+            let view = View { object, work: &work, config: &self.config, snapshot, held, now };
             let plan = pod_plan(&view);
             wake_at = plan.wake_at.filter(|at| *at > now);
             let round = self.apply(&mut work, plan, uid, now, out);
@@ -223,6 +226,8 @@ impl NodeAgent {
                 break;
             }
         }
+        let has_ended = object.and_then(Object::pod).is_none_or(PodBody::is_finished);
+        work.is_holding = work.stage == Stage::Active && !has_ended;
         let hold_until = match object.and_then(|object| Some((object, object.pod()?))) {
             Some((object, pod)) => self.say(snapshot, &mut work, object, pod, now, out),
             None => None,
@@ -237,8 +242,9 @@ impl NodeAgent {
                 out.events.push(events::draft(involved, &self.host, note));
             }
         }
-        if let Some(at) = work.wake.take() {
-            self.timers.remove(&(at, uid));
+        let timer = std::mem::replace(&mut work.wake, Time::MAX);
+        if timer < Time::MAX {
+            self.timers.remove(&(timer, uid));
         }
         if forget {
             if let Some(pulls) = &mut self.pulls {
@@ -247,11 +253,16 @@ impl NodeAgent {
             return;
         }
         if let Some(at) = [wake_at, hold_until].into_iter().flatten().min() {
-            work.wake = Some(at);
+            work.wake = at;
             self.timers.insert((at, uid));
         }
         work.tidy();
         self.pods.insert(uid, work);
+    }
+
+    /// What the pods that were admitted hold together.
+    fn held(&self) -> Held {
+        self.pods.values().filter(|work| work.is_holding).fold(Held::default(), |sum, work| sum.and(work.held))
     }
 
     fn is_here(&self, object: &Object) -> bool {
@@ -268,7 +279,12 @@ impl NodeAgent {
         now: Time,
         out: &mut NodeOutputs,
     ) -> Option<Time> {
-        let view = View { object: Some(object), work, config: &self.config, snapshot, now };
+        let held_until = work.transient.as_ref().and_then(|transient| transient.hold_until);
+        if held_until.is_some_and(|until| until > now) && work.is_hurrying() {
+            return held_until;
+        }
+        let held = Held::default();
+        let view = View { object: Some(object), work, config: &self.config, snapshot, held, now };
         let state = status::pod_state(&view, pod, object.meta.generation);
         if state == pod.state {
             return None;
@@ -279,8 +295,7 @@ impl NodeAgent {
             return None;
         }
         if (work.is_hurrying() || work.is_stopping()) && status::can_wait(&pod.state, &state) {
-            let held = work.transient.as_ref().and_then(|transient| transient.hold_until);
-            let until = held.unwrap_or(now + events::SHOWN_AFTER);
+            let until = held_until.unwrap_or(now + events::SHOWN_AFTER);
             if until > now {
                 work.transient();
                 return Some(until);
@@ -335,6 +350,7 @@ impl PodWork {
             let changed = *self.spec != *pod.spec;
             self.spec = Arc::clone(&pod.spec);
             if changed {
+                self.held = Held::by(&self.spec);
                 self.fit_slots();
                 self.forget_failures();
             }

@@ -11,9 +11,10 @@ mod stop;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::admit::{self, Held};
 use super::config::NodeConfig;
 use super::work::{Failure, Flight, Note, PodStep, PodWork, SlotStep, Stage, StopReason};
-use super::{admit, sandbox, volumes};
+use super::{sandbox, volumes};
 use crate::runtime::{Call, ContainerKind, ProbePurpose};
 use crate::store::{EventType, Object, PodBody, PodPhase, Snapshot};
 use crate::text::Text;
@@ -27,6 +28,8 @@ pub(super) struct View<'a> {
     pub(super) work: &'a PodWork,
     pub(super) config: &'a NodeConfig,
     pub(super) snapshot: &'a Snapshot,
+    /// What the other pods of the node hold; asked for while the pod is not admitted yet.
+    pub(super) held: Held,
     pub(super) now: Time,
 }
 

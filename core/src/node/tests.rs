@@ -2,6 +2,7 @@
 //!
 //! Each scenario's story is kept beside it as a text; `INBOARD_UPDATE_STORIES=1` writes them anew.
 
+mod cost;
 mod fake;
 mod resolved;
 mod scenarios;

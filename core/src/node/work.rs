@@ -8,6 +8,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Container, ContainerPort, Lifecycle, PodSpec, Probe};
 use smallvec::SmallVec;
 
+use super::admit::Held;
 use super::backoff::Backoff;
 use super::probes::Probes;
 use crate::runtime::{ContainerId, ContainerKind, PodIdentity, SandboxId};
@@ -402,10 +403,14 @@ pub(super) struct PodWork {
     pub(super) sandboxes: u32,
     pub(super) sandbox: Option<Sandbox>,
     pub(super) ips: SmallVec<[IpAddr; 1]>,
+    /// What it holds of the node's resources.
+    pub(super) held: Held,
+    /// Whether it holds that: it was admitted and has not ended.
+    pub(super) is_holding: bool,
     /// `status.startTime`
     pub(super) start_time: Time,
-    /// The timer that the agent keeps for it.
-    pub(super) wake: Option<Time>,
+    /// The timer that the agent keeps for it; [`Time::MAX`] for none.
+    pub(super) wake: Time,
     pub(super) slots: SmallVec<[Slot; 1]>,
     pub(super) transient: Option<Box<Transient>>,
 }
@@ -413,6 +418,8 @@ pub(super) struct PodWork {
 impl PodWork {
     pub(super) fn new(identity: PodIdentity, spec: Arc<PodSpec>, now: Time) -> Self {
         let mut work = Self {
+            held: Held::by(&spec),
+            is_holding: false,
             identity,
             spec,
             stage: Stage::New,
@@ -422,7 +429,7 @@ impl PodWork {
             sandbox: None,
             ips: SmallVec::new(),
             start_time: now.whole_second(),
-            wake: None,
+            wake: Time::MAX,
             slots: SmallVec::new(),
             transient: None,
         };

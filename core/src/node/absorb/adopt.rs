@@ -18,6 +18,7 @@ impl PodWork {
     pub(in crate::node) fn recall(&mut self, state: &PodState, now: Time) {
         if let Some(start_time) = state.start_time {
             self.start_time = start_time;
+            self.is_holding = true;
         }
         self.ips = state.pod_ips.iter().copied().collect::<SmallVec<_>>();
         for slot in &mut self.slots {

@@ -34,6 +34,18 @@ pub(super) fn config() -> NodeConfig {
     config
 }
 
+/// The namespace of all pods here.
+pub(super) fn namespace(store: &mut Store) {
+    let namespace = Draft::of(k8s_openapi::api::core::v1::Namespace {
+        metadata: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+            name: Some("default".to_owned()),
+            ..Default::default()
+        },
+        ..Default::default()
+    });
+    store.create_with(namespace, WriteOptions::default(), Time::EPOCH).expect("a namespace");
+}
+
 impl World {
     pub(super) fn new() -> Self {
         Self::on(config())
@@ -41,14 +53,7 @@ impl World {
 
     pub(super) fn on(config: NodeConfig) -> Self {
         let mut store = Store::new(1);
-        let namespace = Draft::of(k8s_openapi::api::core::v1::Namespace {
-            metadata: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
-                name: Some("default".to_owned()),
-                ..Default::default()
-            },
-            ..Default::default()
-        });
-        store.create_with(namespace, WriteOptions::default(), Time::EPOCH).expect("a namespace");
+        namespace(&mut store);
         store.take_changes();
         let mut world = Self {
             store,
