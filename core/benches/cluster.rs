@@ -99,7 +99,8 @@ async fn large(nodes: usize, pods: i32) {
     cluster.settle().await.expect("settled");
     let took = start.elapsed();
     let snapshot = cluster.snapshot().await.expect("a snapshot");
-    let running = snapshot.list(inboard::object::kind::POD).filter(|pod| pod.pod().is_some_and(|pod| pod.is_ready())).count();
+    let running =
+        snapshot.list(inboard::object::kind::POD).filter(|pod| pod.pod().is_some_and(|pod| pod.is_ready())).count();
     assert_eq!(running, usize::try_from(pods).expect("a count"), "every pod is ready");
     drop(snapshot);
     let a_second = f64::from(pods) / took.as_secs_f64();

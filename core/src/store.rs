@@ -3,6 +3,7 @@
 //! A snapshot at a revision costs O(1), because the tables are persistent maps; every decision in the cluster is made
 //! from one snapshot and committed against it.
 
+mod addresses;
 mod admit;
 mod change;
 mod commit;

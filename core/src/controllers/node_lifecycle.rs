@@ -31,7 +31,7 @@ use crate::time::Time;
 pub const LEASE_NAMESPACE: &str = "kube-node-lease";
 
 /// How long a node may be silent before it is unknown (`--node-monitor-grace-period`).
-pub const GRACE: Duration = Duration::from_secs(50);
+const GRACE: Duration = Duration::from_secs(50);
 
 /// Keeps the taints of nodes true.
 #[derive(Debug)]

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
@@ -15,9 +15,12 @@ use super::commit::Store;
 use super::draft::Draft;
 use super::object::{Body, Meta, Object};
 use super::pod::PodBody;
-use super::strategy::{self, Objection};
+use super::{addresses, strategy};
 use crate::error::{ApiError, Reason};
 use crate::object::kind::{self, KindId};
+use crate::object::mutate::Suffix;
+use crate::object::prepare::{self, Allocation, Request};
+use crate::object::strategy::{self as rules, Rejection};
 use crate::time::Time;
 
 /// The part of an object that a write replaces.
@@ -56,7 +59,7 @@ impl Store {
         meta.uid = self.ids.uid(meta.kind);
         meta.created = now.whole_second();
         meta.deletion = None;
-        meta.generation = i64::from(strategy::has_generation(meta.kind));
+        meta.generation = i64::from(prepare::has_generation(meta.kind));
         let body = self.admit_new(&mut meta, body, now)?;
         if self.live.find(meta.kind, &meta.namespace, &meta.name).is_some() {
             return Err(ApiError::already_exists(self.subject(meta.kind, &meta.name)));
@@ -164,13 +167,45 @@ impl Store {
         now: Time,
     ) -> Result<(), ApiError> {
         let suffix = if meta.kind == kind::POD { self.ids.name(kind::SERVICE_ACCOUNT, "") } else { String::new() };
-        strategy::create(exclusive(object), &self.live, &suffix, now).map_err(|objection| match objection {
-            Objection::Refused(refusal) => ApiError::forbidden(self.subject(meta.kind, &meta.name), refusal),
-            Objection::Invalid(errors) => ApiError::invalid(self.kind_subject(meta.kind, &meta.name), errors),
-        })?;
+        let around = &self.live;
+        let mut give_out = |spec: &mut ServiceSpec, missing: &[Allocation]| addresses::give_out(around, spec, missing);
+        rules::create(exclusive(object), around, Suffix(&suffix), &Request::internal(now), &mut give_out)
+            .map_err(|rejection| self.rejected(meta, rejection))?;
         take_meta(meta, &**object);
         meta.generation = object.metadata().generation.unwrap_or(0);
         Ok(())
+    }
+
+    fn admit_update(
+        &self,
+        meta: &Meta,
+        mut next: Arc<dyn kind::TypedObject>,
+        before: &dyn kind::TypedObject,
+        part: Part,
+        now: Time,
+    ) -> Result<Arc<dyn kind::TypedObject>, ApiError> {
+        let object = exclusive(&mut next);
+        let request = Request::internal(now);
+        // A version that was not given is the current one.
+        object.metadata_mut().resource_version.get_or_insert_with(|| meta.revision.to_string());
+        let result = match part {
+            Part::Main => {
+                let around = &self.live;
+                let mut give_out =
+                    |spec: &mut ServiceSpec, missing: &[Allocation]| addresses::give_out(around, spec, missing);
+                rules::update(object, before, &request, &mut give_out)
+            }
+            Part::Status => rules::update_status(object, before, &request),
+        };
+        result.map_err(|rejection| self.rejected(meta, rejection))?;
+        Ok(next)
+    }
+
+    fn rejected(&self, meta: &Meta, rejection: Rejection) -> ApiError {
+        match rejection {
+            Rejection::Forbidden(refusal) => ApiError::forbidden(self.subject(meta.kind, &meta.name), refusal),
+            Rejection::Invalid(errors) => ApiError::invalid(self.kind_subject(meta.kind, &meta.name), errors),
+        }
     }
 
     /// Replaces an object, or its status.
@@ -254,8 +289,7 @@ impl Store {
                 let before = current
                     .to_typed(&self.kinds)
                     .ok_or_else(|| ApiError::internal("a built-in object without its type"))?;
-                let next = strategy::update(next, &*before, part, now)
-                    .map_err(|errors| ApiError::invalid(self.kind_subject(meta.kind, &meta.name), errors))?;
+                let next = self.admit_update(&meta, next, &*before, part, now)?;
                 take_meta(&mut meta, &*next);
                 meta.generation = next.metadata().generation.unwrap_or(0);
                 match next.as_any().downcast_ref::<Pod>() {

@@ -1,52 +1,16 @@
-//! What admission does with each kind: the stages of one write, in order, in one place.
-//!
-//! ```text
-//! create:         default ─► mutate ─► prepare ─► validate
-//! update:         default ─► prepare (status stays) ─► validate against the old one
-//! status update:  prepare (all but the status stays) ─► validate against the old one
-//! ```
+//! What the store needs of each kind beyond the rules of one write ([`crate::object::strategy`]).
 
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::PodSpec;
 use serde_json::Value;
 
-use super::admit::{Part, exclusive};
+use super::admit::Part;
 use super::pod::{PodPhase, PodState, QosClass};
 use super::snapshot::Snapshot;
-use crate::object::field::FieldErrors;
 use crate::object::kind::{KindId, KindInfo, Kinds, TypedObject};
-use crate::object::mutate::{self, Refusal, Suffix, Surroundings};
-use crate::object::{defaults, prepare, validation};
-use crate::time::Time;
-
-/// Whether a kind counts how often its spec changed.
-pub(super) fn has_generation(kind: KindId) -> bool {
-    prepare::has_generation(kind)
-}
-
-/// Why a new object is not let in.
-#[derive(Debug)]
-pub(super) enum Objection {
-    /// A plugin says no; the reason goes behind `... is forbidden: `.
-    Refused(Refusal),
-    /// It breaks rules.
-    Invalid(FieldErrors),
-}
-
-/// Defaults, mutates, prepares and validates a new object, whose name and uid are set.
-pub(super) fn create(
-    object: &mut dyn TypedObject,
-    snapshot: &Snapshot,
-    suffix: &str,
-    now: Time,
-) -> Result<(), Objection> {
-    defaults::apply(object.as_any_mut());
-    mutate::on_create(object, snapshot, Suffix(suffix)).map_err(Objection::Refused)?;
-    prepare::for_create(object, &prepare::Request::internal(now));
-    let errors = validation::create(object);
-    if errors.is_empty() { Ok(()) } else { Err(Objection::Invalid(errors)) }
-}
+use crate::object::mutate::Surroundings;
+use crate::object::prepare;
 
 impl Surroundings for Snapshot {
     fn get(&self, kind: KindId, namespace: &str, name: &str) -> Option<Arc<dyn TypedObject>> {
@@ -67,36 +31,6 @@ pub(super) fn initial_pod_state(spec: &PodSpec) -> PodState {
         _ => QosClass::BestEffort,
     };
     PodState { phase: PodPhase::Pending, qos: Some(qos), ..PodState::default() }
-}
-
-/// Brings `next` to what an update of this part may write, and validates it.
-pub(super) fn update(
-    mut next: Arc<dyn TypedObject>,
-    before: &dyn TypedObject,
-    part: Part,
-    now: Time,
-) -> Result<Arc<dyn TypedObject>, FieldErrors> {
-    let object = exclusive(&mut next);
-    let request = prepare::Request::internal(now);
-    let errors = match part {
-        Part::Main => {
-            defaults::apply(object.as_any_mut());
-            prepare::for_update(object, before, &request);
-            seen_as_stored(object, before);
-            validation::update(object, before)
-        }
-        Part::Status => {
-            prepare::for_status_update(object, before, &request);
-            seen_as_stored(object, before);
-            validation::status_update(object, before)
-        }
-    };
-    if errors.is_empty() { Ok(next) } else { Err(errors) }
-}
-
-/// An update that names no version is meant for the one that is there: the store has checked those that name one.
-fn seen_as_stored(object: &mut dyn TypedObject, before: &dyn TypedObject) {
-    object.metadata_mut().resource_version.clone_from(&before.metadata().resource_version);
 }
 
 /// Whether two objects of one kind are the same but for their metadata.
