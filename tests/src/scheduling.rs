@@ -68,6 +68,23 @@ impl Scheduling {
         self.store.edit(kind, path, part, WriteOptions::default(), self.now, changed).expect("the change is admitted")
     }
 
+    /// Changes an object by its JSON and tells the scheduler.
+    ///
+    /// # Panics
+    /// When there is none, or when the change is refused.
+    pub fn edit_named(
+        &mut self,
+        kind: KindId,
+        namespace: &str,
+        name: &str,
+        part: Part,
+        change: impl FnOnce(&mut Value),
+    ) {
+        let object = self.store.snapshot().find(kind, namespace, name).cloned().expect("the object is there");
+        self.edit(kind, &object, part, change);
+        self.pass_on();
+    }
+
     fn kind_of(&self, value: &Value) -> KindId {
         let text = |key: &str| value[key].as_str().expect("the object names its kind");
         let info = self.store.kinds().by_api_version(text("apiVersion"), text("kind"));

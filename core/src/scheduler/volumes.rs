@@ -58,8 +58,11 @@ pub(crate) struct DelayedClaim {
     /// Where the free volumes that match can be used; `None` for everywhere.
     pub(crate) matching: Vec<Option<NodeSelector>>,
     /// Where a volume can be made: `None` for nowhere, no terms for everywhere.
-    pub(crate) provisionable: Option<Vec<Vec<(String, Vec<String>)>>>,
+    pub(crate) provisionable: Option<Vec<TopologyTerm>>,
 }
+
+/// Labels that a node must have, each with one of these values.
+pub(crate) type TopologyTerm = Vec<(String, Vec<String>)>;
 
 /// Whether a pod has claims at all.
 pub(crate) fn has_claims(spec: &PodSpec) -> bool {

@@ -6,7 +6,7 @@ use super::node_affinity::matches_selector;
 use crate::scheduler::node_table::NodeRow;
 use crate::scheduler::plugin::{Candidates, Cure, Narrowed, Plugin, Rejected};
 use crate::scheduler::shape::Shape;
-use crate::scheduler::volumes::{DelayedClaim, VolumeNeeds};
+use crate::scheduler::volumes::{DelayedClaim, TopologyTerm, VolumeNeeds};
 use crate::text::Text;
 
 #[derive(Debug)]
@@ -50,7 +50,7 @@ fn reasons(needs: &VolumeNeeds, row: &NodeRow) -> SmallVec<[Text; 1]> {
 
 /// A claim that was promised to a node stays with it; else a free volume is taken before one is made.
 fn can_satisfy(claim: &DelayedClaim, row: &NodeRow) -> bool {
-    let allows = |demands: &Vec<(String, Vec<String>)>| {
+    let allows = |demands: &TopologyTerm| {
         demands.iter().all(|(key, values)| row.labels.get(key).is_some_and(|value| values.contains(value)))
     };
     let can_make = || claim.provisionable.as_ref().is_some_and(|terms| terms.is_empty() || terms.iter().any(allows));

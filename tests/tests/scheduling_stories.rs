@@ -1,0 +1,204 @@
+//! What the scheduler does over time: who goes first, who wakes whom, who must go for whom.
+
+use std::time::Duration;
+
+use inboard::ids::Uid;
+use inboard::object::kind::{self, KindId};
+use inboard::scheduler::Decision;
+use inboard::store::Part;
+use inboard_tests::scheduling::Scheduling;
+use serde_json::{Value, json};
+
+fn node(name: &str, cpu: &str) -> Value {
+    let room = json!({"cpu": cpu, "memory": "8Gi", "pods": "110"});
+    json!({
+        "apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
+        "status": {"allocatable": room, "capacity": room},
+    })
+}
+
+fn pod(name: &str, cpu: &str) -> Value {
+    let container = json!({"name": "c", "image": "pause:1", "resources": {"requests": {"cpu": cpu}}});
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "test", "labels": {"app": name}},
+        "spec": {"containers": [container], "terminationGracePeriodSeconds": 0},
+    })
+}
+
+fn important(mut pod: Value, value: i32) -> Value {
+    pod["spec"]["priorityClassName"] = format!("p{value}").into();
+    pod
+}
+
+fn world(nodes: &[(&str, &str)]) -> Scheduling {
+    let mut world = Scheduling::new(1);
+    for value in [10, 20] {
+        world.create(json!({
+            "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass",
+            "metadata": {"name": format!("p{value}")}, "value": value,
+        }));
+    }
+    for (name, cpu) in nodes {
+        world.create(node(name, cpu));
+    }
+    world
+}
+
+/// The pods and their nodes, `name@node`, or `name@-` for those that wait.
+fn placed(world: &Scheduling) -> String {
+    let one = |object: &std::sync::Arc<inboard::store::Object>| {
+        let node = object.pod().and_then(|pod| pod.node.clone());
+        format!("{}@{}", object.meta.name, node.as_ref().map_or("-", |node| node.as_str()))
+    };
+    world.store.snapshot().list(kind::POD).map(one).collect::<Vec<_>>().join(" ")
+}
+
+fn tries(world: &mut Scheduling) -> usize {
+    world.decisions.clear();
+    world.settle();
+    world.decisions.len()
+}
+
+#[test]
+fn a_waiting_pod_is_woken_by_what_may_cure_it_and_by_nothing_else() {
+    let mut world = world(&[("n1", "2"), ("n2", "1")]);
+    world.create(pod("a", "2"));
+    world.settle();
+    world.create(pod("b", "2"));
+    assert_eq!(tries(&mut world), 1);
+    assert_eq!(placed(&world), "a@n1 b@-");
+
+    // A heartbeat, a small pod and time are no cure.
+    world.edit_named(kind::NODE, "", "n1", Part::Status, |node| {
+        node["status"]["conditions"] = json!([{"type": "Ready", "status": "True"}]);
+    });
+    world.create(pod("c", "1"));
+    world.advance(Duration::from_secs(3600));
+    assert_eq!(tries(&mut world), 1, "only the small pod is tried");
+
+    world.delete(kind::POD, "test", "a");
+    assert_eq!(tries(&mut world), 1);
+    assert_eq!(placed(&world), "b@n1 c@n2");
+    world.create(pod("d", "2"));
+    world.settle();
+    world.create(node("n3", "4"));
+    assert_eq!(tries(&mut world), 1);
+    assert_eq!(placed(&world), "b@n1 c@n2 d@n3");
+}
+
+#[test]
+fn the_important_go_first_and_gated_and_foreign_pods_do_not_go_at_all() {
+    let mut world = world(&[("n1", "1")]);
+    world.create(pod("early", "1"));
+    world.create(important(pod("late-but-important", "1"), 10));
+    let mut gated = pod("gated", "0");
+    gated["spec"]["schedulingGates"] = json!([{"name": "example.com/gate"}]);
+    world.create(gated);
+    let mut foreign = pod("foreign", "0");
+    foreign["spec"]["schedulerName"] = "mine".into();
+    world.create(foreign);
+    world.settle();
+    assert_eq!(placed(&world), "early@- foreign@- gated@- late-but-important@n1");
+
+    world.edit_named(kind::POD, "test", "gated", Part::Main, |pod| pod["spec"]["schedulingGates"] = Value::Null);
+    world.settle();
+    assert_eq!(placed(&world), "early@- foreign@- gated@n1 late-but-important@n1");
+}
+
+#[test]
+fn room_that_victims_leave_is_kept_for_the_pod_that_ended_them() {
+    let mut world = world(&[("n1", "2")]);
+    let mut victim = pod("victim", "2");
+    victim["metadata"]["finalizers"] = json!(["example.com/hold"]);
+    world.create(victim);
+    world.settle();
+    let preemptor = world.create(important(pod("preemptor", "2"), 20)).meta.uid;
+    world.settle();
+    assert_eq!(nominated(&world, preemptor).as_deref(), Some("n1"));
+
+    // The victim is held; a pod of lower priority must not take the room, one that asks for it later neither.
+    world.create(important(pod("rival", "1"), 10));
+    world.settle();
+    world.edit_named(kind::POD, "test", "victim", Part::Main, |pod| pod["metadata"]["finalizers"] = json!([]));
+    world.settle();
+    assert_eq!(placed(&world), "preemptor@n1 rival@-");
+}
+
+fn nominated(world: &Scheduling, pod: Uid) -> Option<String> {
+    world.pod(pod)?.pod()?.state.nominated_node.as_ref().map(ToString::to_string)
+}
+
+#[test]
+fn victims_that_a_budget_protects_are_spared_where_others_will_do() {
+    let mut world = world(&[("n1", "2"), ("n2", "2")]);
+    for name in ["guarded", "free"] {
+        world.create(pod(name, "2"));
+    }
+    world.settle();
+    world.create(json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "guard", "namespace": "test"},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "guarded"}}},
+        "status": {"disruptionsAllowed": 0, "currentHealthy": 1, "desiredHealthy": 1, "expectedPods": 1},
+    }));
+    world.create(important(pod("preemptor", "2"), 10));
+    world.settle();
+    let names: Vec<_> = world.store.snapshot().list(kind::POD).map(|pod| pod.meta.name.to_string()).collect();
+    assert_eq!(names, ["guarded", "preemptor"]);
+
+    // Where there is no other, the budget does not help.
+    world.create(important(pod("second", "2"), 10));
+    world.settle();
+    let names: Vec<_> = world.store.snapshot().list(kind::POD).map(|pod| pod.meta.name.to_string()).collect();
+    assert_eq!(names, ["preemptor", "second"]);
+}
+
+#[test]
+fn a_binding_that_is_refused_is_tried_again_and_counts_once() {
+    let mut world = world(&[("n1", "1")]);
+    let pod = world.create(pod("a", "1")).meta.uid;
+    let mut decisions = Vec::new();
+    world.scheduler.step(world.store.snapshot(), world.now, 1, &mut decisions);
+    assert!(matches!(decisions[..], [Decision::Bind { .. }]), "{decisions:?}");
+    world.scheduler.refused(pod, world.now);
+    world.settle();
+    assert_eq!(placed(&world), "a@n1");
+    world.delete(kind::POD, "test", "a");
+    world.create(self::pod("b", "1"));
+    world.settle();
+    assert_eq!(placed(&world), "b@n1");
+}
+
+#[test]
+fn a_claim_that_waits_for_its_first_consumer_gets_the_node_before_the_pod_does() {
+    let mut world = world(&[("n1", "1"), ("n2", "4")]);
+    world.create(json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "local"},
+        "provisioner": "example.com/local", "volumeBindingMode": "WaitForFirstConsumer",
+    }));
+    let claim = json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "c", "namespace": "test"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "storageClassName": "local"},
+    });
+    let mut wants = pod("a", "2");
+    wants["spec"]["volumes"] = json!([{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]);
+    let uid = world.create(wants).meta.uid;
+    world.settle();
+    let why = world.pod(uid).and_then(|pod| pod.pod()?.state.conditions.first()?.why.clone()).expect("a condition");
+    assert_eq!(&*why.message, "0/2 nodes are available: persistentvolumeclaim \"c\" not found. not found");
+
+    let claim = world.create(claim).meta.uid;
+    world.settle();
+    let annotations = &world.pod(claim).expect("the claim").meta.annotations;
+    assert_eq!(annotations.get("volume.kubernetes.io/selected-node").map(String::as_str), Some("n2"));
+    assert_eq!(placed(&world), "a@-");
+
+    world.create(json!({
+        "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "v"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "hostPath": {"path": "/v"},
+            "storageClassName": "local", "claimRef": {"name": "c", "namespace": "test"}},
+    }));
+    let kind = KindId::of::<inboard::k8s_openapi::api::core::v1::PersistentVolumeClaim>();
+    world.edit_named(kind, "test", "c", Part::Main, |claim| claim["spec"]["volumeName"] = "v".into());
+    world.settle();
+    assert_eq!(placed(&world), "a@n2");
+}
