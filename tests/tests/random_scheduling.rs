@@ -255,7 +255,7 @@ fn pod(dice: &mut Dice, number: usize) -> Value {
     let namespace = if dice.one_in(5) { "other" } else { "test" };
     json!({
         "apiVersion": "v1", "kind": "Pod",
-        "metadata": {"name": format!("p{number}"), "namespace": namespace, "labels": {"app": app, "v": dice.roll(2).to_string()}},
+        "metadata": {"name": format!("p{number}"), "namespace": namespace, "labels": {"app": app, "v": dice.roll(2).to_string(), "pod": format!("p{number}")}},
         "spec": spec,
     })
 }
@@ -315,6 +315,7 @@ fn pod_term(dice: &mut Dice) -> Value {
         0 => term["namespaces"] = json!(["other"]),
         1 => term["namespaceSelector"] = json!({"matchLabels": {"team": "a"}}),
         2 => term["namespaceSelector"] = json!({}),
+        3 => term["labelSelector"] = json!({"matchExpressions": [{"key": "v", "operator": "NotIn", "values": ["0"]}]}),
         _ => {}
     }
     term

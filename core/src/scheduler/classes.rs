@@ -6,10 +6,10 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::PodSpec;
 
 use super::class::Class;
-use super::kin::Kin;
+use super::kin::{Kin, Terms};
 use super::node_table::{NodeTable, Tenant};
 use super::shape::Shape;
-use super::spread::spreads_of;
+use super::spread::{Spread, spreads_of};
 use super::volumes::{VolumeNeeds, has_claims, needs_of};
 use crate::ids::Uid;
 use crate::store::{Object, PodBody, Snapshot};
@@ -34,7 +34,8 @@ struct Known {
     _spec: Arc<PodSpec>,
     kin: Arc<Kin>,
     owner: Option<Uid>,
-    others_speak: bool,
+    /// What others said of pods then.
+    terms_version: u64,
     key: Arc<str>,
 }
 
@@ -51,12 +52,12 @@ impl Classes {
     ) -> &mut Class {
         self.uses += 1;
         let owner = object.meta.controller_uid();
-        let others_speak = table.terms().next().is_some();
+        let terms_version = table.terms_version();
         let address = (Arc::as_ptr(&pod.spec).addr(), profile);
         // What volumes demand changes with the claims, not with the pod.
         let has_claims = has_claims(&pod.spec);
         let is_same = |known: &&Known| {
-            !has_claims && known.kin == tenant.kin && known.owner == owner && known.others_speak == others_speak
+            !has_claims && known.kin == tenant.kin && known.owner == owner && known.terms_version == terms_version
         };
         let known = self.by_address.get(&address).filter(is_same);
         let known = known.map(|known| Arc::clone(&known.key)).filter(|key| self.by_key.contains_key(key));
@@ -64,13 +65,14 @@ impl Classes {
             let (footprint, kin) = (Arc::clone(&tenant.footprint), Arc::clone(&tenant.kin));
             let spreads = spreads_of(&object.meta, &pod.spec, snapshot);
             let volumes = if has_claims { needs_of(&object.meta, pod, snapshot) } else { VolumeNeeds::default() };
-            let shape = Shape::of(profile, pod, footprint, Arc::clone(&kin), spreads, volumes, others_speak);
+            let standing = standing(&kin, &spreads, table);
+            let shape = Shape::of(profile, pod, footprint, standing, spreads, volumes);
             let key: Arc<str> = shape.key().into();
             if self.by_address.len() >= SPECS_MAX {
                 self.by_address.clear();
             }
             let _spec = Arc::clone(&pod.spec);
-            self.by_address.insert(address, Known { _spec, kin, owner, others_speak, key: Arc::clone(&key) });
+            self.by_address.insert(address, Known { _spec, kin, owner, terms_version, key: Arc::clone(&key) });
             self.make_room(&key);
             self.by_key.entry(Arc::clone(&key)).or_insert_with(|| (Class::new(Arc::new(shape), table), 0));
             key
@@ -91,4 +93,14 @@ impl Classes {
             oldest.and_then(|key| self.by_key.remove(&key));
         }
     }
+}
+
+/// Who a pod is to others; `None` when it says nothing of others, nor others of it.
+fn standing(kin: &Kin, spreads: &[Spread], table: &NodeTable) -> Option<Kin> {
+    if spreads.is_empty() && kin.terms.is_empty() && table.terms().next().is_none() {
+        return None;
+    }
+    let of_spreads = spreads.iter().flat_map(|spread| spread.selector.requirements()).map(|one| one.key());
+    let of_terms = table.terms().chain([&*kin.terms]).flat_map(Terms::keys);
+    Some(kin.as_seen_by(&of_spreads.chain(of_terms).collect()))
 }

@@ -40,6 +40,11 @@ impl Term {
         }
     }
 
+    /// The labels that it looks at.
+    fn keys(&self) -> impl Iterator<Item = &str> {
+        self.selector.requirements().iter().map(|one| one.key())
+    }
+
     /// Whether it speaks of pods of this kin.
     pub(crate) fn covers(&self, kin: &Kin, namespaces: &Namespaces) -> bool {
         let in_namespace = self.namespaces.iter().any(|name| **name == *kin.namespace)
@@ -92,6 +97,12 @@ impl Terms {
         self.required_affinity.is_empty() && self.required_anti.is_empty() && self.preferred.is_empty()
     }
 
+    /// The labels of pods that they look at.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        let all = self.required_affinity.iter().chain(&self.required_anti).chain(&self.preferred);
+        all.flat_map(Term::keys)
+    }
+
     /// The terms that make a pod which they cover more or less welcome near this one.
     pub(crate) fn wishes(&self) -> impl Iterator<Item = &Term> {
         self.required_affinity.iter().chain(&self.preferred)
@@ -108,6 +119,20 @@ pub(crate) struct Kin {
     /// The deletion of the pod was asked for.
     pub(crate) ending: bool,
     pub(crate) terms: Arc<Terms>,
+}
+
+impl Kin {
+    /// The same without the labels that nobody looks at: such as the name of its pod, which is each pod's own.
+    pub(crate) fn as_seen_by(&self, keys: &BTreeSet<&str>) -> Self {
+        let seen = self.labels.iter().filter(|(key, _)| keys.contains(key.as_str()));
+        Self {
+            number: 0,
+            namespace: Arc::clone(&self.namespace),
+            labels: Arc::new(seen.map(|(key, value)| (key.clone(), value.clone())).collect()),
+            ending: self.ending,
+            terms: Arc::clone(&self.terms),
+        }
+    }
 }
 
 impl PartialEq for Kin {

@@ -50,7 +50,7 @@ impl Footprint {
 }
 
 /// What of a pod matters for where it goes.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Shape {
     /// Which of the scheduler's profiles it asks for.
     pub(crate) profile: u16,
@@ -60,34 +60,24 @@ pub(crate) struct Shape {
     /// The images of its containers, with their tags: one for each container, init container and image volume.
     pub(crate) images: SmallVec<[String; 1]>,
     /// Who it is to others; `None` where that makes no difference.
-    standing: Option<Arc<Kin>>,
+    standing: Option<Kin>,
     spreads: Vec<Spread>,
     pub(crate) volumes: VolumeNeeds,
     spec: Arc<PodSpec>,
 }
 
 impl Shape {
-    /// The shape of a pod. Who it is makes no difference when it says nothing of others, nor others of it.
+    /// The shape of a pod. `standing` is who it is to others, where that makes a difference.
     pub(crate) fn of(
         profile: u16,
         pod: &PodBody,
         footprint: Arc<Footprint>,
-        kin: Arc<Kin>,
+        standing: Option<Kin>,
         spreads: Vec<Spread>,
         volumes: VolumeNeeds,
-        others_speak: bool,
     ) -> Self {
-        let matters = others_speak || !spreads.is_empty() || !kin.terms.is_empty();
-        Self {
-            profile,
-            node: None,
-            footprint,
-            images: images(&pod.spec),
-            standing: matters.then_some(kin),
-            spreads,
-            volumes,
-            spec: Arc::clone(&pod.spec),
-        }
+        let spec = Arc::clone(&pod.spec);
+        Self { profile, node: None, footprint, images: images(&spec), standing, spreads, volumes, spec }
     }
 
     /// Equal for pods of the same shape, and different for others.
@@ -104,7 +94,7 @@ impl Shape {
 
     /// Who it is to others; `None` where that makes no difference.
     pub(crate) fn standing(&self) -> Option<&Kin> {
-        self.standing.as_deref()
+        self.standing.as_ref()
     }
 
     /// Its spread constraints, those that it does not say included.
