@@ -22,12 +22,16 @@ struct Shape {
     measured: (usize, Template),
     /// Pods of one template share one spec; the function is called once for each template.
     templates: usize,
+    /// A Service selects the pods, which spreads them over hosts and zones.
+    service: bool,
+    /// Each pod has a label of its own, as those of a StatefulSet.
+    own_labels: bool,
 }
 
 type Template = fn(usize) -> Value;
 
 const fn shape(name: &'static str, before: (usize, Template), measured: (usize, Template)) -> Shape {
-    Shape { name, nodes: 5000, before, measured, templates: 1 }
+    Shape { name, nodes: 5000, before, measured, templates: 1, service: false, own_labels: false }
 }
 
 const SHAPES: &[Shape] = &[
@@ -40,6 +44,13 @@ const SHAPES: &[Shape] = &[
     shape("SchedulingPreferredPodAffinity", (5000, rather_together), (5000, rather_together)),
     shape("SchedulingPreferredPodAntiAffinity", (5000, rather_apart), (5000, rather_apart)),
     shape("TopologySpreading", (5000, basic), (5000, spread)),
+    Shape { service: true, ..shape("DefaultTopologySpreading", (1000, basic), (10_000, basic)) },
+    Shape {
+        service: true,
+        own_labels: true,
+        ..shape("DefaultTopologySpreading, own labels", (1000, basic), (10_000, basic))
+    },
+    Shape { templates: 5000, ..shape("SchedulingDaemonset", (0, basic), (5000, on_its_node)) },
     shape("PreferredTopologySpreading", (5000, basic), (5000, rather_spread)),
 ];
 
@@ -56,19 +67,27 @@ fn main() {
 
 fn run(shape: &Shape, divisor: usize) {
     let now = Time::from_secs(1_800_000_000);
-    let mut world = World { store: Store::new(1), scheduler: Scheduler::new(SchedulerConfig::default()), now };
+    let scheduler = Scheduler::new(SchedulerConfig::default());
+    let mut world = World { store: Store::new(1), scheduler, now, own_labels: false };
     world.create_json(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}}));
     let nodes = (shape.nodes / divisor).max(3);
     for index in 0..nodes {
         world.create_node(index);
     }
+    if shape.service {
+        world.create_json(&json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "all", "namespace": "default"},
+            "spec": {"selector": {"color": "none"}, "clusterIP": "None", "ports": [{"port": 80}]},
+        }));
+    }
+    world.own_labels = shape.own_labels;
     let (before, before_template) = shape.before;
     world.create_pods("before", before / divisor, 1, before_template);
     world.pass_on();
     world.schedule();
     let (measured, template) = shape.measured;
     let measured = measured / divisor;
-    world.create_pods("measured", measured, shape.templates, template);
+    world.create_pods("measured", measured, shape.templates.min(measured), template);
     world.pass_on();
     let started = Instant::now();
     let (bound, scheduling) = world.schedule();
@@ -90,6 +109,7 @@ struct World {
     store: Store,
     scheduler: Scheduler,
     now: Time,
+    own_labels: bool,
 }
 
 impl World {
@@ -145,6 +165,10 @@ impl World {
             let (body, labels) = &specs[index % templates];
             let mut meta = Meta::draft(kind::POD, "default", format!("{prefix}-{index}"));
             meta.labels = Arc::clone(labels);
+            if self.own_labels {
+                Arc::make_mut(&mut meta.labels)
+                    .insert("statefulset.kubernetes.io/pod-name".to_owned(), meta.name.to_string());
+            }
             let draft = Draft { meta, body: Body::Pod(body.clone()), expect: Default::default() };
             self.store.create_with(draft, WriteOptions::default(), self.now).expect("it is admitted");
         }
@@ -214,6 +238,13 @@ fn too_big(index: usize) -> Value {
     let mut pod = basic(index);
     pod["spec"]["containers"][0]["resources"] = json!({"requests": {"cpu": "9", "memory": "500Mi"}});
     pod
+}
+
+fn on_its_node(index: usize) -> Value {
+    let field = json!({"key": "metadata.name", "operator": "In", "values": [format!("node-{index}")]});
+    let required = json!({"nodeSelectorTerms": [{"matchFields": [field]}]});
+    let affinity = json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}});
+    pod("daemon", json!({"affinity": affinity}))
 }
 
 fn in_zones(_: usize) -> Value {
