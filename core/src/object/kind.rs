@@ -4,6 +4,7 @@
 //! says of it. [`Kinds`] finds a kind by whatever a user types.
 
 mod codec;
+mod convert;
 mod registry;
 mod table;
 
@@ -20,6 +21,7 @@ use super::wire;
 use crate::text::Text;
 
 pub use codec::{Codec, Decoded};
+pub use convert::convert;
 pub use registry::{KindConflict, Kinds};
 pub use table::*;
 

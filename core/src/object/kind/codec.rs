@@ -19,11 +19,14 @@ pub struct Decoded {
     pub unknown_fields: Vec<String>,
 }
 
+/// Takes over a value that is of the kind's own type.
+type Adopt = fn(Box<dyn Any + Send + Sync>) -> Option<Arc<dyn TypedObject>>;
+
 /// The functions that turn JSON into objects of one kind.
 #[derive(Clone, Copy)]
 pub struct Codec {
     decode: fn(&Value) -> Result<Decoded, DecodeError>,
-    adopt: fn(Box<dyn Any + Send + Sync>) -> Option<Arc<dyn TypedObject>>,
+    adopt: Adopt,
 }
 
 impl Codec {
