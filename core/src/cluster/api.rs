@@ -16,7 +16,7 @@ use super::Cluster;
 use crate::control::Propagation;
 use crate::error::{ApiError, Reason, Subject};
 use crate::kernel::{Answer, Request};
-use crate::object::kind::{Kind, KindId, KindInfo, Kinds};
+use crate::object::kind::{Kind, KindId, KindInfo, Kinds, convert};
 use crate::object::patch::Patch as KernelPatch;
 use crate::object::selector::{FieldSelector, Selector};
 use crate::store::{DeleteOptions, Draft, Expect, NameKey, Object, Part, Snapshot, WriteOptions};
@@ -307,11 +307,15 @@ impl<K: Kind> Api<K> {
     }
 
     fn draft(&self, object: &K, kind: KindId, kinds: &Kinds) -> Result<Draft, ApiError> {
+        let own = info::<K>(kinds)?.id;
         let info = kinds.info(kind);
         let boxed: Box<dyn Any + Send + Sync> = Box::new(object.clone());
         let mut draft = match info.and_then(|info| info.codec).and_then(|codec| codec.adopt(boxed)) {
             Some(typed) => Draft::typed(typed),
-            None => decode(kind, kinds, serde_json::to_value(object).map_err(ApiError::internal)?)?,
+            None => {
+                let value = serde_json::to_value(object).map_err(ApiError::internal)?;
+                decode(kind, kinds, in_version(own, kind, value)?)?
+            }
         };
         let wanted = self.space(info);
         if draft.meta.namespace.is_empty() {
@@ -356,7 +360,13 @@ pub(super) fn to_kind<K: Kind>(object: &Arc<Object>, kinds: &Kinds) -> Result<K,
     {
         return Ok(Arc::unwrap_or_clone(typed));
     }
-    serde_json::from_value(object.to_value(kinds)).map_err(ApiError::internal)
+    let value = in_version(object.meta.kind, info::<K>(kinds)?.id, object.to_value(kinds))?;
+    serde_json::from_value(value).map_err(ApiError::internal)
+}
+
+/// The same object as another version of its kind has it.
+fn in_version(from: KindId, to: KindId, value: Value) -> Result<Value, ApiError> {
+    convert(from, to, value).ok_or_else(|| ApiError::internal(format!("{from:?} cannot be read as {to:?}")))
 }
 
 fn object_of<K: Kind>(answer: Answer, kinds: &Kinds) -> Result<K, ApiError> {
