@@ -1,27 +1,25 @@
 //! Commands in running containers, and attaching to a container's own process.
 
+mod attach;
+mod process;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use containerd_client::services::v1::{
-    CloseIoRequest, DeleteProcessRequest, ExecProcessRequest, KillRequest, ResizePtyRequest, StartRequest, WaitRequest,
-};
-use futures_core::stream::BoxStream;
-use futures_util::stream;
-use inboard::runtime::{
-    ExecOutput, ExecRequest, ExecSession, ExitStatus, RuntimeError, RuntimeErrorKind, StdStream, TerminalSize,
-};
+use containerd_client::services::v1::{ExecProcessRequest, StartRequest};
+use inboard::runtime::{ExecOutput, ExecRequest, ExecSession, ExitStatus, RuntimeError, RuntimeErrorKind, StdStream};
 use serde_json::Value;
 use tokio::net::unix::pipe;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
-use crate::client::{Daemon, call, gone};
+use self::process::{ProcessRef, resize_sink, stdin_sink};
+use crate::client::call;
 use crate::container::{ContainerEntry, Fifos};
 use crate::logs::Outputs;
 use crate::runtime::Inner;
-use crate::streams::{self, ChannelSink, forward, output_channel, received};
+use crate::streams::{self, forward, output_channel, received};
 use crate::{clock, error, spec};
 
 /// How containerd finds the JSON of a process among its types.
@@ -37,14 +35,6 @@ struct Started {
     outputs: Outputs,
     stdin: Option<pipe::Sender>,
     fifos: Fifos,
-}
-
-/// A process of a task: the container's own when `exec_id` is empty.
-#[derive(Clone)]
-struct ProcessRef {
-    daemon: Daemon,
-    container: String,
-    exec_id: String,
 }
 
 impl Inner {
@@ -107,31 +97,6 @@ impl Inner {
         Ok(ExecSession { stdin, output: received(receiver), exit, resize })
     }
 
-    pub(crate) async fn attach_session(&self, id: &str, request: &ExecRequest) -> Result<ExecSession, RuntimeError> {
-        let entry = self.running(id)?;
-        let process = ProcessRef { daemon: self.daemon.clone(), container: id.to_owned(), exec_id: String::new() };
-        let stdin = match request.stdin && entry.record.stdin {
-            true => {
-                let path = entry.dir.join("stdin");
-                let pipe =
-                    pipe::OpenOptions::new().open_sender(&path).map_err(|e| error::io("open fifo", &path, &e))?;
-                // Without `stdinOnce` the container's input stays open for the next who attaches.
-                let close = entry.record.stdin_once;
-                Some(if close { stdin_sink(process.clone(), pipe) } else { open_stdin_sink(pipe) })
-            }
-            false => None,
-        };
-        let output = live_output(&entry, request);
-        let ended = entry.clone();
-        let exit = Box::pin(async move {
-            ended.exited().await;
-            let exit = ended.run().exit.map(|exit| exit.status());
-            exit.ok_or_else(|| error::system("wait for the container", "its exit was not written down"))
-        });
-        let resize = entry.record.tty.then(|| resize_sink(process));
-        Ok(ExecSession { stdin, output, exit, resize })
-    }
-
     async fn start_command(&self, entry: &ContainerEntry, request: &ExecRequest) -> Result<Started, RuntimeError> {
         if request.command.is_empty() {
             return Err(spec::invalid("a command is needed"));
@@ -191,114 +156,6 @@ fn cannot_run(failed: crate::client::CallError) -> RuntimeError {
         RuntimeErrorKind::Internal => RuntimeError::new(RuntimeErrorKind::CannotRun, failed.error.message()),
         _ => failed.error,
     }
-}
-
-impl ProcessRef {
-    async fn wait(&self) -> Result<i32, RuntimeError> {
-        let request = WaitRequest { container_id: self.container.clone(), exec_id: self.exec_id.clone() };
-        let answer = self.daemon.services().tasks().wait(self.daemon.request(request)).await;
-        let answer = answer.map_err(|status| error::daemon("wait for the command", &status))?;
-        Ok(i32::try_from(answer.into_inner().exit_status).unwrap_or(i32::MAX))
-    }
-
-    async fn kill(&self) -> Result<(), RuntimeError> {
-        let (container_id, exec_id) = (self.container.clone(), self.exec_id.clone());
-        let request = KillRequest { container_id, exec_id, signal: 9, all: false };
-        let request = self.daemon.request(request);
-        call("kill the command", self.daemon.services().tasks().kill(request)).await.map(drop).or_else(gone)
-    }
-
-    async fn delete(&self) -> Result<(), RuntimeError> {
-        let request = DeleteProcessRequest { container_id: self.container.clone(), exec_id: self.exec_id.clone() };
-        let request = self.daemon.request(request);
-        let deleted = call("delete the command", self.daemon.services().tasks().delete_process(request)).await;
-        deleted.map(drop).or_else(gone)
-    }
-
-    async fn close_stdin(&self) {
-        let (container_id, exec_id) = (self.container.clone(), self.exec_id.clone());
-        let request = self.daemon.request(CloseIoRequest { container_id, exec_id, stdin: true });
-        // A process that has ended needs no end of its input.
-        drop(call("close stdin", self.daemon.services().tasks().close_io(request)).await);
-    }
-
-    async fn resize(&self, size: TerminalSize) {
-        let request = ResizePtyRequest {
-            container_id: self.container.clone(),
-            exec_id: self.exec_id.clone(),
-            width: size.width.into(),
-            height: size.height.into(),
-        };
-        let request = self.daemon.request(request);
-        drop(call("resize terminal", self.daemon.services().tasks().resize_pty(request)).await);
-    }
-}
-
-/// Input that ends for the process when the sink is closed.
-fn stdin_sink(process: ProcessRef, pipe: pipe::Sender) -> inboard::runtime::ByteSink {
-    let (sender, receiver) = mpsc::channel(1);
-    tokio::spawn(async move {
-        let exited = process.clone();
-        tokio::select! {
-            () = streams::write_all(receiver, pipe) => process.close_stdin().await,
-            // Nobody reads any more; without this a full fifo would be waited for.
-            _ = exited.wait() => {}
-        }
-    });
-    Box::pin(ChannelSink::new(sender))
-}
-
-/// Input that stays open when the sink is closed.
-fn open_stdin_sink(pipe: pipe::Sender) -> inboard::runtime::ByteSink {
-    let (sender, receiver) = mpsc::channel(1);
-    tokio::spawn(streams::write_all(receiver, pipe));
-    Box::pin(ChannelSink::new(sender))
-}
-
-fn resize_sink(
-    process: ProcessRef,
-) -> std::pin::Pin<Box<dyn futures_util::sink::Sink<TerminalSize, Error = RuntimeError> + Send>> {
-    let (sender, mut receiver) = mpsc::channel(1);
-    tokio::spawn(async move {
-        while let Some(size) = receiver.recv().await {
-            process.resize(size).await;
-        }
-    });
-    Box::pin(ChannelSink::new(sender))
-}
-
-/// What a container writes from now on, to the end of its log.
-fn live_output(entry: &ContainerEntry, request: &ExecRequest) -> BoxStream<'static, streams::Output> {
-    let wanted = |stream| match stream {
-        StdStream::Stdout => request.stdout,
-        StdStream::Stderr => request.stderr,
-    };
-    let wanted = (wanted(StdStream::Stdout), wanted(StdStream::Stderr));
-    let state = (entry.log.live(), entry.log.progress());
-    Box::pin(stream::unfold(state, move |(mut live, mut progress)| async move {
-        loop {
-            let received = tokio::select! {
-                biased;
-                received = live.recv() => received,
-                // All that was written has been sent by now, so an empty backlog is the end.
-                _ = progress.wait_for(|progress| progress.closed) => match live.try_recv() {
-                    Err(broadcast::error::TryRecvError::Lagged(missed)) => Err(broadcast::error::RecvError::Lagged(missed)),
-                    received => Ok(received.ok()?),
-                },
-            };
-            match received {
-                Ok((StdStream::Stdout, _)) if !wanted.0 => {}
-                Ok((StdStream::Stderr, _)) if !wanted.1 => {}
-                Ok(chunk) => return Some((Ok(chunk), (live, progress))),
-                Err(broadcast::error::RecvError::Lagged(_)) => {
-                    let text = "output was dropped: the reader is slow";
-                    let error = RuntimeError::new(RuntimeErrorKind::ResourceExhausted, text);
-                    return Some((Err(error), (live, progress)));
-                }
-                Err(broadcast::error::RecvError::Closed) => return None,
-            }
-        }
-    }))
 }
 
 async fn collect(mut receiver: mpsc::Receiver<streams::Output>) -> (Bytes, Bytes) {

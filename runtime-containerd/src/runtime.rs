@@ -1,23 +1,18 @@
-//! The runtime itself: what it holds, how it is opened and closed, and the trait, each method of which is a file.
+//! The runtime itself: what it holds, how it is opened and closed.
+
+mod calls;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use async_trait::async_trait;
-use futures_core::stream::BoxStream;
-use inboard::runtime::{
-    ContainerConfig, ContainerId, ContainerStatus, ExecOutput, ExecRequest, ExecSession, ImagePull, ImageStatus,
-    Inventory, LogOptions, LogStream, PodIdentity, PodSandboxStats, PortForward, ProbeOutcome, ProbeRequest, Runtime,
-    RuntimeError, RuntimeErrorKind, RuntimeEvent, RuntimeInfo, SandboxConfig, SandboxId, SandboxStatus, VolumeConfig,
-};
+use inboard::runtime::{Inventory, RuntimeError, RuntimeErrorKind, RuntimeEvent};
 use nix::fcntl::{Flock, FlockArg};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
 use crate::builder::ContainerdBuilder;
-use crate::client::{Daemon, call};
+use crate::client::Daemon;
 use crate::container::ContainerEntry;
 use crate::error::BuildError;
 use crate::image::{self, Images};
@@ -26,14 +21,14 @@ use crate::network::{Network, NetworkSettings};
 use crate::sandbox::SandboxRecord;
 use crate::spec::HostFacts;
 use crate::state::StateDir;
-use crate::{cgroup, error, events, logs};
+use crate::{cgroup, error, events};
 
 /// Runs the pods of one node on the machine's containerd.
 ///
 /// Cheap to clone; all clones are the same runtime. It must be used within a tokio runtime, and needs root.
 ///
 /// # Guarantees
-/// Those of [`Runtime`]. In particular: a call that was begun is brought to its end even when its future is dropped, and
+/// Those of [`Runtime`](inboard::runtime::Runtime). In particular: a call that was begun is brought to its end even when its future is dropped, and
 /// dropping or closing the runtime leaves the containers running; the next one that is opened with the same namespace
 /// and state directory takes them over.
 #[derive(Clone, Debug)]
@@ -241,134 +236,5 @@ impl Inner {
             containers: containers.iter().filter_map(|entry| entry.status().ok()).collect(),
             volumes: self.pods_with_volumes(),
         }
-    }
-}
-
-#[async_trait]
-impl Runtime for ContainerdRuntime {
-    async fn info(&self) -> Result<RuntimeInfo, RuntimeError> {
-        let request = self.inner.daemon.request(());
-        let answer = call("ask for the version", self.inner.daemon.services().version().version(request)).await?;
-        // Debian writes `1.6.20~ds1`; other builds `v1.7.2`.
-        Ok(RuntimeInfo { name: "containerd".into(), version: answer.version.trim_start_matches('v').into() })
-    }
-
-    async fn inventory(&self) -> Result<Inventory, RuntimeError> {
-        Ok(self.inner.take_inventory())
-    }
-
-    fn events(&self) -> BoxStream<'static, RuntimeEvent> {
-        events::listen(&self.inner.events)
-    }
-
-    async fn run_pod_sandbox(&self, config: &SandboxConfig) -> Result<SandboxStatus, RuntimeError> {
-        let config = config.clone();
-        self.to_end(async move |inner| inner.run_sandbox(&config).await).await
-    }
-
-    async fn stop_pod_sandbox(&self, sandbox: &SandboxId) -> Result<(), RuntimeError> {
-        let sandbox = sandbox.clone();
-        self.to_end(async move |inner| inner.stop_sandbox(sandbox.as_str()).await).await
-    }
-
-    async fn remove_pod_sandbox(&self, sandbox: &SandboxId) -> Result<(), RuntimeError> {
-        let sandbox = sandbox.clone();
-        self.to_end(async move |inner| inner.remove_sandbox(sandbox.as_str()).await).await
-    }
-
-    async fn image_status(&self, image: &str) -> Result<Option<ImageStatus>, RuntimeError> {
-        self.inner.images.status(image).await
-    }
-
-    async fn pull_image(&self, pull: &ImagePull) -> Result<ImageStatus, RuntimeError> {
-        if let Some(status) = self.inner.images.status(&pull.image).await? {
-            return Ok(status);
-        }
-        let name = image::Reference::parse(&pull.image)?;
-        let message = format!("image {name} is not on the node, and pulling from registries is not built in yet");
-        Err(RuntimeError::new(RuntimeErrorKind::RegistryUnavailable, message))
-    }
-
-    async fn list_images(&self) -> Result<Vec<ImageStatus>, RuntimeError> {
-        self.inner.images.list().await
-    }
-
-    async fn remove_image(&self, image: &str) -> Result<(), RuntimeError> {
-        let image = image.to_owned();
-        self.to_end(async move |inner| inner.images.remove(&image).await).await
-    }
-
-    async fn prepare_volume(&self, pod: &PodIdentity, volume: &VolumeConfig) -> Result<(), RuntimeError> {
-        let (pod, volume) = (pod.clone(), volume.clone());
-        self.to_end(async move |inner| inner.prepare(&pod, &volume).await).await
-    }
-
-    async fn remove_volumes(&self, pod: &PodIdentity) -> Result<(), RuntimeError> {
-        let pod = pod.clone();
-        self.to_end(async move |inner| inner.release(&pod).await).await
-    }
-
-    async fn create_container(
-        &self,
-        sandbox: &SandboxId,
-        config: &ContainerConfig,
-    ) -> Result<ContainerId, RuntimeError> {
-        let (sandbox, config) = (sandbox.clone(), config.clone());
-        self.to_end(async move |inner| inner.create(&sandbox, &config).await).await
-    }
-
-    async fn start_container(&self, container: &ContainerId) -> Result<ContainerStatus, RuntimeError> {
-        let container = container.clone();
-        self.to_end(async move |inner| inner.start(container.as_str()).await).await
-    }
-
-    async fn stop_container(&self, container: &ContainerId, grace: Duration) -> Result<(), RuntimeError> {
-        self.inner.stop(container.as_str(), grace).await
-    }
-
-    async fn remove_container(&self, container: &ContainerId) -> Result<(), RuntimeError> {
-        let container = container.clone();
-        self.to_end(async move |inner| inner.remove(container.as_str()).await).await
-    }
-
-    async fn container_status(&self, container: &ContainerId) -> Result<ContainerStatus, RuntimeError> {
-        self.inner.entry(container.as_str())?.status()
-    }
-
-    async fn exec_sync(
-        &self,
-        container: &ContainerId,
-        command: &[String],
-        timeout: Duration,
-    ) -> Result<ExecOutput, RuntimeError> {
-        let (container, command) = (container.clone(), command.to_vec());
-        self.to_end(async move |inner| inner.run_command(container.as_str(), &command, timeout).await).await
-    }
-
-    async fn exec(&self, container: &ContainerId, request: &ExecRequest) -> Result<ExecSession, RuntimeError> {
-        let (container, request) = (container.clone(), request.clone());
-        self.to_end(async move |inner| inner.exec_session(container.as_str(), &request).await).await
-    }
-
-    async fn attach(&self, container: &ContainerId, request: &ExecRequest) -> Result<ExecSession, RuntimeError> {
-        self.inner.attach_session(container.as_str(), request).await
-    }
-
-    async fn probe(&self, request: &ProbeRequest) -> Result<ProbeOutcome, RuntimeError> {
-        let request = request.clone();
-        self.to_end(async move |inner| inner.run_probe(&request).await).await
-    }
-
-    async fn logs(&self, container: &ContainerId, options: &LogOptions) -> Result<LogStream, RuntimeError> {
-        let entry = self.inner.entry(container.as_str())?;
-        logs::read_log(&entry.log, options).await
-    }
-
-    async fn port_forward(&self, sandbox: &SandboxId, port: u16) -> Result<PortForward, RuntimeError> {
-        self.inner.forward_port(sandbox.as_str(), port).await
-    }
-
-    async fn stats(&self) -> Result<Vec<PodSandboxStats>, RuntimeError> {
-        self.inner.all_stats().await
     }
 }

@@ -91,6 +91,25 @@ impl TestDaemon {
         &self.dir
     }
 
+    /// What the daemon holds of containers in any of its namespaces; images and their layers may stay.
+    pub fn held(&self) -> Vec<String> {
+        let ctr = |arguments: &[&str]| {
+            let output = Command::new("ctr").arg("--address").arg(self.socket()).args(arguments).output();
+            output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+        };
+        let mut held = Vec::new();
+        for namespace in ctr(&["namespaces", "list", "-q"]).lines() {
+            for what in ["containers", "tasks", "leases"] {
+                let ids = ctr(&["-n", namespace, what, "list", "-q"]);
+                held.extend(ids.lines().map(|id| format!("{namespace}: {what} {id}")));
+            }
+            let snapshots = ctr(&["-n", namespace, "snapshots", "--snapshotter", self.snapshotter(), "list"]);
+            let active = snapshots.lines().skip(1).filter(|line| !line.trim_end().ends_with("Committed"));
+            held.extend(active.map(|line| format!("{namespace}: snapshot {line}")));
+        }
+        held
+    }
+
     /// What the daemon complained about last.
     pub fn log(&self) -> String {
         const LINES_MAX: usize = 20;
@@ -142,7 +161,8 @@ impl TestDaemon {
 impl Drop for TestDaemon {
     fn drop(&mut self) {
         let daemon = self.child.as_ref().map(Child::id);
-        let left: Vec<String> = self.before.left_over(&HostState::take(), daemon);
+        let mut left = self.before.left_over(&HostState::take(), daemon);
+        left.extend(self.held());
         if self.child.is_some() {
             self.halt();
         }
@@ -161,7 +181,7 @@ fn missing() -> Option<String> {
     if host::uid() != Some(0) {
         return Some("containers need root".to_owned());
     }
-    let programs = ["containerd", "runc", "nginx", "busybox", "iptables"];
+    let programs = ["containerd", "ctr", "runc", "nginx", "busybox", "iptables"];
     let absent = programs.iter().find(|program| host::find(program).is_none());
     absent.map(|program| format!("{program} is not installed; tests/run says what to install"))
 }

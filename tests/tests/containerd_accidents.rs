@@ -56,7 +56,7 @@ async fn what_runs_is_taken_over_and_what_ended_meanwhile_is_told() {
     let runtime = daemon.node(1).await;
     let mut events = runtime.events();
     let inventory = runtime.inventory().await.expect("an inventory");
-    assert_eq!(inventory.sandboxes, [sandbox.clone()]);
+    assert_eq!(inventory.sandboxes, std::slice::from_ref(&sandbox));
     assert_eq!(inventory.containers.len(), 3);
     assert_eq!(runtime.container_status(&ids[0]).await.expect("a status").state, started, "not restarted");
     assert_eq!(runtime.container_status(&ids[2]).await.expect("a status").state, ContainerState::Created);

@@ -11,7 +11,7 @@ use inboard::runtime::{
     RuntimeErrorKind, RuntimeEvent, SandboxState, VolumeConfig, VolumeSource,
 };
 use inboard_runtime_containerd::ContainerdRuntime;
-use inboard_tests::containerd::{TestDaemon, TestPod};
+use inboard_tests::containerd::{HostState, TestDaemon, TestPod};
 use serde_json::json;
 
 const SOON: Duration = Duration::from_secs(30);
@@ -101,6 +101,27 @@ async fn a_pod_runs_says_what_it_says_and_leaves_nothing() {
     assert_eq!(runtime.start_container(&ids[0]).await, Ok(status));
     remove(&runtime, &pod, &sandbox.id).await;
     remove(&runtime, &pod, &sandbox.id).await;
+    runtime.close().await;
+}
+
+/// What the other tests rely on when they end: a pod that stays is seen in every list.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_is_left_behind_is_found() {
+    let daemon = daemon!();
+    let runtime = daemon.node(1).await;
+    let before = HostState::take();
+    let mut pod = TestPod::busybox("stays", &[("main", "sleep 1000")]);
+    pod.ports = vec![PortMapping { protocol: "TCP".into(), container_port: 80, host_port: 18_081, host_ip: None }];
+    let (sandbox, _) = run(&runtime, &pod).await;
+    let (left, held) = (before.left_over(&HostState::take(), None), daemon.held());
+    for kind in ["process ", "mount ", "link ", "rule ", "control group ", "runc container "] {
+        assert!(left.iter().any(|thing| thing.starts_with(kind)), "no {kind}in {left:#?}");
+    }
+    for kind in ["containers", "tasks", "snapshot"] {
+        assert!(held.iter().any(|thing| thing.contains(kind)), "no {kind} in {held:#?}");
+    }
+    remove(&runtime, &pod, &sandbox.id).await;
+    assert_eq!((before.left_over(&HostState::take(), None), daemon.held()), (Vec::new(), Vec::new()));
     runtime.close().await;
 }
 

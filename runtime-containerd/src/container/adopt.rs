@@ -43,7 +43,13 @@ impl Inner {
     fn adopt_sandboxes(&self) {
         for id in state::entries(&self.dirs.sandboxes()) {
             let dir = self.dirs.sandbox(&id);
-            let Some(mut record) = state::read_json::<SandboxRecord>(&dir.join("sandbox.json")) else { continue };
+            let Some(mut record) = state::read_json::<SandboxRecord>(&dir.join("sandbox.json")) else {
+                // Nothing is made before the record is written, and nothing is left when it is removed.
+                if let Err(error) = state::remove_dir(&dir) {
+                    tracing::warn!(sandbox = id, %error, "a directory without a record cannot be removed");
+                }
+                continue;
+            };
             let pinned = record.host_network || os::is_pinned(&dir.join("net"));
             if record.phase == SandboxPhase::Ready && !pinned {
                 // The machine was started anew: the namespaces are gone, the record is not.
