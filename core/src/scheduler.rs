@@ -5,7 +5,7 @@
 //! pod on its node from the moment of the decision on; the change that follows is recognised.
 //!
 //! Filters, scores, weights and texts are those of upstream's default profile. Every node is looked at, as upstream
-//! does with `percentageOfNodesToScore: 100`, but only once for all pods that are alike: see [`class`].
+//! does with `percentageOfNodesToScore: 100`, but only once for all pods that are alike (`class.rs`).
 
 mod class;
 mod classes;
@@ -13,6 +13,7 @@ mod cycle;
 mod decision;
 mod explain;
 mod kin;
+mod node_row;
 mod node_table;
 mod people;
 mod plugin;

@@ -1,5 +1,6 @@
 //! What a real kube-scheduler decided, case by case: the same node or an equally good one, the same points, the same
 //! texts, the same victims.
+#![allow(clippy::print_stdout, reason = "the counts are what somebody who runs it wants to see")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -1,5 +1,6 @@
 //! On random clusters the scheduler agrees with the slow, obvious one about every pod: which nodes fit, how many points
 //! each has, and why the others are out; while nodes and pods come, change and go.
+#![allow(clippy::print_stdout, reason = "the counts are what somebody who runs it wants to see")]
 
 use std::time::Duration;
 

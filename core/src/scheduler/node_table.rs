@@ -7,12 +7,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Node, Taint};
-use smallvec::SmallVec;
-
-use super::kin::{Kin, Namespaces, Terms};
-use super::resources::{Resources, Weight};
-use super::shape::{Footprint, HostPort};
+use super::kin::{Namespaces, Terms};
+use super::node_row::hash;
+pub(crate) use super::node_row::{NodeRow, Nominated, Tenant};
+use super::resources::Resources;
 use super::topology::HOSTNAME;
 use crate::ids::{NodeName, Uid};
 use crate::store::{Object, StringMap};
@@ -27,154 +25,6 @@ impl Slot {
 
     pub(crate) const fn index(self) -> usize {
         self.0 as usize
-    }
-}
-
-/// What a pod is to its node.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Tenant {
-    pub(crate) footprint: Arc<Footprint>,
-    pub(crate) priority: i32,
-    pub(crate) kin: Arc<Kin>,
-}
-
-/// A pod that has been promised room on a node, once its victims are gone.
-#[derive(Clone, Debug)]
-pub(crate) struct Nominated {
-    pub(crate) pod: Uid,
-    pub(crate) tenant: Tenant,
-}
-
-/// One node, and the sums over its pods.
-#[derive(Clone, Debug)]
-pub(crate) struct NodeRow {
-    pub(crate) name: NodeName,
-    /// Where it stands among nodes that are equally good: a hash of its name and the seed.
-    pub(crate) tie: u32,
-    /// `None` while only its pods are known.
-    pub(crate) object: Option<Arc<Object>>,
-    pub(crate) labels: Arc<StringMap>,
-    pub(crate) unschedulable: bool,
-    pub(crate) allocatable: Resources,
-    /// Sizes in bytes by name.
-    pub(crate) images: Arc<BTreeMap<String, i64>>,
-    pub(crate) requested: Resources,
-    pub(crate) weighed: Weight,
-    pub(crate) ports: SmallVec<[HostPort; 1]>,
-    /// How many pods there are that have not ended.
-    pub(crate) pods: u32,
-    /// How many of them have each priority.
-    pub(crate) priorities: SmallVec<[(i32, u32); 1]>,
-    /// How many of them are of each kin.
-    pub(crate) kins: SmallVec<[(Arc<Kin>, u32); 1]>,
-    pub(crate) nominated: SmallVec<[Nominated; 0]>,
-}
-
-impl NodeRow {
-    fn named(name: NodeName, seed: u64) -> Self {
-        Self {
-            tie: (hash(seed, name.as_str().as_bytes()) >> 32) as u32,
-            name,
-            object: None,
-            labels: Arc::default(),
-            unschedulable: false,
-            allocatable: Resources::default(),
-            images: Arc::default(),
-            requested: Resources::default(),
-            weighed: Weight::default(),
-            ports: SmallVec::new(),
-            pods: 0,
-            priorities: SmallVec::new(),
-            kins: SmallVec::new(),
-            nominated: SmallVec::new(),
-        }
-    }
-
-    /// The taints of the node.
-    pub(crate) fn taints(&self) -> &[Taint] {
-        let spec = self.object.as_ref().and_then(|object| object.typed::<Node>()?.spec.as_ref());
-        spec.and_then(|spec| spec.taints.as_deref()).unwrap_or_default()
-    }
-
-    /// Counts a pod in.
-    pub(crate) fn add(&mut self, tenant: &Tenant) {
-        let Tenant { footprint, priority, kin } = tenant;
-        self.requested.add(&footprint.requests);
-        self.weighed.cpu_milli = self.weighed.cpu_milli.saturating_add(footprint.weighed.cpu_milli);
-        self.weighed.memory = self.weighed.memory.saturating_add(footprint.weighed.memory);
-        self.ports.extend(footprint.ports.iter().cloned());
-        self.pods = self.pods.saturating_add(1);
-        match self.priorities.binary_search_by_key(priority, |(known, _)| *known) {
-            Ok(index) => self.priorities[index].1 += 1,
-            Err(index) => self.priorities.insert(index, (*priority, 1)),
-        }
-        match self.kins.iter_mut().find(|(known, _)| known == kin) {
-            Some((_, pods)) => *pods += 1,
-            None => self.kins.push((Arc::clone(kin), 1)),
-        }
-    }
-
-    /// Counts a pod out.
-    pub(crate) fn remove(&mut self, tenant: &Tenant) {
-        let Tenant { footprint, priority, kin } = tenant;
-        self.requested.subtract(&footprint.requests);
-        self.weighed.cpu_milli = self.weighed.cpu_milli.saturating_sub(footprint.weighed.cpu_milli);
-        self.weighed.memory = self.weighed.memory.saturating_sub(footprint.weighed.memory);
-        for port in &footprint.ports {
-            if let Some(index) = self.ports.iter().position(|used| used == port) {
-                self.ports.swap_remove(index);
-            }
-        }
-        self.pods = self.pods.saturating_sub(1);
-        if let Ok(index) = self.priorities.binary_search_by_key(priority, |(known, _)| *known) {
-            self.priorities[index].1 -= 1;
-            if self.priorities[index].1 == 0 {
-                self.priorities.remove(index);
-            }
-        }
-        if let Some(index) = self.kins.iter().position(|(known, _)| known == kin) {
-            self.kins[index].1 -= 1;
-            if self.kins[index].1 == 0 {
-                self.kins.swap_remove(index);
-            }
-        }
-    }
-
-    /// Whether a pod of this priority could end one of its pods.
-    pub(crate) fn has_below(&self, priority: i32) -> bool {
-        self.priorities.first().is_some_and(|(lowest, _)| *lowest < priority)
-    }
-
-    /// Takes over what a node says of itself; says whether anything changed that a placement could depend on.
-    fn describe(&mut self, object: &Arc<Object>) -> bool {
-        let Some(node) = object.typed::<Node>() else { return false };
-        let spec = node.spec.as_ref();
-        let status = node.status.as_ref();
-        // A node that does not say what may be used offers all that it has.
-        let offered = status.and_then(|status| status.allocatable.as_ref().or(status.capacity.as_ref()));
-        let allocatable = Resources::from_api(offered);
-        let unschedulable = spec.and_then(|spec| spec.unschedulable).unwrap_or(false);
-        let mut images = BTreeMap::new();
-        for image in status.iter().flat_map(|status| status.images.iter().flatten()) {
-            for name in image.names.iter().flatten() {
-                images.insert(name.clone(), image.size_bytes.unwrap_or(0));
-            }
-        }
-        let taints = spec.and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
-        let same = self.object.is_some()
-            && self.allocatable == allocatable
-            && self.unschedulable == unschedulable
-            && *self.images == images
-            && self.labels == object.meta.labels
-            && self.taints() == taints;
-        self.allocatable = allocatable;
-        self.unschedulable = unschedulable;
-        if *self.images != images {
-            self.images = Arc::new(images);
-        }
-        self.labels = Arc::clone(&object.meta.labels);
-        self.object = Some(Arc::clone(object));
-        !same
     }
 }
 
@@ -467,12 +317,4 @@ impl NodeTable {
             self.images.entry(name.clone()).or_default().nodes += 1;
         }
     }
-}
-
-/// FNV-1a with a final mix: the same on every machine.
-fn hash(seed: u64, bytes: &[u8]) -> u64 {
-    let start = seed ^ 0xcbf2_9ce4_8422_2325;
-    let folded = bytes.iter().fold(start, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
-    let mixed = (folded ^ (folded >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    mixed ^ (mixed >> 33)
 }
