@@ -28,6 +28,7 @@ mod probes;
 mod pull_secrets;
 mod restart;
 mod sandbox;
+mod spec_ref;
 mod status;
 mod volumes;
 mod work;
