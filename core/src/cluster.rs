@@ -1,10 +1,14 @@
 //! The cluster as an embedding program sees it: a handle to the kernel that runs in a task of the program's own runtime.
 
 mod api;
+mod apply;
 mod builder;
 mod clock;
 pub mod conditions;
+mod containers;
 mod driver;
+mod dynamic;
+mod rollout;
 mod shared;
 mod wait;
 mod watch;
@@ -18,9 +22,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 pub use self::api::Api;
+pub use self::apply::{Applied, ApplyAction, ApplyError, DeletedObject, Refused};
 pub use self::builder::{ClusterBuilder, NodeSpec, StartError};
 use self::clock::Clock;
+pub use self::containers::{ExecOptions, LogRequest};
 use self::driver::{Driver, Message, stopping};
+pub use self::dynamic::DynamicApi;
+pub use self::rollout::{DrainOptions, Revision, RolloutStatus};
 use self::shared::Shared;
 pub use self::wait::WaitError;
 use crate::control::{ControllerMetrics, ControllerMode, Plan};

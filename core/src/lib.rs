@@ -28,7 +28,10 @@ pub mod store;
 pub mod text;
 pub mod time;
 
-pub use cluster::{Api, Cluster, ClusterBuilder, NodeSpec, Shutdown, StartError, WaitError, conditions};
+pub use cluster::{
+    Api, Applied, ApplyAction, ApplyError, Cluster, ClusterBuilder, DrainOptions, DynamicApi, ExecOptions, LogRequest,
+    NodeSpec, Revision, RolloutStatus, Shutdown, StartError, WaitError, conditions,
+};
 pub use error::{ApiError, Reason};
 pub use k8s_openapi;
 pub use kube_core::params::{DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchParams};

@@ -390,7 +390,7 @@ fn kernel_patch<P: Serialize + fmt::Debug>(patch: &Patch<P>) -> Result<KernelPat
     }
 }
 
-fn delete_options(params: &DeleteParams) -> Result<DeleteOptions, ApiError> {
+pub(super) fn delete_options(params: &DeleteParams) -> Result<DeleteOptions, ApiError> {
     let preconditions = params.preconditions.as_ref();
     let bad = |what: &str, text: &str| ApiError::bad_request(format!("preconditions.{what}: `{text}` is not valid"));
     let uid = preconditions.and_then(|preconditions| preconditions.uid.as_deref());
