@@ -10,6 +10,7 @@ mod driver;
 mod dynamic;
 mod rollout;
 mod shared;
+mod summary;
 mod wait;
 mod watch;
 
@@ -30,6 +31,7 @@ use self::driver::{Driver, Message, stopping};
 pub use self::dynamic::DynamicApi;
 pub use self::rollout::{DrainOptions, Revision, RolloutStatus};
 use self::shared::Shared;
+pub use self::summary::Description;
 pub use self::wait::WaitError;
 use crate::control::{ControllerMetrics, ControllerMode, Plan};
 use crate::error::ApiError;

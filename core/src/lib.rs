@@ -29,8 +29,8 @@ pub mod text;
 pub mod time;
 
 pub use cluster::{
-    Api, Applied, ApplyAction, ApplyError, Cluster, ClusterBuilder, DrainOptions, DynamicApi, ExecOptions, LogRequest,
-    NodeSpec, Revision, RolloutStatus, Shutdown, StartError, WaitError, conditions,
+    Api, Applied, ApplyAction, ApplyError, Cluster, ClusterBuilder, Description, DrainOptions, DynamicApi, ExecOptions,
+    LogRequest, NodeSpec, Revision, RolloutStatus, Shutdown, StartError, WaitError, conditions,
 };
 pub use error::{ApiError, Reason};
 pub use k8s_openapi;

@@ -17,6 +17,7 @@ pub mod prepare;
 pub mod quantity;
 pub mod selector;
 pub mod strategy;
+pub mod table;
 pub mod template_hash;
 pub mod validation;
 pub mod wire;

@@ -293,7 +293,7 @@ impl Store {
                 take_meta(&mut meta, &*next);
                 meta.generation = next.metadata().generation.unwrap_or(0);
                 match next.as_any().downcast_ref::<Pod>() {
-                    Some(pod) => Body::Pod(share_spec(PodBody::from_api(pod), &current)),
+                    Some(pod) => Body::Pod(kept_parts(PodBody::from_api(pod), &current, part)),
                     None => Body::Typed(next),
                 }
             }
@@ -350,11 +350,14 @@ fn take_meta(meta: &mut Meta, object: &dyn kind::TypedObject) {
 }
 
 /// A pod that was written whole keeps sharing its spec with its siblings when the spec is still the same.
-fn share_spec(mut pod: PodBody, current: &Object) -> PodBody {
-    if let Some(before) = current.pod()
-        && before.spec == pod.spec
-    {
+fn kept_parts(mut pod: PodBody, current: &Object, part: Part) -> PodBody {
+    let Some(before) = current.pod() else { return pod };
+    if before.spec == pod.spec {
         pod.spec = Arc::clone(&before.spec);
+    }
+    // The API's times are whole seconds: on the way through it the status would lose what it has of finer ones.
+    if part == Part::Main {
+        pod.state = before.state.clone();
     }
     pod
 }

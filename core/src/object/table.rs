@@ -1,0 +1,194 @@
+//! Objects as lines of a table, with the columns and words of upstream's printers (`kubectl get`).
+//!
+//! Each kind has its columns and a function that makes one object's cells; kinds without them show their name and age.
+
+mod cluster;
+mod pod;
+mod workload;
+
+use std::fmt;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
+use serde_json::Value;
+
+use super::kind::{self, KindId, TypedObject};
+use crate::time::Time;
+
+/// What stands where there is nothing.
+const NONE: &str = "<none>";
+
+/// A column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its title as upstream has it: `Up-to-date`.
+    pub name: &'static str,
+    /// Whether it is only shown when asked for (`-o wide`).
+    pub wide: bool,
+}
+
+/// Objects of one kind, one in each row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    /// The columns, the wide ones included.
+    pub columns: Vec<Column>,
+    /// The cells of each object: texts and numbers.
+    pub rows: Vec<Vec<Value>>,
+}
+
+const fn narrow(name: &'static str) -> Column {
+    Column { name, wide: false }
+}
+
+const fn wide(name: &'static str) -> Column {
+    Column { name, wide: true }
+}
+
+impl Table {
+    /// The table of objects of one kind, as it is at `now`: ages count from there.
+    pub fn of<'o>(kind: KindId, objects: impl IntoIterator<Item = &'o dyn TypedObject>, now: Time) -> Self {
+        let rows = objects.into_iter().map(|object| cells(object, now)).collect();
+        Self { columns: columns(kind).to_vec(), rows }
+    }
+
+    /// The table of objects that have no type: their names and ages.
+    pub fn of_values<'o>(objects: impl IntoIterator<Item = &'o Value>, now: Time) -> Self {
+        let row = |object: &Value| {
+            let name = object.pointer("/metadata/name").cloned().unwrap_or_default();
+            let created = object.pointer("/metadata/creationTimestamp").cloned().unwrap_or_default();
+            let created: Option<meta::Time> = serde_json::from_value(created).ok();
+            vec![name, age(created.as_ref(), now)]
+        };
+        Self { columns: NAME_AND_AGE.to_vec(), rows: objects.into_iter().map(row).collect() }
+    }
+
+    /// As kubectl prints it, with a title line; `wide` shows all columns.
+    pub fn print(&self, wide: bool) -> String {
+        let shown: Vec<usize> = (0..self.columns.len()).filter(|index| wide || !self.columns[*index].wide).collect();
+        let title = shown.iter().map(|index| self.columns[*index].name.to_uppercase()).collect();
+        let mut lines: Vec<Vec<String>> = vec![title];
+        for row in &self.rows {
+            lines.push(shown.iter().map(|index| row.get(*index).map(text).unwrap_or_default()).collect());
+        }
+        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..shown.len()).map(width).collect();
+        let mut printed = String::new();
+        for line in &lines {
+            let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+            printed.push_str(cells.collect::<Vec<_>>().join("   ").trim_end());
+            printed.push('\n');
+        }
+        printed
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.print(false))
+    }
+}
+
+/// A cell never breaks the line.
+fn text(cell: &Value) -> String {
+    match cell {
+        Value::String(text) => match text.split_once('\n') {
+            Some((first, _)) => format!("{first}..."),
+            None => text.clone(),
+        },
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+/// The word for the state of a pod, as the STATUS column has it: `Running`, `CrashLoopBackOff`, `Init:0/1`, `Terminating`.
+pub fn pod_word(pod: &k8s_openapi::api::core::v1::Pod) -> String {
+    pod::Summary::of(pod).word
+}
+
+const NAME_AND_AGE: [Column; 2] = [narrow("Name"), narrow("Age")];
+
+/// The columns of a kind.
+fn columns(kind: KindId) -> &'static [Column] {
+    match kind {
+        kind::POD => pod::COLUMNS,
+        kind::DEPLOYMENT => workload::DEPLOYMENT,
+        kind::REPLICA_SET => workload::REPLICA_SET,
+        kind::STATEFUL_SET => workload::STATEFUL_SET,
+        kind::DAEMON_SET => workload::DAEMON_SET,
+        kind::NODE => cluster::NODE,
+        kind::SERVICE => cluster::SERVICE,
+        kind::NAMESPACE => cluster::NAMESPACE,
+        kind::EVENT => cluster::EVENT,
+        kind::CONFIG_MAP => cluster::CONFIG_MAP,
+        kind::SECRET => cluster::SECRET,
+        _ => &NAME_AND_AGE,
+    }
+}
+
+fn cells(object: &dyn TypedObject, now: Time) -> Vec<Value> {
+    macro_rules! first_of {
+        ($($cells:path),* $(,)?) => {
+            $(if let Some(object) = object.as_any().downcast_ref() { return $cells(object, now); })*
+        };
+    }
+    first_of!(
+        pod::cells,
+        workload::deployment,
+        workload::replica_set,
+        workload::stateful_set,
+        workload::daemon_set,
+        cluster::node,
+        cluster::service,
+        cluster::namespace,
+        cluster::event,
+        cluster::config_map,
+        cluster::secret,
+    );
+    let meta = object.metadata();
+    vec![name(meta), created(meta, now)]
+}
+
+fn name(meta: &meta::ObjectMeta) -> Value {
+    meta.name.as_deref().unwrap_or_default().into()
+}
+
+/// The age of an object.
+fn created(meta: &meta::ObjectMeta, now: Time) -> Value {
+    age(meta.creation_timestamp.as_ref(), now)
+}
+
+fn age(since: Option<&meta::Time>, now: Time) -> Value {
+    since.map_or_else(|| "<unknown>".to_owned(), |since| human_age(Time::from_api(since), now)).into()
+}
+
+fn human_age(since: Time, now: Time) -> String {
+    human_duration(now.as_secs() - since.as_secs())
+}
+
+/// A duration as people read it: `45s`, `9m59s`, `179m`, `7h59m`, `47h`, `2d`. The longer, the coarser.
+pub fn human_duration(seconds: i64) -> String {
+    let two = |big: i64, unit: &str, small: i64, small_unit: &str| match small {
+        0 => format!("{big}{unit}"),
+        small => format!("{big}{unit}{small}{small_unit}"),
+    };
+    let (minutes, hours) = (seconds / 60, seconds / 3600);
+    let (days, years) = (hours / 24, hours / 24 / 365);
+    match seconds {
+        ..-1 => "<invalid>".to_owned(),
+        -1..0 => "0s".to_owned(),
+        0..120 => format!("{seconds}s"),
+        _ if minutes < 10 => two(minutes, "m", seconds % 60, "s"),
+        _ if minutes < 180 => format!("{minutes}m"),
+        _ if hours < 8 => two(hours, "h", minutes % 60, "m"),
+        _ if hours < 48 => format!("{hours}h"),
+        _ if days < 8 => two(days, "d", hours % 24, "h"),
+        _ if years < 2 => format!("{days}d"),
+        _ if years < 8 => two(years, "y", days % 365, "d"),
+        _ => format!("{years}y"),
+    }
+}
+
+/// Labels as a selector would have them, sorted: `a=1,b=2`.
+fn labels(labels: Option<&std::collections::BTreeMap<String, String>>) -> Value {
+    let pairs: Vec<String> = labels.into_iter().flatten().map(|(key, value)| format!("{key}={value}")).collect();
+    if pairs.is_empty() { NONE.into() } else { pairs.join(",").into() }
+}
