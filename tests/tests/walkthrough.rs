@@ -321,7 +321,9 @@ async fn rolling_update(cluster: &Cluster, world: &impl World) {
     watched.await.expect("rolled out");
     assert_eq!(*lowest.lock().expect("no panic before"), 3, "25% of 3 may be unavailable: none");
     let pods = settled_at(cluster, 3, SOON).await;
-    assert!(pods.iter().all(|pod| pod.spec.as_ref().is_some_and(|spec| spec.containers[0].image.as_deref() == Some(good))));
+    assert!(
+        pods.iter().all(|pod| pod.spec.as_ref().is_some_and(|spec| spec.containers[0].image.as_deref() == Some(good)))
+    );
     let history = deployments.rollout_history("nginx").await.expect("a history");
     assert_eq!(history.iter().map(|revision| revision.number).collect::<Vec<_>>(), [1, 2]);
 
@@ -365,14 +367,22 @@ async fn a_node_is_lost(cluster: &Cluster, world: &impl World) {
     };
     let nodes: Api<Node> = Api::all(cluster);
     for has_power in [false, true] {
-        if has_power { world.cut_off(&lost).await } else { world.power_off(&lost).await }
+        if has_power {
+            world.cut_off(&lost).await
+        } else {
+            world.power_off(&lost).await
+        }
         nodes.wait(&lost, SOON, ready(false)).await.expect("not ready");
         let elsewhere = |snapshot: &inboard::store::Snapshot| {
             let pods = snapshot.list(inboard::object::kind::POD).filter_map(|object| object.to_pod());
             (pods.filter(|pod| is_ready(pod) && node(pod) != lost).count() == 3).then_some(())
         };
         cluster.wait_until("three ready pods elsewhere", EVICTED, elsewhere).await.expect("replaced");
-        if has_power { world.reconnect(&lost).await } else { world.power_on(&lost).await }
+        if has_power {
+            world.reconnect(&lost).await
+        } else {
+            world.power_on(&lost).await
+        }
         nodes.wait(&lost, SOON, ready(true)).await.expect("ready again");
         settled_at(cluster, 3, SOON).await;
         let inventory = cluster.inventory(&lost).await.expect("an inventory");

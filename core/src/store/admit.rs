@@ -349,7 +349,7 @@ fn take_meta(meta: &mut Meta, object: &dyn kind::TypedObject) {
     meta.managed_fields = next.managed_fields;
 }
 
-/// A pod that was written whole keeps sharing its spec with its siblings when the spec is still the same.
+/// A pod that was written whole keeps what the write did not change: its spec, which it shares with its siblings.
 fn kept_parts(mut pod: PodBody, current: &Object, part: Part) -> PodBody {
     let Some(before) = current.pod() else { return pod };
     if before.spec == pod.spec {
