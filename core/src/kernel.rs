@@ -180,8 +180,8 @@ impl Kernel {
 
     /// Why the controllers are not done with an object, each in its words.
     pub fn waiting_on(&self, key: Uid, now: Time) -> Vec<(&'static str, String)> {
-        let waits = |each: &Box<dyn AnyLoop>| Some((each.name(), each.waiting_on(self.snapshot(), key, now)?));
-        self.loops.iter().filter_map(waits).collect()
+        let snapshot = self.snapshot();
+        self.loops.iter().filter_map(|each| Some((each.name(), each.waiting_on(snapshot, key, now)?))).collect()
     }
 
     /// Whether a step now would do something.

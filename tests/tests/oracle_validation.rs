@@ -4,6 +4,8 @@
 //! A request goes through the stages of a write without a store: decode, default, what admission adds to every pod,
 //! prepare, validate.
 
+#![allow(clippy::print_stdout, reason = "the counts are what somebody who runs it wants to see")]
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

@@ -3,6 +3,8 @@
 //!
 //! A request goes through the stages of a write without a store: decode, default, prepare, validate.
 
+#![allow(clippy::print_stdout, reason = "the counts are what somebody who runs it wants to see")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
@@ -197,7 +199,7 @@ fn allocate(spec: &mut ServiceSpec) {
                     port.node_port = Some(30_000 + i32::try_from(index).unwrap_or(0));
                 }
             }
-            _ => {}
+            prepare::Allocation::HealthCheckNodePort => {}
         }
     }
 }

@@ -28,6 +28,9 @@ const INPUTS_PER_STEP: usize = 256;
 /// How long to wait before a batch that could not be made durable is tried again.
 const COMMIT_RETRY: Duration = Duration::from_secs(1);
 
+/// Something that looks at the kernel and tells its caller itself.
+type Look = Box<dyn FnOnce(&Kernel, crate::time::Time) + Send>;
+
 /// What handles send to the driver.
 pub(super) enum Message {
     /// A request, and where its answer goes.
@@ -37,7 +40,7 @@ pub(super) enum Message {
     /// Hand out a node's runtime.
     Runtime(NodeName, oneshot::Sender<Option<Arc<dyn Runtime>>>),
     /// Look at the kernel.
-    Inspect(Box<dyn FnOnce(&Kernel, crate::time::Time) + Send>),
+    Inspect(Look),
     /// Tell when nothing goes on any more.
     Settle(oneshot::Sender<()>),
     /// Stop.

@@ -5,7 +5,7 @@
 //! The stages of a decision, all in one plan:
 //! 1. [`Claims`]: adopt pods that match the selector and have no controller, release those that no longer match;
 //! 2. [`scale`]: create what is missing, or delete what is too much, the least missed first;
-//! 3. [`status`]: count.
+//! 3. [`status`]: count what there is then.
 //!
 //! A set that is being deleted only counts: its pods are the garbage collector's business.
 

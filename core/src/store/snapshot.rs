@@ -100,24 +100,25 @@ impl Snapshot {
     /// All objects of a kind, by namespace and name.
     pub fn list(&self, kind: KindId) -> impl Iterator<Item = &Arc<Object>> {
         let first = (kind, NameKey::new("", ""));
-        self.from_key(first).take_while(move |object| object.meta.kind == kind)
+        self.starting_at(first).take_while(move |object| object.meta.kind == kind)
     }
 
     /// The objects of a kind in one namespace, by name.
     pub fn list_in<'a>(&'a self, kind: KindId, namespace: &'a str) -> impl Iterator<Item = &'a Arc<Object>> {
         let first = (kind, NameKey::new(namespace, ""));
-        self.from_key(first).take_while(move |object| object.meta.kind == kind && *object.meta.namespace == *namespace)
+        self.starting_at(first)
+            .take_while(move |object| object.meta.kind == kind && *object.meta.namespace == *namespace)
     }
 
     /// The objects of a kind that come after this name in the order of [`Snapshot::list`].
     pub fn list_after<'a>(&'a self, kind: KindId, after: &NameKey) -> impl Iterator<Item = &'a Arc<Object>> {
         let after = after.clone();
-        self.from_key((kind, after.clone()))
+        self.starting_at((kind, after.clone()))
             .skip_while(move |object| object.meta.namespace == after.namespace && object.meta.name == after.name)
             .take_while(move |object| object.meta.kind == kind)
     }
 
-    fn from_key(&self, first: (KindId, NameKey)) -> impl Iterator<Item = &Arc<Object>> {
+    fn starting_at(&self, first: (KindId, NameKey)) -> impl Iterator<Item = &Arc<Object>> {
         self.names.range(first..).filter_map(|(_, uid)| self.objects.get(uid))
     }
 

@@ -1,3 +1,5 @@
+//! Chains of calls, and the objects that come of them.
+
 use serde_json::json;
 
 use crate::object::kind::TypedObject;

@@ -1,3 +1,5 @@
+//! What is tolerated, what is refused, and the words for it.
+
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};

@@ -1,3 +1,5 @@
+//! The table, and finding things in it.
+
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! Texts in, objects or errors with their places out.
+
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! Objects and patches in, patched objects or errors out.
+
 use serde_json::json;
 
 use super::super::kind::{CONFIG_MAP, DEPLOYMENT, KindId, POD, SERVICE};

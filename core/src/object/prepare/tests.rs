@@ -1,3 +1,5 @@
+//! What a client sends, and what becomes of it before it is validated.
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};

@@ -1,3 +1,5 @@
+//! Texts of selectors, and which labels, fields and nodes they mean.
+
 use serde_json::json;
 
 use super::*;
