@@ -96,6 +96,8 @@ pub struct Kernel {
     loops: Vec<Box<dyn AnyLoop>>,
     /// The loop that has the next turn.
     next_loop: usize,
+    /// For how many steps the controllers have let others go first.
+    waited: u32,
     scheduler: Option<Scheduler>,
     agents: BTreeMap<NodeName, NodeAgent>,
     /// Nodes whose agents have something to do now.
@@ -117,6 +119,7 @@ impl Kernel {
             store: Store::new(config.seed),
             loops,
             next_loop: 0,
+            waited: 0,
             scheduler: config
                 .scheduler
                 .clone()
@@ -134,7 +137,9 @@ impl Kernel {
     /// Takes in what happened, and does as much of what follows from it as one step may.
     pub fn step(&mut self, now: Time, inputs: impl IntoIterator<Item = Input>) -> Output {
         let mut output = Output::default();
+        let mut heard_from_nodes = false;
         for input in inputs {
+            heard_from_nodes |= !matches!(input, Input::Request(..));
             if let Some(digest) = &mut self.digest {
                 digest.input(now, &input);
             }
@@ -144,7 +149,12 @@ impl Kernel {
         self.wake_agents(now);
         self.run_agents(now, &mut output);
         self.run_scheduler(now, &mut output);
-        self.run_controllers(now, &mut output);
+        if !heard_from_nodes || self.waited >= work::CONTROLLERS_WAIT_MAX {
+            self.waited = 0;
+            self.run_controllers(now, &mut output);
+        } else {
+            self.waited += 1;
+        }
         if let Some(digest) = &mut self.digest {
             digest.output(&output, self.store.kinds());
         }

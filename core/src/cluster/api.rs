@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::Cluster;
 use crate::control::Propagation;
 use crate::error::{ApiError, Reason, Subject};
+use crate::ids::Revision;
 use crate::kernel::{Answer, Request};
 use crate::object::kind::{Kind, KindId, KindInfo, Kinds, convert};
 use crate::object::patch::Patch as KernelPatch;
@@ -109,32 +110,43 @@ impl<K: Kind> Api<K> {
     }
 
     /// The objects that the selectors match, in the order of their names; with a limit a page, and a token for the next.
+    /// All pages show the same moment.
     ///
     /// # Errors
-    /// `BadRequest` for a selector or a token that cannot be understood.
+    /// `BadRequest` for a selector or a token that cannot be understood, `Expired` for a token whose moment is no longer
+    /// kept: list again from the start.
     pub async fn list(&self, params: &ListParams) -> Result<ObjectList<K>, ApiError> {
-        let view = self.view().await?;
+        let mut view = self.view().await?;
         let filter = Filter::parse(params.label_selector.as_deref(), params.field_selector.as_deref())?;
-        let after = params.continue_token.as_deref().map(parse_token).transpose()?;
+        let mut after = None;
+        if let Some(text) = params.continue_token.as_deref().filter(|text| !text.is_empty()) {
+            let token = PageToken::parse(text)?;
+            view.snapshot = self.cluster.inner.shared.page(token.revision).ok_or_else(page_expired)?;
+            after = Some(token.last);
+        }
         let limit = params.limit.map_or(usize::MAX, |limit| limit.max(1) as usize);
         let mut items = Vec::new();
-        let mut next = None;
+        let (mut last, mut more) = (None, false);
         for object in self.objects(&view, after.as_ref()) {
             if !filter.matches(object, &view.kinds) {
                 continue;
             }
             if items.len() == limit {
+                more = true;
                 break;
             }
             items.push(to_kind(object, &view.kinds)?);
-            next = Some(token(object));
+            last = Some(object);
         }
-        let is_full = items.len() == limit;
+        let next = last.filter(|_| more).map(|object| PageToken::after(view.snapshot.revision(), object).to_string());
+        if next.is_some() {
+            self.cluster.inner.shared.keep_page(&view.snapshot);
+        }
         let api_version = info::<K>(&view.kinds)?.api_version();
         Ok(ObjectList {
             types: TypeMeta { api_version, kind: format!("{}List", K::kind(&())) },
             metadata: ListMeta {
-                continue_: next.filter(|_| is_full),
+                continue_: next,
                 resource_version: Some(view.snapshot.revision().to_string()),
                 ..ListMeta::default()
             },
@@ -476,12 +488,34 @@ fn matches_fields(fields: &FieldSelector, object: &Object, kinds: &Kinds) -> boo
     })
 }
 
-fn token(object: &Object) -> String {
-    format!("{}/{}", object.meta.namespace, object.meta.name)
+/// Where the next page of a list begins, and of which moment it is.
+struct PageToken {
+    revision: Revision,
+    last: NameKey,
 }
 
-fn parse_token(text: &str) -> Result<NameKey, ApiError> {
-    let (namespace, name) =
-        text.split_once('/').ok_or_else(|| ApiError::bad_request(format!("continue token `{text}` is not valid")))?;
-    Ok(NameKey::new(namespace, name))
+impl PageToken {
+    fn after(revision: Revision, object: &Object) -> Self {
+        Self { revision, last: NameKey::new(Arc::clone(&object.meta.namespace), Arc::clone(&object.meta.name)) }
+    }
+
+    fn parse(text: &str) -> Result<Self, ApiError> {
+        let parts = text.splitn(3, '/').collect::<Vec<_>>();
+        if let [revision, namespace, name] = parts[..]
+            && let Ok(revision) = revision.parse()
+        {
+            return Ok(Self { revision, last: NameKey::new(namespace, name) });
+        }
+        Err(ApiError::bad_request(format!("continue token `{text}` is not one that a list gave")))
+    }
+}
+
+impl fmt::Display for PageToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.revision, self.last.namespace, self.last.name)
+    }
+}
+
+fn page_expired() -> ApiError {
+    ApiError::new(Reason::Expired, "the moment that this list began at is no longer kept: list again without the token")
 }

@@ -1,11 +1,12 @@
 //! What handles and watchers share with the driver: the ring of changes, and a bell.
 
-use std::sync::RwLock;
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use tokio::sync::watch;
 
 use crate::ids::Revision;
-use crate::store::{Change, Expired, Ring};
+use crate::store::{Change, Expired, Ring, Snapshot};
 
 /// Where watchers are told that there is something new, or that there will be nothing more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,21 +17,47 @@ pub(super) enum Bell {
     Closed,
 }
 
+/// How many lists can be read page by page at one time; one more, and the oldest expires.
+const PAGES_MAX: usize = 16;
+
 #[derive(Debug)]
 pub(super) struct Shared {
     ring: RwLock<Ring>,
+    /// The moments of lists that are being read page by page, the newest at the end.
+    pages: Mutex<VecDeque<Snapshot>>,
     bell: watch::Sender<Bell>,
 }
 
 impl Shared {
     pub(super) fn new() -> Self {
-        Self { ring: RwLock::new(Ring::default()), bell: watch::Sender::new(Bell::Newest(Revision::ZERO)) }
+        Self {
+            ring: RwLock::new(Ring::default()),
+            pages: Mutex::default(),
+            bell: watch::Sender::new(Bell::Newest(Revision::ZERO)),
+        }
     }
 
     pub(super) fn publish(&self, changes: Vec<Change>) {
         let Some(newest) = changes.last().map(Change::revision) else { return };
-        self.ring.write().unwrap_or_else(std::sync::PoisonError::into_inner).extend(changes);
+        self.ring.write().unwrap_or_else(PoisonError::into_inner).extend(changes);
         self.bell.send_replace(Bell::Newest(newest));
+    }
+
+    /// Keeps a moment for the next page; the oldest goes when there are too many.
+    pub(super) fn keep_page(&self, snapshot: &Snapshot) {
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        if pages.iter().any(|page| page.revision() == snapshot.revision()) {
+            return;
+        }
+        if pages.len() == PAGES_MAX {
+            pages.pop_front();
+        }
+        pages.push_back(snapshot.clone());
+    }
+
+    pub(super) fn page(&self, revision: Revision) -> Option<Snapshot> {
+        let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        pages.iter().find(|page| page.revision() == revision).cloned()
     }
 
     pub(super) fn close(&self) {
@@ -47,7 +74,7 @@ impl Shared {
         seen: Revision,
         mut pick: impl FnMut(&Change) -> Option<T>,
     ) -> Result<(Vec<T>, Revision), Expired> {
-        let ring = self.ring.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
         let picked = ring.after(seen)?.filter_map(&mut pick).collect();
         Ok((picked, ring.newest().max(seen)))
     }

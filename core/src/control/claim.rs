@@ -26,9 +26,18 @@ impl<'w> Claims<'w> {
     pub fn of(snapshot: &'w Snapshot, owner: &'w Meta, kind: KindId, selector: &Selector) -> Self {
         let mut claims = Self::default();
         let mut matches = Matcher { selector, last: None };
+        let uid = owner.uid.to_string();
+        let mut last_owners = None;
         for object in snapshot.owned_by(owner.uid) {
-            if object.meta.kind != kind || object.meta.controller_uid() != Some(owner.uid) {
+            if object.meta.kind != kind {
                 continue;
+            }
+            // Relatives share their owners too.
+            if !last_owners.is_some_and(|owners| Arc::ptr_eq(owners, &object.meta.owners)) {
+                if object.meta.controller().is_none_or(|controller| controller.uid != uid) {
+                    continue;
+                }
+                last_owners = Some(&object.meta.owners);
             }
             if matches.test(object) {
                 claims.owned.push(object);

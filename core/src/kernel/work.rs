@@ -12,7 +12,7 @@ use crate::controllers::LEASE_NAMESPACE;
 use crate::error::ApiError;
 use crate::ids::NodeName;
 use crate::node::{NodeAgent, NodeConfig, NodeOutputs, NodeReport, PodWrite, apply_report};
-use crate::object::kind;
+use crate::object::kind::{self, KindId};
 use crate::scheduler::Decision;
 use crate::store::{CommitError, Draft, EventDraft, Object, WriteOptions};
 use crate::time::Time;
@@ -23,11 +23,17 @@ const AGENT_PODS_PER_STEP: usize = 256;
 const PODS_PER_AGENT_TURN: usize = 32;
 /// Pods that the scheduler looks at in one step.
 const SCHEDULED_PER_STEP: usize = 256;
+/// Kinds other than pods that a pod may need on its node.
+const AGENT_INPUTS: [KindId; 4] =
+    [kind::CONFIG_MAP, kind::SECRET, kind::PERSISTENT_VOLUME_CLAIM, kind::PERSISTENT_VOLUME];
 /// `leaseDurationSeconds` of a node's lease, as kubelets have it.
 const LEASE_SECONDS: i32 = 40;
-/// Keys that all controllers together look at in one step. Fewer than pods: a controller's key stands for many pods,
-/// and the longer it waits the more changes it takes in at once.
-const CONTROLLER_TURNS_PER_STEP: usize = 16;
+/// Keys that all controllers together look at in one step.
+const CONTROLLER_TURNS_PER_STEP: usize = 64;
+/// Steps for which the controllers wait while nodes have news. A controller's key stands for many pods, and counting
+/// them costs the same after one change as after hundreds: the longer it waits the less it costs. Measured with 100
+/// Deployments of 1,000: without the wait two thirds of all work was counting.
+pub(super) const CONTROLLERS_WAIT_MAX: u32 = 32;
 
 impl Kernel {
     /// Tells everybody what was committed, until nobody has more to say.
@@ -60,7 +66,7 @@ impl Kernel {
             }
             return;
         }
-        if [kind::CONFIG_MAP, kind::SECRET].contains(&object.meta.kind) {
+        if AGENT_INPUTS.contains(&object.meta.kind) {
             for (node, agent) in &mut self.agents {
                 agent.inputs_changed(object.meta.kind, &object.meta.namespace, &object.meta.name);
                 if agent.has_work() {
