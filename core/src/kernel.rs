@@ -14,6 +14,7 @@
 //! to watchers. The same seed and the same inputs at the same times give the same outputs, to the byte.
 
 mod digest;
+mod restore;
 mod request;
 mod work;
 
@@ -111,12 +112,18 @@ pub struct Kernel {
 impl Kernel {
     /// A kernel with an empty store, but for the namespaces that every cluster has.
     pub fn new(config: &KernelConfig, now: Time) -> Self {
+        let mut kernel = Self::around(config, Store::new(config.seed));
+        kernel.store.found(now);
+        kernel
+    }
+
+    fn around(config: &KernelConfig, store: Store) -> Self {
         let mut loops = controllers::all();
         for each in &mut loops {
             each.set_mode(config.controllers.get(each.name()).copied().unwrap_or_default());
         }
-        let mut kernel = Self {
-            store: Store::new(config.seed),
+        Self {
+            store,
             loops,
             next_loop: 0,
             waited: 0,
@@ -129,9 +136,7 @@ impl Kernel {
             alarms: BTreeSet::new(),
             alarm_of: BTreeMap::new(),
             digest: config.digest.then(Digest::default),
-        };
-        kernel.store.found(now);
-        kernel
+        }
     }
 
     /// Takes in what happened, and does as much of what follows from it as one step may.
@@ -192,6 +197,15 @@ impl Kernel {
     pub fn waiting_on(&self, key: Uid, now: Time) -> Vec<(&'static str, String)> {
         let snapshot = self.snapshot();
         self.loops.iter().filter_map(|each| Some((each.name(), each.waiting_on(snapshot, key, now)?))).collect()
+    }
+
+    /// The objects for which a controller would write something now, though nothing will make it look: a wake-up that
+    /// was forgotten. A look at everything, for tests.
+    pub fn forgotten(&self, now: Time) -> Vec<(&'static str, Uid)> {
+        let changes = self.store.as_changes();
+        let keys = changes.iter().map(|change| change.object.meta.uid);
+        let of_key = |key| self.loops.iter().filter(move |each| each.forgets(self.snapshot(), key, now)).map(move |each| (each.name(), key));
+        keys.flat_map(of_key).collect()
     }
 
     /// Whether a step now would do something.

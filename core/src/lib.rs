@@ -11,6 +11,7 @@
 //! | [`node`] | the node agent |
 //! | [`kernel`] | the deterministic state machine of it all |
 //! | [`cluster`] | the handle: a kernel in a tokio task |
+//! | [`simulation`] | the same kernel in virtual time, with faults; [`invariants`]: what always holds |
 //! | [`runtime`] | the boundary to what runs containers |
 
 pub mod cluster;
@@ -18,12 +19,14 @@ pub mod control;
 pub mod controllers;
 pub mod error;
 pub mod ids;
+pub mod invariants;
 pub mod kernel;
 pub mod node;
 pub mod object;
 pub mod prelude;
 pub mod runtime;
 pub mod scheduler;
+pub mod simulation;
 pub mod store;
 pub mod text;
 pub mod time;

@@ -16,6 +16,7 @@ mod ids;
 mod memo;
 pub mod object;
 pub mod pod;
+mod restore;
 mod ring;
 mod snapshot;
 mod strategy;
@@ -34,5 +35,6 @@ pub use self::pod::{
     ConditionKind, ConditionStatus, ContainerPhase, ContainerRecord, ExitRecord, PodBody, PodCondition, PodPhase,
     PodState, QosClass, Why,
 };
+pub use self::restore::Committed;
 pub use self::ring::{Expired, Ring};
 pub use self::snapshot::{NameKey, Snapshot};

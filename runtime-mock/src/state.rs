@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use inboard::ids::NodeName;
 use inboard::runtime::{
-    Call, Completion, ContainerId, Reply, RuntimeError, RuntimeErrorKind, RuntimeEvent, RuntimeInfo, SimulatedRuntime,
+    Call, Completion, ContainerId, Inventory, Reply, RuntimeError, RuntimeErrorKind, RuntimeEvent, RuntimeInfo, SimulatedRuntime,
 };
 use inboard::time::Time;
 
@@ -243,6 +243,10 @@ impl SimulatedRuntime for MockState {
     fn take_events(&mut self, now: Time) -> Vec<RuntimeEvent> {
         self.advance(now);
         self.events.drain(..).collect()
+    }
+
+    fn held(&self) -> Inventory {
+        self.list()
     }
 }
 

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "containerd")]
 pub mod containerd;
+pub mod dice;
+pub mod history;
 pub mod oracle;
 pub mod reference_scheduler;
 pub mod scheduling;

@@ -79,6 +79,11 @@ impl Queue {
         self.timers.first().map(|(at, _)| *at)
     }
 
+    /// Whether this key will be looked at, now or later, without anything happening.
+    pub(super) fn holds(&self, key: Uid) -> bool {
+        self.queued.contains(&key) || self.due.contains_key(&key)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.ready.len()
     }

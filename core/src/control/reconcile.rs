@@ -54,6 +54,8 @@ pub(crate) trait AnyLoop: fmt::Debug + Send {
     fn waiting_on(&self, snapshot: &Snapshot, key: Uid, now: Time) -> Option<String>;
     /// What the controller would do for this key now.
     fn plan(&self, snapshot: &Snapshot, key: Uid, now: Time) -> Option<Plan>;
+    /// Whether it would write something for this key, and nothing will make it look.
+    fn forgets(&self, snapshot: &Snapshot, key: Uid, now: Time) -> bool;
 }
 
 pub(crate) struct Loop<C> {
@@ -169,6 +171,12 @@ impl<C: Controller> AnyLoop for Loop<C> {
 
     fn plan(&self, snapshot: &Snapshot, key: Uid, now: Time) -> Option<Plan> {
         C::observe(snapshot, key).map(|observed| C::decide(&observed, now))
+    }
+
+    fn forgets(&self, snapshot: &Snapshot, key: Uid, now: Time) -> bool {
+        self.mode == ControllerMode::On
+            && !self.queue.holds(key)
+            && self.plan(snapshot, key, now).is_some_and(|plan| !plan.is_empty())
     }
 }
 

@@ -219,7 +219,7 @@ impl Kernel {
     }
 
     /// Writes down whether a node's agent is here, or since when it is not: see the node lifecycle controller.
-    fn hold_lease(&mut self, node: &NodeName, left: Option<Time>, now: Time) -> Result<(), ApiError> {
+    pub(super) fn hold_lease(&mut self, node: &NodeName, left: Option<Time>, now: Time) -> Result<(), ApiError> {
         let spec = LeaseSpec {
             holder_identity: Some(node.to_string()),
             lease_duration_seconds: Some(LEASE_SECONDS),

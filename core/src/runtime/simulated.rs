@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Call, Reply, RuntimeError, RuntimeEvent};
+use super::{Call, Inventory, Reply, RuntimeError, RuntimeEvent};
 use crate::time::Time;
 
 /// When a call is answered, and how.
@@ -26,4 +26,7 @@ pub trait SimulatedRuntime: fmt::Debug + Send {
 
     /// What has happened by itself until now, in order, each told once.
     fn take_events(&mut self, now: Time) -> Vec<RuntimeEvent>;
+
+    /// All that it holds as of the latest moment it was told of, without a call: what a test looks at.
+    fn held(&self) -> Inventory;
 }

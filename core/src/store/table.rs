@@ -11,11 +11,16 @@ impl Snapshot {
     /// Adds an object whose uid and name are free. It gets the next revision.
     pub(super) fn insert(&mut self, meta: Meta, body: Body) -> Change {
         let object = self.stamp(meta, body);
+        self.put_back(Arc::clone(&object));
+        Change { kind: ChangeKind::Added, object, before: None }
+    }
+
+    /// Adds an object as it is, its revision included.
+    pub(super) fn put_back(&mut self, object: Arc<Object>) {
         let key = NameKey { namespace: Arc::clone(&object.meta.namespace), name: Arc::clone(&object.meta.name) };
         self.names.insert((object.meta.kind, key), object.meta.uid);
-        self.objects.insert(object.meta.uid, Arc::clone(&object));
         self.index(&object);
-        Change { kind: ChangeKind::Added, object, before: None }
+        self.objects.insert(object.meta.uid, object);
     }
 
     /// Puts a new version of an object in the place of `before`. It gets the next revision.
@@ -88,4 +93,30 @@ impl Snapshot {
 
 fn owners(object: &Object) -> impl Iterator<Item = Uid> {
     object.meta.owners.iter().filter_map(|owner| owner.uid.parse().ok())
+}
+
+impl Snapshot {
+    /// Whether every index says what the objects say, and nothing else: a look at everything, for tests.
+    ///
+    /// # Errors
+    /// What does not agree.
+    pub fn check_indexes(&self) -> Result<(), String> {
+        let mut fresh = Self::default();
+        for object in self.objects.values() {
+            fresh.put_back(Arc::clone(object));
+        }
+        if fresh.names.len() != self.objects.len() {
+            return Err(format!("{} objects have {} names", self.objects.len(), fresh.names.len()));
+        }
+        let same = [
+            ("names", fresh.names == self.names),
+            ("by_owner", fresh.by_owner == self.by_owner),
+            ("orphans", fresh.orphans == self.orphans),
+            ("pods_by_node", fresh.pods_by_node == self.pods_by_node),
+        ];
+        match same.iter().find(|(_, same)| !same) {
+            Some((index, _)) => Err(format!("the index `{index}` does not agree with the objects")),
+            None => Ok(()),
+        }
+    }
 }

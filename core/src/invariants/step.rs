@@ -1,0 +1,174 @@
+//! What holds after every step.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+
+use super::Step;
+use crate::control::pods::is_active;
+use crate::ids::Uid;
+use crate::object::{int_or_percent, kind};
+use crate::store::{Change, ChangeKind, Object, PodBody};
+
+pub(super) fn revisions_grow(step: &Step<'_>) -> Result<(), String> {
+    let mut last = step.before;
+    for change in step.changes {
+        if change.revision() <= last {
+            return Err(format!("{} of {} comes after {last}", change.revision(), change.object.meta.path()));
+        }
+        last = change.revision();
+    }
+    Ok(())
+}
+
+pub(super) fn pods_stay(step: &Step<'_>) -> Result<(), String> {
+    each_pod(step, |change, before, after| match (&before.node, &after.node) {
+        (Some(was), is) if is.as_ref() != Some(was) => {
+            Err(format!("{} was on {was} and is on {is:?}", change.object.meta.path()))
+        }
+        _ => Ok(()),
+    })
+}
+
+pub(super) fn finished_stays_finished(step: &Step<'_>) -> Result<(), String> {
+    each_pod(step, |change, before, after| {
+        if before.is_finished() && after.state.phase != before.state.phase {
+            let phases = (before.state.phase, after.state.phase);
+            return Err(format!("{} went from {:?} to {:?}", change.object.meta.path(), phases.0, phases.1));
+        }
+        Ok(())
+    })
+}
+
+fn each_pod(
+    step: &Step<'_>,
+    check: impl Fn(&Change, &PodBody, &PodBody) -> Result<(), String>,
+) -> Result<(), String> {
+    step.changes.iter().try_for_each(|change| {
+        match (change.before.as_ref().and_then(|before| before.pod()), change.object.pod()) {
+            (Some(before), Some(after)) => check(change, before, after),
+            _ => Ok(()),
+        }
+    })
+}
+
+pub(super) fn names_are_unique(step: &Step<'_>) -> Result<(), String> {
+    for change in step.changes.iter().filter(|change| change.kind != ChangeKind::Deleted) {
+        let meta = &change.object.meta;
+        if meta.kind == kind::EVENT || step.snapshot.get(meta.uid).is_none() {
+            continue;
+        }
+        let found = step.snapshot.find(meta.kind, &meta.namespace, &meta.name).map(|object| object.meta.uid);
+        if found != Some(meta.uid) {
+            return Err(format!("{} is both {} and {found:?}", meta.path(), meta.uid));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn generations_grow(step: &Step<'_>) -> Result<(), String> {
+    for change in step.changes {
+        let Some(before) = &change.before else { continue };
+        let (was, is) = (generations(before), generations(&change.object));
+        if is.0 < was.0 || is.1 < was.1 || is.1 > is.0 {
+            let path = change.object.meta.path();
+            return Err(format!("{path} had generation {} (observed {}) and has {} ({})", was.0, was.1, is.0, is.1));
+        }
+    }
+    Ok(())
+}
+
+/// `generation`, and the `observedGeneration` of what has one.
+fn generations(object: &Object) -> (i64, i64) {
+    let observed = match (object.typed::<Deployment>(), object.typed::<ReplicaSet>()) {
+        (Some(deployment), _) => deployment.status.as_ref().and_then(|status| status.observed_generation),
+        (_, Some(set)) => set.status.as_ref().and_then(|status| status.observed_generation),
+        (None, None) => None,
+    };
+    (object.meta.generation, observed.unwrap_or(0))
+}
+
+/// The pods that were created in this step by a controller of this kind, with their controller.
+fn created_pods<'a>(step: &'a Step<'_>) -> impl Iterator<Item = (&'a Arc<Object>, &'a Arc<Object>)> {
+    let created = step.changes.iter().filter(|change| change.kind == ChangeKind::Added);
+    created.filter_map(|change| {
+        let owner = step.snapshot.get(change.object.meta.controller_uid()?)?;
+        (change.object.meta.kind == kind::POD).then_some((&change.object, owner))
+    })
+}
+
+/// All versions of an object that were current during the step.
+fn versions<'a>(step: &'a Step<'_>, uid: Uid) -> impl Iterator<Item = &'a Arc<Object>> {
+    let changed = step.changes.iter().filter(move |change| change.object.meta.uid == uid);
+    changed.flat_map(|change| change.before.iter().chain([&change.object])).chain(step.snapshot.get(uid))
+}
+
+pub(super) fn sets_create_no_surplus(step: &Step<'_>) -> Result<(), String> {
+    for (pod, owner) in created_pods(step) {
+        if owner.typed::<ReplicaSet>().is_none() {
+            continue;
+        }
+        let declared = versions(step, owner.meta.uid)
+            .filter_map(|set| Some(set.typed::<ReplicaSet>()?.spec.replicas.unwrap_or(1)))
+            .max()
+            .unwrap_or(0);
+        let uid = owner.meta.uid;
+        let active = step.snapshot.owned_by(uid).filter(|pod| pod.meta.controller_uid() == Some(uid) && is_active(pod));
+        let active = active.count();
+        if active > usize::try_from(declared).unwrap_or(0) {
+            let (pod, set) = (pod.meta.path(), owner.meta.path());
+            return Err(format!("{pod} was created, and {set} has {active} active pods for {declared} replicas"));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn rollouts_keep_to_surge(step: &Step<'_>) -> Result<(), String> {
+    for change in step.changes.iter().filter(|change| change.kind != ChangeKind::Deleted) {
+        let replicas = |object: &Arc<Object>| Some(object.typed::<ReplicaSet>()?.spec.replicas.unwrap_or(1));
+        let Some(is) = replicas(&change.object) else { continue };
+        if is <= change.before.as_ref().and_then(replicas).unwrap_or(0) {
+            continue;
+        }
+        let Some(owner) = change.object.meta.controller_uid() else { continue };
+        let Some(limit) = versions(step, owner).filter_map(|object| limit(object.typed()?)).max() else { continue };
+        let sets = step.snapshot.owned_by(owner).filter(|set| set.meta.controller_uid() == Some(owner));
+        let total: i32 = sets.filter_map(replicas).sum();
+        if total > limit {
+            let path = change.object.meta.path();
+            return Err(format!("{path} was raised to {is}, all sets together to {total}; {limit} are allowed"));
+        }
+    }
+    Ok(())
+}
+
+/// The most replicas that all sets of a Deployment may have together.
+fn limit(deployment: &Deployment) -> Option<i32> {
+    let replicas = deployment.spec.replicas.unwrap_or(1);
+    let strategy = deployment.spec.strategy.as_ref();
+    if strategy.is_some_and(|strategy| strategy.type_.as_deref() == Some("Recreate")) {
+        return Some(replicas);
+    }
+    let rolling = strategy.and_then(|strategy| strategy.rolling_update.as_ref());
+    let surge = rolling.and_then(|rolling| rolling.max_surge.as_ref());
+    let surge = int_or_percent::fenceposts(surge, None, replicas).ok()?.0;
+    Some(replicas.saturating_add(surge))
+}
+
+pub(super) fn recreate_does_not_mix(step: &Step<'_>) -> Result<(), String> {
+    for (pod, set) in created_pods(step) {
+        let Some(deployment) = set.meta.controller_uid().and_then(|uid| step.snapshot.get(uid)) else { continue };
+        let strategy = deployment.typed::<Deployment>().and_then(|deployment| deployment.spec.strategy.as_ref());
+        if strategy.is_none_or(|strategy| strategy.type_.as_deref() != Some("Recreate")) {
+            continue;
+        }
+        let siblings = step.snapshot.owned_by(deployment.meta.uid).filter(|other| other.meta.uid != set.meta.uid);
+        let mut others = siblings
+            .flat_map(|other| step.snapshot.owned_by(other.meta.uid))
+            .filter(|other| other.pod().is_some_and(|pod| !pod.is_finished()));
+        if let Some(other) = others.next() {
+            return Err(format!("{} was created while {} is there", pod.meta.path(), other.meta.path()));
+        }
+    }
+    Ok(())
+}
