@@ -5,7 +5,7 @@
 //! The stages of a decision, all in one plan:
 //! 1. [`unknown`]: a node whose agent has been away for [`GRACE`] gets conditions of status `Unknown`;
 //! 2. [`taints`]: conditions, and `spec.unschedulable`, become taints;
-//! 3. [`pods`]: the pods of a node that is not ready are not ready either.
+//! 3. [`pods`]: when that taints the node, its pods are not ready either.
 //!
 //! The agents of local nodes live in this process and send no heartbeats, so that an idle cluster does nothing. A lease
 //! (`kube-node-lease`) without a renew time is held by such an agent; one with it was last held then. A node without a
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Node, NodeCondition};
+use k8s_openapi::api::core::v1::Node;
 
 use crate::control::{Action, Controller, Keys, Plan, Target, Watched};
 use crate::ids::{NodeName, Uid};
@@ -83,19 +83,17 @@ impl Controller for NodeLifecycleController {
             let event = EventDraft::normal(&observed.object.meta, Self::NAME, "NodeNotReady", message);
             plan.push(Action::Emit(Box::new(event)));
         }
-        if ready_condition(&node).is_some() && !is_ready(&node) {
+        // Once, as upstream: an agent that is still there may know better afterwards.
+        if !taints::sends_pods_away(observed.node) && taints::sends_pods_away(&node) {
             pods::mark_unready(observed, now, &mut plan);
         }
         plan
     }
 }
 
-fn ready_condition(node: &Node) -> Option<&NodeCondition> {
-    node.status.as_ref()?.conditions.as_ref()?.iter().find(|condition| condition.type_ == "Ready")
-}
-
 fn is_ready(node: &Node) -> bool {
-    ready_condition(node).is_some_and(|condition| condition.status == "True")
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 fn node_of_lease(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {

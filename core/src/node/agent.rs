@@ -151,12 +151,13 @@ impl NodeAgent {
 
     /// The earliest moment at which there is something to do without any input.
     pub fn next_wake(&self) -> Option<Time> {
-        let timer = self.timers.first().map(|(at, _)| *at);
-        let retry = match self.inventory {
+        // Pods have to wait until it is known what the runtime holds, whatever time it is.
+        let due = match self.inventory {
+            InventoryStep::Known => self.timers.first().map(|(at, _)| *at),
             InventoryStep::Failed(until) => Some(until),
-            _ => None,
+            InventoryStep::Wanted | InventoryStep::Asked | InventoryStep::Arrived(_) => None,
         };
-        [timer, retry, self.health.next_report(&self.config)].into_iter().flatten().min()
+        [due, self.health.next_report(&self.config)].into_iter().flatten().min()
     }
 
     /// Whether [`NodeAgent::step`] has something to do now.

@@ -10,6 +10,12 @@ use super::output::{NodeOutputs, NodeReport};
 use crate::time::Time;
 
 const READY: &str = "Ready";
+/// The other conditions that an agent reports: it never finds itself under pressure.
+const PRESSURES: [(&str, &str, &str); 3] = [
+    ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+    ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    ("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+];
 const HOSTNAME_LABEL: &str = "kubernetes.io/hostname";
 
 /// What the agent knows of its own health, and when it last said so.
@@ -24,7 +30,8 @@ impl Health {
     /// The runtime answers, or does not and why.
     pub(super) fn runtime_is(&mut self, state: Result<(), String>) {
         let trouble = state.err().map(|why| format!("container runtime is down: {why}").into_boxed_str());
-        self.news |= trouble != self.trouble;
+        // An agent that has come up says so: its node may have been given up meanwhile.
+        self.news |= trouble != self.trouble || self.reported_at.is_none();
         self.trouble = trouble;
     }
 
@@ -58,13 +65,8 @@ impl NodeConfig {
         labels.entry(HOSTNAME_LABEL.to_owned()).or_insert_with(|| config.name.to_string());
         let address = |type_: &str, address: String| NodeAddress { address, type_: type_.to_owned() };
         let ips = config.addresses.iter().map(|ip| address("InternalIP", ip.to_string()));
-        let pressure = [
-            ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-            ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-            ("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-        ];
         let mut conditions: Vec<NodeCondition> =
-            pressure.map(|(kind, reason, message)| condition(kind, false, reason, message, now)).into();
+            PRESSURES.map(|(kind, reason, message)| condition(kind, false, reason, message, now)).into();
         conditions.push(ready_condition(&Ok(()), now));
         Node {
             metadata: ObjectMeta { name: Some(config.name.to_string()), labels: Some(labels), ..ObjectMeta::default() },
@@ -98,8 +100,12 @@ fn label_or(config: &NodeConfig, label: &str, default: &str) -> String {
 /// Writes a report into a node's status: heartbeats, and the `Ready` condition with the time of its last change kept.
 pub fn apply_report(status: &mut NodeStatus, report: &NodeReport) {
     let conditions = status.conditions.get_or_insert_default();
-    for condition in conditions.iter_mut() {
-        condition.last_heartbeat_time = Some(report.at.to_api());
+    for current in conditions.iter_mut() {
+        current.last_heartbeat_time = Some(report.at.to_api());
+        let pressure = PRESSURES.iter().find(|(kind, _, _)| current.type_ == *kind && current.status != "False");
+        if let Some((kind, reason, message)) = pressure {
+            *current = condition(kind, false, reason, message, report.at);
+        }
     }
     let mut next = ready_condition(&report.ready, report.at);
     match conditions.iter_mut().find(|condition| condition.type_ == READY) {

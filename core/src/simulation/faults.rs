@@ -76,7 +76,12 @@ impl<R: SimulatedRuntime> Simulation<R> {
         // What happened meanwhile nobody was told.
         machine.runtime.take_events(self.now);
         let config = machine.config.clone();
-        self.request(Request::AddNode(Box::new(config))).map(|_| ())
+        let dies = self.crash.is_some();
+        match self.request(Request::AddNode(Box::new(config))) {
+            Err(error) if !dies => Err(error),
+            // A process that died over it has asked again when it came back.
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// The answers to what an agent asked are of no use to the next one.
