@@ -14,8 +14,8 @@
 //! to watchers. The same seed and the same inputs at the same times give the same outputs, to the byte.
 
 mod digest;
-mod restore;
 mod request;
+mod restore;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -204,7 +204,12 @@ impl Kernel {
     pub fn forgotten(&self, now: Time) -> Vec<(&'static str, Uid)> {
         let changes = self.store.as_changes();
         let keys = changes.iter().map(|change| change.object.meta.uid);
-        let of_key = |key| self.loops.iter().filter(move |each| each.forgets(self.snapshot(), key, now)).map(move |each| (each.name(), key));
+        let of_key = |key| {
+            self.loops
+                .iter()
+                .filter(move |each| each.forgets(self.snapshot(), key, now))
+                .map(move |each| (each.name(), key))
+        };
         keys.flat_map(of_key).collect()
     }
 

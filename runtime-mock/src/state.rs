@@ -27,7 +27,8 @@ use std::sync::Arc;
 
 use inboard::ids::NodeName;
 use inboard::runtime::{
-    Call, Completion, ContainerId, Inventory, Reply, RuntimeError, RuntimeErrorKind, RuntimeEvent, RuntimeInfo, SimulatedRuntime,
+    Call, Completion, ContainerId, Inventory, Reply, RuntimeError, RuntimeErrorKind, RuntimeEvent, RuntimeInfo,
+    SimulatedRuntime,
 };
 use inboard::time::Time;
 
@@ -245,8 +246,8 @@ impl SimulatedRuntime for MockState {
         self.events.drain(..).collect()
     }
 
-    fn held(&self) -> Inventory {
-        self.list()
+    fn held(&self, now: Time) -> Inventory {
+        self.list_at(self.now.max(now))
     }
 }
 

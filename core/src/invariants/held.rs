@@ -12,9 +12,7 @@ pub(super) fn one_instance(held: &Held<'_>) -> Result<(), String> {
         .collect();
     running.sort();
     match running.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => {
-            Err(format!("container {} of pod {} runs twice on {}", pair[0].1, pair[0].2, held.node))
-        }
+        Some(pair) => Err(format!("container {} of pod {} runs twice on {}", pair[0].1, pair[0].2, held.node)),
         None => Ok(()),
     }
 }

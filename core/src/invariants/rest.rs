@@ -18,9 +18,8 @@ pub(super) fn nothing_is_forgotten(rest: &Rest<'_>) -> Result<(), String> {
 pub(super) fn no_object_outlives_its_owners(rest: &Rest<'_>) -> Result<(), String> {
     let snapshot = rest.kernel.snapshot();
     let owned = [kind::POD, kind::REPLICA_SET].into_iter().flat_map(|kind| snapshot.list(kind));
-    let mut left = owned.filter(|object| {
-        !object.meta.is_deleting() && !object.meta.owners.is_empty() && !has_owner(snapshot, object)
-    });
+    let mut left = owned
+        .filter(|object| !object.meta.is_deleting() && !object.meta.owners.is_empty() && !has_owner(snapshot, object));
     match left.next() {
         Some(object) => Err(format!("{} is there, its owners are not", object.meta.path())),
         None => Ok(()),

@@ -40,10 +40,7 @@ pub(super) fn finished_stays_finished(step: &Step<'_>) -> Result<(), String> {
     })
 }
 
-fn each_pod(
-    step: &Step<'_>,
-    check: impl Fn(&Change, &PodBody, &PodBody) -> Result<(), String>,
-) -> Result<(), String> {
+fn each_pod(step: &Step<'_>, check: impl Fn(&Change, &PodBody, &PodBody) -> Result<(), String>) -> Result<(), String> {
     step.changes.iter().try_for_each(|change| {
         match (change.before.as_ref().and_then(|before| before.pod()), change.object.pod()) {
             (Some(before), Some(after)) => check(change, before, after),

@@ -27,6 +27,7 @@ pub trait SimulatedRuntime: fmt::Debug + Send {
     /// What has happened by itself until now, in order, each told once.
     fn take_events(&mut self, now: Time) -> Vec<RuntimeEvent>;
 
-    /// All that it holds as of the latest moment it was told of, without a call: what a test looks at.
-    fn held(&self) -> Inventory;
+    /// All that it holds at this moment, without a call: what a test looks at. What has happened by itself was taken
+    /// before.
+    fn held(&self, now: Time) -> Inventory;
 }

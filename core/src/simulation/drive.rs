@@ -148,7 +148,7 @@ impl<R: SimulatedRuntime> Simulation<R> {
             if !std::mem::take(&mut machine.touched) {
                 continue;
             }
-            let inventory = machine.runtime.held();
+            let inventory = machine.runtime.held(self.now);
             if let Err(violation) = invariants::check_held(&Held { node, inventory: &inventory }) {
                 self.violation.get_or_insert(violation);
             }

@@ -45,10 +45,6 @@ impl Recording {
 
     /// All of it, for the next life.
     pub(super) fn committed(&self, kinds: &Kinds) -> Committed {
-        Committed {
-            objects: self.objects.values().cloned().collect(),
-            revision: self.revision,
-            kinds: kinds.clone(),
-        }
+        Committed { objects: self.objects.values().cloned().collect(), revision: self.revision, kinds: kinds.clone() }
     }
 }

@@ -174,13 +174,17 @@ impl MockState {
 
     /// Everything that this node holds, without a call being made: what a test looks at.
     pub fn list(&self) -> Inventory {
+        self.list_at(self.now)
+    }
+
+    pub(super) fn list_at(&self, now: Time) -> Inventory {
         let mut sandboxes: Vec<&Sandbox> = self.sandboxes.iter().map(|entry| &*entry.sandbox).collect();
         sandboxes.sort_by_key(|sandbox| (&sandbox.pod, sandbox.attempt));
         let mut inventory = Inventory::default();
         for sandbox in sandboxes {
             inventory.sandboxes.push(self.sandbox_status(sandbox));
             let containers = sandbox.containers.iter();
-            inventory.containers.extend(containers.map(|container| container.status(sandbox, self.now)));
+            inventory.containers.extend(containers.map(|container| container.status(sandbox, now)));
         }
         inventory.volumes = self.volumes.pods().cloned().collect();
         inventory

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use inboard::kernel::Request;
 use inboard::runtime::{RuntimeError, RuntimeErrorKind};
 use inboard::simulation::CrashPoint;
 use inboard_runtime_mock::{Fault, MockState, Verb};
@@ -89,6 +90,8 @@ impl History {
 
     /// After this nothing goes wrong any more.
     pub(super) fn end_accidents(&mut self) {
+        // A process that is to die does so now.
+        let _ = self.cluster.request(Request::Snapshot);
         for node in self.nodes.clone() {
             self.cluster.on_node(&node, MockState::up);
             self.cluster.on_node(&node, |runtime, _| runtime.clear_faults());

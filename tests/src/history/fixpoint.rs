@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use inboard::k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use inboard::k8s_openapi::api::core::v1::Node;
 use inboard::object::kind;
+use inboard::runtime::SimulatedRuntime;
 use inboard::simulation::Simulation;
 use inboard::store::{Object, PodPhase};
 use inboard_runtime_mock::MockState;
@@ -68,7 +69,7 @@ fn pod_missing(object: &Object) -> Option<String> {
 /// Something that a node holds and no pod wants, or that a pod wants and its node does not hold.
 fn leftover(cluster: &Cluster) -> Option<String> {
     for (node, runtime) in cluster.runtimes() {
-        let held = runtime.list();
+        let held = runtime.held(cluster.now());
         let pods = held.sandboxes.iter().map(|sandbox| &sandbox.pod).chain(&held.volumes);
         for pod in pods.chain(held.containers.iter().map(|container| &container.pod)) {
             let wanted = cluster.snapshot().get(pod.uid).and_then(|object| object.pod());
@@ -119,7 +120,7 @@ pub(super) fn render(cluster: &Cluster) -> String {
         }
     }
     for (node, runtime) in cluster.runtimes() {
-        let held = runtime.list();
+        let held = runtime.held(cluster.now());
         let _ = writeln!(text, "{node}:");
         for sandbox in &held.sandboxes {
             let _ = writeln!(text, "    sandbox {} {:?}", sandbox.pod.name, sandbox.state);

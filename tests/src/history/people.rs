@@ -42,7 +42,8 @@ impl History {
                 let name = format!("s{number}");
                 let replicas = self.dice.roll(4);
                 let template = self.template(&name, false);
-                let spec = json!({"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template});
+                let spec =
+                    json!({"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template});
                 let set = json!({"metadata": {"name": name, "namespace": "default"}, "spec": spec});
                 self.note(format!("create set {set}"));
                 let object: ReplicaSet = serde_json::from_value(set).expect("a set");
@@ -175,9 +176,5 @@ impl History {
     }
 }
 
-const WORKLOADS: [(KindId, &str); 4] = [
-    (kind::DEPLOYMENT, "d0"),
-    (kind::DEPLOYMENT, "d1"),
-    (kind::REPLICA_SET, "s0"),
-    (kind::REPLICA_SET, "s1"),
-];
+const WORKLOADS: [(KindId, &str); 4] =
+    [(kind::DEPLOYMENT, "d0"), (kind::DEPLOYMENT, "d1"), (kind::REPLICA_SET, "s0"), (kind::REPLICA_SET, "s1")];

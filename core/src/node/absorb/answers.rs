@@ -230,6 +230,7 @@ impl PodWork {
                 if matches!(error.kind(), RuntimeErrorKind::NotFound | RuntimeErrorKind::ImageNotFound) {
                     slot.extra().image = None;
                 }
+                self.sandbox_may_be_lost(&error);
                 self.note(Some(place), EventType::Warning, "Failed", format!("Error: {error}"));
                 self.fail(place, "CreateContainerError", error.to_string(), now + RETRY_AFTER);
             }
@@ -251,12 +252,22 @@ impl PodWork {
             }
             Ok(_) => {}
             Err(error) => {
+                self.sandbox_may_be_lost(&error);
                 self.note(Some(place), EventType::Warning, "Failed", format!("Error: {error}"));
                 if error.kind() == RuntimeErrorKind::CannotRun || !error.is_retryable() {
                     self.could_not_start(place, &error, config, now);
                 }
                 self.fail(place, "RunContainerError", error.to_string(), now + RETRY_AFTER);
             }
+        }
+    }
+
+    /// The event that a sandbox is lost can come before the answer that it is made, and be of no use then.
+    fn sandbox_may_be_lost(&mut self, error: &RuntimeError) {
+        if let Some(sandbox) = &mut self.sandbox
+            && matches!(error.kind(), RuntimeErrorKind::FailedPrecondition | RuntimeErrorKind::NotFound)
+        {
+            sandbox.ready = false;
         }
     }
 

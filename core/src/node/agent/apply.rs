@@ -194,7 +194,10 @@ impl PodWork {
                 return true;
             }
             Action::KillBy(at) => self.transient().kill_by = Some(at),
-            Action::Abandon => self.abandon_containers(now),
+            Action::Abandon => {
+                self.abandon_containers(now);
+                return true;
+            }
             Action::Fail(place, failure) => {
                 if let Some(slot) = self.slots.get_mut(usize::from(place)) {
                     slot.extra().failure = Some(failure);
