@@ -41,6 +41,8 @@ pub struct NodeAgent {
     changed_inputs: Vec<(KindId, NameKey)>,
     /// Calls that take away what no pod of ours wants.
     strays: Vec<Call>,
+    /// Pods of which the runtime may hold more than is known: a call failed that may have been carried out.
+    doubtful: BTreeSet<Uid>,
     pulls: Option<Box<Pulls>>,
     health: super::node_status::Health,
 }
@@ -78,6 +80,7 @@ impl NodeAgent {
             inventory: InventoryStep::Wanted,
             changed_inputs: Vec::new(),
             strays: Vec::new(),
+            doubtful: BTreeSet::new(),
             pulls: None,
             health: super::node_status::Health::default(),
         }
@@ -103,6 +106,13 @@ impl NodeAgent {
     /// A call was answered. An answer to a call that is not under way is ignored.
     pub fn replied(&mut self, call: CallId, result: Result<Reply, RuntimeError>, now: Time) {
         let Some((uid, flight)) = self.flights.remove(&call) else { return };
+        if matches!(flight, Flight::Sandbox | Flight::Create(_)) && result.is_err() {
+            if self.pods.contains_key(&uid) {
+                self.doubtful.insert(uid);
+            } else {
+                self.inventory = InventoryStep::Wanted;
+            }
+        }
         match flight {
             Flight::Inventory => self.inventory_replied(result, now),
             _ => {
@@ -248,6 +258,9 @@ impl NodeAgent {
             self.timers.remove(&(timer, uid));
         }
         if forget {
+            if self.doubtful.remove(&uid) {
+                self.inventory = InventoryStep::Wanted;
+            }
             if let Some(pulls) = &mut self.pulls {
                 pulls.waiting.retain(|(waiting, _, _)| *waiting != uid);
             }

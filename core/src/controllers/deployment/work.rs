@@ -151,7 +151,13 @@ impl<'o, 'w> Work<'o, 'w> {
     }
 
     /// Whether `spec.replicas` is another than when the active sets were last written.
+    ///
+    /// Recreate with several active sets (of an earlier Deployment, say) is none: they all go, whatever their number.
+    /// Upstream waits for ever there.
     pub(super) fn is_scaling_event(&self) -> bool {
+        if self.observed.is_recreate() && self.rows.iter().filter(|row| row.is_active()).count() > 1 {
+            return false;
+        }
         let wanted = i64::from(self.replicas());
         self.rows
             .iter()
