@@ -12,13 +12,17 @@ use inboard::{Api, Cluster, DeleteParams, ExecOptions, ListParams, LogRequest, c
 /// What differs between runtimes.
 trait World {
     /// Lets a node lose its power.
-    async fn power_off(&self, node: &str);
+    async fn power_off(&self, cluster: &Cluster, node: &str);
     /// Brings it back.
-    async fn power_on(&self, node: &str);
+    async fn power_on(&self, cluster: &Cluster, node: &str);
     /// Lets it lose its network; what runs there runs on.
-    async fn cut_off(&self, node: &str);
+    async fn cut_off(&self, cluster: &Cluster, node: &str);
     /// Brings its network back.
-    async fn reconnect(&self, node: &str);
+    async fn reconnect(&self, cluster: &Cluster, node: &str);
+    /// How long pods stay on a node that is lost, where the five minutes of every pod would be too long to wait for.
+    fn toleration_seconds(&self) -> Option<u32> {
+        None
+    }
     /// An image that can be had, other than `nginx`, and one that cannot.
     fn images(&self) -> (&'static str, &'static str);
 }
@@ -90,6 +94,19 @@ spec:
             cpu: 100m
 ";
 
+/// The Deployment, with pods that leave a lost node earlier than others.
+fn deployment_manifest(toleration_seconds: Option<u32>) -> String {
+    let mut manifest = NGINX_DEPLOY.to_owned();
+    if let Some(seconds) = toleration_seconds {
+        manifest.push_str("      tolerations:\n");
+        for taint in ["not-ready", "unreachable"] {
+            let key = format!("key: node.kubernetes.io/{taint}, operator: Exists, effect: NoExecute");
+            manifest.push_str(&format!("      - {{{key}, tolerationSeconds: {seconds}}}\n"));
+        }
+    }
+    manifest
+}
+
 fn reasons(events: &[Event]) -> Vec<&str> {
     events.iter().filter_map(|event| event.reason.as_deref()).collect()
 }
@@ -143,12 +160,13 @@ async fn walk_through(cluster: &Cluster, world: &impl World) {
     logs_and_exec(cluster).await;
     two_containers(cluster).await;
     delete_the_pod(cluster).await;
-    deployment(cluster).await;
+    let manifest = deployment_manifest(world.toleration_seconds());
+    deployment(cluster, &manifest).await;
     self_healing_and_scaling(cluster).await;
     rolling_update(cluster, world).await;
     a_node_is_lost(cluster, world).await;
     names(cluster).await;
-    delete_everything(cluster).await;
+    delete_everything(cluster, &manifest).await;
 }
 
 /// Steps 1 to 3: apply, look at the runtime, describe.
@@ -254,13 +272,13 @@ async fn delete_the_pod(cluster: &Cluster) {
 }
 
 /// Steps 7 and 8: a Deployment, its set and its pods; a wrong selector; all of it by label.
-async fn deployment(cluster: &Cluster) {
-    let wrong = NGINX_DEPLOY.replace("      app: nginx\n  template", "      app: apache\n  template");
+async fn deployment(cluster: &Cluster, manifest: &str) {
+    let wrong = manifest.replace("      app: nginx\n  template", "      app: apache\n  template");
     let error = cluster.apply(&wrong).await.expect_err("the selector does not match").to_string();
     assert!(error.contains("spec.template.metadata.labels"), "{error}");
     assert!(error.contains("`selector` does not match template `labels`"), "{error}");
 
-    let applied = cluster.apply(NGINX_DEPLOY).await.expect("applied");
+    let applied = cluster.apply(manifest).await.expect("applied");
     assert_eq!(applied[0].to_string(), "deployment.apps/nginx created");
     assert_eq!(rolled_out(cluster).await, "deployment \"nginx\" successfully rolled out");
     let pods = settled_at(cluster, 3, SOON).await;
@@ -368,9 +386,9 @@ async fn a_node_is_lost(cluster: &Cluster, world: &impl World) {
     let nodes: Api<Node> = Api::all(cluster);
     for has_power in [false, true] {
         if has_power {
-            world.cut_off(&lost).await
+            world.cut_off(cluster, &lost).await
         } else {
-            world.power_off(&lost).await
+            world.power_off(cluster, &lost).await
         }
         nodes.wait(&lost, SOON, ready(false)).await.expect("not ready");
         let elsewhere = |snapshot: &inboard::store::Snapshot| {
@@ -379,9 +397,9 @@ async fn a_node_is_lost(cluster: &Cluster, world: &impl World) {
         };
         cluster.wait_until("three ready pods elsewhere", EVICTED, elsewhere).await.expect("replaced");
         if has_power {
-            world.reconnect(&lost).await
+            world.reconnect(cluster, &lost).await
         } else {
-            world.power_on(&lost).await
+            world.power_on(cluster, &lost).await
         }
         nodes.wait(&lost, SOON, ready(true)).await.expect("ready again");
         settled_at(cluster, 3, SOON).await;
@@ -421,8 +439,8 @@ async fn names(cluster: &Cluster) {
 }
 
 /// Step 21: the owner takes its dependents along, and the nodes are empty.
-async fn delete_everything(cluster: &Cluster) {
-    let deleted = cluster.delete_manifest(NGINX_DEPLOY).await.expect("deleted");
+async fn delete_everything(cluster: &Cluster, manifest: &str) {
+    let deleted = cluster.delete_manifest(manifest).await.expect("deleted");
     assert_eq!(deleted[0].to_string(), "deployment.apps \"nginx\" deleted");
     settled_at(cluster, 0, SOON).await;
     let left = cluster.dynamic("all").await.expect("a category").all_namespaces();
@@ -464,19 +482,19 @@ mod on_the_mock {
     }
 
     impl World for Mocks {
-        async fn power_off(&self, node: &str) {
+        async fn power_off(&self, _: &Cluster, node: &str) {
             self.0[node].down();
         }
 
-        async fn power_on(&self, node: &str) {
+        async fn power_on(&self, _: &Cluster, node: &str) {
             self.0[node].up();
         }
 
-        async fn cut_off(&self, node: &str) {
+        async fn cut_off(&self, _: &Cluster, node: &str) {
             self.0[node].cut_off();
         }
 
-        async fn reconnect(&self, node: &str) {
+        async fn reconnect(&self, _: &Cluster, node: &str) {
             self.0[node].reconnect();
         }
 
@@ -485,12 +503,133 @@ mod on_the_mock {
         }
     }
 
+    /// The same nodes, lost in another way: it is their agents that go, and come back.
+    struct Agents(Mocks);
+
+    impl Agents {
+        async fn come_back(&self, cluster: &Cluster, node: &str) {
+            let runtime = Arc::new(self.0.0[node].clone());
+            cluster.add_node(NodeSpec::new(node, runtime)).await.expect("the node comes back");
+        }
+    }
+
+    impl World for Agents {
+        async fn power_off(&self, cluster: &Cluster, node: &str) {
+            cluster.disconnect_node(node).await.expect("the agent goes");
+            self.0.0[node].down();
+        }
+
+        async fn power_on(&self, cluster: &Cluster, node: &str) {
+            self.0.0[node].up();
+            self.come_back(cluster, node).await;
+        }
+
+        async fn cut_off(&self, cluster: &Cluster, node: &str) {
+            cluster.disconnect_node(node).await.expect("the agent goes");
+        }
+
+        async fn reconnect(&self, cluster: &Cluster, node: &str) {
+            self.come_back(cluster, node).await;
+        }
+
+        fn images(&self) -> (&'static str, &'static str) {
+            self.0.images()
+        }
+
+        fn toleration_seconds(&self) -> Option<u32> {
+            Some(5)
+        }
+    }
+
+    async fn cluster_of(world: &Mocks) -> Cluster {
+        let nodes = world.0.iter().map(|(name, mock)| NodeSpec::new(*name, Arc::new(mock.clone())));
+        Cluster::builder().nodes(nodes).start().await.expect("a cluster")
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_walk_through() {
         let world = Mocks::new();
-        let nodes = world.0.iter().map(|(name, mock)| NodeSpec::new(*name, Arc::new(mock.clone())));
+        let cluster = cluster_of(&world).await;
+        walk_through(&cluster, &world).await;
+        cluster.shutdown(Shutdown::Stop { grace: Duration::from_secs(1) }).await.expect("stopped");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_walk_through_with_agents_that_leave() {
+        let world = Agents(Mocks::new());
+        let cluster = cluster_of(&world.0).await;
+        walk_through(&cluster, &world).await;
+        cluster.shutdown(Shutdown::Stop { grace: Duration::from_secs(1) }).await.expect("stopped");
+    }
+}
+
+#[cfg(feature = "containerd")]
+mod on_containerd {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use inboard::runtime::Runtime;
+    use inboard::{Cluster, NodeSpec, Shutdown};
+    use inboard_runtime_containerd::ContainerdRuntime;
+    use inboard_tests::containerd::TestDaemon;
+
+    use super::{NODES, World, walk_through};
+
+    /// Three nodes on one daemon.
+    struct Machines(BTreeMap<&'static str, Arc<ContainerdRuntime>>);
+
+    impl Machines {
+        fn spec(&self, node: &str) -> NodeSpec {
+            let runtime: Arc<dyn Runtime> = self.0[node].clone();
+            NodeSpec::new(node, runtime)
+        }
+    }
+
+    impl World for Machines {
+        async fn power_off(&self, cluster: &Cluster, node: &str) {
+            self.cut_off(cluster, node).await;
+            let runtime = &self.0[node];
+            for sandbox in runtime.inventory().await.expect("an inventory").sandboxes {
+                runtime.stop_pod_sandbox(&sandbox.id).await.expect("stopped");
+            }
+        }
+
+        async fn power_on(&self, cluster: &Cluster, node: &str) {
+            self.reconnect(cluster, node).await;
+        }
+
+        async fn cut_off(&self, cluster: &Cluster, node: &str) {
+            cluster.disconnect_node(node).await.expect("the agent goes");
+        }
+
+        async fn reconnect(&self, cluster: &Cluster, node: &str) {
+            cluster.add_node(self.spec(node)).await.expect("the node comes back");
+        }
+
+        fn images(&self) -> (&'static str, &'static str) {
+            ("docker.io/library/nginx:latest", "nginx:none")
+        }
+
+        fn toleration_seconds(&self) -> Option<u32> {
+            Some(5)
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_walk_through() {
+        let Some(daemon) = TestDaemon::start().await else { return };
+        let mut runtimes = BTreeMap::new();
+        for (number, name) in (1..).zip(NODES) {
+            runtimes.insert(name, Arc::new(daemon.node(number).await));
+        }
+        let world = Machines(runtimes);
+        let nodes = NODES.map(|name| world.spec(name));
         let cluster = Cluster::builder().nodes(nodes).start().await.expect("a cluster");
         walk_through(&cluster, &world).await;
         cluster.shutdown(Shutdown::Stop { grace: Duration::from_secs(1) }).await.expect("stopped");
+        for runtime in world.0.values() {
+            runtime.close().await;
+        }
     }
 }

@@ -203,13 +203,18 @@ impl Kernel {
 
     pub(super) fn add_node(&mut self, config: NodeConfig, now: Time) -> Result<Answer, ApiError> {
         let name = config.name.clone();
-        let node = match self.store.snapshot().find(kind::NODE, "", name.as_str()).cloned() {
+        let known = self.store.snapshot().find(kind::NODE, "", name.as_str()).cloned();
+        let comes_back = known.is_some();
+        let node = match known {
             Some(node) => node,
             None => self.store.create_with(Draft::of(config.to_node(now)), WriteOptions::default(), now)?,
         };
         self.store.emit(registered(&node, &name), now);
         self.hold_lease(&name, None, now)?;
         let mut agent = NodeAgent::new(config);
+        if comes_back {
+            agent.announce();
+        }
         for pod in self.store.snapshot().pods_on(&name) {
             agent.pod_changed(pod.meta.uid);
         }

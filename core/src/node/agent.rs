@@ -91,6 +91,11 @@ impl NodeAgent {
         &self.config
     }
 
+    /// The node was known before this agent: what is written of it may be wrong, so it reports as soon as it runs.
+    pub const fn announce(&mut self) {
+        self.health.announce();
+    }
+
     /// A pod of this node was created, changed, bound here or removed.
     pub fn pod_changed(&mut self, uid: Uid) {
         self.dirty.insert(uid);

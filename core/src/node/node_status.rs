@@ -35,6 +35,11 @@ impl Health {
         self.trouble = trouble;
     }
 
+    /// Others may believe something else of this node: the next report is news, whatever it says.
+    pub(super) const fn announce(&mut self) {
+        self.news = true;
+    }
+
     pub(super) const fn has_news(&self) -> bool {
         self.news
     }
