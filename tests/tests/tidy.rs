@@ -175,6 +175,14 @@ fn every_path_in_the_documents_exists() {
 }
 
 #[test]
+fn the_example_of_the_readme_is_the_one_that_is_tested() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).expect("the file is there");
+    let tested = read("tests/tests/readme.rs");
+    let (_, code) = tested.split_once("\n\n").expect("code stands below the rule of the file");
+    assert!(read("README.md").contains(&format!("```rust\n{code}```")), "it should read:\n{code}");
+}
+
+#[test]
 fn the_rules_find_what_they_look_for() {
     let file = Text { path: "a.rs".to_owned(), text: "fn f() {\n    later!()\n}".to_owned() };
     let found = lines_with(&[file], &words(&[(["lat", "er!("], "write it")]));

@@ -223,7 +223,7 @@ pub trait TypedObject: Any + fmt::Debug + Send + Sync {
     fn metadata_mut(&mut self) -> &mut ObjectMeta;
     /// As JSON, with `apiVersion` and `kind`.
     fn to_value(&self) -> Value;
-    /// As JSON in the form in which an API server prints it: see [`wire`](super::wire).
+    /// As JSON in the form in which an API server prints it: see [`wire`].
     fn to_wire(&self) -> Value;
     /// A copy.
     fn clone_arc(&self) -> Arc<dyn TypedObject>;

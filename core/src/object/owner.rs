@@ -65,7 +65,7 @@ pub fn reference<K: Kind>(owner: &K) -> Option<OwnerReference> {
     })
 }
 
-/// As [`reference`], for an owner that controls the object and whose deletion in the foreground waits for it.
+/// As [`reference()`], for an owner that controls the object and whose deletion in the foreground waits for it.
 pub fn controller_reference<K: Kind>(owner: &K) -> Option<OwnerReference> {
     let reference = reference(owner)?;
     Some(OwnerReference { controller: Some(true), block_owner_deletion: Some(true), ..reference })

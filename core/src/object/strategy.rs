@@ -6,7 +6,7 @@
 //! status: default ->           prepare ->             validate
 //! ```
 //! All of it is pure: what a stage needs of the rest of the cluster comes in through
-//! [`Surroundings`](super::mutate::Surroundings), what is random and the time come in as arguments.
+//! [`Surroundings`], what is random and the time come in as arguments.
 
 use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 

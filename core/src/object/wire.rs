@@ -5,7 +5,7 @@
 //! wrote it, and `0.5Gi` has become `512Mi`. The Rust types of `k8s-openapi` would keep and omit exactly what they are
 //! given, so both directions ask here:
 //!
-//! 1. [`decode`](super::decode) takes a value that means nothing to the server for absent ([`means_nothing`]).
+//! 1. [`decode`](super::decode) takes a value that means nothing to the server for absent (`means_nothing`).
 //! 2. [`encode`] prints as the server does: empty values vanish, and what its types always print is there.
 //!
 //! [`same`] compares in these terms. Which field does what is data (`core.rs`, `groups.rs`), taken from the JSON tags of the upstream API types.
