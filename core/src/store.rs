@@ -7,6 +7,7 @@ mod addresses;
 mod admit;
 mod change;
 mod commit;
+mod custom;
 mod deletion;
 mod draft;
 mod durable;
@@ -19,7 +20,7 @@ pub mod pod;
 mod restore;
 mod ring;
 mod snapshot;
-mod strategy;
+mod surroundings;
 mod table;
 
 pub use self::admit::{Part, WriteOptions};

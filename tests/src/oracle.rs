@@ -70,6 +70,24 @@ impl Tally {
     }
 }
 
+/// Carries out one step of how a case changes an object; nothing when the place is not there.
+pub fn edit(live: &mut Value, edit: &Value) -> Option<()> {
+    let (parent, last) = edit["path"].as_str()?.rsplit_once('/')?;
+    let place = live.pointer_mut(parent)?;
+    match (edit["op"].as_str()?, place) {
+        ("append", place) => place.get_mut(last)?.as_array_mut()?.push(edit["value"].clone()),
+        ("set", Value::Array(items)) => *items.get_mut(last.parse::<usize>().ok()?)? = edit["value"].clone(),
+        ("set", Value::Object(fields)) => {
+            fields.insert(last.to_owned(), edit["value"].clone());
+        }
+        ("remove", Value::Object(fields)) => {
+            fields.remove(last);
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
 /// Where two JSON values differ, one line a place; nothing when they are equal.
 pub fn differences(expected: &Value, found: &Value) -> Vec<String> {
     let mut lines = Vec::new();

@@ -126,16 +126,14 @@ async fn a_yaml_bomb_is_refused_at_once() {
 /// Waits until an object has an event of this reason, and gives its message.
 async fn event<K: inboard::object::kind::Kind>(api: &Api<K>, cluster: &Cluster, name: &str, reason: &str) -> String {
     let wanted = |snapshot: &inboard::store::Snapshot| {
-        let mut events = snapshot.events();
-        let found = events.find_map(|event| match &event.body {
+        snapshot.events().find_map(|event| match &event.body {
             inboard::store::Body::Event(record)
                 if &*record.draft.involved.name == name && record.draft.reason == reason =>
             {
                 Some(record.draft.message.to_string())
             }
             _ => None,
-        });
-        found
+        })
     };
     let message = cluster.wait_until(&format!("{reason} of {name}"), SOON, wanted).await.expect("an event");
     let events = api.events(name).await.expect("events");

@@ -44,7 +44,6 @@ fn objects_come_back_as_kubernetes_returns_them() {
     let report = tally.report("defaults");
     assert!(tally.is_green(), "{report}");
     // Shown with `--nocapture`.
-    #[expect(clippy::print_stdout, reason = "the figures are what the run is for")]
     {
         print!("{report}");
     }

@@ -4,8 +4,6 @@
 //! A request goes through the stages of a write without a store: decode, default, what admission adds to every pod,
 //! prepare, validate.
 
-#![allow(clippy::print_stdout, reason = "the counts are what somebody who runs it wants to see")]
-
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -16,6 +14,7 @@ use inboard::object::kind::Kinds;
 use inboard::object::manifest::FieldValidation;
 use inboard::object::{decode, defaults, prepare, validation};
 use inboard::time::Time;
+use inboard_tests::oracle;
 use serde_json::{Value, json};
 
 /// Cases of bodies that need what is not built, and what that is.
@@ -181,7 +180,7 @@ fn check(case: &Value) -> Option<Result<(), String>> {
             let old = created(&first["body"]).ok()?;
             let mut live = serde_json::to_value(&old).ok()?;
             for edit in request["editsToLiveObject"].as_array()? {
-                apply(&mut live, edit)?;
+                oracle::edit(&mut live, edit)?;
             }
             let mut new = typed(&live).ok()?;
             tolerate_node_failures(new.spec.get_or_insert_default()).ok()?;
@@ -255,23 +254,6 @@ fn tolerate_node_failures(spec: &mut PodSpec) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-fn apply(live: &mut Value, edit: &Value) -> Option<()> {
-    let (parent, last) = edit["path"].as_str()?.rsplit_once('/')?;
-    let place = live.pointer_mut(parent)?;
-    match (edit["op"].as_str()?, place) {
-        ("append", place) => place.get_mut(last)?.as_array_mut()?.push(edit["value"].clone()),
-        ("set", Value::Array(items)) => *items.get_mut(last.parse::<usize>().ok()?)? = edit["value"].clone(),
-        ("set", Value::Object(fields)) => {
-            fields.insert(last.to_owned(), edit["value"].clone());
-        }
-        ("remove", Value::Object(fields)) => {
-            fields.remove(last);
-        }
-        _ => return None,
-    }
-    Some(())
 }
 
 fn compare(response: &Value, errors: &FieldErrors) -> Result<(), String> {

@@ -3,8 +3,6 @@
 //!
 //! A request goes through the stages of a write without a store: decode, default, prepare, validate.
 
-#![allow(clippy::print_stdout, reason = "the counts are what somebody who runs it wants to see")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
@@ -154,7 +152,7 @@ impl<'p> Target<'p> {
             old.metadata_mut().resource_version = Some("1".to_owned());
         }
         for edit in edits {
-            apply(&mut live, edit)?;
+            oracle::edit(&mut live, edit)?;
         }
         let mut new = self.decode(&live)?;
         let inner = Arc::get_mut(&mut new)?;
@@ -202,23 +200,6 @@ fn allocate(spec: &mut ServiceSpec) {
             prepare::Allocation::HealthCheckNodePort => {}
         }
     }
-}
-
-fn apply(live: &mut Value, edit: &Value) -> Option<()> {
-    let (parent, last) = edit["path"].as_str()?.rsplit_once('/')?;
-    let place = live.pointer_mut(parent)?;
-    match (edit["op"].as_str()?, place) {
-        ("append", place) => place.get_mut(last)?.as_array_mut()?.push(edit["value"].clone()),
-        ("set", Value::Array(items)) => *items.get_mut(last.parse::<usize>().ok()?)? = edit["value"].clone(),
-        ("set", Value::Object(fields)) => {
-            fields.insert(last.to_owned(), edit["value"].clone());
-        }
-        ("remove", Value::Object(fields)) => {
-            fields.remove(last);
-        }
-        _ => return None,
-    }
-    Some(())
 }
 
 fn compare(response: &Value, errors: &FieldErrors) -> Result<(), String> {

@@ -15,7 +15,7 @@ use super::admit::{self, Held};
 use super::config::NodeConfig;
 use super::work::{Failure, Flight, Note, PodStep, PodWork, SlotStep, Stage, StopReason};
 use super::{sandbox, volumes};
-use crate::runtime::{Call, ContainerKind, ProbePurpose};
+use crate::runtime::{Call, ContainerId, ContainerKind, ProbeAction, ProbePurpose, ProbeRequest, SandboxId};
 use crate::store::{EventType, Object, PodBody, PodPhase, Snapshot};
 use crate::text::Text;
 use crate::time::Time;
@@ -36,6 +36,19 @@ pub(super) struct View<'a> {
 impl<'a> View<'a> {
     pub(super) fn pod(&self) -> Option<&'a PodBody> {
         self.object.and_then(Object::pod)
+    }
+
+    /// A probe or a hook of one of its containers, to be carried out by the runtime.
+    pub(super) fn probe(
+        &self,
+        (sandbox, container): (&SandboxId, &ContainerId),
+        action: ProbeAction,
+        timeout: Duration,
+        purpose: ProbePurpose,
+    ) -> Call {
+        let (sandbox, container) = (sandbox.clone(), container.clone());
+        let ip = self.work.ips.first().copied();
+        Call::Probe(ProbeRequest { container, sandbox, ip, action, timeout, purpose }.into())
     }
 
     /// Whether its containers must go.

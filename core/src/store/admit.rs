@@ -14,8 +14,8 @@ use serde_json::Value;
 use super::commit::Store;
 use super::draft::Draft;
 use super::object::{Body, Meta, Object};
-use super::pod::PodBody;
-use super::{addresses, strategy};
+use super::pod::{PodBody, PodState};
+use super::{addresses, custom};
 use crate::error::{ApiError, Reason};
 use crate::object::kind::{self, KindId};
 use crate::object::mutate::Suffix;
@@ -138,7 +138,7 @@ impl Store {
                 self.admit_typed(meta, &mut typed, now)?;
                 Ok(Body::Typed(typed))
             }
-            Body::Custom(value) => Ok(Body::Custom(without_status(value, self.kinds.info(meta.kind)))),
+            Body::Custom(value) => Ok(Body::Custom(custom::without_status(value, self.kinds.info(meta.kind)))),
             Body::Event(_) => Err(ApiError::internal("an event record is not created")),
         }
     }
@@ -146,7 +146,7 @@ impl Store {
     /// Pods of one template: the first is admitted in full, the others share what became of its spec.
     fn admit_template_pod(&mut self, meta: &mut Meta, mut pod: PodBody, now: Time) -> Result<Body, ApiError> {
         if let Some(spec) = self.memo.get(&pod.spec) {
-            pod.state = strategy::initial_pod_state(&spec);
+            pod.state = PodState::initial(&spec);
             pod.spec = spec;
             return Ok(Body::Pod(pod));
         }
@@ -307,7 +307,7 @@ impl Store {
                     meta.owners = draft.meta.owners;
                     meta.finalizers = draft.meta.finalizers;
                 }
-                let next = strategy::merge_custom(before, &next, part, self.kinds.info(meta.kind));
+                let next = custom::merge(before, &next, part, self.kinds.info(meta.kind));
                 if part == Part::Main && next.get("spec") != before.get("spec") {
                     meta.generation += 1;
                 }
@@ -315,7 +315,7 @@ impl Store {
             }
             Body::Pod(_) | Body::Event(_) => return Err(ApiError::new(Reason::BadRequest, "not a whole object")),
         };
-        if meta == current.meta && same_body(&body, &current.body) {
+        if meta == current.meta && body.is_same(&current.body) {
             return Ok(current);
         }
         Ok(self.put(current, meta, body))
@@ -360,27 +360,6 @@ fn kept_parts(mut pod: PodBody, current: &Object, part: Part) -> PodBody {
         pod.state = before.state.clone();
     }
     pod
-}
-
-fn same_body(next: &Body, current: &Body) -> bool {
-    match (next, current) {
-        (Body::Pod(next), Body::Pod(current)) => next == current,
-        (Body::Typed(next), Body::Typed(current)) => strategy::same_but_metadata(&**next, &**current),
-        (Body::Custom(next), Body::Custom(current)) => next == current,
-        _ => false,
-    }
-}
-
-fn without_status(value: Arc<Value>, info: Option<&kind::KindInfo>) -> Arc<Value> {
-    let has_status = info.is_some_and(|info| info.has_subresource("status"));
-    if !has_status || value.get("status").is_none() {
-        return value;
-    }
-    let mut value = (*value).clone();
-    if let Some(object) = value.as_object_mut() {
-        object.remove("status");
-    }
-    Arc::new(value)
 }
 
 /// The account that a pod has when it names none. A namespace is born with it, so that nobody has to wait for it.

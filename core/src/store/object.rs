@@ -165,6 +165,26 @@ pub enum Body {
     Event(Box<EventRecord>),
 }
 
+impl Body {
+    /// Whether two bodies of one kind say the same; metadata does not count.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Pod(one), Self::Pod(other)) => one == other,
+            (Self::Typed(one), Self::Typed(other)) => without_metadata(&**one) == without_metadata(&**other),
+            (Self::Custom(one), Self::Custom(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+fn without_metadata(object: &dyn TypedObject) -> Value {
+    let mut value = object.to_value();
+    if let Some(object) = value.as_object_mut() {
+        object.remove("metadata");
+    }
+    value
+}
+
 /// One version of one object. Never changed once made: a write makes the next one.
 #[derive(Clone, Debug)]
 pub struct Object {

@@ -16,6 +16,7 @@ pub use self::state::{
 };
 use super::object::Meta;
 use crate::ids::NodeName;
+use crate::object::prepare;
 
 /// A pod without its metadata.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,5 +67,17 @@ impl PodBody {
     /// Its priority; 0 when it has none.
     pub fn priority(&self) -> i32 {
         self.spec.priority.unwrap_or(0)
+    }
+}
+
+impl PodState {
+    /// The status of a pod that has just been created with a spec that was admitted.
+    pub(super) fn initial(spec: &PodSpec) -> Self {
+        let qos = match prepare::qos_class(spec) {
+            "Guaranteed" => QosClass::Guaranteed,
+            "Burstable" => QosClass::Burstable,
+            _ => QosClass::BestEffort,
+        };
+        Self { phase: PodPhase::Pending, qos: Some(qos), ..Self::default() }
     }
 }

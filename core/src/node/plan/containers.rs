@@ -6,7 +6,7 @@ use crate::node::events::SHOWN_AFTER;
 use crate::node::probes::{self, HookAction};
 use crate::node::restart;
 use crate::node::work::{Flight, PodWork, Slot, SlotStep, SpecRef, StopReason};
-use crate::runtime::{Call, ContainerKind, ProbePurpose, ProbeRequest};
+use crate::runtime::{Call, ContainerKind, ProbePurpose};
 use crate::store::EventType;
 
 use super::Action;
@@ -108,15 +108,8 @@ fn post_start(view: &View<'_>, plan: &mut PodPlan, place: u16, slot: &Slot, spec
             plan.actions.push(Action::SleepHook(place, view.now + time, SlotStep::PostStart));
         }
         Ok(HookAction::Act(action)) => {
-            let request = ProbeRequest {
-                container: seen.id.clone(),
-                sandbox: sandbox.id.clone(),
-                ip: view.work.ips.first().copied(),
-                action,
-                timeout: HOOK_LIMIT,
-                purpose: ProbePurpose::Hook,
-            };
-            plan.call(Flight::PostStart(place), Call::Probe(request.into()));
+            let call = view.probe((&sandbox.id, &seen.id), action, HOOK_LIMIT, ProbePurpose::Hook);
+            plan.call(Flight::PostStart(place), call);
         }
         Err(wrong) => plan.actions.push(Action::HookBroken(place, wrong.into())),
     }
@@ -160,15 +153,8 @@ fn supervise(view: &View<'_>, plan: &mut PodPlan, place: u16, slot: &Slot, spec:
         let Some(probe) = spec.probe(purpose) else { continue };
         match probes::action_of(probe, spec.ports()) {
             Ok(action) => {
-                let request = ProbeRequest {
-                    container: seen.id.clone(),
-                    sandbox: sandbox.id.clone(),
-                    ip: view.work.ips.first().copied(),
-                    action,
-                    timeout: probes::timeout_of(probe),
-                    purpose,
-                };
-                plan.call(Flight::Probe(place, purpose), Call::Probe(request.into()));
+                let call = view.probe((&sandbox.id, &seen.id), action, probes::timeout_of(probe), purpose);
+                plan.call(Flight::Probe(place, purpose), call);
             }
             Err(wrong) => plan.actions.push(Action::ProbeBroken(place, purpose, wrong.into())),
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Action, PodPlan, View, WaitingOn, stop_text};
 use crate::node::probes::{self, HookAction};
 use crate::node::work::{Flight, Note, PodStep, Slot, SlotStep, SpecRef, Stage, StopReason, Volumes};
-use crate::runtime::{Call, ProbePurpose, ProbeRequest};
+use crate::runtime::{Call, ProbePurpose};
 use crate::store::EventType;
 use crate::time::Time;
 
@@ -161,16 +161,9 @@ fn pre_stop(view: &View<'_>, plan: &mut PodPlan, place: u16, slot: &Slot, spec: 
             true
         }
         Ok(HookAction::Act(action)) => {
-            let request = ProbeRequest {
-                container: seen.id.clone(),
-                sandbox: sandbox.id.clone(),
-                ip: view.work.ips.first().copied(),
-                action,
-                timeout: by.since(view.now),
-                purpose: ProbePurpose::Hook,
-            };
+            let call = view.probe((&sandbox.id, &seen.id), action, by.since(view.now), ProbePurpose::Hook);
             plan.wake(by);
-            plan.call(Flight::PreStop(place), Call::Probe(request.into()));
+            plan.call(Flight::PreStop(place), call);
             true
         }
         Err(wrong) => {

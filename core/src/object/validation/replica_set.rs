@@ -34,18 +34,44 @@ pub fn replica_set_status_update(new: &ReplicaSet, old: &ReplicaSet) -> FieldErr
     let mut errors = meta_update(&new.metadata, &old.metadata);
     let default = ReplicaSetStatus::default();
     let status = new.status.as_ref().unwrap_or(&default);
-    let (ready, available) = (status.ready_replicas.unwrap_or(0), status.available_replicas.unwrap_or(0));
-    let labeled = status.fully_labeled_replicas.unwrap_or(0);
-    nonnegative(status.replicas, &STATUS.field("replicas"), &mut errors);
-    nonnegative(labeled, &STATUS.field("fullyLabeledReplicas"), &mut errors);
-    nonnegative(ready, &STATUS.field("readyReplicas"), &mut errors);
-    nonnegative(available, &STATUS.field("availableReplicas"), &mut errors);
-    nonnegative_if(status.observed_generation, &STATUS.field("observedGeneration"), &mut errors);
-    nonnegative_if(status.terminating_replicas, &STATUS.field("terminatingReplicas"), &mut errors);
-    let counts = [("fullyLabeledReplicas", labeled), ("readyReplicas", ready), ("availableReplicas", available)];
-    checks::not_above_replicas(status.replicas, &counts, &STATUS, &mut errors);
-    available_are_ready(available, ready, &mut errors);
+    let counts = Counts {
+        replicas: status.replicas,
+        labeled: status.fully_labeled_replicas.unwrap_or(0),
+        ready: status.ready_replicas.unwrap_or(0),
+        available: status.available_replicas.unwrap_or(0),
+        observed: status.observed_generation,
+        terminating: status.terminating_replicas,
+    };
+    counts.check(&mut errors);
     errors
+}
+
+/// The counts of a status: those of a ReplicaSet, and of its elder, the ReplicationController.
+pub(super) struct Counts {
+    pub(super) replicas: i32,
+    pub(super) labeled: i32,
+    pub(super) ready: i32,
+    pub(super) available: i32,
+    pub(super) observed: Option<i64>,
+    pub(super) terminating: Option<i32>,
+}
+
+impl Counts {
+    pub(super) fn check(&self, errors: &mut FieldErrors) {
+        nonnegative(self.replicas, &STATUS.field("replicas"), errors);
+        nonnegative(self.labeled, &STATUS.field("fullyLabeledReplicas"), errors);
+        nonnegative(self.ready, &STATUS.field("readyReplicas"), errors);
+        nonnegative(self.available, &STATUS.field("availableReplicas"), errors);
+        nonnegative_if(self.observed, &STATUS.field("observedGeneration"), errors);
+        nonnegative_if(self.terminating, &STATUS.field("terminatingReplicas"), errors);
+        let parts = [
+            ("fullyLabeledReplicas", self.labeled),
+            ("readyReplicas", self.ready),
+            ("availableReplicas", self.available),
+        ];
+        checks::not_above_replicas(self.replicas, &parts, &STATUS, errors);
+        available_are_ready(self.available, self.ready, errors);
+    }
 }
 
 fn spec(spec: &ReplicaSetSpec, errors: &mut FieldErrors) {

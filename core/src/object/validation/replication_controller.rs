@@ -7,10 +7,10 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-use super::checks::{self, nonnegative, nonnegative_if};
+use super::checks::{nonnegative, nonnegative_if};
 use super::names::name_is_dns_subdomain;
-use super::replica_set::available_are_ready;
-use super::shared::{self, SPEC, STATUS, meta_update};
+use super::replica_set::Counts;
+use super::shared::{self, SPEC, meta_update};
 use crate::object::field::FieldErrors;
 
 /// What is wrong with a new ReplicationController.
@@ -34,16 +34,15 @@ pub fn replication_controller_status_update(new: &ReplicationController, old: &R
     let mut errors = meta_update(&new.metadata, &old.metadata);
     let default = ReplicationControllerStatus::default();
     let status = new.status.as_ref().unwrap_or(&default);
-    let (ready, available) = (status.ready_replicas.unwrap_or(0), status.available_replicas.unwrap_or(0));
-    let labeled = status.fully_labeled_replicas.unwrap_or(0);
-    nonnegative(status.replicas, &STATUS.field("replicas"), &mut errors);
-    nonnegative(labeled, &STATUS.field("fullyLabeledReplicas"), &mut errors);
-    nonnegative(ready, &STATUS.field("readyReplicas"), &mut errors);
-    nonnegative(available, &STATUS.field("availableReplicas"), &mut errors);
-    nonnegative_if(status.observed_generation, &STATUS.field("observedGeneration"), &mut errors);
-    let counts = [("fullyLabeledReplicas", labeled), ("readyReplicas", ready), ("availableReplicas", available)];
-    checks::not_above_replicas(status.replicas, &counts, &STATUS, &mut errors);
-    available_are_ready(available, ready, &mut errors);
+    let counts = Counts {
+        replicas: status.replicas,
+        labeled: status.fully_labeled_replicas.unwrap_or(0),
+        ready: status.ready_replicas.unwrap_or(0),
+        available: status.available_replicas.unwrap_or(0),
+        observed: status.observed_generation,
+        terminating: None,
+    };
+    counts.check(&mut errors);
     errors
 }
 

@@ -85,29 +85,19 @@ fn resource_name(name: &str, path: &Path<'_>, errors: &mut FieldErrors) {
 
 /// What a quota can limit, beside objects counted by their type.
 fn is_standard(name: &str) -> bool {
-    matches!(
-        name,
-        "cpu"
-            | "memory"
-            | "ephemeral-storage"
-            | "requests.cpu"
-            | "requests.memory"
-            | "requests.storage"
-            | "requests.ephemeral-storage"
-            | "limits.cpu"
-            | "limits.memory"
-            | "limits.ephemeral-storage"
-            | "pods"
-            | "resourcequotas"
-            | "services"
-            | "replicationcontrollers"
-            | "secrets"
-            | "persistentvolumeclaims"
-            | "configmaps"
-            | "services.nodeports"
-            | "services.loadbalancers"
-    ) || name.starts_with("hugepages-")
-        || name.starts_with("requests.hugepages-")
+    is_of_pods(name)
+        || matches!(
+            name,
+            "requests.storage"
+                | "resourcequotas"
+                | "services"
+                | "replicationcontrollers"
+                | "secrets"
+                | "persistentvolumeclaims"
+                | "configmaps"
+                | "services.nodeports"
+                | "services.loadbalancers"
+        )
 }
 
 /// Whether a scope can narrow what a resource counts.
