@@ -7,3 +7,4 @@ pub mod history;
 pub mod oracle;
 pub mod reference_scheduler;
 pub mod scheduling;
+pub mod story;

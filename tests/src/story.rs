@@ -1,0 +1,78 @@
+//! Recorded stories of controllers, told to a kernel: the requests are made again, the kubelet is played by status
+//! patches and deletions without grace, and after each step the world must be the recorded one.
+//!
+//! Time is a number: a step ends when nothing has changed for [`QUIET`].
+
+mod correlate;
+mod kubelet;
+mod names;
+mod requests;
+mod stage;
+mod world;
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use self::stage::Stage;
+use crate::oracle;
+
+/// How long nothing may change before the world is looked at.
+const QUIET: Duration = Duration::from_millis(1500);
+/// Most differences that are shown of one step.
+const SHOWN_MAX: usize = 6;
+
+/// Tells one recorded story to a new cluster.
+///
+/// # Errors
+/// The first step whose world is another than the recorded one, and how they differ.
+pub fn tell(story: &Value) -> Result<(), String> {
+    let mut stage = Stage::new(story)?;
+    for (index, step) in story["steps"].as_array().ok_or("a story without steps")?.iter().enumerate() {
+        let at = |problem: String| format!("step {index} {}: {problem}", summary(&step["do"]));
+        stage.act(&step["do"], &step["response"]).map_err(at)?;
+        let Some(expected) = step.get("world") else {
+            stage.run_now().map_err(at)?;
+            continue;
+        };
+        stage.settle().map_err(at)?;
+        let mut expected = serde_json::json!({ "world": world::canonical(expected) });
+        let mut found = serde_json::json!({ "world": world::of(&mut stage, &step["world"]) });
+        for pointer in varying(story, index) {
+            for side in [&mut expected, &mut found] {
+                if let Some(place) = side.pointer_mut(&pointer) {
+                    *place = Value::Null;
+                }
+            }
+        }
+        drop_nulls(&mut expected["world"]);
+        drop_nulls(&mut found["world"]);
+        let lines = oracle::differences(&expected, &found);
+        if !lines.is_empty() {
+            let more = lines.len().saturating_sub(SHOWN_MAX);
+            let shown = lines.into_iter().take(SHOWN_MAX).collect::<Vec<_>>().join("\n      ");
+            let rest = if more == 0 { String::new() } else { format!("\n      and {more} more") };
+            return Err(at(format!("\n      {shown}{rest}")));
+        }
+    }
+    Ok(())
+}
+
+/// The places of this step whose value differed between two recordings.
+fn varying(story: &Value, step: usize) -> Vec<String> {
+    let prefix = format!("/steps/{step}");
+    let pointers = story["varies"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    pointers.filter_map(|pointer| pointer.strip_prefix(&prefix)).filter(|rest| rest.starts_with('/')).map(str::to_owned).collect()
+}
+
+/// What varies may be there or not.
+fn drop_nulls(world: &mut Value) {
+    if let Some(world) = world.as_object_mut() {
+        world.retain(|_, value| !value.is_null());
+    }
+}
+
+fn summary(action: &Value) -> String {
+    let text = action.to_string();
+    text.chars().take(120).collect()
+}

@@ -1,0 +1,134 @@
+//! The kubelet, played: pods become ready, end, or are gone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use inboard::error::ApiError;
+use inboard::kernel::Request;
+use inboard::object::kind;
+use inboard::object::patch::Patch;
+use inboard::store::{DeleteOptions, Object, Part, WriteOptions};
+use serde_json::{Value, json};
+
+use super::names::NAMESPACE;
+use super::stage::Stage;
+
+impl Stage {
+    /// Plays what a step says for the pods that it says.
+    pub(super) fn play_kubelet(&mut self, wanted: &str, action: &Value) -> Result<(), String> {
+        let pods = match wanted {
+            "confirm-deletions" => self.chosen("all any", |object| object.meta.is_deleting()),
+            _ => self.chosen(action["pods"]["which"].as_str().unwrap_or("all any"), |_| true),
+        };
+        if let Some(affected) = action["affected"].as_u64().filter(|affected| *affected != pods.len() as u64) {
+            let names: Vec<_> = pods.iter().map(|pod| self.names.hide_text(&pod.meta.name)).collect();
+            return Err(format!("concerns {} pods, not {affected}: {names:?}", pods.len()));
+        }
+        for pod in pods {
+            let result = match wanted {
+                "confirm-deletions" => {
+                    if let Some(phase) = action["phase"].as_str() {
+                        self.write_status(&pod, json!({"phase": phase})).map_err(|error| error.to_string())?;
+                    }
+                    self.confirm(&pod)
+                }
+                _ => self.write_status(&pod, self.status(&pod, wanted, action)?),
+            };
+            result.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// The pods that are meant, in the order in which they were created.
+    fn chosen(&self, which: &str, also: impl Fn(&Object) -> bool) -> Vec<Arc<Object>> {
+        let (which, of) = which.split_once(" of ").map_or((which, None), |(which, of)| (which, Some(of)));
+        let (count, state) = match which.strip_prefix("oldest ").and_then(|rest| rest.split_once(' ')) {
+            Some((count, state)) => (count.parse().unwrap_or(usize::MAX), state),
+            None => (usize::MAX, which.trim_start_matches("all ")),
+        };
+        let fits = |object: &&Arc<Object>| {
+            let Some(pod) = object.pod() else { return false };
+            let active = !object.meta.is_deleting() && !pod.is_finished();
+            let in_state = match state {
+                "not ready" => active && !pod.is_ready(),
+                "active" => active,
+                _ => true,
+            };
+            in_state && of.is_none_or(|of| is_of(object, of)) && also(object)
+        };
+        let mut pods: Vec<_> = self.snapshot().list_in(kind::POD, NAMESPACE).filter(fits).cloned().collect();
+        let place = |object: &Arc<Object>| self.names.pods.iter().position(|(name, _)| **name == *object.meta.name);
+        pods.sort_by_key(|object| (object.meta.created, place(object)));
+        pods.truncate(count);
+        pods
+    }
+
+    fn status(&self, pod: &Object, wanted: &str, action: &Value) -> Result<Value, String> {
+        let ago = |field: &str| {
+            let since = self.now.minus(Duration::from_secs(action[field].as_u64().unwrap_or(0)));
+            since.whole_second().to_string()
+        };
+        let (ready, phase) = match wanted {
+            "ready" => ("True", "Running"),
+            "running-unready" => ("False", "Running"),
+            "succeeded" => ("False", "Succeeded"),
+            "failed" => ("False", "Failed"),
+            other => return Err(format!("a kubelet does not know how to make pods {other}")),
+        };
+        let (since, started) = (ago("readySinceSecondsAgo"), ago("startTimeSecondsAgo"));
+        let state = if phase == "Running" {
+            json!({"running": {"startedAt": started}})
+        } else {
+            let exit_code = action["exitCode"].as_i64().unwrap_or(0);
+            json!({"terminated": {"exitCode": exit_code, "startedAt": started, "finishedAt": ago("finishedSecondsAgo")}})
+        };
+        let container = |name: &str, image: &str| {
+            json!({
+                "name": name, "image": image, "imageID": "", "ready": ready == "True", "state": state,
+                "restartCount": action["restartCount"].as_i64().unwrap_or(0),
+            })
+        };
+        let containers = pod.pod().map(|pod| pod.spec.containers.as_slice()).unwrap_or_default();
+        let containers: Vec<Value> = containers
+            .iter()
+            .map(|each| container(&each.name, each.image.as_deref().unwrap_or_default()))
+            .collect();
+        let condition = |kind: &str, status: &str| json!({"type": kind, "status": status, "lastTransitionTime": since});
+        let mut conditions =
+            vec![condition("Initialized", "True"), condition("Ready", ready), condition("ContainersReady", ready)];
+        conditions.extend(action["conditions"].as_array().into_iter().flatten().cloned());
+        Ok(json!({"phase": phase, "startTime": started, "conditions": conditions, "containerStatuses": containers}))
+    }
+
+    fn write_status(&mut self, pod: &Object, status: Value) -> Result<(), ApiError> {
+        let request = Request::Patch {
+            kind: kind::POD,
+            namespace: NAMESPACE.to_owned(),
+            name: pod.meta.name.to_string(),
+            part: Part::Status,
+            patch: Patch::Strategic(json!({ "status": status })),
+            options: WriteOptions::default(),
+        };
+        self.request(request).map(|_| ())
+    }
+
+    fn confirm(&mut self, pod: &Object) -> Result<(), ApiError> {
+        let options = DeleteOptions { grace_seconds: Some(0), ..DeleteOptions::default() };
+        let name = pod.meta.name.to_string();
+        self.request(Request::Delete { kind: kind::POD, namespace: NAMESPACE.to_owned(), name, options }).map(|_| ())
+    }
+}
+
+/// Whether a pod is the one, or one of those, that a word means: its name, hash, completion index or node.
+fn is_of(object: &Object, word: &str) -> bool {
+    let hash = ["pod-template-hash", "controller-revision-hash"];
+    let labeled = hash.iter().any(|key| {
+        object.meta.labels.get(*key).is_some_and(|value| value == word || value.rsplit('-').next() == Some(word))
+    });
+    let index = object.meta.annotations.get("batch.kubernetes.io/job-completion-index");
+    let node = object.pod().and_then(|pod| pod.node.as_ref());
+    *object.meta.name == *word
+        || labeled
+        || index.is_some_and(|index| index == word)
+        || node.is_some_and(|node| node.as_str() == word)
+}

@@ -1,0 +1,182 @@
+//! The cluster that a story is told to, and its time.
+
+use std::time::Duration;
+
+use inboard::error::ApiError;
+use inboard::kernel::{Answer, Input, Kernel, KernelConfig, Output, Request, RequestId};
+use inboard::object::kind::{self, KindInfo, Kinds};
+use inboard::store::{Body, ChangeKind, Object, Snapshot};
+use inboard::time::Time;
+use serde_json::{Value, json};
+
+use super::QUIET;
+use super::correlate::Correlator;
+use super::names::{NAMESPACE, Names};
+
+/// More steps than this at one moment never end.
+const STEPS_MAX: usize = 10_000;
+/// When every story begins, in seconds since the epoch.
+const BEGINNING: i64 = 1_750_000_020;
+
+/// The cluster, its clock, and what the story has seen of it.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub(super) kernel: Kernel,
+    pub(super) now: Time,
+    pub(super) names: Names,
+    pub(super) events: Correlator,
+    pub(super) story: Value,
+    last_change: Time,
+    wake: Option<Time>,
+}
+
+impl Stage {
+    /// A cluster with two nodes and the namespace of the story.
+    pub(super) fn new(story: &Value) -> Result<Self, String> {
+        let now = Time::from_secs(BEGINNING);
+        let mut stage = Self {
+            kernel: Kernel::new(&KernelConfig::default(), now),
+            now,
+            names: Names { numbered: story.to_string().contains("-<1>"), ..Names::default() },
+            events: Correlator::default(),
+            story: story.clone(),
+            last_change: now,
+            wake: None,
+        };
+        for name in ["node-a", "node-b"] {
+            stage.create(node(name)).map_err(|error| error.to_string())?;
+        }
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
+        stage.create(namespace).map_err(|error| error.to_string())?;
+        stage.settle()?;
+        stage.events.take();
+        Ok(stage)
+    }
+
+    /// All objects.
+    pub(super) fn snapshot(&self) -> &Snapshot {
+        self.kernel.snapshot()
+    }
+
+    /// What is known of a kind, by its name in manifests.
+    pub(super) fn kind(name: &str) -> Result<KindInfo, String> {
+        let kinds = Kinds::built_in();
+        let found = kinds.iter().find(|info| info.kind == *name && info.is_stored()).cloned();
+        found.ok_or_else(|| format!("no kind is named {name}"))
+    }
+
+    /// Creates an object from JSON.
+    pub(super) fn create(&mut self, value: Value) -> Result<(), ApiError> {
+        let kinds = Kinds::built_in();
+        let text = |field: &str| value[field].as_str().unwrap_or_default().to_owned();
+        let info = kinds
+            .by_api_version(&text("apiVersion"), &text("kind"))
+            .ok_or_else(|| ApiError::bad_request(format!("no kind is {}", text("kind"))))?;
+        let draft = self.kernel.store().decode(info.id, value)?;
+        self.request(Request::Create(draft, inboard::store::WriteOptions::default())).map(|_| ())
+    }
+
+    /// Makes a request, and lets a moment go by.
+    pub(super) fn request(&mut self, request: Request) -> Result<Answer, ApiError> {
+        let mut output = self.kernel.step(self.now, [Input::Request(RequestId(0), Box::new(request))]);
+        let reply = output.replies.pop();
+        self.take_in(&output);
+        reply.map_or_else(|| Err(ApiError::internal("no reply")), |(_, reply)| reply)
+    }
+
+    /// Steps until there is no more to do at this moment.
+    pub(super) fn run_now(&mut self) -> Result<(), String> {
+        for _ in 0..STEPS_MAX {
+            let output = self.kernel.step(self.now, []);
+            self.take_in(&output);
+            if !output.more {
+                return Ok(());
+            }
+        }
+        Err(format!("still busy after {STEPS_MAX} steps"))
+    }
+
+    /// Runs until nothing has changed for a while.
+    pub(super) fn settle(&mut self) -> Result<(), String> {
+        self.last_change = self.now;
+        loop {
+            self.run_now()?;
+            let end = self.last_change + QUIET;
+            match self.wake.filter(|wake| *wake <= end) {
+                Some(wake) => self.now = wake.max(self.now),
+                None => {
+                    self.now = end.max(self.now);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Runs until this moment.
+    pub(super) fn run_until(&mut self, end: Time) -> Result<(), String> {
+        loop {
+            self.run_now()?;
+            match self.wake.filter(|wake| *wake <= end) {
+                Some(wake) => self.now = wake.max(self.now),
+                None => {
+                    self.now = end.max(self.now);
+                    return self.run_now();
+                }
+            }
+        }
+    }
+
+    /// Runs for so long.
+    pub(super) fn run_for(&mut self, duration: Duration) -> Result<(), String> {
+        self.run_until(self.now + duration)
+    }
+
+    fn take_in(&mut self, output: &Output) {
+        self.wake = output.wake;
+        for change in &output.changes {
+            match &change.object.body {
+                Body::Event(record) => {
+                    if *record.draft.involved.namespace == *NAMESPACE {
+                        self.events.hear(&record.draft, self.now);
+                    }
+                }
+                Body::Pod(_) | Body::Typed(_) | Body::Custom(_) => {
+                    self.last_change = self.now;
+                    if change.kind == ChangeKind::Added {
+                        note_names(&mut self.names, &change.object);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn note_names(names: &mut Names, object: &Object) {
+    let meta = &object.meta;
+    let label = |key: &str| meta.labels.get(key).cloned();
+    if meta.kind == kind::POD {
+        if let Some(prefix) = &meta.generate_name {
+            names.pods.push((meta.name.to_string(), prefix.to_string()));
+        }
+    } else if meta.kind == kind::REPLICA_SET {
+        names.hashes.extend(label("pod-template-hash").filter(|hash| !names.hashes.contains(hash)));
+    } else if meta.kind == kind::CONTROLLER_REVISION
+        && let Some(hash) = label("controller.kubernetes.io/hash").or_else(|| label("controller-revision-hash"))
+    {
+        names.note_hash(&hash);
+    }
+}
+
+fn node(name: &str) -> Value {
+    let room = json!({"cpu": "32", "memory": "64Gi", "pods": "500"});
+    json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}},
+        "status": {
+            "allocatable": room,
+            "capacity": room,
+            "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "ready"}],
+        },
+    })
+}
