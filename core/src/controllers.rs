@@ -2,13 +2,19 @@
 
 mod deployment;
 mod garbage;
+mod namespace;
+mod namespace_defaults;
 mod node_lifecycle;
+mod pod_garbage;
 mod replica_set;
 mod taint_eviction;
 
 pub use self::deployment::DeploymentController;
 pub use self::garbage::GarbageCollector;
+pub use self::namespace::NamespaceController;
+pub use self::namespace_defaults::NamespaceDefaultsController;
 pub use self::node_lifecycle::{LEASE_NAMESPACE, NodeLifecycleController};
+pub use self::pod_garbage::PodGarbageCollector;
 pub use self::replica_set::ReplicaSetController;
 pub use self::taint_eviction::TaintEvictionController;
 
@@ -22,5 +28,8 @@ pub(crate) fn all() -> Vec<Box<dyn AnyLoop>> {
         Loop::<GarbageCollector>::boxed(),
         Loop::<NodeLifecycleController>::boxed(),
         Loop::<TaintEvictionController>::boxed(),
+        Loop::<PodGarbageCollector>::boxed(),
+        Loop::<NamespaceController>::boxed(),
+        Loop::<NamespaceDefaultsController>::boxed(),
     ]
 }

@@ -23,6 +23,7 @@ mod snapshot;
 mod surroundings;
 mod table;
 
+pub(crate) use self::admit::default_service_account;
 pub use self::admit::{Part, WriteOptions};
 pub use self::change::{Change, ChangeKind};
 pub use self::commit::{CommitError, Store};

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use self::stage::Stage;
+use self::stage::{Pace, Stage};
 use crate::oracle;
 
 /// How long nothing may change before the world is looked at.
@@ -22,12 +22,20 @@ const QUIET: Duration = Duration::from_millis(1500);
 /// Most differences that are shown of one step.
 const SHOWN_MAX: usize = 6;
 
-/// Tells one recorded story to a new cluster.
+/// Tells one recorded story to a new cluster; in another [`Pace`] to the next one, if it goes another way.
 ///
 /// # Errors
 /// The first step whose world is another than the recorded one, and how they differ.
 pub fn tell(story: &Value) -> Result<(), String> {
-    let mut stage = Stage::new(story)?;
+    let first = tell_at(story, Pace::FirstAlone);
+    if first.is_ok() || [Pace::OneByOne, Pace::Together].into_iter().any(|pace| tell_at(story, pace).is_ok()) {
+        return Ok(());
+    }
+    first
+}
+
+fn tell_at(story: &Value, pace: Pace) -> Result<(), String> {
+    let mut stage = Stage::new(story, pace)?;
     for (index, step) in story["steps"].as_array().ok_or("a story without steps")?.iter().enumerate() {
         let at = |problem: String| format!("step {index} {}: {problem}", summary(&step["do"]));
         stage.act(&step["do"], &step["response"]).map_err(at)?;
@@ -62,7 +70,11 @@ pub fn tell(story: &Value) -> Result<(), String> {
 fn varying(story: &Value, step: usize) -> Vec<String> {
     let prefix = format!("/steps/{step}");
     let pointers = story["varies"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    pointers.filter_map(|pointer| pointer.strip_prefix(&prefix)).filter(|rest| rest.starts_with('/')).map(str::to_owned).collect()
+    pointers
+        .filter_map(|pointer| pointer.strip_prefix(&prefix))
+        .filter(|rest| rest.starts_with('/'))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// What varies may be there or not.

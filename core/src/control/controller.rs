@@ -1,6 +1,7 @@
 //! What a controller is.
 
 use std::fmt;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
@@ -21,17 +22,25 @@ pub struct Watched {
     pub kind: Option<KindId>,
     /// The keys to look at again. The snapshot is the one after the change.
     pub keys: fn(&Change, &Snapshot, &mut Keys),
+    /// How long after the change they are looked at; changes in between do not put it off.
+    pub after: Duration,
 }
 
 impl Watched {
     /// Every change of this kind.
     pub const fn kind(kind: KindId, keys: fn(&Change, &Snapshot, &mut Keys)) -> Self {
-        Self { kind: Some(kind), keys }
+        Self { kind: Some(kind), keys, after: Duration::ZERO }
     }
 
     /// Every change of any kind.
     pub const fn every_kind(keys: fn(&Change, &Snapshot, &mut Keys)) -> Self {
-        Self { kind: None, keys }
+        Self { kind: None, keys, after: Duration::ZERO }
+    }
+
+    /// The same, but looked at only after a while.
+    #[must_use]
+    pub const fn after(self, after: Duration) -> Self {
+        Self { after, ..self }
     }
 
     /// The controller's own kind: the key is the object itself.

@@ -44,7 +44,7 @@ pub(crate) trait AnyLoop: fmt::Debug + Send {
     fn name(&self) -> &'static str;
     fn set_mode(&mut self, mode: ControllerMode);
     /// Puts the keys that a change concerns into the queue.
-    fn route(&mut self, change: &Change, snapshot: &Snapshot);
+    fn route(&mut self, change: &Change, snapshot: &Snapshot, now: Time);
     /// Looks at one key. Says whether there was one.
     fn turn(&mut self, store: &mut Store, now: Time) -> bool;
     fn has_work(&self, now: Time) -> bool;
@@ -111,7 +111,7 @@ impl<C: Controller> AnyLoop for Loop<C> {
         self.mode = mode;
     }
 
-    fn route(&mut self, change: &Change, snapshot: &Snapshot) {
+    fn route(&mut self, change: &Change, snapshot: &Snapshot, now: Time) {
         if self.mode == ControllerMode::Off {
             return;
         }
@@ -119,9 +119,13 @@ impl<C: Controller> AnyLoop for Loop<C> {
         let kind = change.object.meta.kind;
         for watched in C::WATCHED.iter().filter(|watched| watched.kind.is_none_or(|wanted| wanted == kind)) {
             (watched.keys)(change, snapshot, &mut keys);
-        }
-        for key in keys {
-            self.queue.add(key);
+            for key in keys.drain(..) {
+                if watched.after.is_zero() {
+                    self.queue.add(key);
+                } else {
+                    self.queue.add_at(key, now + watched.after);
+                }
+            }
         }
     }
 

@@ -28,7 +28,7 @@ use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use self::work::Work;
 use crate::control::claim::Claims;
 use crate::control::{Action, Controller, Keys, Plan, Watched};
-use crate::error::ApiError;
+use crate::error::{ApiError, Reason};
 use crate::ids::Uid;
 use crate::object::kind;
 use crate::object::selector::Selector;
@@ -119,7 +119,11 @@ impl Controller for DeploymentController {
 
     fn refused(observed: &Observed<'_>, error: &ApiError, now: Time) -> Plan {
         let mut work = Work::new(observed, now);
-        progress::report_failed_create(&mut work, error);
+        if error.reason() == Reason::AlreadyExists {
+            work.count_collision();
+        } else {
+            progress::report_failed_create(&mut work, error);
+        }
         work.into_plan()
     }
 }

@@ -5,12 +5,14 @@
 //! The stages of a decision, all in one plan:
 //! 1. [`unknown`]: a node whose agent has been away for [`GRACE`] gets conditions of status `Unknown`;
 //! 2. [`taints`]: conditions, and `spec.unschedulable`, become taints;
-//! 3. [`pods`]: when that taints the node, its pods are not ready either.
+//! 3. [`labels`]: system and architecture are there under their old names too;
+//! 4. [`pods`]: the pods of a node that has fallen silent are not ready either.
 //!
 //! The agents of local nodes live in this process and send no heartbeats, so that an idle cluster does nothing. A lease
 //! (`kube-node-lease`) without a renew time is held by such an agent; one with it was last held then. A node without a
 //! lease is kept by somebody else, whose word is its status.
 
+mod labels;
 mod pods;
 mod taints;
 mod unknown;
@@ -74,6 +76,7 @@ impl Controller for NodeLifecycleController {
         unknown::judge(observed, &mut node, now, &mut plan);
         let became_unready = !is_ready(&node) && is_ready(observed.node);
         taints::follow_conditions(&mut node, now);
+        labels::follow_new_names(&mut node);
         if node != *observed.node {
             let target = Target::seen(observed.object);
             plan.push(Action::Update { target, object: Arc::new(node.clone()), spec_changed: false });
@@ -82,9 +85,7 @@ impl Controller for NodeLifecycleController {
             let message = format!("Node {} status is now: NodeNotReady", observed.object.meta.name);
             let event = EventDraft::normal(&observed.object.meta, Self::NAME, "NodeNotReady", message);
             plan.push(Action::Emit(Box::new(event)));
-        }
-        // Once, as upstream: an agent that is still there may know better afterwards.
-        if !taints::sends_pods_away(observed.node) && taints::sends_pods_away(&node) {
+            // Once, as upstream: an agent that is still there may know better afterwards.
             pods::mark_unready(observed, now, &mut plan);
         }
         plan

@@ -39,7 +39,7 @@ impl Controller for TaintEvictionController {
             return None;
         }
         let name = NodeName::new(Arc::clone(&object.meta.name));
-        let pods = snapshot.pods_on(&name).filter(|pod| !pod.meta.is_deleting()).collect();
+        let pods = snapshot.pods_on(&name).filter(|pod| !is_evicted(pod)).collect();
         Some(Observed { taints, pods })
     }
 
@@ -55,6 +55,11 @@ impl Controller for TaintEvictionController {
         }
         plan
     }
+}
+
+/// Whether a pod is on its way already, and says why.
+fn is_evicted(object: &Object) -> bool {
+    object.meta.is_deleting() && object.pod().is_some_and(|pod| pod.state.is_true(&ConditionKind::DisruptionTarget))
 }
 
 /// When a pod must leave: the earliest end of what it tolerates; `None` when it may stay for good.

@@ -45,7 +45,7 @@ impl Kernel {
                 continue;
             }
             for each in &mut self.loops {
-                each.route(change, self.store.snapshot());
+                each.route(change, self.store.snapshot(), now);
             }
             if let Some(scheduler) = &mut self.scheduler {
                 scheduler.changed(change.before.as_ref(), change.after(), now);

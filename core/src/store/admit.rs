@@ -365,7 +365,7 @@ fn kept_parts(mut pod: PodBody, current: &Object, part: Part) -> PodBody {
 /// The account that a pod has when it names none. A namespace is born with it, so that nobody has to wait for it.
 ///
 /// Its token is not put into pods: there is nothing to show it to, as long as no API is served.
-fn default_service_account(namespace: &str) -> ServiceAccount {
+pub(crate) fn default_service_account(namespace: &str) -> ServiceAccount {
     ServiceAccount {
         automount_service_account_token: Some(false),
         metadata: ObjectMeta {

@@ -118,6 +118,14 @@ impl Snapshot {
             .take_while(move |object| object.meta.kind == kind)
     }
 
+    /// The kinds of which there are objects, in the order of their numbers. Each costs one look-up.
+    pub fn kinds(&self) -> impl Iterator<Item = KindId> {
+        let first_from =
+            |kind: KindId| self.names.range((kind, NameKey::new("", ""))..).next().map(|((kind, _), _)| *kind);
+        let first = self.names.get_min().map(|((kind, _), _)| *kind);
+        std::iter::successors(first, move |kind| kind.next().and_then(first_from))
+    }
+
     fn starting_at(&self, first: (KindId, NameKey)) -> impl Iterator<Item = &Arc<Object>> {
         self.names.range(first..).filter_map(|(_, uid)| self.objects.get(uid))
     }

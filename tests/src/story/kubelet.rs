@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use inboard::error::ApiError;
 use inboard::kernel::Request;
 use inboard::object::kind;
 use inboard::object::patch::Patch;
@@ -11,7 +10,7 @@ use inboard::store::{DeleteOptions, Object, Part, WriteOptions};
 use serde_json::{Value, json};
 
 use super::names::NAMESPACE;
-use super::stage::Stage;
+use super::stage::{Pace, Stage};
 
 impl Stage {
     /// Plays what a step says for the pods that it says.
@@ -24,19 +23,31 @@ impl Stage {
             let names: Vec<_> = pods.iter().map(|pod| self.names.hide_text(&pod.meta.name)).collect();
             return Err(format!("concerns {} pods, not {affected}: {names:?}", pods.len()));
         }
+        let mut requests = Vec::new();
         for pod in pods {
-            let result = match wanted {
-                "confirm-deletions" => {
-                    if let Some(phase) = action["phase"].as_str() {
-                        self.write_status(&pod, json!({"phase": phase})).map_err(|error| error.to_string())?;
-                    }
-                    self.confirm(&pod)
+            match (wanted, action["phase"].as_str()) {
+                ("confirm-deletions", Some(phase)) => {
+                    requests.extend([write_status(&pod, json!({"phase": phase})), confirm(&pod)]);
                 }
-                _ => self.write_status(&pod, self.status(&pod, wanted, action)?),
-            };
-            result.map_err(|error| error.to_string())?;
+                ("confirm-deletions", None) => requests.push(confirm(&pod)),
+                _ => requests.push(write_status(&pod, self.status(&pod, wanted, action)?)),
+            }
         }
-        Ok(())
+        let first = match self.pace {
+            Pace::OneByOne | Pace::FirstAlone => 1,
+            Pace::Together => usize::MAX,
+        };
+        let mut others = requests.split_off(requests.len().min(first));
+        self.notice(requests)?;
+        match self.pace {
+            Pace::OneByOne => others.drain(..).try_for_each(|request| self.notice(vec![request])),
+            Pace::FirstAlone | Pace::Together => self.notice(others),
+        }
+    }
+
+    fn notice(&mut self, requests: Vec<Request>) -> Result<(), String> {
+        self.request_together(requests).map_err(|error| error.to_string())?;
+        self.run_now()
     }
 
     /// The pods that are meant, in the order in which they were created.
@@ -89,34 +100,32 @@ impl Stage {
             })
         };
         let containers = pod.pod().map(|pod| pod.spec.containers.as_slice()).unwrap_or_default();
-        let containers: Vec<Value> = containers
-            .iter()
-            .map(|each| container(&each.name, each.image.as_deref().unwrap_or_default()))
-            .collect();
+        let containers: Vec<Value> =
+            containers.iter().map(|each| container(&each.name, each.image.as_deref().unwrap_or_default())).collect();
         let condition = |kind: &str, status: &str| json!({"type": kind, "status": status, "lastTransitionTime": since});
         let mut conditions =
             vec![condition("Initialized", "True"), condition("Ready", ready), condition("ContainersReady", ready)];
         conditions.extend(action["conditions"].as_array().into_iter().flatten().cloned());
         Ok(json!({"phase": phase, "startTime": started, "conditions": conditions, "containerStatuses": containers}))
     }
+}
 
-    fn write_status(&mut self, pod: &Object, status: Value) -> Result<(), ApiError> {
-        let request = Request::Patch {
-            kind: kind::POD,
-            namespace: NAMESPACE.to_owned(),
-            name: pod.meta.name.to_string(),
-            part: Part::Status,
-            patch: Patch::Strategic(json!({ "status": status })),
-            options: WriteOptions::default(),
-        };
-        self.request(request).map(|_| ())
+fn write_status(pod: &Object, status: Value) -> Request {
+    Request::Patch {
+        kind: kind::POD,
+        namespace: NAMESPACE.to_owned(),
+        name: pod.meta.name.to_string(),
+        part: Part::Status,
+        patch: Patch::Strategic(json!({ "status": status })),
+        options: WriteOptions::default(),
     }
+}
 
-    fn confirm(&mut self, pod: &Object) -> Result<(), ApiError> {
-        let options = DeleteOptions { grace_seconds: Some(0), ..DeleteOptions::default() };
-        let name = pod.meta.name.to_string();
-        self.request(Request::Delete { kind: kind::POD, namespace: NAMESPACE.to_owned(), name, options }).map(|_| ())
-    }
+/// The containers are gone: so is the pod.
+fn confirm(pod: &Object) -> Request {
+    let options = DeleteOptions { grace_seconds: Some(0), ..DeleteOptions::default() };
+    let name = pod.meta.name.to_string();
+    Request::Delete { kind: kind::POD, namespace: NAMESPACE.to_owned(), name, options }
 }
 
 /// Whether a pod is the one, or one of those, that a word means: its name, hash, completion index or node.

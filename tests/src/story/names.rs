@@ -34,7 +34,8 @@ impl Names {
 
     /// The same for one text.
     pub(super) fn fill_text(&self, text: &str, now: Time) -> String {
-        let mut text = text.replace("<ns>", NAMESPACE).replace("<ns2>", SECOND).replace("<time>", &now.whole_second().to_string());
+        let mut text =
+            text.replace("<ns>", NAMESPACE).replace("<ns2>", SECOND).replace("<time>", &now.whole_second().to_string());
         for (index, hash) in self.hashes.iter().enumerate() {
             text = text.replace(&format!("<hash:{}>", index + 1), hash);
         }
@@ -54,7 +55,8 @@ impl Names {
         let mut text = text.replace(NAMESPACE, "<ns>").replace(SECOND, "<ns2>");
         for (index, (name, prefix)) in self.pods.iter().enumerate() {
             if text.contains(name.as_str()) {
-                let suffix = if self.numbered { format!("{prefix}<{}>", index + 1) } else { format!("{prefix}<suffix>") };
+                let suffix =
+                    if self.numbered { format!("{prefix}<{}>", index + 1) } else { format!("{prefix}<suffix>") };
                 text = text.replace(name.as_str(), &suffix);
             }
         }
@@ -88,7 +90,10 @@ fn is_uid(text: &str) -> bool {
         8 | 13 | 18 | 23 => each == '-',
         _ => each.is_ascii_hexdigit(),
     };
-    text.len() == 36 && text.chars().enumerate().all(shape) && !text.starts_with("11111111-") && !text.starts_with("22222222-")
+    text.len() == 36
+        && text.chars().enumerate().all(shape)
+        && !text.starts_with("11111111-")
+        && !text.starts_with("22222222-")
 }
 
 fn is_time(text: &str) -> bool {

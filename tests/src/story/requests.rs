@@ -57,7 +57,8 @@ impl Stage {
 
     fn create_in_story(&mut self, mut body: Value) -> Result<(), ApiError> {
         let kinds = Kinds::built_in();
-        let (version, name) = (body["apiVersion"].as_str().unwrap_or_default(), body["kind"].as_str().unwrap_or_default());
+        let (version, name) =
+            (body["apiVersion"].as_str().unwrap_or_default(), body["kind"].as_str().unwrap_or_default());
         if kinds.by_api_version(version, name).is_some_and(KindInfo::is_namespaced) {
             body["metadata"]["namespace"] = json!(NAMESPACE);
         }
@@ -118,8 +119,11 @@ impl Stage {
             Some("Orphan") => Some(Propagation::Orphan),
             _ => None,
         };
-        let options =
-            DeleteOptions { propagation, grace_seconds: target["gracePeriodSeconds"].as_i64(), ..DeleteOptions::default() };
+        let options = DeleteOptions {
+            propagation,
+            grace_seconds: target["gracePeriodSeconds"].as_i64(),
+            ..DeleteOptions::default()
+        };
         Ok(self.request(Request::Delete { kind: info.id, namespace, name, options }).map(|_| ()))
     }
 

@@ -18,6 +18,17 @@ const STEPS_MAX: usize = 10_000;
 /// When every story begins, in seconds since the epoch.
 const BEGINNING: i64 = 1_750_000_020;
 
+/// How the controllers notice what a kubelet says of several pods: a recording does not tell, and each way is right.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pace {
+    /// The first at once, and while they deal with it the others come in.
+    FirstAlone,
+    /// Each is dealt with before the next comes in.
+    OneByOne,
+    /// All are there before anybody looks.
+    Together,
+}
+
 /// The cluster, its clock, and what the story has seen of it.
 #[derive(Debug)]
 pub(super) struct Stage {
@@ -26,13 +37,14 @@ pub(super) struct Stage {
     pub(super) names: Names,
     pub(super) events: Correlator,
     pub(super) story: Value,
+    pub(super) pace: Pace,
     last_change: Time,
     wake: Option<Time>,
 }
 
 impl Stage {
     /// A cluster with two nodes and the namespace of the story.
-    pub(super) fn new(story: &Value) -> Result<Self, String> {
+    pub(super) fn new(story: &Value, pace: Pace) -> Result<Self, String> {
         let now = Time::from_secs(BEGINNING);
         let mut stage = Self {
             kernel: Kernel::new(&KernelConfig::default(), now),
@@ -40,6 +52,7 @@ impl Stage {
             names: Names { numbered: story.to_string().contains("-<1>"), ..Names::default() },
             events: Correlator::default(),
             story: story.clone(),
+            pace,
             last_change: now,
             wake: None,
         };
@@ -82,6 +95,15 @@ impl Stage {
         let reply = output.replies.pop();
         self.take_in(&output);
         reply.map_or_else(|| Err(ApiError::internal("no reply")), |(_, reply)| reply)
+    }
+
+    /// Makes several requests at once: nobody looks in between.
+    pub(super) fn request_together(&mut self, requests: Vec<Request>) -> Result<(), ApiError> {
+        let inputs = requests.into_iter().map(|request| Input::Request(RequestId(0), Box::new(request)));
+        let mut output = self.kernel.step(self.now, inputs.collect::<Vec<_>>());
+        let replies = std::mem::take(&mut output.replies);
+        self.take_in(&output);
+        replies.into_iter().try_for_each(|(_, reply)| reply.map(|_| ()))
     }
 
     /// Steps until there is no more to do at this moment.

@@ -10,12 +10,10 @@ use super::names::NAMESPACE;
 use super::requests::Place;
 use super::stage::Stage;
 
-/// What is followed of the spec of each kind.
-const SPEC_FIELDS: [&str; 16] = [
+/// What is followed of the spec of any kind, when it is not `false`.
+const SPEC_FIELDS: [&str; 14] = [
     "replicas",
     "paused",
-    "minReadySeconds",
-    "suspend",
     "completions",
     "parallelism",
     "completionMode",
@@ -122,7 +120,11 @@ fn view(object: &Object) -> Value {
         view.insert("type".to_owned(), value["type"].clone());
     }
     let spec = value["spec"].as_object().into_iter().flatten();
-    let is_followed = |key: &str, value: &Value| SPEC_FIELDS.contains(&key) && (key == "suspend" || *value != false);
+    let is_followed = |key: &str, value: &Value| match key {
+        "minReadySeconds" => kind == "ReplicaSet" && *value != 0,
+        "suspend" => true,
+        _ => SPEC_FIELDS.contains(&key) && *value != false,
+    };
     let spec: Map<_, _> =
         spec.filter(|(key, value)| is_followed(key, value)).map(|(key, value)| (key.clone(), value.clone())).collect();
     add(&mut view, "spec", Value::Object(spec));
@@ -251,17 +253,15 @@ fn other(stage: &Stage, path: &str) -> Value {
         stage.snapshot().find(place.info.id, &place.namespace, place.name.as_deref().unwrap_or_default())
     });
     let Some(object) = found else { return json!({"absent": true}) };
-    let mut value = object.to_value(&Kinds::built_in());
+    let Some(typed) = object.to_typed(&Kinds::built_in()) else { return json!({"absent": true}) };
+    let mut value = typed.to_wire();
     if let Some(meta) = value["metadata"].as_object_mut() {
         for field in ["uid", "resourceVersion", "creationTimestamp", "managedFields", "generation"] {
             meta.remove(field);
         }
     }
-    tidy_conditions(&mut value["status"]);
-    if value["status"].is_null()
-        && let Some(value) = value.as_object_mut()
-    {
-        value.remove("status");
+    if let Some(status) = value.get_mut("status") {
+        tidy_conditions(status);
     }
     value
 }
@@ -286,7 +286,8 @@ fn events(stage: &mut Stage) -> Vec<Value> {
 
 /// What is left out on both sides, because nobody here is concerned:
 /// - the volume with the token of a service account: no API is served to pods;
-/// - `node.alpha.kubernetes.io/ttl`: how long kubelets keep secrets.
+/// - `node.alpha.kubernetes.io/ttl`: how long kubelets keep secrets;
+/// - the order of a node's taints: it is that of the conditions in a request, and those were sorted when it was recorded.
 fn forget_what_is_not_ours(world: &mut Value) {
     for list in ["Pods", "Pod"] {
         let pods: Vec<&mut Value> = match world.get_mut(list) {
@@ -297,9 +298,8 @@ fn forget_what_is_not_ours(world: &mut Value) {
         for pod in pods {
             let Some(spec) = pod.get_mut("spec").and_then(Value::as_object_mut) else { continue };
             if let Some(volumes) = spec.get_mut("volumes").and_then(Value::as_array_mut) {
-                let is_token = |volume: &Value| {
-                    volume["name"].as_str().is_some_and(|name| name.starts_with("kube-api-access-"))
-                };
+                let is_token =
+                    |volume: &Value| volume["name"].as_str().is_some_and(|name| name.starts_with("kube-api-access-"));
                 volumes.retain(|volume| !is_token(volume));
                 if volumes.is_empty() {
                     spec.remove("volumes");
@@ -307,7 +307,12 @@ fn forget_what_is_not_ours(world: &mut Value) {
             }
         }
     }
-    for object in world.get_mut("Other").and_then(Value::as_object_mut).into_iter().flat_map(|others| others.values_mut()) {
+    for object in
+        world.get_mut("Other").and_then(Value::as_object_mut).into_iter().flat_map(|others| others.values_mut())
+    {
+        if let Some(taints) = object.pointer_mut("/spec/taints").and_then(Value::as_array_mut) {
+            sort(taints);
+        }
         let Some(meta) = object.get_mut("metadata").and_then(Value::as_object_mut) else { continue };
         if let Some(annotations) = meta.get_mut("annotations").and_then(Value::as_object_mut) {
             annotations.remove("node.alpha.kubernetes.io/ttl");

@@ -65,6 +65,7 @@ pub(super) fn find_or_create(work: &mut Work<'_, '_>) {
     progress::created(work, &name);
     if let Some(index) = work.current {
         let replicas = rolling::allowed_replicas(work, index);
+        work.remember_size(index);
         work.scale(index, replicas);
     }
 }

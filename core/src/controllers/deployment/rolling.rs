@@ -1,7 +1,7 @@
 //! `RollingUpdate`: the new set grows as far as the surge allows, then the old ones shrink as far as availability
 //! allows; one direction a plan.
 
-use super::work::{Row, Work};
+use super::work::Work;
 use super::{history, new_set, status};
 
 /// Takes the next step of the rollout.
@@ -70,7 +70,8 @@ fn remove_unhealthy(work: &mut Work<'_, '_>, old: &[usize], removable: i32) -> b
 }
 
 fn remove_spare(work: &mut Work<'_, '_>, old: &[usize], least_available: i32) -> bool {
-    let available: i32 = work.rows.iter().map(Row::available).sum();
+    // A set that has just been scaled down still counts the pods that are about to go.
+    let available: i32 = work.rows.iter().map(|row| row.available().min(row.replicas())).sum();
     let spare = available - least_available;
     let mut left = spare;
     for index in old {

@@ -64,6 +64,7 @@ fn share_out(work: &mut Work<'_, '_>) {
         *first = (*first + to_add - added).max(0);
     }
     for (index, size) in active.into_iter().zip(sizes) {
+        work.remember_size(index);
         work.scale(index, size);
     }
 }

@@ -186,16 +186,22 @@ impl<'o, 'w> Work<'o, 'w> {
         self.rows.push(Row { seen: None, set, delete: false, metadata_changed: false, spec_changed: false });
     }
 
-    /// Gives a set another number of pods. Says whether it was another.
-    pub(super) fn scale(&mut self, index: usize, replicas: i32) -> bool {
-        let before = self.rows[index].replicas();
+    /// Lets a set remember the size of the Deployment.
+    pub(super) fn remember_size(&mut self, index: usize) {
         let (desired, max) = (self.replicas(), self.replicas() + self.max_surge());
         let row = &mut self.rows[index];
         row.annotate(DESIRED_REPLICAS, desired.to_string());
         row.annotate(MAX_REPLICAS, max.to_string());
+    }
+
+    /// Gives a set another number of pods. Says whether it was another.
+    pub(super) fn scale(&mut self, index: usize, replicas: i32) -> bool {
+        let before = self.rows[index].replicas();
         if before == replicas {
             return false;
         }
+        self.remember_size(index);
+        let row = &mut self.rows[index];
         row.set.spec.replicas = Some(replicas);
         row.spec_changed = true;
         let direction = if replicas > before { "up" } else { "down" };
@@ -207,6 +213,12 @@ impl<'o, 'w> Work<'o, 'w> {
     pub(super) fn say(&mut self, reason: &'static str, message: String) {
         let meta = &self.observed.object.meta;
         self.events.push(EventDraft::normal(meta, DeploymentController::NAME, reason, message));
+    }
+
+    /// Notes that the name of a new set was taken by one that is not ours: its hash will be another next time.
+    pub(super) fn count_collision(&mut self) {
+        let status = self.deployment.status.get_or_insert_default();
+        status.collision_count = Some(status.collision_count.unwrap_or(0).saturating_add(1));
     }
 
     pub(super) fn wake(&mut self, at: Time) {

@@ -39,12 +39,6 @@ pub(super) fn follow_conditions(node: &mut Node, now: Time) {
     }
 }
 
-/// Whether the node has a taint of ours that sends pods away.
-pub(super) fn sends_pods_away(node: &Node) -> bool {
-    let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
-    taints.iter().any(|taint| taint.effect == "NoExecute" && is_ours(taint))
-}
-
 fn wanted(node: &Node) -> Vec<(&'static str, &'static str)> {
     let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
     let mut wanted = Vec::new();

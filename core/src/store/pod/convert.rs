@@ -61,9 +61,48 @@ impl PodState {
 
     /// The status as clients see it.
     pub fn to_api(&self) -> api::PodStatus {
-        if let Some(verbatim) = &self.verbatim {
-            return (**verbatim).clone();
+        match &self.verbatim {
+            Some(verbatim) => self.over(verbatim),
+            None => self.compact_to_api(),
         }
+    }
+
+    /// What a client wrote, with what has been decided since then in its place.
+    fn over(&self, verbatim: &api::PodStatus) -> api::PodStatus {
+        let (before, now) = (Self::extract(verbatim), self.compact_to_api());
+        let mut status = verbatim.clone();
+        macro_rules! take {
+            ($($seen:ident: $($field:ident),+;)*) => {
+                $(if self.$seen != before.$seen {
+                    $(status.$field = now.$field;)+
+                })*
+            };
+        }
+        take! {
+            phase: phase;
+            qos: qos_class;
+            why: reason, message;
+            start_time: start_time;
+            nominated_node: nominated_node_name;
+            host_ip: host_ip, host_ips;
+            pod_ips: pod_ip, pod_ips;
+            observed_generation: observed_generation;
+            init_containers: init_container_statuses;
+            containers: container_statuses;
+            ephemeral_containers: ephemeral_container_statuses;
+        }
+        if self.conditions != before.conditions {
+            let written = verbatim.conditions.iter().flatten();
+            let as_written = |condition: &PodCondition| {
+                written.clone().find(|written| condition_from_api(written) == *condition).cloned()
+            };
+            let each = |condition| as_written(condition).unwrap_or_else(|| condition_to_api(condition));
+            status.conditions = (!self.conditions.is_empty()).then(|| self.conditions.iter().map(each).collect());
+        }
+        status
+    }
+
+    fn compact_to_api(&self) -> api::PodStatus {
         let containers = |list: &[ContainerRecord]| -> Option<Vec<api::ContainerStatus>> {
             (!list.is_empty()).then(|| list.iter().map(container_to_api).collect())
         };
@@ -241,6 +280,8 @@ mod tests {
         let state = PodState::from_api(&odd);
         assert_eq!(state.to_api(), odd);
         assert_eq!(state.phase, PodPhase::Running);
+        let failed = PodState { phase: PodPhase::Failed, ..state };
+        assert_eq!(failed.to_api(), api::PodStatus { phase: Some("Failed".to_owned()), ..odd });
         let empty = api::PodStatus::default();
         assert_eq!(PodState::from_api(&empty).to_api(), empty);
     }
