@@ -18,7 +18,7 @@ impl Kernel {
         let (store, loops, scheduler) = (&kernel.store, &mut kernel.loops, &mut kernel.scheduler);
         for change in store.as_changes() {
             for each in loops.iter_mut() {
-                each.route(&change, store.snapshot());
+                each.route(&change, store.snapshot(), now);
             }
             if let Some(scheduler) = scheduler {
                 scheduler.changed(None, Some(&change.object), now);
