@@ -8,6 +8,7 @@ pub mod conditions;
 mod containers;
 mod driver;
 mod dynamic;
+mod filter;
 mod rollout;
 mod shared;
 mod summary;

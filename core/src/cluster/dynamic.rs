@@ -4,7 +4,8 @@ use kube_core::params::{DeleteParams, ListParams};
 use serde_json::Value;
 
 use super::Cluster;
-use super::api::{Filter, delete_options, subject};
+use super::api::{delete_options, subject};
+use super::filter::Filter;
 use crate::error::{ApiError, Reason};
 use crate::kernel::{Answer, Request};
 use crate::object::kind::{self, KindInfo, Kinds};

@@ -6,7 +6,8 @@ use futures_util::stream;
 use kube_core::params::WatchParams;
 use kube_core::watch::WatchEvent;
 
-use super::api::{Api, Filter, to_kind};
+use super::api::{Api, to_kind};
+use super::filter::Filter;
 use super::shared::Bell;
 use crate::error::{ApiError, Reason};
 use crate::ids::Revision;
