@@ -150,7 +150,7 @@ async fn tell(story: &Story, machines: &Machines) -> Outcome {
     story.show("nodes").await?;
 
     story.begin("A Deployment of three pods");
-    story.command("kubectl apply -f web.yaml");
+    command("kubectl apply -f web.yaml");
     for applied in story.cluster.apply(DEPLOYMENT).await? {
         say(format_args!("    {applied}"));
     }
@@ -159,7 +159,7 @@ async fn tell(story: &Story, machines: &Machines) -> Outcome {
 
     story.begin("A pod is deleted; another takes its place");
     let victim = story.pods().await?.swap_remove(0);
-    story.command(&format!("kubectl delete pod {}", name(&victim)));
+    command(&format!("kubectl delete pod {}", name(&victim)));
     let pods: Api<Pod> = Api::default_namespaced(&story.cluster);
     pods.delete(name(&victim), &DeleteParams::default()).await?;
     pods.wait(name(&victim), PATIENCE, conditions::is_deleted()).await?;
@@ -168,14 +168,14 @@ async fn tell(story: &Story, machines: &Machines) -> Outcome {
 
     story.begin("Scaling to five, and back to three");
     for replicas in [5, 3] {
-        story.command(&format!("kubectl scale deployment/web --replicas={replicas}"));
+        command(&format!("kubectl scale deployment/web --replicas={replicas}"));
         deployments.set_scale("web", replicas).await?;
         story.wait_for(usize::try_from(replicas)?, None).await?;
         story.show("deploy").await?;
     }
 
     story.begin("A rolling update: another image, never fewer than three pods serving");
-    story.command(&format!("kubectl set image deployment/web web={}", machines.next_image));
+    command(&format!("kubectl set image deployment/web web={}", machines.next_image));
     deployments.set_image("web", "web", machines.next_image).await?;
     story.follow_rollout().await?;
     for revision in deployments.rollout_history("web").await? {
@@ -183,11 +183,11 @@ async fn tell(story: &Story, machines: &Machines) -> Outcome {
     }
 
     story.begin("An image that does not exist: the rollout stops, the old pods go on serving");
-    story.command("kubectl set image deployment/web web=nginx:9.99");
+    command("kubectl set image deployment/web web=nginx:9.99");
     deployments.set_image("web", "web", "nginx:9.99").await?;
     story.follow_rollout().await?;
     story.show("po").await?;
-    story.command("kubectl rollout undo deployment/web");
+    command("kubectl rollout undo deployment/web");
     deployments.rollout_undo("web", None).await?;
     story.follow_rollout().await?;
     story.wait_for(3, None).await?;
@@ -197,7 +197,7 @@ async fn tell(story: &Story, machines: &Machines) -> Outcome {
     }
 
     story.begin("All of it is deleted, and nothing is left on the nodes");
-    story.command("kubectl delete -f web.yaml");
+    command("kubectl delete -f web.yaml");
     for deleted in story.cluster.delete_manifest(DEPLOYMENT).await? {
         say(format_args!("    {deleted}"));
     }
@@ -239,6 +239,17 @@ fn name(pod: &Pod) -> &str {
     pod.metadata.name.as_deref().unwrap_or_default()
 }
 
+/// Tells which command a user of kubectl would type.
+fn command(line: &str) {
+    say(format_args!("  $ {line}"));
+}
+
+fn print(table: &str) {
+    for line in table.lines() {
+        say(format_args!("    {line}"));
+    }
+}
+
 /// The teller, and the time at which the tale began.
 struct Story {
     cluster: Cluster,
@@ -251,29 +262,20 @@ impl Story {
         say(format_args!("\n[{:>6.1}s] {title}", passed.as_secs_f64()));
     }
 
-    fn command(&self, line: &str) {
-        say(format_args!("  $ {line}"));
-    }
-
     async fn show(&self, kinds: &str) -> Outcome {
-        self.command(&format!("kubectl get {kinds}"));
-        self.print(self.cluster.table(kinds, Some("default"), false).await?)
+        command(&format!("kubectl get {kinds}"));
+        print(&self.cluster.table(kinds, Some("default"), false).await?);
+        Ok(())
     }
 
     async fn show_wide(&self, kinds: &str) -> Outcome {
-        self.command(&format!("kubectl get {kinds} -o wide"));
-        self.print(self.cluster.table(kinds, Some("default"), true).await?)
-    }
-
-    fn print(&self, table: String) -> Outcome {
-        for line in table.lines() {
-            say(format_args!("    {line}"));
-        }
+        command(&format!("kubectl get {kinds} -o wide"));
+        print(&self.cluster.table(kinds, Some("default"), true).await?);
         Ok(())
     }
 
     async fn follow_rollout(&self) -> Outcome {
-        self.command("kubectl rollout status deployment/web");
+        command("kubectl rollout status deployment/web");
         let deployments: Api<Deployment> = Api::default_namespaced(&self.cluster);
         deployments.wait_rolled_out("web", PATIENCE, |status| say(format_args!("    {}", status.message))).await?;
         Ok(())
