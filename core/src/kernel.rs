@@ -101,6 +101,8 @@ pub struct Kernel {
     waited: u32,
     scheduler: Option<Scheduler>,
     agents: BTreeMap<NodeName, NodeAgent>,
+    /// How many agents there have been: each has its own range of call numbers.
+    agents_made: u64,
     /// Nodes whose agents have something to do now.
     busy: BTreeSet<NodeName>,
     /// When agents want to be woken, and the same by node.
@@ -132,6 +134,7 @@ impl Kernel {
                 .clone()
                 .map(|scheduler| Scheduler::new(SchedulerConfig { seed: config.seed, ..scheduler })),
             agents: BTreeMap::new(),
+            agents_made: 0,
             busy: BTreeSet::new(),
             alarms: BTreeSet::new(),
             alarm_of: BTreeMap::new(),

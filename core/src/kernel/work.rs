@@ -215,6 +215,8 @@ impl Kernel {
         if comes_back {
             agent.announce();
         }
+        agent.count_calls_from(self.agents_made << 32);
+        self.agents_made += 1;
         for pod in self.store.snapshot().pods_on(&name) {
             agent.pod_changed(pod.meta.uid);
         }

@@ -86,6 +86,11 @@ impl NodeAgent {
         }
     }
 
+    /// Counts its calls from here on: an answer to an earlier agent of the node must not be taken for one to this.
+    pub(crate) const fn count_calls_from(&mut self, first: u64) {
+        self.calls_made = first;
+    }
+
     /// What it was told of its node.
     pub fn config(&self) -> &NodeConfig {
         &self.config
