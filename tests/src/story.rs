@@ -1,7 +1,7 @@
 //! Recorded stories of controllers, told to a kernel: the requests are made again, the kubelet is played by status
 //! patches and deletions without grace, and after each step the world must be the recorded one.
 //!
-//! Time is a number: a step ends when nothing has changed for [`QUIET`].
+//! Time is a number: a step ends when nothing has changed for the time `QUIET`.
 
 mod correlate;
 mod kubelet;
@@ -22,7 +22,7 @@ const QUIET: Duration = Duration::from_millis(1500);
 /// Most differences that are shown of one step.
 const SHOWN_MAX: usize = 6;
 
-/// Tells one recorded story to a new cluster; in another [`Pace`] to the next one, if it goes another way.
+/// Tells one recorded story to a new cluster; in another `Pace` to the next one, if it goes another way.
 ///
 /// # Errors
 /// The first step whose world is another than the recorded one, and how they differ.
