@@ -54,7 +54,10 @@ impl Controller for NamespaceDefaultsController {
     ];
 
     fn observe<'w>(snapshot: &'w Snapshot, key: Uid) -> Option<Observed<'w>> {
-        let namespace = snapshot.get(key).filter(|namespace| !namespace.meta.is_deleting())?;
+        let namespace = snapshot.get(key).filter(|object| object.meta.kind == kind::NAMESPACE)?;
+        if namespace.meta.is_deleting() {
+            return None;
+        }
         let name = &namespace.meta.name;
         Some(Observed {
             namespace,
