@@ -53,13 +53,14 @@ impl Controller for NamespaceController {
 
     fn observe<'w>(snapshot: &'w Snapshot, key: Uid) -> Option<Observed<'w>> {
         let object = snapshot.get(key)?;
+        let namespace = object.typed()?;
         let since = object.meta.deletion?.at;
         let name = &object.meta.name;
         let mut content: Vec<_> = snapshot.list_in(kind::POD, name).collect();
         if content.is_empty() {
             content = snapshot.kinds().flat_map(|kind| snapshot.list_in(kind, name)).collect();
         }
-        Some(Observed { object, namespace: object.typed()?, since, content })
+        Some(Observed { object, namespace, since, content })
     }
 
     fn decide(observed: &Observed<'_>, now: Time) -> Plan {

@@ -52,9 +52,22 @@ pub struct NodeAgent {
 enum InventoryStep {
     Wanted,
     Asked,
+    /// Asked, and something has happened since that the answer may not contain: ask again after it.
+    Outdated,
     Failed(Time),
     Arrived(Box<Inventory>),
     Known,
+}
+
+impl InventoryStep {
+    /// Something happened on the node: an answer that was made before it must not be taken for what is there now.
+    fn is_overtaken(&mut self) {
+        match self {
+            Self::Asked => *self = Self::Outdated,
+            Self::Arrived(_) => *self = Self::Wanted,
+            Self::Wanted | Self::Outdated | Self::Failed(_) | Self::Known => {}
+        }
+    }
 }
 
 /// Images to pull: a few at a time, in the order they were asked for.
@@ -145,6 +158,7 @@ impl NodeAgent {
 
     /// Something happened on the node that was not asked for.
     pub fn runtime_event(&mut self, event: RuntimeEvent, now: Time) {
+        self.inventory.is_overtaken();
         match event {
             RuntimeEvent::Exited(status) => {
                 let uid = status.pod.uid;
@@ -162,7 +176,9 @@ impl NodeAgent {
                 self.dirty.extend(owner);
             }
             RuntimeEvent::Relist => {
-                self.inventory = InventoryStep::Wanted;
+                if !matches!(self.inventory, InventoryStep::Outdated) {
+                    self.inventory = InventoryStep::Wanted;
+                }
                 self.health.runtime_is(Ok(()));
             }
             RuntimeEvent::Unavailable(why) => self.health.runtime_is(Err(why)),
@@ -175,7 +191,7 @@ impl NodeAgent {
         let due = match self.inventory {
             InventoryStep::Known => self.timers.first().map(|(at, _)| *at),
             InventoryStep::Failed(until) => Some(until),
-            InventoryStep::Wanted | InventoryStep::Asked | InventoryStep::Arrived(_) => None,
+            InventoryStep::Wanted | InventoryStep::Asked | InventoryStep::Outdated | InventoryStep::Arrived(_) => None,
         };
         [due, self.health.next_report(&self.config)].into_iter().flatten().min()
     }
@@ -184,7 +200,7 @@ impl NodeAgent {
     pub fn has_work(&self) -> bool {
         match self.inventory {
             InventoryStep::Wanted | InventoryStep::Arrived(_) => true,
-            InventoryStep::Asked | InventoryStep::Failed(_) => self.health.has_news(),
+            InventoryStep::Asked | InventoryStep::Outdated | InventoryStep::Failed(_) => self.health.has_news(),
             InventoryStep::Known => {
                 !self.dirty.is_empty()
                     || !self.changed_inputs.is_empty()

@@ -12,7 +12,9 @@ use crate::time::Time;
 
 impl NodeAgent {
     pub(super) fn inventory_replied(&mut self, result: Result<Reply, RuntimeError>, now: Time) {
+        let is_outdated = matches!(self.inventory, InventoryStep::Outdated);
         self.inventory = match result {
+            Ok(Reply::Inventory(_)) if is_outdated => InventoryStep::Wanted,
             Ok(Reply::Inventory(inventory)) => {
                 self.health.runtime_is(Ok(()));
                 InventoryStep::Arrived(Box::new(inventory))
@@ -30,6 +32,10 @@ impl NodeAgent {
         match std::mem::replace(&mut self.inventory, InventoryStep::Asked) {
             InventoryStep::Known => self.inventory = InventoryStep::Known,
             InventoryStep::Asked => return false,
+            InventoryStep::Outdated => {
+                self.inventory = InventoryStep::Outdated;
+                return false;
+            }
             InventoryStep::Failed(until) if until > now => {
                 self.inventory = InventoryStep::Failed(until);
                 return false;
