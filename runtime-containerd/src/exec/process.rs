@@ -6,7 +6,7 @@ use containerd_client::services::v1::{
     CloseIoRequest, DeleteProcessRequest, KillRequest, ResizePtyRequest, WaitRequest,
 };
 use futures_util::sink::Sink;
-use inboard::runtime::{ByteSink, RuntimeError, TerminalSize};
+use inboard::runtime::{ByteSink, RuntimeError, RuntimeErrorKind, TerminalSize};
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 
@@ -37,11 +37,16 @@ impl ProcessRef {
         call("kill the command", self.daemon.services().tasks().kill(request)).await.map(drop).or_else(gone)
     }
 
+    /// Forgets a command that has ended. When its container has ended meanwhile the shim may be on its way out, and
+    /// take all its commands with it: then there is nothing left to delete, and the command's result stands.
     pub(super) async fn delete(&self) -> Result<(), RuntimeError> {
         let request = DeleteProcessRequest { container_id: self.container.clone(), exec_id: self.exec_id.clone() };
         let request = self.daemon.request(request);
         let deleted = call("delete the command", self.daemon.services().tasks().delete_process(request)).await;
-        deleted.map(drop).or_else(gone)
+        deleted.map(drop).or_else(gone).or_else(|error| match error.kind() {
+            RuntimeErrorKind::Unavailable if error.message().contains("ttrpc: closed") => Ok(()),
+            _ => Err(error),
+        })
     }
 
     async fn close_stdin(&self) {
