@@ -42,6 +42,7 @@ pub struct ControllerMetrics {
 /// A controller's loop, whatever the controller.
 pub(crate) trait AnyLoop: fmt::Debug + Send {
     fn name(&self) -> &'static str;
+    fn mode(&self) -> ControllerMode;
     fn set_mode(&mut self, mode: ControllerMode);
     /// Puts the keys that a change concerns into the queue.
     fn route(&mut self, change: &Change, snapshot: &Snapshot, now: Time);
@@ -105,6 +106,10 @@ impl<C: Controller> Loop<C> {
 impl<C: Controller> AnyLoop for Loop<C> {
     fn name(&self) -> &'static str {
         C::NAME
+    }
+
+    fn mode(&self) -> ControllerMode {
+        self.mode
     }
 
     fn set_mode(&mut self, mode: ControllerMode) {
@@ -187,5 +192,62 @@ impl<C: Controller> AnyLoop for Loop<C> {
 impl<C: Controller> fmt::Debug for Loop<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Loop").field("name", &C::NAME).field("mode", &self.mode).field("queue", &self.queue).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::ConfigMap;
+
+    use super::*;
+    use crate::control::{Action, MetaEdit, Target, Watched};
+    use crate::object::kind;
+    use crate::store::{Draft, Object, WriteOptions};
+
+    /// Wants a label on every ConfigMap, and watches nothing.
+    #[derive(Debug)]
+    struct Deaf;
+
+    impl Controller for Deaf {
+        type Observed<'w> = &'w std::sync::Arc<Object>;
+        const NAME: &'static str = "deaf-controller";
+        const WATCHED: &'static [Watched] = &[];
+
+        fn observe<'w>(snapshot: &'w Snapshot, key: Uid) -> Option<Self::Observed<'w>> {
+            snapshot.get(key).filter(|object| object.meta.kind == kind::CONFIG_MAP)
+        }
+
+        fn decide(object: &Self::Observed<'_>, _: Time) -> Plan {
+            let mut plan = Plan::nothing();
+            if object.meta.labels.is_empty() {
+                let edit = MetaEdit { labels: vec![("seen".into(), Some("yes".into()))], ..MetaEdit::default() };
+                plan.push(Action::EditMeta { target: Target::seen(object), edit });
+            }
+            plan
+        }
+    }
+
+    #[test]
+    fn a_key_with_something_to_do_that_nobody_routed_is_forgotten_until_it_is_looked_at() {
+        let (mut store, now) = (Store::new(0), Time::EPOCH);
+        store.found(now);
+        let mut map = ConfigMap::default();
+        map.metadata.name = Some("one".to_owned());
+        let key = store.create_with(Draft::of(map), WriteOptions::default(), now).expect("created").meta.uid;
+        let mut deaf = Loop::<Deaf> {
+            queue: Queue::default(),
+            mode: ControllerMode::On,
+            metrics: ControllerMetrics::default(),
+            controller: PhantomData,
+        };
+        for change in store.take_changes() {
+            deaf.route(&change, store.snapshot(), now);
+        }
+        assert!(!deaf.turn(&mut store, now), "it has heard of nothing");
+        assert!(deaf.forgets(store.snapshot(), key, now));
+        deaf.queue.add(key);
+        assert!(!deaf.forgets(store.snapshot(), key, now), "it will look");
+        assert!(deaf.turn(&mut store, now));
+        assert!(!deaf.forgets(store.snapshot(), key, now), "there is nothing to do any more");
     }
 }

@@ -130,18 +130,27 @@ impl Kernel {
                 output.removed_nodes.push(node);
                 Ok(Answer::Done)
             }
-            Request::SetController(name, mode) => {
-                let unknown = || ApiError::new(Reason::NotFound, format!("no controller is named `{name}`"));
-                let each = self.loops.iter_mut().find(|each| each.name() == name).ok_or_else(unknown)?;
-                each.set_mode(mode);
-                Ok(Answer::Done)
-            }
+            Request::SetController(name, mode) => self.set_controller(&name, mode, now),
             Request::AddKind(info) => self
                 .store
                 .add_kind(*info)
                 .map(Answer::Kind)
                 .map_err(|error| ApiError::new(Reason::Conflict, error.to_string())),
         }
+    }
+
+    /// A controller that was off has heard of nothing: it is told of all that there is.
+    fn set_controller(&mut self, name: &str, mode: ControllerMode, now: Time) -> Result<Answer, ApiError> {
+        let unknown = || ApiError::new(Reason::NotFound, format!("no controller is named `{name}`"));
+        let each = self.loops.iter_mut().find(|each| each.name() == name).ok_or_else(unknown)?;
+        let was_off = each.mode() == ControllerMode::Off;
+        each.set_mode(mode);
+        if was_off && mode != ControllerMode::Off {
+            for change in self.store.as_changes() {
+                each.route(&change, self.store.snapshot(), now);
+            }
+        }
+        Ok(Answer::Done)
     }
 
     fn bind(

@@ -11,8 +11,8 @@ use crate::control::{Action, Target};
 use crate::controllers::LEASE_NAMESPACE;
 use crate::error::ApiError;
 use crate::ids::NodeName;
-use crate::node::{NodeAgent, NodeConfig, NodeOutputs, NodeReport, PodWrite, apply_report};
-use crate::object::kind::{self, KindId};
+use crate::node::{NodeAgent, NodeConfig, NodeOutputs, NodeReport, PodWrite, apply_report, refreshed};
+use crate::object::kind::{self, KindId, TypedObject};
 use crate::scheduler::Decision;
 use crate::store::{CommitError, Draft, EventDraft, Object, WriteOptions};
 use crate::time::Time;
@@ -206,7 +206,7 @@ impl Kernel {
         let known = self.store.snapshot().find(kind::NODE, "", name.as_str()).cloned();
         let comes_back = known.is_some();
         let node = match known {
-            Some(node) => node,
+            Some(node) => self.register_again(&node, &config, now)?,
             None => self.store.create_with(Draft::of(config.to_node(now)), WriteOptions::default(), now)?,
         };
         self.store.emit(registered(&node, &name), now);
@@ -223,6 +223,20 @@ impl Kernel {
         self.agents.insert(name.clone(), agent);
         self.busy.insert(name);
         Ok(Answer::Object(node))
+    }
+
+    /// A node that was here before says what it has now; its machine may be another one.
+    fn register_again(&mut self, known: &Arc<Object>, config: &NodeConfig, now: Time) -> Result<Arc<Object>, ApiError> {
+        let Some(before) = known.typed::<Node>() else { return Ok(Arc::clone(known)) };
+        let next = Arc::new(refreshed(before, config, now));
+        if *next != *before {
+            let target = Target::any_version(known.meta.uid);
+            let labels =
+                Action::Update { target, object: Arc::clone(&next) as Arc<dyn TypedObject>, spec_changed: false };
+            let status = Action::UpdateStatus { target, object: next };
+            self.store.commit(vec![labels, status], now).map_err(ApiError::internal)?;
+        }
+        Ok(self.store.snapshot().get(known.meta.uid).unwrap_or(known).clone())
     }
 
     /// Writes down whether a node's agent is here, or since when it is not: see the node lifecycle controller.

@@ -98,6 +98,21 @@ impl NodeConfig {
     }
 }
 
+/// What a node that comes back says anew: its capacity, addresses and runtime as they are now, and its labels. What
+/// others wrote meanwhile (further labels, taints, conditions) stays.
+pub(crate) fn refreshed(known: &Node, config: &NodeConfig, now: Time) -> Node {
+    let mut node = known.clone();
+    let fresh = config.to_node(now);
+    node.metadata.labels.get_or_insert_default().extend(fresh.metadata.labels.unwrap_or_default());
+    let (status, said) = (node.status.get_or_insert_default(), fresh.status.unwrap_or_default());
+    status.addresses = said.addresses;
+    status.allocatable = said.allocatable;
+    status.capacity = said.capacity;
+    status.daemon_endpoints = said.daemon_endpoints;
+    status.node_info = said.node_info;
+    node
+}
+
 fn label_or(config: &NodeConfig, label: &str, default: &str) -> String {
     config.labels.get(label).cloned().unwrap_or_else(|| default.to_owned())
 }
