@@ -36,8 +36,8 @@ pub use self::summary::Description;
 pub use self::wait::WaitError;
 use crate::control::{ControllerMetrics, ControllerMode, Plan};
 use crate::error::ApiError;
-use crate::ids::{NodeName, Uid};
-use crate::kernel::{Answer, Kernel, KernelConfig, Request};
+use crate::ids::{NodeName, Revision as StoreRevision, Uid};
+use crate::kernel::{Answer, Kernel, Request};
 use crate::object::kind::{KindId, KindInfo, Kinds};
 use crate::runtime::{Inventory, Runtime, RuntimeError};
 use crate::store::{Durability, Snapshot};
@@ -95,10 +95,10 @@ impl Cluster {
         ClusterBuilder::default()
     }
 
-    fn launch(kernel: &KernelConfig, clock: Clock, durability: Box<dyn Durability>) -> Self {
+    /// `committed` is the last revision that was there before.
+    fn launch(kernel: Kernel, committed: StoreRevision, clock: Clock, durability: Box<dyn Durability>) -> Self {
         let (messages, inbox) = mpsc::channel(MESSAGES_MAX);
-        let shared = Arc::new(Shared::new());
-        let kernel = Kernel::new(kernel, clock.now());
+        let shared = Arc::new(Shared::starting_after(committed));
         let driver = Driver::new(kernel, clock, Arc::clone(&shared), inbox, durability);
         let task = tokio::spawn(driver.run());
         Self { inner: Arc::new(Inner { messages, shared, clock, driver: Mutex::new(Some(task)) }) }

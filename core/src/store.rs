@@ -37,6 +37,6 @@ pub use self::pod::{
     ConditionKind, ConditionStatus, ContainerPhase, ContainerRecord, ExitRecord, PodBody, PodCondition, PodPhase,
     PodState, QosClass, Why,
 };
-pub use self::restore::Committed;
+pub use self::restore::{Committed, RestoreError};
 pub use self::ring::{Expired, Ring};
 pub use self::snapshot::{NameKey, Snapshot};

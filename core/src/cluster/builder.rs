@@ -10,13 +10,14 @@ use super::clock::Clock;
 use crate::control::ControllerMode;
 use crate::error::ApiError;
 use crate::ids::NodeName;
-use crate::kernel::KernelConfig;
+use crate::kernel::{Kernel, KernelConfig};
 use crate::node::NodeConfig;
+use crate::object::kind::{KindConflict, KindInfo, Kinds};
 use crate::object::quantity::{Quantity, QuantityError};
 use crate::object::validation::names;
 use crate::runtime::{Runtime, RuntimeError};
 use crate::scheduler::SchedulerConfig;
-use crate::store::{Durability, DurabilityError, Memory};
+use crate::store::{Committed, Durability, DurabilityError, Memory, RestoreError};
 use crate::time::Time;
 
 /// Why a cluster, or a node of it, could not be started.
@@ -56,9 +57,12 @@ pub enum StartError {
     /// The storage cannot be opened.
     #[error("the storage cannot be opened")]
     Durability(#[from] DurabilityError),
-    /// The storage holds objects, and this version cannot start from them.
-    #[error("the storage holds {0} objects: starting from stored objects is not supported yet")]
-    NotEmpty(usize),
+    /// The storage holds an object that cannot be read.
+    #[error("the storage holds an object that cannot be read")]
+    Stored(#[from] RestoreError),
+    /// A kind of the user's own is in the way of another kind.
+    #[error("a kind was refused")]
+    Kind(#[from] KindConflict),
     /// The cluster does not take the node.
     #[error("the cluster refused the node")]
     Refused(#[source] ApiError),
@@ -161,11 +165,18 @@ pub struct ClusterBuilder {
     nodes: Vec<NodeSpec>,
     start_time: Option<Time>,
     durability: Box<dyn Durability>,
+    kinds: Vec<KindInfo>,
 }
 
 impl Default for ClusterBuilder {
     fn default() -> Self {
-        Self { kernel: KernelConfig::default(), nodes: Vec::new(), start_time: None, durability: Box::new(Memory) }
+        Self {
+            kernel: KernelConfig::default(),
+            nodes: Vec::new(),
+            start_time: None,
+            durability: Box::new(Memory),
+            kinds: Vec::new(),
+        }
     }
 }
 
@@ -212,7 +223,15 @@ impl ClusterBuilder {
         self
     }
 
-    /// Where commits are made durable; memory otherwise.
+    /// Adds a kind of the user's own from the start: a storage that holds objects of it can be read only then.
+    #[must_use]
+    pub fn kind(mut self, info: KindInfo) -> Self {
+        self.kinds.push(info);
+        self
+    }
+
+    /// Where commits are made durable; memory otherwise. A cluster goes on from what is there: objects, identities and
+    /// revisions are those of the last one, and its nodes find their containers running.
     #[must_use]
     pub fn durability(mut self, durability: impl Durability) -> Self {
         self.durability = Box::new(durability);
@@ -222,14 +241,18 @@ impl ClusterBuilder {
     /// Starts it, in the tokio runtime that is current.
     ///
     /// # Errors
-    /// See [`StartError`]: a runtime that does not answer, a name or amount that is none, a storage that cannot be opened.
+    /// See [`StartError`]: a runtime that does not answer, a name or amount that is none, a storage that cannot be
+    /// opened or holds what cannot be read.
     pub async fn start(mut self) -> Result<Cluster, StartError> {
-        let recovered = self.durability.open().await?;
-        if !recovered.objects.is_empty() {
-            return Err(StartError::NotEmpty(recovered.objects.len()));
+        let mut kinds = Kinds::built_in();
+        for info in self.kinds {
+            kinds.add(info)?;
         }
+        let committed = Committed::read(self.durability.open().await?, kinds)?;
         let clock = self.start_time.map_or_else(Clock::of_the_machine, Clock::starting_at);
-        let cluster = Cluster::launch(&self.kernel, clock, self.durability);
+        let revision = committed.revision;
+        let kernel = Kernel::restore(&self.kernel, committed, clock.now());
+        let cluster = Cluster::launch(kernel, revision, clock, self.durability);
         for node in self.nodes {
             cluster.add_node(node).await?;
         }

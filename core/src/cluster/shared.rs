@@ -29,11 +29,12 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new() -> Self {
+    /// Watchers are shown what comes after this revision.
+    pub(super) fn starting_after(revision: Revision) -> Self {
         Self {
-            ring: RwLock::new(Ring::default()),
+            ring: RwLock::new(Ring::default().starting_after(revision)),
             pages: Mutex::default(),
-            bell: watch::Sender::new(Bell::Newest(Revision::ZERO)),
+            bell: watch::Sender::new(Bell::Newest(revision)),
         }
     }
 

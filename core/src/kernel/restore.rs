@@ -4,7 +4,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 
 use super::{Kernel, KernelConfig};
 use crate::controllers::LEASE_NAMESPACE;
-use crate::ids::NodeName;
+use crate::ids::{NodeName, Revision};
 use crate::object::kind;
 use crate::store::{Committed, Store};
 use crate::time::Time;
@@ -12,9 +12,14 @@ use crate::time::Time;
 impl Kernel {
     /// A kernel over what was committed. All that it holds besides (queues, the scheduler's tables, agents) is made
     /// anew from the objects; the agents come back by [`Request::AddNode`](super::Request::AddNode), and until then
-    /// their nodes count as left alone since now.
+    /// their nodes count as left alone since now. Where nothing was committed it is a new cluster.
     pub fn restore(config: &KernelConfig, committed: Committed, now: Time) -> Self {
+        let is_new = committed.revision == Revision::ZERO;
         let mut kernel = Self::around(config, Store::restore(committed, config.seed));
+        if is_new {
+            kernel.store.found(now);
+            return kernel;
+        }
         let (store, loops, scheduler) = (&kernel.store, &mut kernel.loops, &mut kernel.scheduler);
         for change in store.as_changes() {
             for each in loops.iter_mut() {

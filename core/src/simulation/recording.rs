@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::ids::{NodeName, Revision, Uid};
 use crate::object::kind::{self, Kinds};
-use crate::store::{Change, ChangeKind, Committed, Object};
+use crate::store::{Change, ChangeKind, Committed, Object, Recovered};
 
 /// A place of durability in memory, outside of the process that may die.
 #[derive(Debug, Default)]
@@ -43,8 +43,10 @@ impl Recording {
         object.and_then(|object| object.pod()).is_some_and(|pod| pod.node.as_ref() == Some(node))
     }
 
-    /// All of it, for the next life.
+    /// All of it, for the next life: as JSON and back, as any place outside of the process keeps it.
     pub(super) fn committed(&self, kinds: &Kinds) -> Committed {
-        Committed { objects: self.objects.values().cloned().collect(), revision: self.revision, kinds: kinds.clone() }
+        let objects = self.objects.values().map(|object| object.to_value(kinds)).collect();
+        let recovered = Recovered { objects, revision: self.revision };
+        Committed::read(recovered, kinds.clone()).expect("what a store wrote can be read")
     }
 }

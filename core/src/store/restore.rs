@@ -3,13 +3,22 @@
 //! Every object comes back as the version that it was, and the counter of revisions goes on where it stopped, so that
 //! what clients hold stays comparable. Events (`v1/Event`) are never durable and are gone.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{Pod, PodSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::Value;
 
 use super::change::{Change, ChangeKind};
 use super::commit::Store;
-use super::object::Object;
+use super::draft::Draft;
+use super::durable::Recovered;
+use super::object::{Body, Deletion, Meta, Object};
+use super::pod::PodBody;
 use crate::ids::Revision;
-use crate::object::kind::Kinds;
+use crate::object::kind::{KindInfo, Kinds};
+use crate::time::Time;
 
 /// What a place of durability holds.
 #[derive(Clone, Debug)]
@@ -20,6 +29,104 @@ pub struct Committed {
     pub revision: Revision,
     /// The kinds that were known.
     pub kinds: Kinds,
+}
+
+/// An object that was committed, and that this cluster cannot read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// Nobody has told the cluster of this kind.
+    #[error(
+        "`{name}` is of the kind `{kind}` in `{api_version}`, which this cluster does not know: add it before the start"
+    )]
+    UnknownKind {
+        /// Its `apiVersion`.
+        api_version: String,
+        /// Its `kind`.
+        kind: String,
+        /// Its namespace and name.
+        name: String,
+    },
+    /// It is not what an object of its kind is.
+    #[error("{kind} `{name}`: {problem}")]
+    Malformed {
+        /// Its kind.
+        kind: String,
+        /// Its namespace and name.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl Committed {
+    /// Reads what a place of durability held. Pods with equal specs share one again.
+    ///
+    /// # Errors
+    /// The first object that cannot be read.
+    pub fn read(recovered: Recovered, kinds: Kinds) -> Result<Self, RestoreError> {
+        let mut specs = BTreeMap::new();
+        let mut objects = Vec::with_capacity(recovered.objects.len());
+        for value in recovered.objects {
+            let mut object = read(value, &kinds)?;
+            if let Body::Pod(pod) = &mut object.body {
+                share_spec(pod, &mut specs);
+            }
+            objects.push(Arc::new(object));
+        }
+        Ok(Self { objects, revision: recovered.revision, kinds })
+    }
+}
+
+fn share_spec(pod: &mut PodBody, specs: &mut BTreeMap<String, Arc<PodSpec>>) {
+    if let Ok(text) = serde_json::to_string(&*pod.spec) {
+        pod.spec = Arc::clone(specs.entry(text).or_insert_with(|| Arc::clone(&pod.spec)));
+    }
+}
+
+fn read(value: Value, kinds: &Kinds) -> Result<Object, RestoreError> {
+    let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (api_version, kind) = (text("/apiVersion"), text("/kind"));
+    let name = [text("/metadata/namespace"), text("/metadata/name")].join("/");
+    let name = name.trim_start_matches('/').to_owned();
+    let Some(info) = kinds.by_api_version(&api_version, &kind) else {
+        return Err(RestoreError::UnknownKind { api_version, kind, name });
+    };
+    read_as(info, value).map_err(|problem| RestoreError::Malformed { kind, name, problem })
+}
+
+fn read_as(info: &KindInfo, value: Value) -> Result<Object, String> {
+    let Some(codec) = info.codec else {
+        let api = value.get("metadata").cloned().unwrap_or_default();
+        let api: ObjectMeta = serde_json::from_value(api).map_err(|error| error.to_string())?;
+        let draft = Draft::custom(info.id, value).map_err(|error| error.to_string())?;
+        return Ok(Object { meta: committed_meta(draft.meta, &api)?, body: draft.body });
+    };
+    let typed = codec.decode(&value).map_err(|error| error.to_string())?.object;
+    let meta = committed_meta(Meta::from_api(info.id, typed.metadata()), typed.metadata())?;
+    let body = match typed.as_any().downcast_ref::<Pod>() {
+        Some(pod) => Body::Pod(PodBody::from_api(pod)),
+        None => Body::Typed(typed),
+    };
+    Ok(Object { meta, body })
+}
+
+/// The parts of the metadata that are the store's.
+fn committed_meta(meta: Meta, api: &ObjectMeta) -> Result<Meta, String> {
+    let missing = |field: &str| format!("metadata.{field} is missing or is none");
+    let uid = api.uid.as_deref().and_then(|uid| uid.parse().ok());
+    let revision = api.resource_version.as_deref().and_then(|revision| revision.parse().ok());
+    let created = api.creation_timestamp.as_ref().map(Time::from_api);
+    Ok(Meta {
+        uid: uid.ok_or_else(|| missing("uid"))?,
+        revision: revision.ok_or_else(|| missing("resourceVersion"))?,
+        generation: api.generation.unwrap_or(0),
+        created: created.ok_or_else(|| missing("creationTimestamp"))?,
+        deletion: api
+            .deletion_timestamp
+            .as_ref()
+            .map(|at| Deletion { at: Time::from_api(at), grace_seconds: api.deletion_grace_period_seconds }),
+        ..meta
+    })
 }
 
 impl Store {

@@ -45,6 +45,12 @@ impl Ring {
         Self { changes: VecDeque::new(), capacity: capacity.max(1), forgotten: Revision::ZERO, newest: Revision::ZERO }
     }
 
+    /// The same ring, going on after this revision: nothing before it is kept.
+    #[must_use]
+    pub fn starting_after(self, revision: Revision) -> Self {
+        Self { forgotten: revision, newest: revision, ..self }
+    }
+
     /// Adds the next changes.
     pub fn extend(&mut self, changes: impl IntoIterator<Item = Change>) {
         for change in changes {
