@@ -1,26 +1,23 @@
-//! A runtime of one's own: containers are plain processes of this machine, without images and without isolation.
+//! A runtime of one's own in a hundred lines: containers are plain processes of this machine, without images and
+//! without isolation.
 //!
 //! ```text
 //! cargo run --example custom_runtime
 //! ```
-//! What the node agent needs is there: sandboxes, containers that start, stop and end, their logs, and the news of their
-//! end. What such processes cannot have (volumes, sessions, forwarded ports) is refused, and the cluster says so in the
-//! pod's events. `inboard::runtime::conformance` checks a runtime that wants to be complete.
+//! What the node agent needs is there: sandboxes, containers that start, stop and end, and the news of their end. What is
+//! left out (volumes, logs, commands, probes, ports) has a default that refuses it, and the cluster says so in the pod's
+//! events. `inboard::runtime::conformance` checks a runtime that wants to be complete.
 
 use std::collections::BTreeMap;
-use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use inboard::runtime::*;
 use inboard::time::Time;
-use inboard::{Api, Cluster, LogRequest, NodeSpec, Shutdown, conditions, prelude::*};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Command;
+use inboard::{Api, Cluster, NodeSpec, Shutdown, conditions, prelude::*};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -42,7 +39,6 @@ struct State {
 struct Process {
     config: ContainerConfig,
     status: ContainerStatus,
-    log: Vec<LogEntry>,
     /// Told true when it shall end; dropped by the process's task when it has.
     kill: watch::Sender<bool>,
 }
@@ -53,20 +49,9 @@ impl State {
     }
 
     fn container(&mut self, id: &ContainerId) -> Answer<&mut Process> {
-        self.containers.get_mut(id).ok_or_else(|| failed(RuntimeErrorKind::NotFound, format!("no container {id}")))
+        let missing = || RuntimeError::new(RuntimeErrorKind::NotFound, format!("no container {id}"));
+        self.containers.get_mut(id).ok_or_else(missing)
     }
-}
-
-fn failed(kind: RuntimeErrorKind, text: impl Into<String>) -> RuntimeError {
-    RuntimeError::new(kind, text)
-}
-
-fn unsupported<T>(what: &str) -> Answer<T> {
-    Err(failed(RuntimeErrorKind::Unsupported, format!("processes have no {what}")))
-}
-
-fn image(name: &str) -> ImageStatus {
-    ImageStatus { id: name.into(), names: vec![name.into()], size_bytes: 0, user: None }
 }
 
 impl Processes {
@@ -79,27 +64,15 @@ impl Processes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Follows a process to its end.
+    /// Follows a process to its end, and tells of it.
     async fn follow(self, id: ContainerId, mut child: tokio::process::Child, mut kill: watch::Receiver<bool>) {
-        let lines = child.stdout.take().map(|stdout| BufReader::new(stdout).lines());
-        let whole_life = async {
-            if let Some(mut lines) = lines {
-                while let Ok(Some(line)) = lines.next_line().await {
-                    self.write(&id, line);
-                }
-            }
-            child.wait().await
-        };
         let is_wanted = async { kill.wait_for(|kill| *kill).await.is_ok() };
         let ended = tokio::select! {
-            status = whole_life => status,
-            _ = is_wanted => match child.kill().await {
-                Ok(()) => child.wait().await,
-                Err(error) => Err(error),
-            },
+            status = child.wait() => status.ok(),
+            _ = is_wanted => child.kill().await.ok().and(None),
         };
         // A process that a signal ended has no code: 137 is what SIGKILL leaves.
-        let code = ended.ok().and_then(|status| status.code()).unwrap_or(137);
+        let code = ended.and_then(|status| status.code()).unwrap_or(137);
         let mut state = self.state();
         let now = state.now();
         let Ok(process) = state.container(&id) else { return };
@@ -107,14 +80,6 @@ impl Processes {
         process.status.state = ContainerState::Exited { started_at, finished_at: now, exit: ExitStatus::exited(code) };
         let event = RuntimeEvent::Exited(Box::new(process.status.clone()));
         state.listeners.retain(|listener| listener.send(event.clone()).is_ok());
-    }
-
-    fn write(&self, id: &ContainerId, line: String) {
-        let mut state = self.state();
-        let time = state.now();
-        if let Ok(process) = state.container(id) {
-            process.log.push(LogEntry { time, stream: StdStream::Stdout, line: Bytes::from(line), partial: false });
-        }
     }
 }
 
@@ -143,9 +108,8 @@ impl Runtime for Processes {
     async fn run_pod_sandbox(&self, config: &SandboxConfig) -> Answer<SandboxStatus> {
         let mut state = self.state();
         let id = SandboxId::new(format!("{}-{}", config.pod.uid, config.attempt));
-        let (pod, attempt, created_at) = (config.pod.clone(), config.attempt, state.now());
         let ips = vec![std::net::Ipv4Addr::LOCALHOST.into()];
-        let new = SandboxStatus { id: id.clone(), pod, attempt, state: SandboxState::Ready, created_at, ips };
+        let new = SandboxStatus::ready(id.clone(), config, state.now(), ips);
         Ok(state.sandboxes.entry(id).or_insert(new).clone())
     }
 
@@ -168,47 +132,11 @@ impl Runtime for Processes {
         Ok(())
     }
 
-    async fn image_status(&self, name: &str) -> Answer<Option<ImageStatus>> {
-        Ok(Some(image(name)))
-    }
-
-    async fn pull_image(&self, pull: &ImagePull) -> Answer<ImageStatus> {
-        Ok(image(&pull.image))
-    }
-
-    async fn list_images(&self) -> Answer<Vec<ImageStatus>> {
-        Ok(Vec::new())
-    }
-
-    async fn remove_image(&self, _: &str) -> Answer<()> {
-        Ok(())
-    }
-
-    async fn prepare_volume(&self, _: &PodIdentity, _: &VolumeConfig) -> Answer<()> {
-        unsupported("volumes")
-    }
-
-    async fn remove_volumes(&self, _: &PodIdentity) -> Answer<()> {
-        Ok(())
-    }
-
     async fn create_container(&self, sandbox: &SandboxId, config: &ContainerConfig) -> Answer<ContainerId> {
         let mut state = self.state();
         let id = ContainerId::new(format!("{sandbox}-{}-{}", config.name, config.attempt));
-        let status = ContainerStatus {
-            id: id.clone(),
-            sandbox: sandbox.clone(),
-            pod: config.pod.clone(),
-            name: Arc::clone(&config.name),
-            kind: config.kind,
-            attempt: config.attempt,
-            image: Arc::clone(&config.image),
-            image_id: Arc::clone(&config.image_id),
-            created_at: state.now(),
-            state: ContainerState::Created,
-            termination_message: None,
-        };
-        let new = Process { config: config.clone(), status, log: Vec::new(), kill: watch::Sender::new(false) };
+        let status = ContainerStatus::created(id.clone(), sandbox, config, state.now());
+        let new = Process { config: config.clone(), status, kill: watch::Sender::new(false) };
         state.containers.entry(id.clone()).or_insert(new);
         Ok(id)
     }
@@ -217,19 +145,16 @@ impl Runtime for Processes {
         let mut state = self.state();
         let now = state.now();
         let process = state.container(id)?;
-        if process.status.state != ContainerState::Created {
-            return Ok(process.status.clone());
+        if process.status.state == ContainerState::Created {
+            let words: Vec<&String> = process.config.command.iter().chain(&process.config.args).collect();
+            let cannot = |why: String| RuntimeError::new(RuntimeErrorKind::CannotRun, why);
+            let (program, args) = words.split_first().ok_or_else(|| cannot("a process needs a command".into()))?;
+            let mut command = tokio::process::Command::new(program);
+            command.args(args).envs(process.config.env.iter().map(|variable| (&variable.name, &variable.value)));
+            let child = command.kill_on_drop(true).spawn().map_err(|error| cannot(format!("{program}: {error}")))?;
+            process.status.state = ContainerState::Running { started_at: now };
+            tokio::spawn(self.clone().follow(id.clone(), child, process.kill.subscribe()));
         }
-        let words: Vec<&String> = process.config.command.iter().chain(&process.config.args).collect();
-        let missing = || failed(RuntimeErrorKind::CannotRun, "a process needs a command: there is no image");
-        let (program, args) = words.split_first().ok_or_else(missing)?;
-        let mut command = Command::new(program);
-        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
-        command.envs(process.config.env.iter().map(|variable| (&variable.name, &variable.value)));
-        let cannot = |error| failed(RuntimeErrorKind::CannotRun, format!("{program}: {error}"));
-        let child = command.spawn().map_err(cannot)?;
-        process.status.state = ContainerState::Running { started_at: now };
-        tokio::spawn(self.clone().follow(id.clone(), child, process.kill.subscribe()));
         Ok(process.status.clone())
     }
 
@@ -252,46 +177,6 @@ impl Runtime for Processes {
 
     async fn container_status(&self, id: &ContainerId) -> Answer<ContainerStatus> {
         Ok(self.state().container(id)?.status.clone())
-    }
-
-    async fn exec_sync(&self, _: &ContainerId, command: &[String], timeout: Duration) -> Answer<ExecOutput> {
-        let (program, args) =
-            command.split_first().ok_or_else(|| failed(RuntimeErrorKind::InvalidArgument, "no command"))?;
-        let run = Command::new(program).args(args).kill_on_drop(true).output();
-        let late = |_| failed(RuntimeErrorKind::DeadlineExceeded, format!("{program} took more than {timeout:?}"));
-        let output = tokio::time::timeout(timeout, run).await.map_err(late)?;
-        let output = output.map_err(|error| failed(RuntimeErrorKind::CannotRun, format!("{program}: {error}")))?;
-        let code = output.status.code().unwrap_or(137);
-        Ok(ExecOutput { stdout: output.stdout.into(), stderr: output.stderr.into(), code })
-    }
-
-    async fn exec(&self, _: &ContainerId, _: &ExecRequest) -> Answer<ExecSession> {
-        unsupported("sessions")
-    }
-
-    async fn attach(&self, _: &ContainerId, _: &ExecRequest) -> Answer<ExecSession> {
-        unsupported("sessions")
-    }
-
-    async fn probe(&self, request: &ProbeRequest) -> Answer<ProbeOutcome> {
-        let ProbeAction::Exec { command } = &request.action else { return unsupported("probes but exec") };
-        let output = self.exec_sync(&request.container, command, request.timeout).await?;
-        let text = || String::from_utf8_lossy(&output.stdout).into();
-        Ok(if output.code == 0 { ProbeOutcome::Success } else { ProbeOutcome::Failure(text()) })
-    }
-
-    async fn logs(&self, id: &ContainerId, options: &LogOptions) -> Answer<LogStream> {
-        let log = self.state().container(id)?.log.clone();
-        let skipped = options.tail.map_or(0, |tail| log.len().saturating_sub(tail));
-        Ok(stream::iter(log.into_iter().skip(skipped).map(Ok)).boxed())
-    }
-
-    async fn port_forward(&self, _: &SandboxId, _: u16) -> Answer<PortForward> {
-        unsupported("forwarded ports")
-    }
-
-    async fn stats(&self) -> Answer<Vec<PodSandboxStats>> {
-        Ok(Vec::new())
     }
 }
 
@@ -316,7 +201,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let pods: Api<Pod> = Api::default_namespaced(&cluster);
     pods.wait("hello", Duration::from_secs(10), conditions::is_pod_finished()).await?;
     print!("{}", cluster.table("pods", Some("default"), true).await?);
-    print!("{}", pods.logs("hello", &LogRequest::default()).await?);
     print!("{}", cluster.describe("pod", "default", "hello").await?);
     cluster.shutdown(Shutdown::Stop { grace: Duration::from_secs(1) }).await?;
     Ok(())

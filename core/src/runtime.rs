@@ -47,6 +47,10 @@ pub use self::types::{
 /// - **No surprise**: what the agent did not ask for does not happen; a container that exits is never restarted.
 ///
 /// [`conformance`] checks all of it; run it against your implementation.
+///
+/// # What may be left out
+/// Methods with a default are for what a runtime need not have: images (by default every name is there), volumes, logs,
+/// commands, probes, forwarded ports, usage. A pod that asks for what is not there says so in its events.
 #[async_trait]
 pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     /// Tells what time it is, before any other call. A runtime with real containers has the machine's clock and takes no
@@ -76,23 +80,38 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     async fn remove_pod_sandbox(&self, sandbox: &SandboxId) -> Result<(), RuntimeError>;
 
     /// The state of one image, or `None` when the node does not have it.
-    async fn image_status(&self, image: &str) -> Result<Option<ImageStatus>, RuntimeError>;
+    async fn image_status(&self, image: &str) -> Result<Option<ImageStatus>, RuntimeError> {
+        Ok(Some(ImageStatus::named(image)))
+    }
 
     /// Brings an image onto the node.
-    async fn pull_image(&self, pull: &ImagePull) -> Result<ImageStatus, RuntimeError>;
+    async fn pull_image(&self, pull: &ImagePull) -> Result<ImageStatus, RuntimeError> {
+        Ok(ImageStatus::named(&pull.image))
+    }
 
     /// All images of the node.
-    async fn list_images(&self) -> Result<Vec<ImageStatus>, RuntimeError>;
+    async fn list_images(&self) -> Result<Vec<ImageStatus>, RuntimeError> {
+        Ok(Vec::new())
+    }
 
     /// Removes an image; one that is not there is no error.
-    async fn remove_image(&self, image: &str) -> Result<(), RuntimeError>;
+    async fn remove_image(&self, image: &str) -> Result<(), RuntimeError> {
+        let _ = image;
+        Ok(())
+    }
 
     /// Makes a volume of a pod ready to be mounted; called again when the content of a [`VolumeSource::Files`] changed.
-    async fn prepare_volume(&self, pod: &PodIdentity, volume: &VolumeConfig) -> Result<(), RuntimeError>;
+    async fn prepare_volume(&self, pod: &PodIdentity, volume: &VolumeConfig) -> Result<(), RuntimeError> {
+        let _ = pod;
+        Err(has_no(format_args!("volumes: `{}`", volume.name)))
+    }
 
     /// Gives back all volumes of a pod: content that belongs to the pod is removed, host paths and persistent volumes
     /// stay.
-    async fn remove_volumes(&self, pod: &PodIdentity) -> Result<(), RuntimeError>;
+    async fn remove_volumes(&self, pod: &PodIdentity) -> Result<(), RuntimeError> {
+        let _ = pod;
+        Ok(())
+    }
 
     /// Creates a container in a sandbox, without starting it.
     async fn create_container(
@@ -120,23 +139,48 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
         container: &ContainerId,
         command: &[String],
         timeout: Duration,
-    ) -> Result<ExecOutput, RuntimeError>;
+    ) -> Result<ExecOutput, RuntimeError> {
+        let _ = (container, command, timeout);
+        Err(has_no("commands"))
+    }
 
     /// Starts a command in a container with its streams connected.
-    async fn exec(&self, container: &ContainerId, request: &ExecRequest) -> Result<ExecSession, RuntimeError>;
+    async fn exec(&self, container: &ContainerId, request: &ExecRequest) -> Result<ExecSession, RuntimeError> {
+        let _ = (container, request);
+        Err(has_no("commands"))
+    }
 
     /// Connects to the streams of a container's own process.
-    async fn attach(&self, container: &ContainerId, request: &ExecRequest) -> Result<ExecSession, RuntimeError>;
+    async fn attach(&self, container: &ContainerId, request: &ExecRequest) -> Result<ExecSession, RuntimeError> {
+        let _ = (container, request);
+        Err(has_no("attached streams"))
+    }
 
     /// Carries out one probe, or one lifecycle hook's action.
-    async fn probe(&self, request: &ProbeRequest) -> Result<ProbeOutcome, RuntimeError>;
+    async fn probe(&self, request: &ProbeRequest) -> Result<ProbeOutcome, RuntimeError> {
+        let _ = request;
+        Err(has_no("probes"))
+    }
 
     /// The log of one container, also after it exited.
-    async fn logs(&self, container: &ContainerId, options: &LogOptions) -> Result<LogStream, RuntimeError>;
+    async fn logs(&self, container: &ContainerId, options: &LogOptions) -> Result<LogStream, RuntimeError> {
+        let _ = (container, options);
+        Err(has_no("logs"))
+    }
 
     /// Connects to a port inside a sandbox.
-    async fn port_forward(&self, sandbox: &SandboxId, port: u16) -> Result<PortForward, RuntimeError>;
+    async fn port_forward(&self, sandbox: &SandboxId, port: u16) -> Result<PortForward, RuntimeError> {
+        let _ = (sandbox, port);
+        Err(has_no("forwarded ports"))
+    }
 
     /// Usage of every sandbox and its containers.
-    async fn stats(&self) -> Result<Vec<PodSandboxStats>, RuntimeError>;
+    async fn stats(&self) -> Result<Vec<PodSandboxStats>, RuntimeError> {
+        Ok(Vec::new())
+    }
+}
+
+/// The answer to what a runtime was not made for.
+fn has_no(what: impl fmt::Display) -> RuntimeError {
+    RuntimeError::new(RuntimeErrorKind::Unsupported, format!("this runtime has no {what}"))
 }

@@ -187,5 +187,24 @@ pub struct ContainerStatus {
     pub termination_message: Option<Arc<str>>,
 }
 
+impl ContainerStatus {
+    /// A container as it is right after [`Runtime::create_container`](crate::runtime::Runtime::create_container).
+    pub fn created(id: ContainerId, sandbox: &SandboxId, config: &ContainerConfig, now: Time) -> Self {
+        Self {
+            id,
+            sandbox: sandbox.clone(),
+            pod: config.pod.clone(),
+            name: Arc::clone(&config.name),
+            kind: config.kind,
+            attempt: config.attempt,
+            image: Arc::clone(&config.image),
+            image_id: Arc::clone(&config.image_id),
+            created_at: now,
+            state: ContainerState::Created,
+            termination_message: None,
+        }
+    }
+}
+
 /// All containers of one runtime.
 pub type Containers = Vec<ContainerStatus>;

@@ -18,6 +18,13 @@ pub struct ImageStatus {
     pub user: Option<Arc<str>>,
 }
 
+impl ImageStatus {
+    /// An image of which nothing but its name is known.
+    pub fn named(name: &str) -> Self {
+        Self { id: name.into(), names: vec![name.into()], size_bytes: 0, user: None }
+    }
+}
+
 /// Credentials for a registry.
 #[derive(Clone, PartialEq, Eq)]
 pub enum ImageCredentials {

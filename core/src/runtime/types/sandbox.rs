@@ -84,3 +84,11 @@ pub struct SandboxStatus {
     /// Its addresses, the primary one first; empty with the host's network.
     pub ips: Vec<IpAddr>,
 }
+
+impl SandboxStatus {
+    /// A sandbox as it is right after [`Runtime::run_pod_sandbox`](crate::runtime::Runtime::run_pod_sandbox).
+    pub fn ready(id: SandboxId, config: &SandboxConfig, now: Time, ips: Vec<IpAddr>) -> Self {
+        let pod = config.pod.clone();
+        Self { id, pod, attempt: config.attempt, state: SandboxState::Ready, created_at: now, ips }
+    }
+}
