@@ -6,6 +6,7 @@ pub mod condition;
 pub mod cron;
 pub mod decode;
 pub mod defaults;
+pub mod describe;
 pub mod field;
 pub mod int_or_percent;
 pub mod kind;
