@@ -6,6 +6,8 @@ mod namespace;
 mod namespace_defaults;
 mod node_lifecycle;
 mod pod_garbage;
+#[cfg(test)]
+mod properties;
 mod replica_set;
 mod taint_eviction;
 
