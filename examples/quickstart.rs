@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! cargo run --example quickstart
-//! cargo run --example quickstart --features containerd -- --runtime containerd [--socket PATH] [--snapshotter NAME] nginx.tar
+//! cargo run --example quickstart --features containerd -- --runtime containerd [--socket PATH] [--snapshotter NAME] [nginx.tar]
 //! ```
 //! Three nodes; a Deployment; a pod that is deleted and replaced; scaling; a rolling update; an image that does not exist;
 //! a node that goes down; and nothing left. With the mock runtime the clock jumps over the waits, so that minutes of the
-//! cluster pass in a second. With containerd (which needs root) they take their time, and the image `nginx` comes from OCI
-//! archives that are named on the command line.
+//! cluster pass in a second. With containerd (which needs root) they take their time, and the image `nginx` comes from an OCI
+//! archive that is named on the command line; where none is named, the machine's busybox is made into one that serves.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -105,6 +105,11 @@ fn on_containerd(mut words: &[&str]) -> Outcome {
         }
         words = rest;
     }
+    let archive = match words {
+        [] => stand_in()?,
+        [archive] => archive.into(),
+        more => return Err(format!("one image archive is enough: {more:?}").into()),
+    };
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     tokio.block_on(async {
         let mut runtimes: Vec<Arc<dyn Runtime>> = Vec::new();
@@ -119,15 +124,31 @@ fn on_containerd(mut words: &[&str]) -> Outcome {
                 .cgroup_root(format!("/inboard-quickstart/{name}"))
                 .build()
                 .await?;
-            for archive in words {
-                runtime.import_image(std::path::Path::new(archive)).await?;
-            }
+            runtime.import_image(&archive).await?;
             runtimes.push(Arc::new(runtime));
         }
         // The same image under its full name: another template all the same. And there is no way to pull the plug of a
         // machine that this program runs on.
         tour(Machines { runtimes, next_image: "docker.io/library/nginx:latest", power: None }).await
     })
+}
+
+/// An image by the name of nginx, in which the machine's busybox serves.
+#[cfg(feature = "containerd")]
+fn stand_in() -> Outcome<std::path::PathBuf> {
+    use inboard_runtime_containerd::archive::{Layer, write_oci};
+
+    let mut layer = Layer::new();
+    for dir in ["bin", "etc", "proc", "sys", "tmp"] {
+        layer.dir(dir, 0o755)?;
+    }
+    let busybox = std::fs::read("/bin/busybox")
+        .map_err(|error| format!("/bin/busybox: {error}; install Debian's busybox-static, or name an image archive"))?;
+    layer.file("bin/busybox", 0o755, &busybox)?;
+    let config = serde_json::json!({"Cmd": ["/bin/busybox", "httpd", "-f", "-p", "80"]});
+    let path = std::env::temp_dir().join("inboard-quickstart-nginx.tar");
+    write_oci(&path, "docker.io/library/nginx:latest", &config, layer)?;
+    Ok(path)
 }
 
 #[cfg(not(feature = "containerd"))]

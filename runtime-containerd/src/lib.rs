@@ -13,6 +13,7 @@
 //! profiles, `shareProcessNamespace`, user namespaces, HTTPS probes. What a pod asks for and this runtime cannot do is
 //! refused with the name of the field.
 
+pub mod archive;
 mod builder;
 mod cgroup;
 mod client;

@@ -1,7 +1,6 @@
 //! Real containers in tests: a containerd of the test's own, images made from Debian's packages, and a look at the
 //! machine before and after that finds whatever was left behind.
 
-mod archive;
 mod host;
 mod images;
 mod pod;

@@ -4,9 +4,9 @@ use std::io;
 use std::path::PathBuf;
 use std::process::Command;
 
+use inboard_runtime_containerd::archive::{Layer, write_docker, write_oci};
 use serde_json::json;
 
-use super::archive::{Layer, write_docker, write_oci};
 use super::host;
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

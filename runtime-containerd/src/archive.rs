@@ -1,38 +1,80 @@
-//! Image archives, written as tools write them: one in the OCI layout, one as `docker save` has it.
+//! Small images made from files of this machine, where there is no registry: an appliance that carries its own
+//! programs, an example, a test. Archives are written as tools write them: in the OCI layout, or as `docker save` does.
+//!
+//! ```no_run
+//! # async fn demo(runtime: inboard_runtime_containerd::ContainerdRuntime) -> Result<(), Box<dyn std::error::Error>> {
+//! use inboard_runtime_containerd::archive::{Layer, write_oci};
+//!
+//! let mut layer = Layer::new();
+//! layer.dir("bin", 0o755)?;
+//! layer.copy("/bin/busybox")?;
+//! let path = std::path::Path::new("/tmp/tool.tar");
+//! write_oci(path, "example.com/tool:1", &serde_json::json!({"Cmd": ["/bin/busybox", "date"]}), layer)?;
+//! runtime.import_image(path).await?;
+//! # Ok(()) }
+//! ```
 
-use std::io;
 use std::path::Path;
+use std::{fmt, io};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-/// The one layer of an image, as a tar file in memory.
-pub(super) struct Layer {
+/// The one layer of an image, as a tar file in memory. Everything in it belongs to root.
+pub struct Layer {
     tar: tar::Builder<Vec<u8>>,
 }
 
+impl Default for Layer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Layer").field("bytes", &self.tar.get_ref().len()).finish()
+    }
+}
+
 impl Layer {
-    pub(super) fn new() -> Self {
+    /// An empty one.
+    pub fn new() -> Self {
         Self { tar: tar::Builder::new(Vec::new()) }
     }
 
-    pub(super) fn dir(&mut self, path: &str, mode: u32) -> io::Result<()> {
+    /// Adds a directory; its parents must have been added before. Paths have no `/` in front.
+    ///
+    /// # Errors
+    /// When the path cannot stand in a tar file.
+    pub fn dir(&mut self, path: &str, mode: u32) -> io::Result<()> {
         let mut header = header(tar::EntryType::Directory, 0, mode);
         self.tar.append_data(&mut header, path, io::empty())
     }
 
-    pub(super) fn file(&mut self, path: &str, mode: u32, content: &[u8]) -> io::Result<()> {
+    /// Adds a file.
+    ///
+    /// # Errors
+    /// As [`Layer::dir`].
+    pub fn file(&mut self, path: &str, mode: u32, content: &[u8]) -> io::Result<()> {
         let mut header = header(tar::EntryType::Regular, content.len() as u64, mode);
         self.tar.append_data(&mut header, path, content)
     }
 
-    pub(super) fn link(&mut self, path: &str, target: &str) -> io::Result<()> {
+    /// Adds a symbolic link.
+    ///
+    /// # Errors
+    /// As [`Layer::dir`].
+    pub fn link(&mut self, path: &str, target: &str) -> io::Result<()> {
         let mut header = header(tar::EntryType::Symlink, 0, 0o777);
         self.tar.append_link(&mut header, path, target)
     }
 
-    /// A file of the machine under the same path, whatever links lead to it there.
-    pub(super) fn copy(&mut self, path: &str) -> io::Result<()> {
+    /// Adds a program of this machine under the same path, whatever links lead to it there.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn copy(&mut self, path: &str) -> io::Result<()> {
         self.file(path.trim_start_matches('/'), 0o755, &std::fs::read(path)?)
     }
 
@@ -67,8 +109,12 @@ fn configuration(config: &Value, layer: &[u8]) -> Vec<u8> {
     document.to_string().into_bytes()
 }
 
-/// Writes an archive in the OCI image layout.
-pub(super) fn write_oci(path: &Path, name: &str, config: &Value, layer: Layer) -> io::Result<()> {
+/// Writes an image as an archive in the OCI image layout, under this name. `config` is the image's own configuration:
+/// `Cmd`, `Entrypoint`, `Env`, `User`, `WorkingDir`, `StopSignal`.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_oci(path: &Path, name: &str, config: &Value, layer: Layer) -> io::Result<()> {
     let layer = layer.finish()?;
     let config = configuration(config, &layer);
     let describe = |kind: &str, bytes: &[u8]| {
@@ -94,8 +140,11 @@ pub(super) fn write_oci(path: &Path, name: &str, config: &Value, layer: Layer) -
     std::fs::write(path, archive.finish()?)
 }
 
-/// Writes an archive as `docker save` does.
-pub(super) fn write_docker(path: &Path, names: &[&str], config: &Value, layer: Layer) -> io::Result<()> {
+/// Writes an image as an archive as `docker save` does, under these names; see [`write_oci`].
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_docker(path: &Path, names: &[&str], config: &Value, layer: Layer) -> io::Result<()> {
     let layer = layer.finish()?;
     let config = configuration(config, &layer);
     let config_name = format!("{}.json", digest(&config));
