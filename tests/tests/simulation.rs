@@ -188,3 +188,28 @@ fn a_controller_that_was_off_is_told_what_it_missed() {
     check(&mut cluster);
     assert_eq!(pods_of(&cluster), 1);
 }
+
+#[test]
+fn recreate_may_resize_an_adopted_set_before_it_empties_it_in_one_step() {
+    let mut cluster = cluster(Duration::ZERO);
+    let deployment = |image: &str, replicas: i32| -> Deployment {
+        // More than any node has: its pods wait, and go at once when they are deleted.
+        let resources = json!({"requests": {"cpu": "100"}});
+        let pod = json!({"containers": [{"name": "app", "image": image, "resources": resources}]});
+        let labels = json!({"app": "web"});
+        let template = json!({"metadata": {"labels": labels}, "spec": pod});
+        let spec = json!({"replicas": replicas, "strategy": {"type": "Recreate"},
+            "selector": {"matchLabels": labels}, "template": template});
+        let object = json!({"metadata": {"name": "web", "namespace": "default"}, "spec": spec});
+        serde_json::from_value(object).expect("a deployment")
+    };
+    cluster.create(deployment("web:1", 2)).expect("created");
+    cluster.run_for(MINUTE);
+    let orphan = DeleteOptions { propagation: Some(inboard::control::Propagation::Orphan), ..DeleteOptions::default() };
+    cluster.delete(kind::DEPLOYMENT, "web", orphan).expect("deleted");
+    cluster.run_for(MINUTE);
+    cluster.create(deployment("web:2", 4)).expect("created");
+    cluster.run_for(MINUTE);
+    check(&mut cluster);
+    assert_eq!(pods_of(&cluster), 4);
+}

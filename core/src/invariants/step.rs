@@ -160,9 +160,15 @@ pub(super) fn recreate_does_not_mix(step: &Step<'_>) -> Result<(), String> {
             continue;
         }
         let siblings = step.snapshot.owned_by(deployment.meta.uid).filter(|other| other.meta.uid != set.meta.uid);
+        // One that came later in the same step is judged by itself: this pod may be gone again by then.
+        let was_there = |other: &Arc<Object>| {
+            let mut made = step.changes.iter().filter(|change| change.kind == ChangeKind::Added);
+            made.find(|change| change.object.meta.uid == other.meta.uid)
+                .is_none_or(|made| made.revision() < pod.meta.revision)
+        };
         let mut others = siblings
             .flat_map(|other| step.snapshot.owned_by(other.meta.uid))
-            .filter(|other| other.pod().is_some_and(|pod| !pod.is_finished()));
+            .filter(|other| other.pod().is_some_and(|pod| !pod.is_finished()) && was_there(other));
         if let Some(other) = others.next() {
             return Err(format!("{} was created while {} is there", pod.meta.path(), other.meta.path()));
         }
