@@ -1,7 +1,9 @@
 //! The controllers: one file or folder each, all of the shape of [`Controller`](crate::control::Controller).
 
+mod cron_job;
 mod deployment;
 mod garbage;
+mod job;
 mod namespace;
 mod namespace_defaults;
 mod node_lifecycle;
@@ -10,15 +12,19 @@ mod pod_garbage;
 mod properties;
 mod replica_set;
 mod taint_eviction;
+mod ttl_after_finished;
 
+pub use self::cron_job::CronJobController;
 pub use self::deployment::DeploymentController;
 pub use self::garbage::GarbageCollector;
+pub use self::job::JobController;
 pub use self::namespace::NamespaceController;
 pub use self::namespace_defaults::NamespaceDefaultsController;
 pub use self::node_lifecycle::{LEASE_NAMESPACE, NodeLifecycleController};
 pub use self::pod_garbage::PodGarbageCollector;
 pub use self::replica_set::ReplicaSetController;
 pub use self::taint_eviction::TaintEvictionController;
+pub use self::ttl_after_finished::TtlAfterFinishedController;
 
 use crate::control::{AnyLoop, Loop};
 
@@ -27,6 +33,9 @@ pub(crate) fn all() -> Vec<Box<dyn AnyLoop>> {
     vec![
         Loop::<DeploymentController>::boxed(),
         Loop::<ReplicaSetController>::boxed(),
+        Loop::<JobController>::boxed(),
+        Loop::<CronJobController>::boxed(),
+        Loop::<TtlAfterFinishedController>::boxed(),
         Loop::<GarbageCollector>::boxed(),
         Loop::<NodeLifecycleController>::boxed(),
         Loop::<TaintEvictionController>::boxed(),

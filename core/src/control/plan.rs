@@ -168,6 +168,11 @@ impl Plan {
         self.actions.is_empty()
     }
 
+    /// Whether it changes an object: an event alone changes none.
+    pub fn changes_something(&self) -> bool {
+        self.actions.iter().any(|action| !matches!(action, Action::Emit(_)))
+    }
+
     /// Adds an action.
     pub fn push(&mut self, action: Action) {
         self.actions.push(action);

@@ -227,6 +227,7 @@ impl World {
         for object in objects {
             for subject in &self.subjects {
                 let plan = subject.decide(snapshot, object.meta.uid, self.now);
+                let plan = plan.filter(Plan::changes_something);
                 if let Some(action) = plan.and_then(|plan| plan.actions.into_iter().next()) {
                     return Some(format!("{} has forgotten {}: {action:?}", subject.name(), object.meta.path()));
                 }

@@ -187,6 +187,9 @@ fn pods(stage: &Stage, by_name: bool, alike: bool, world: &mut Map<String, Value
 fn pod_view(object: &Object, extras: &[&str]) -> Value {
     let value = object.to_value(&Kinds::built_in());
     let mut view = common(&value);
+    if let Some(labels) = view.get_mut("labels").and_then(Value::as_object_mut) {
+        labels.retain(|label, _| !label.ends_with("controller-uid"));
+    }
     let (meta, spec, status) = (&value["metadata"], &value["spec"], &value["status"]);
     if let Some(prefix) = meta.get("generateName") {
         view.insert("generateName".to_owned(), prefix.clone());
