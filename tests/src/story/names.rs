@@ -15,6 +15,8 @@ pub(super) struct Names {
     pub(super) hashes: Vec<String>,
     /// Pods with generated names: the name and its prefix.
     pub(super) pods: Vec<(String, String)>,
+    /// The scheduled minutes in the names of a CronJob's Jobs.
+    pub(super) minutes: Vec<String>,
     /// Whether the story numbers its pods.
     pub(super) numbered: bool,
 }
@@ -39,6 +41,9 @@ impl Names {
         for (index, hash) in self.hashes.iter().enumerate() {
             text = text.replace(&format!("<hash:{}>", index + 1), hash);
         }
+        for (index, minute) in self.minutes.iter().enumerate() {
+            text = text.replace(&format!("<minute:{}>", index + 1), minute);
+        }
         for (index, (name, prefix)) in self.pods.iter().enumerate() {
             text = text.replace(&format!("{prefix}<{}>", index + 1), name);
         }
@@ -47,7 +52,9 @@ impl Names {
 
     /// Puts placeholders in the place of names.
     pub(super) fn hide(&self, value: &Value) -> Value {
-        map_strings(value, &|text| self.hide_text(text))
+        let mut hidden = map_strings(value, &|text| self.hide_text(text));
+        hide_revisions(&mut hidden);
+        hidden
     }
 
     /// The same for one text.
@@ -63,13 +70,36 @@ impl Names {
         for (index, hash) in self.hashes.iter().enumerate() {
             text = text.replace(hash.as_str(), &format!("<hash:{}>", index + 1));
         }
+        for (index, minute) in self.minutes.iter().enumerate() {
+            text = text.replace(minute.as_str(), &format!("<minute:{}>", index + 1));
+        }
         if is_uid(&text) {
             return "<uid>".to_owned();
         }
         if is_time(&text) {
             return "<time>".to_owned();
         }
-        text
+        match text.split_at_checked("2006-01-02T15:04:05".len()) {
+            Some((time, zone)) if zone.starts_with(['+', '-']) && is_time(&format!("{time}Z")) => {
+                format!("<time>{zone}")
+            }
+            _ => text,
+        }
+    }
+}
+
+fn hide_revisions(value: &mut Value) {
+    match value {
+        Value::Array(list) => list.iter_mut().for_each(hide_revisions),
+        Value::Object(object) => {
+            for (key, each) in object {
+                if key == "resourceVersion" && each.is_string() {
+                    *each = "<resourceVersion>".into();
+                }
+                hide_revisions(each);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

@@ -42,6 +42,9 @@ pub(super) struct Stage {
     wake: Option<Time>,
 }
 
+/// The annotation of a CronJob's Jobs.
+const SCHEDULED_AT: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
+
 impl Stage {
     /// A cluster with two nodes and the namespace of the story.
     pub(super) fn new(story: &Value, pace: Pace) -> Result<Self, String> {
@@ -182,6 +185,12 @@ fn note_names(names: &mut Names, object: &Object) {
         }
     } else if meta.kind == kind::REPLICA_SET {
         names.hashes.extend(label("pod-template-hash").filter(|hash| !names.hashes.contains(hash)));
+    } else if meta.kind == kind::JOB {
+        if let Some((_, minute)) = meta.name.rsplit_once('-').filter(|_| meta.annotations.contains_key(SCHEDULED_AT))
+            && !names.minutes.iter().any(|known| known == minute)
+        {
+            names.minutes.push(minute.to_owned());
+        }
     } else if meta.kind == kind::CONTROLLER_REVISION
         && let Some(hash) = label("controller.kubernetes.io/hash").or_else(|| label("controller-revision-hash"))
     {
