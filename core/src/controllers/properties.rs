@@ -11,6 +11,7 @@
 //! no controller has anything to do and all is as declared. A key is looked at only when what it watches changed, when
 //! its time has come, or when its plan was cut short: a forgotten wake-up shows.
 
+mod jobs;
 mod rollouts;
 
 use std::collections::BTreeSet;
@@ -21,11 +22,13 @@ use std::time::Duration;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-use crate::control::{Action, Controller, Keys, Plan};
+use crate::control::{Action, Controller, Keys, Plan, Target};
+use crate::error::ApiError;
 use crate::ids::Uid;
 use crate::invariants::{self, Step};
 use crate::object::kind::KindId;
-use crate::store::{Change, CommitError, Object, Snapshot, Store};
+use crate::object::patch::Patch;
+use crate::store::{Change, CommitError, Object, Part, Snapshot, Store, WriteOptions};
 use crate::time::Time;
 
 /// Rounds within which a calm world must come to rest.
@@ -176,7 +179,14 @@ impl World {
         if cut || plan.more {
             self.queue.insert((index, key));
         }
-        for action in plan.actions.into_iter().take(most) {
+        let mut written = BTreeSet::new();
+        for mut action in plan.actions.into_iter().take(most) {
+            // The versions are those before the plan: what it has written itself is no surprise to it.
+            if let Some(target) = target_of(&mut action)
+                && !written.insert(target.uid)
+            {
+                target.seen = None;
+            }
             if let Some(stranger) = stranger(&action, key, self.store.snapshot()) {
                 return Err(format!("{name} writes {stranger}, which is not its own"));
             }
@@ -237,21 +247,38 @@ impl World {
     }
 }
 
-/// What an action writes though it belongs to somebody else.
-fn stranger(action: &Action, key: Uid, snapshot: &Snapshot) -> Option<String> {
-    let target = match action {
-        Action::Create { draft, .. } => {
-            let owned = draft.meta.owners.iter().any(|owner| owner.uid == key.to_string());
-            return (!owned).then(|| format!("a new {}", draft.meta.path()));
-        }
-        Action::Emit(_) => return None,
+/// Edits the spec of an object, as a person does; what is refused changes nothing.
+pub(super) fn patch(world: &mut World, kind: KindId, name: &str, spec: &serde_json::Value) {
+    let change = Patch::Strategic(serde_json::json!({"spec": spec}));
+    world.write(format!("edit {spec}"), |store, now| {
+        let apply = |mut value| {
+            change.apply(kind, &mut value).map_err(ApiError::internal)?;
+            Ok(value)
+        };
+        let _ = store.edit(kind, ("default", name), Part::Main, WriteOptions::default(), now, apply);
+    });
+}
+
+/// The object that an action writes, when there is one already.
+fn target_of(action: &mut Action) -> Option<&mut Target> {
+    match action {
         Action::Update { target, .. }
         | Action::UpdateStatus { target, .. }
         | Action::UpdatePodState { target, .. }
         | Action::Bind { target, .. }
         | Action::EditMeta { target, .. }
-        | Action::Delete { target, .. } => *target,
-    };
+        | Action::Delete { target, .. } => Some(target),
+        Action::Create { .. } | Action::Emit(_) => None,
+    }
+}
+
+/// What an action writes though it belongs to somebody else.
+fn stranger(action: &Action, key: Uid, snapshot: &Snapshot) -> Option<String> {
+    if let Action::Create { draft, .. } = action {
+        let owned = draft.meta.owners.iter().any(|owner| owner.uid == key.to_string());
+        return (!owned).then(|| format!("a new {}", draft.meta.path()));
+    }
+    let target = *target_of(&mut action.clone())?;
     let object = snapshot.get(target.uid)?;
     let own = object.meta.uid == key || object.meta.owners.iter().any(|owner| owner.uid == key.to_string());
     let adopts = object.meta.controller().is_none() && matches!(action, Action::EditMeta { .. });

@@ -42,9 +42,11 @@ pub(super) fn to_wanted(observed: &Observed<'_>, may_create: bool, now: Time, pl
         plan.more |= surplus.len() > CREATES_AND_DELETES_MAX;
         let gone: Vec<Member<'_>> = surplus.into_iter().take(CREATES_AND_DELETES_MAX).collect();
         for pod in &gone {
-            // It did not fail: it goes without being counted.
-            plan.push(let_go(pod.0));
             plan.push(delete(observed, pod.0));
+            // It did not fail: it goes without being counted.
+            if pod.is_tracked() {
+                plan.push(let_go(pod.0));
+            }
         }
         return deletes(&gone);
     }

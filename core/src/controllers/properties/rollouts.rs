@@ -10,8 +10,7 @@ use crate::control::{Action, Target, pods};
 use crate::controllers::{DeploymentController, ReplicaSetController};
 use crate::object::{int_or_percent, kind};
 use crate::store::{
-    ConditionKind, ConditionStatus, DeleteOptions, Draft, Object, Part, PodCondition, PodPhase, Snapshot, Store,
-    WriteOptions,
+    ConditionKind, ConditionStatus, DeleteOptions, Draft, Object, PodCondition, PodPhase, Snapshot, Store, WriteOptions,
 };
 use crate::time::Time;
 
@@ -152,18 +151,7 @@ fn promised(deployment: &Deployment) -> i32 {
 }
 
 fn patch(world: &mut World, spec: &Value) {
-    let spec = spec.clone();
-    world.write(format!("edit {spec}"), |store, now| {
-        let merge = |value: Value| {
-            let mut next = value;
-            crate::object::patch::Patch::Strategic(json!({"spec": spec}))
-                .apply(kind::DEPLOYMENT, &mut next)
-                .map_err(crate::ApiError::internal)?;
-            Ok(next)
-        };
-        // A strategy in which nothing may move is refused: nothing changes then.
-        let _ = store.edit(kind::DEPLOYMENT, ("default", "web"), Part::Main, WriteOptions::default(), now, merge);
-    });
+    super::patch(world, kind::DEPLOYMENT, "web", spec);
 }
 
 fn set_ready(world: &mut World, pod: &Arc<Object>, ready: bool) {
