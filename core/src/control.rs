@@ -11,6 +11,7 @@ pub mod pods;
 mod queue;
 pub mod rank;
 mod reconcile;
+pub mod revisions;
 
 pub use self::controller::{Controller, Keys, Watched};
 pub use self::plan::{Action, MetaEdit, Plan, Propagation, Target, WaitingOn};
