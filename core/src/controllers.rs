@@ -2,29 +2,37 @@
 
 mod cron_job;
 mod deployment;
+mod ephemeral_volume;
 mod garbage;
 mod job;
 mod namespace;
 mod namespace_defaults;
 mod node_lifecycle;
+pub(crate) mod node_local;
 mod pod_garbage;
 #[cfg(test)]
 mod properties;
 mod replica_set;
 mod taint_eviction;
 mod ttl_after_finished;
+mod volume_binder;
+mod volume_protection;
 
 pub use self::cron_job::CronJobController;
 pub use self::deployment::DeploymentController;
+pub use self::ephemeral_volume::EphemeralVolumeController;
 pub use self::garbage::GarbageCollector;
 pub use self::job::JobController;
 pub use self::namespace::NamespaceController;
 pub use self::namespace_defaults::NamespaceDefaultsController;
 pub use self::node_lifecycle::{LEASE_NAMESPACE, NodeLifecycleController};
+pub use self::node_local::NodeLocalProvisioner;
 pub use self::pod_garbage::PodGarbageCollector;
 pub use self::replica_set::ReplicaSetController;
 pub use self::taint_eviction::TaintEvictionController;
 pub use self::ttl_after_finished::TtlAfterFinishedController;
+pub use self::volume_binder::VolumeBinder;
+pub use self::volume_protection::{ClaimProtectionController, VolumeProtectionController};
 
 use crate::control::{AnyLoop, Loop};
 
@@ -42,5 +50,10 @@ pub(crate) fn all() -> Vec<Box<dyn AnyLoop>> {
         Loop::<PodGarbageCollector>::boxed(),
         Loop::<NamespaceController>::boxed(),
         Loop::<NamespaceDefaultsController>::boxed(),
+        Loop::<EphemeralVolumeController>::boxed(),
+        Loop::<VolumeBinder>::boxed(),
+        Loop::<NodeLocalProvisioner>::boxed(),
+        Loop::<ClaimProtectionController>::boxed(),
+        Loop::<VolumeProtectionController>::boxed(),
     ]
 }

@@ -17,6 +17,7 @@ pub mod patch;
 pub mod prepare;
 pub mod quantity;
 pub mod selector;
+pub mod storage;
 pub mod strategy;
 pub mod table;
 pub mod template_hash;

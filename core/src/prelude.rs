@@ -3,8 +3,9 @@
 pub use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 pub use k8s_openapi::api::batch::v1::{CronJob, Job};
 pub use k8s_openapi::api::core::v1::{
-    ConfigMap, Container, EnvVar, Namespace, Node, PersistentVolumeClaim, Pod, Probe, Secret, Service, ServiceAccount,
-    Volume,
+    ConfigMap, Container, EnvVar, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Probe, Secret,
+    Service, ServiceAccount, Volume,
 };
+pub use k8s_openapi::api::storage::v1::StorageClass;
 
 pub use crate::object::builder::{Build, Builder, ContainerExt, EnvVarExt, ProbeExt, VolumeExt};

@@ -113,6 +113,13 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
+    /// Removes the data of a persistent volume for good; one that is not there is no error. The agent asks for it only
+    /// once no pod of the node has the volume.
+    async fn remove_persistent_volume(&self, handle: &str) -> Result<(), RuntimeError> {
+        let _ = handle;
+        Err(has_no("persistent volumes"))
+    }
+
     /// Creates a container in a sandbox, without starting it.
     async fn create_container(
         &self,

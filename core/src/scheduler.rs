@@ -43,6 +43,7 @@ use self::people::People;
 use self::plugin::Cure;
 use self::preempt::{Preemption, Question};
 use self::queue::Queue;
+use self::volumes::Given;
 use crate::ids::{NodeName, Uid};
 use crate::object::kind::KindId;
 use crate::store::{EventDraft, Object, Snapshot};
@@ -185,9 +186,17 @@ impl Scheduler {
                 if class.shape().volumes.delayed.is_empty() {
                     return out.push(self.bind(object, Assumed { node, tenant }));
                 }
-                for claim in &class.shape().volumes.delayed {
-                    if claim.selected.is_none() {
-                        out.push(Decision::SelectNode { claim: claim.claim, pod: uid, node: node.clone() });
+                let Some(row) = self.table.node(slot) else { return };
+                for (claim, given) in volumes::given_on(&class.shape().volumes, row) {
+                    let claim_uid = claim.claim;
+                    match given {
+                        Given::Volume(volume) => {
+                            out.push(Decision::Reserve { volume, claim: claim_uid, pod: uid });
+                        }
+                        Given::Made if claim.selected.is_none() => {
+                            out.push(Decision::SelectNode { claim: claim_uid, pod: uid, node: node.clone() });
+                        }
+                        Given::Made | Given::Nothing => {}
                     }
                 }
                 // The room is kept until the claims are bound.

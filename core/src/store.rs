@@ -14,6 +14,7 @@ mod durable;
 mod event;
 mod event_log;
 mod ids;
+mod links;
 mod memo;
 pub mod object;
 pub mod pod;

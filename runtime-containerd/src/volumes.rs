@@ -59,7 +59,7 @@ impl Inner {
                 VolumeRecord { path, mounted: false }
             }
             VolumeSource::Persistent { handle } => {
-                let path = self.dirs.persistent_root().join(file_name(handle));
+                let path = self.persistent_path(handle);
                 let fresh = !path.exists();
                 make_dir(&path, 0o777)?;
                 if fresh {
@@ -86,6 +86,19 @@ impl Inner {
             }
         }
         state::remove_dir(&dir)
+    }
+
+    /// Removes the data of a persistent volume.
+    pub(crate) fn remove_persistent(&self, handle: &str) -> Result<(), RuntimeError> {
+        state::remove_dir(&self.persistent_path(handle))
+    }
+
+    /// Where the data of a persistent volume is: a handle that is a path is the place itself.
+    fn persistent_path(&self, handle: &str) -> PathBuf {
+        match handle.starts_with('/') {
+            true => handle.into(),
+            false => self.dirs.persistent_root().join(file_name(handle)),
+        }
     }
 
     /// The pods that have volumes here.

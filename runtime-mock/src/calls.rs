@@ -22,6 +22,7 @@ pub enum Verb {
     RemoveImage,
     PrepareVolume,
     RemoveVolumes,
+    RemovePersistentVolume,
     CreateContainer,
     StartContainer,
     StopContainer,

@@ -127,6 +127,16 @@ impl Volumes {
         self.pods.get(&pod).is_some_and(|volumes| volumes.volumes.contains_key(volume))
     }
 
+    /// The handles of all persistent volumes.
+    pub(crate) fn persistent(&self) -> impl Iterator<Item = &str> {
+        self.persistent.keys().map(|handle| &**handle)
+    }
+
+    /// Forgets the data of a persistent volume.
+    pub(crate) fn remove_persistent(&mut self, handle: &str) {
+        self.persistent.remove(handle);
+    }
+
     /// The content of a file of a persistent volume.
     pub(crate) fn read_persistent(&self, handle: &str, path: &str) -> Option<Bytes> {
         self.persistent.get(handle)?.read(&tree::normal(path).ok()?).ok()

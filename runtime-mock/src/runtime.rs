@@ -336,6 +336,10 @@ impl Runtime for MockRuntime {
         self.call(|state, now| state.remove_volumes(now, pod)).await
     }
 
+    async fn remove_persistent_volume(&self, handle: &str) -> Result<(), RuntimeError> {
+        self.call(|state, now| state.remove_persistent_volume(now, handle)).await
+    }
+
     async fn create_container(
         &self,
         sandbox: &SandboxId,

@@ -225,6 +225,7 @@ impl SimulatedRuntime for MockState {
             Call::ListImages => reply(self.list_images(now), Reply::Images),
             Call::PrepareVolume(pod, volume) => reply(self.prepare_volume(now, pod, volume), done),
             Call::RemoveVolumes(pod) => reply(self.remove_volumes(now, pod), done),
+            Call::RemovePersistentVolume(handle) => reply(self.remove_persistent_volume(now, handle), done),
             Call::CreateContainer(sandbox, config) => {
                 reply(self.create_container(now, sandbox, config), Reply::Created)
             }

@@ -144,6 +144,7 @@ impl Scheduling {
                 Decision::Bind { pod, .. } => Some(*pod),
                 Decision::Unschedulable { .. }
                 | Decision::SelectNode { .. }
+                | Decision::Reserve { .. }
                 | Decision::Preempt { .. }
                 | Decision::Unnominate { .. } => None,
             };

@@ -96,7 +96,10 @@ fn check(world: &mut Scheduling, pod: &Object, seed: u64, step: usize) -> bool {
             world.delete(kind::POD, &pod.meta.namespace, &pod.meta.name);
             false
         }
-        other @ (Decision::Preempt { .. } | Decision::SelectNode { .. } | Decision::Unnominate { .. }) => {
+        other @ (Decision::Preempt { .. }
+        | Decision::SelectNode { .. }
+        | Decision::Reserve { .. }
+        | Decision::Unnominate { .. }) => {
             panic!("{context}: {other:?}")
         }
     }

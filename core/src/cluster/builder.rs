@@ -4,20 +4,21 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Taint;
+use k8s_openapi::api::storage::v1::StorageClass;
 
 use super::Cluster;
 use super::clock::Clock;
 use crate::control::ControllerMode;
-use crate::error::ApiError;
+use crate::error::{ApiError, Reason};
 use crate::ids::NodeName;
-use crate::kernel::{Kernel, KernelConfig};
+use crate::kernel::{Kernel, KernelConfig, Request};
 use crate::node::NodeConfig;
 use crate::object::kind::{KindConflict, KindInfo, Kinds};
 use crate::object::quantity::{Quantity, QuantityError};
 use crate::object::validation::names;
 use crate::runtime::{Runtime, RuntimeError};
 use crate::scheduler::SchedulerConfig;
-use crate::store::{Committed, Durability, DurabilityError, Memory, RestoreError};
+use crate::store::{Committed, Draft, Durability, DurabilityError, Memory, RestoreError, WriteOptions};
 use crate::time::Time;
 
 /// Why a cluster, or a node of it, could not be started.
@@ -63,6 +64,9 @@ pub enum StartError {
     /// A kind of the user's own is in the way of another kind.
     #[error("a kind was refused")]
     Kind(#[from] KindConflict),
+    /// The cluster does not take a storage class.
+    #[error("the cluster refused a storage class")]
+    StorageClass(#[source] ApiError),
     /// The cluster does not take the node.
     #[error("the cluster refused the node")]
     Refused(#[source] ApiError),
@@ -166,6 +170,7 @@ pub struct ClusterBuilder {
     start_time: Option<Time>,
     durability: Box<dyn Durability>,
     kinds: Vec<KindInfo>,
+    classes: Vec<StorageClass>,
 }
 
 impl Default for ClusterBuilder {
@@ -176,6 +181,7 @@ impl Default for ClusterBuilder {
             start_time: None,
             durability: Box::new(Memory),
             kinds: Vec::new(),
+            classes: Vec::new(),
         }
     }
 }
@@ -230,6 +236,22 @@ impl ClusterBuilder {
         self
     }
 
+    /// A storage class that is there from the start, so that claims of this name are served: see
+    /// [`NodeLocal`](super::NodeLocal) for directories on the cluster's own nodes. A class of this name that is there
+    /// already stays as it is.
+    ///
+    /// ```
+    /// # use inboard::{Cluster, NodeLocal};
+    /// let builder = Cluster::builder()
+    ///     .storage_class(NodeLocal::class("longhorn"))
+    ///     .storage_class(NodeLocal::class("standard").default_class().directory("/srv/volumes"));
+    /// ```
+    #[must_use]
+    pub fn storage_class(mut self, class: impl Into<StorageClass>) -> Self {
+        self.classes.push(class.into());
+        self
+    }
+
     /// Where commits are made durable; memory otherwise. A cluster goes on from what is there: objects, identities and
     /// revisions are those of the last one, and its nodes find their containers running.
     #[must_use]
@@ -253,6 +275,13 @@ impl ClusterBuilder {
         let revision = committed.revision;
         let kernel = Kernel::restore(&self.kernel, committed, clock.now());
         let cluster = Cluster::launch(kernel, revision, clock, self.durability);
+        for class in self.classes {
+            let created = cluster.ask(Request::Create(Draft::of(class), WriteOptions::default())).await;
+            match created {
+                Err(error) if error.reason() != Reason::AlreadyExists => return Err(StartError::StorageClass(error)),
+                _ => {}
+            }
+        }
         for node in self.nodes {
             cluster.add_node(node).await?;
         }

@@ -7,14 +7,15 @@ use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{Answer, Kernel, NodeCall, Output};
-use crate::control::{Action, Target};
+use crate::control::{Action, MetaEdit, Target};
 use crate::controllers::LEASE_NAMESPACE;
 use crate::error::ApiError;
-use crate::ids::NodeName;
+use crate::ids::{NodeName, Uid};
 use crate::node::{NodeAgent, NodeConfig, NodeOutputs, NodeReport, PodWrite, apply_report, refreshed};
 use crate::object::kind::{self, KindId, TypedObject};
+use crate::object::storage;
 use crate::scheduler::Decision;
-use crate::store::{CommitError, Draft, EventDraft, Object, WriteOptions};
+use crate::store::{CommitError, Draft, EventDraft, Object, Snapshot, WriteOptions};
 use crate::time::Time;
 
 /// Pods that node agents look at in one step.
@@ -24,8 +25,7 @@ const PODS_PER_AGENT_TURN: usize = 32;
 /// Pods that the scheduler looks at in one step.
 const SCHEDULED_PER_STEP: usize = 256;
 /// Kinds other than pods that a pod may need on its node.
-const AGENT_INPUTS: [KindId; 4] =
-    [kind::CONFIG_MAP, kind::SECRET, kind::PERSISTENT_VOLUME_CLAIM, kind::PERSISTENT_VOLUME];
+const AGENT_INPUTS: [KindId; 3] = [kind::CONFIG_MAP, kind::SECRET, kind::PERSISTENT_VOLUME_CLAIM];
 /// `leaseDurationSeconds` of a node's lease, as kubelets have it.
 const LEASE_SECONDS: i32 = 40;
 /// Keys that all controllers together look at in one step.
@@ -65,6 +65,15 @@ impl Kernel {
                 }
             }
             return;
+        }
+        if let Some(node) = object.meta.annotations.get(storage::ON_NODE)
+            && object.meta.kind == kind::PERSISTENT_VOLUME
+        {
+            let node = NodeName::from(node.as_str());
+            if let Some(agent) = self.agents.get_mut(&node) {
+                agent.volume_changed(object.meta.uid);
+                self.busy.insert(node);
+            }
         }
         if AGENT_INPUTS.contains(&object.meta.kind) {
             for (node, agent) in &mut self.agents {
@@ -118,6 +127,9 @@ impl Kernel {
             {
                 agent.pod_changed(uid);
             }
+        }
+        for uid in said.emptied.drain(..) {
+            let _ = self.store.commit(emptied(self.store.snapshot(), uid), now);
         }
         for event in said.events.drain(..) {
             self.store.emit(event, now);
@@ -173,6 +185,7 @@ impl Kernel {
             Decision::Bind { pod, .. }
             | Decision::Unschedulable { pod, .. }
             | Decision::SelectNode { pod, .. }
+            | Decision::Reserve { pod, .. }
             | Decision::Unnominate { pod } => *pod,
             Decision::Preempt { preemptor, .. } => *preemptor,
         };
@@ -219,6 +232,9 @@ impl Kernel {
         self.agents_made += 1;
         for pod in self.store.snapshot().pods_on(&name) {
             agent.pod_changed(pod.meta.uid);
+        }
+        for volume in self.store.snapshot().volumes_on(&name) {
+            agent.volume_changed(volume.meta.uid);
         }
         self.agents.insert(name.clone(), agent);
         self.busy.insert(name);
@@ -280,8 +296,16 @@ impl Kernel {
     }
 }
 
+/// The data of a volume is gone: now its object may go.
+fn emptied(snapshot: &Snapshot, uid: Uid) -> Vec<Action> {
+    let Some(volume) = snapshot.get(uid) else { return Vec::new() };
+    let others = volume.meta.finalizers.iter().filter(|finalizer| *finalizer != storage::PROVISIONER_FINALIZER);
+    let edit = MetaEdit { finalizers: Some(others.cloned().collect()), ..MetaEdit::default() };
+    vec![Action::EditMeta { target: Target::seen(volume), edit }]
+}
+
 /// The containers of a pod are gone: now its object may go.
-fn finish(uid: crate::ids::Uid) -> Action {
+fn finish(uid: Uid) -> Action {
     Action::Delete {
         target: Target::any_version(uid),
         grace_seconds: Some(0),

@@ -3,10 +3,12 @@
 
 mod apply;
 mod inventory;
+mod removals;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use self::removals::Removals;
 use super::admit::Held;
 use super::config::NodeConfig;
 use super::output::{CallId, NodeOutputs, PodWrite};
@@ -45,6 +47,7 @@ pub struct NodeAgent {
     doubtful: BTreeSet<Uid>,
     pulls: Option<Box<Pulls>>,
     health: super::node_status::Health,
+    removals: Removals,
 }
 
 /// Where the agent stands with knowing what its runtime holds.
@@ -96,6 +99,7 @@ impl NodeAgent {
             doubtful: BTreeSet::new(),
             pulls: None,
             health: super::node_status::Health::default(),
+            removals: Removals::default(),
         }
     }
 
@@ -138,6 +142,7 @@ impl NodeAgent {
         }
         match flight {
             Flight::Inventory => self.inventory_replied(result, now),
+            Flight::Empty => self.removal_replied(uid, result, now),
             _ => {
                 if matches!(flight, Flight::Pull(_)) {
                     self.pull_done();
@@ -189,7 +194,9 @@ impl NodeAgent {
     pub fn next_wake(&self) -> Option<Time> {
         // Pods have to wait until it is known what the runtime holds, whatever time it is.
         let due = match self.inventory {
-            InventoryStep::Known => self.timers.first().map(|(at, _)| *at),
+            InventoryStep::Known => {
+                self.timers.first().map(|(at, _)| *at).into_iter().chain(self.removals.next_wake()).min()
+            }
             InventoryStep::Failed(until) => Some(until),
             InventoryStep::Wanted | InventoryStep::Asked | InventoryStep::Outdated | InventoryStep::Arrived(_) => None,
         };
@@ -206,6 +213,7 @@ impl NodeAgent {
                     || !self.changed_inputs.is_empty()
                     || !self.strays.is_empty()
                     || self.health.has_news()
+                    || self.removals.has_work()
             }
         }
     }
@@ -220,6 +228,7 @@ impl NodeAgent {
             self.send(Uid::LOWEST, Flight::RemovePast(0), call, out);
         }
         self.mark_users_of_inputs();
+        self.remove_volumes(snapshot, now, out);
         while let Some((at, uid)) = self.timers.first().copied()
             && at <= now
         {
@@ -284,6 +293,7 @@ impl NodeAgent {
             self.timers.remove(&(timer, uid));
         }
         if forget {
+            self.removals.look_again(snapshot, &work);
             if self.doubtful.remove(&uid) {
                 self.inventory = InventoryStep::Wanted;
             }

@@ -34,7 +34,7 @@ pub(super) fn config(
         image_id: Arc::clone(&image.id),
         command: spec.command().iter().map(expand).collect(),
         args: spec.args().iter().map(expand).collect(),
-        mounts: mounts(spec, &env)?,
+        mounts: mounts(view, spec, &env)?,
         env,
     })
 }
@@ -46,7 +46,7 @@ fn expand_with(text: &str, env: &[EnvVar]) -> String {
     env::expand(text, |name| env.iter().find(|variable| variable.name == name).map(|variable| variable.value.as_str()))
 }
 
-fn mounts(spec: SpecRef<'_>, env: &[EnvVar]) -> Result<Vec<Mount>, ConfigError> {
+fn mounts(view: &View<'_>, spec: SpecRef<'_>, env: &[EnvVar]) -> Result<Vec<Mount>, ConfigError> {
     let mount = |mount: &k8s_openapi::api::core::v1::VolumeMount| {
         let sub_path = match (mount.sub_path.as_deref(), mount.sub_path_expr.as_deref()) {
             (_, Some(expr)) if !expr.is_empty() => {
@@ -71,7 +71,7 @@ fn mounts(spec: SpecRef<'_>, env: &[EnvVar]) -> Result<Vec<Mount>, ConfigError> 
             volume: mount.name.as_str().into(),
             container_path: mount.mount_path.clone(),
             sub_path,
-            read_only: mount.read_only == Some(true),
+            read_only: mount.read_only == Some(true) || is_read_only(view, &mount.name),
             recursive_read_only: matches!(mount.recursive_read_only.as_deref(), Some("Enabled" | "IfPossible")),
             propagation: match mount.mount_propagation.as_deref() {
                 Some("HostToContainer") => MountPropagation::HostToContainer,
@@ -81,6 +81,13 @@ fn mounts(spec: SpecRef<'_>, env: &[EnvVar]) -> Result<Vec<Mount>, ConfigError> 
         })
     };
     spec.mounts().iter().map(mount).collect()
+}
+
+/// Whether the pod has the claim behind this volume for reading only.
+fn is_read_only(view: &View<'_>, volume: &str) -> bool {
+    let mut volumes = view.work.spec.volumes.iter().flatten();
+    let claim = volumes.find(|one| one.name == volume).and_then(|one| one.persistent_volume_claim.as_ref());
+    claim.is_some_and(|claim| claim.read_only == Some(true))
 }
 
 /// A container that must not run as root is refused when it would, or when nobody can tell.

@@ -12,13 +12,12 @@ pub(super) fn uses(spec: &PodSpec, kind: KindId, name: &str) -> bool {
             || environments(spec).any(|(env, from)| env_uses(env, from, is_map, name))
             || (!is_map && spec.image_pull_secrets.iter().flatten().any(|secret| secret.name == name));
     }
-    // A claim, or a volume that a claim may be bound to.
-    (kind == kind::PERSISTENT_VOLUME_CLAIM || kind == kind::PERSISTENT_VOLUME)
-        && spec
-            .volumes
-            .iter()
-            .flatten()
-            .any(|volume| volume.persistent_volume_claim.is_some() || volume.ephemeral.is_some())
+    kind == kind::PERSISTENT_VOLUME_CLAIM
+        && spec.volumes.iter().flatten().any(|volume| match &volume.persistent_volume_claim {
+            Some(source) => source.claim_name == name,
+            // The claim of an ephemeral volume ends with the name of the volume.
+            None => volume.ephemeral.is_some() && name.ends_with(&volume.name),
+        })
 }
 
 fn environments(spec: &PodSpec) -> impl Iterator<Item = (&[EnvVar], &[EnvFromSource])> {

@@ -57,6 +57,8 @@ pub struct NodeOutputs {
     pub calls: Vec<(CallId, Call)>,
     /// Changes of pods, in order.
     pub writes: Vec<PodWrite>,
+    /// Volumes whose data is gone: their objects may go.
+    pub emptied: Vec<Uid>,
     /// Events to record.
     pub events: Vec<EventDraft>,
     /// What the node says of itself: to be written into its `Node` object

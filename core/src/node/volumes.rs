@@ -11,6 +11,7 @@ use super::plan::{Action, PodPlan, View, WaitingOn};
 use super::work::{Flight, VolumeStep, Volumes};
 use crate::object::kind;
 use crate::object::quantity::Quantity;
+use crate::object::storage;
 use crate::runtime::{Call, VolumeConfig, VolumeSource};
 use crate::store::EventType;
 
@@ -70,7 +71,7 @@ fn source(view: &View<'_>, plan: &mut PodPlan, volume: &Volume) -> Result<Volume
         return claimed(view, &claim.claim_name);
     }
     if volume.ephemeral.is_some() {
-        return claimed(view, &format!("{}-{}", view.work.identity.name, volume.name));
+        return claimed(view, &storage::ephemeral_claim(&view.work.identity.name, &volume.name));
     }
     if let Some(files) = files::of_volume(view, plan, volume)? {
         return Ok(VolumeSource::Files(files));
@@ -111,7 +112,10 @@ fn claimed(view: &View<'_>, name: &str) -> Result<VolumeSource, String> {
     if let Some(local) = spec.and_then(|spec| spec.local.as_ref()) {
         return Ok(VolumeSource::Host { path: local.path.clone(), check: String::new() });
     }
-    Ok(VolumeSource::Persistent { handle: volume_name.into() })
+    match spec.and_then(|spec| spec.csi.as_ref()) {
+        Some(csi) => Ok(VolumeSource::Persistent { handle: csi.volume_handle.as_str().into() }),
+        None => Err(format!("the volume source of persistentvolume {volume_name:?} is not supported by this node")),
+    }
 }
 
 /// Says once that a service account token is left out.

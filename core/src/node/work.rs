@@ -36,6 +36,8 @@ pub(super) enum Flight {
     StopSandbox,
     RemoveSandbox,
     RemoveVolumes,
+    /// The data of a volume that nobody has any more.
+    Empty,
 }
 
 /// Where the agent stands with a pod as a whole.

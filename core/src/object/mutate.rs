@@ -20,7 +20,8 @@ use k8s_openapi::api::networking::v1::Ingress;
 
 use super::kind::{self, BuiltInKind, KindId, TypedObject};
 
-pub use classes::{default_ingress_class, default_storage_class, in_use_protection};
+pub(crate) use classes::{CLAIM_PROTECTION, STORAGE_CLASS_ANNOTATION, VOLUME_PROTECTION};
+pub use classes::{best_default, default_ingress_class, default_storage_class, in_use_protection};
 pub use limits::{limit_claim, limit_pod};
 pub use node::{not_ready_taint, topology_labels};
 pub use priority::priority;
@@ -82,10 +83,10 @@ pub fn on_create(
     } else if let Some(claim) = object.downcast_mut::<PersistentVolumeClaim>() {
         limit_claim(claim, around)?;
         default_storage_class(claim, around);
-        in_use_protection(&mut claim.metadata, classes::CLAIM_PROTECTION);
+        in_use_protection(&mut claim.metadata, CLAIM_PROTECTION);
         Ok(())
     } else if let Some(volume) = object.downcast_mut::<PersistentVolume>() {
-        in_use_protection(&mut volume.metadata, classes::VOLUME_PROTECTION);
+        in_use_protection(&mut volume.metadata, VOLUME_PROTECTION);
         Ok(())
     } else if let Some(ingress) = object.downcast_mut::<Ingress>() {
         default_ingress_class(ingress, around);

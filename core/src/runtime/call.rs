@@ -32,6 +32,8 @@ pub enum Call {
     PrepareVolume(PodIdentity, Arc<VolumeConfig>),
     /// [`Runtime::remove_volumes`]
     RemoveVolumes(PodIdentity),
+    /// [`Runtime::remove_persistent_volume`]
+    RemovePersistentVolume(Arc<str>),
     /// [`Runtime::create_container`]
     CreateContainer(SandboxId, Arc<ContainerConfig>),
     /// [`Runtime::start_container`]
@@ -90,6 +92,9 @@ impl Call {
             Self::ListImages => runtime.list_images().await.map(Reply::Images),
             Self::PrepareVolume(pod, volume) => runtime.prepare_volume(pod, volume).await.map(|()| Reply::Done),
             Self::RemoveVolumes(pod) => runtime.remove_volumes(pod).await.map(|()| Reply::Done),
+            Self::RemovePersistentVolume(handle) => {
+                runtime.remove_persistent_volume(handle).await.map(|()| Reply::Done)
+            }
             Self::CreateContainer(sandbox, config) => {
                 runtime.create_container(sandbox, config).await.map(Reply::Created)
             }

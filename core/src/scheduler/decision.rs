@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::PersistentVolume;
+
 use super::COMPONENT;
-use super::volumes::SELECTED_NODE;
 use crate::control::plan::{Action, MetaEdit, Propagation, Target};
 use crate::ids::{NodeName, Revision, Uid};
+use crate::object::storage;
 use crate::store::{ConditionKind, ConditionStatus, EventDraft, Object, PodCondition, PodState, Snapshot, Why};
 use crate::text::Text;
 use crate::time::Time;
@@ -69,6 +71,16 @@ pub enum Decision {
         /// The node.
         node: NodeName,
     },
+    /// A free volume is reserved for a claim that waits for its first consumer; the claim is bound to it by the binder,
+    /// and its pod waits for that.
+    Reserve {
+        /// The volume.
+        volume: Uid,
+        /// The claim.
+        claim: Uid,
+        /// The pod that will use it.
+        pod: Uid,
+    },
     /// A pod loses the room that it was promised to one with a higher priority: its `status.nominatedNodeName` is
     /// removed.
     Unnominate {
@@ -116,16 +128,31 @@ impl Decision {
                 marked.into_iter().chain([delete, Action::Emit(Box::new(event))]).collect()
             }
             Self::SelectNode { claim, node, .. } => {
-                let annotations = vec![(SELECTED_NODE.to_owned(), Some(node.to_string()))];
+                let annotations = vec![(storage::SELECTED_NODE.to_owned(), Some(node.to_string()))];
                 let edit = MetaEdit { annotations, ..MetaEdit::default() };
                 vec![Action::EditMeta { target: Target::any_version(claim), edit }]
             }
+            Self::Reserve { volume, claim, .. } => reserve(snapshot, volume, claim).into_iter().collect(),
             Self::Unnominate { pod } => {
                 let target = Target::any_version(pod);
                 edit(snapshot, target, |state, _| state.nominated_node = None).into_iter().collect()
             }
         }
     }
+}
+
+/// The write that reserves a volume; none when it is reserved already.
+fn reserve(snapshot: &Snapshot, volume: Uid, claim: Uid) -> Option<Action> {
+    let (object, claim) = (snapshot.get(volume)?, snapshot.get(claim)?);
+    let before: &PersistentVolume = object.typed()?;
+    // Another pod of the same turn may have been faster: this one is tried again, because the volume has changed.
+    if storage::claim_ref(before).is_some() && !storage::is_reserved_for(before, &claim.meta) {
+        return None;
+    }
+    let mut next = before.clone();
+    storage::reserve(&mut next, &claim.meta);
+    let write = Action::Update { target: Target::seen(object), object: Arc::new(next.clone()), spec_changed: true };
+    (next != *before).then_some(write)
 }
 
 /// A write of a pod's status; none when nothing changes.

@@ -3,7 +3,7 @@
 mod balanced_allocation;
 mod image_locality;
 mod inter_pod_affinity;
-mod node_affinity;
+pub(super) mod node_affinity;
 mod node_name;
 mod node_ports;
 mod node_unschedulable;

@@ -7,21 +7,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{
-    NodeSelector, PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeSpec, PodSpec,
-    Volume,
-};
+use k8s_openapi::api::core::v1::{NodeSelector, PersistentVolume, PersistentVolumeClaim, PodSpec, Volume};
 use k8s_openapi::api::storage::v1::StorageClass;
+use smallvec::SmallVec;
 
+use super::node_row::NodeRow;
+use super::plugins::node_affinity::matches_selector;
 use crate::ids::Uid;
-use crate::object::kind::{self, KindId};
+use crate::object::kind::KindId;
 use crate::object::quantity::Quantity;
-use crate::object::selector::Selector;
-use crate::store::{Meta, Object, PodBody, Snapshot, StringMap};
+use crate::object::storage;
+use crate::store::{Meta, Object, PodBody, Snapshot};
 use crate::text::Text;
 
-/// The annotation of a claim that says on which node it will be used first.
-pub(crate) const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
 /// The provisioner of classes whose volumes are made by hand.
 const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
 /// The labels of a volume that tie it to a part of the cluster.
@@ -55,8 +53,10 @@ pub(crate) struct DelayedClaim {
     pub(crate) claim: Uid,
     /// The node that was chosen before.
     pub(crate) selected: Option<String>,
-    /// Where the free volumes that match can be used; `None` for everywhere.
-    pub(crate) matching: Vec<Option<NodeSelector>>,
+    /// How much it asks for: of several claims the smallest chooses first.
+    pub(crate) size: Quantity,
+    /// The free volumes that match, the best first, and where each can be used; `None` for everywhere.
+    pub(crate) matching: Vec<(Uid, Option<NodeSelector>)>,
     /// Where a volume can be made: `None` for nowhere, no terms for everywhere.
     pub(crate) provisionable: Option<Vec<TopologyTerm>>,
 }
@@ -76,7 +76,7 @@ pub(crate) fn needs_of(meta: &Meta, pod: &PodBody, snapshot: &Snapshot) -> Volum
     for volume in pod.spec.volumes.iter().flatten() {
         let (name, is_ephemeral) = match (&volume.persistent_volume_claim, &volume.ephemeral) {
             (Some(source), _) => (source.claim_name.clone(), false),
-            (None, Some(_)) => (format!("{}-{}", meta.name, volume.name), true),
+            (None, Some(_)) => (storage::ephemeral_claim(&meta.name, &volume.name), true),
             (None, None) => continue,
         };
         if let Err(waits_for) = add_claim(&mut needs, meta, &name, is_ephemeral, snapshot) {
@@ -84,6 +84,7 @@ pub(crate) fn needs_of(meta: &Meta, pod: &PodBody, snapshot: &Snapshot) -> Volum
             return needs;
         }
     }
+    needs.delayed.sort_by_key(|claim| claim.size);
     needs
 }
 
@@ -120,12 +121,11 @@ fn add_claim(
     match bound_to {
         Some(volume) => add_bound(needs, volume, snapshot),
         None => {
-            let class = class_of(&spec, snapshot)
-                .filter(|class| class.volume_binding_mode.as_deref() == Some("WaitForFirstConsumer"));
+            let class = class_of(claim, snapshot).filter(|class| storage::waits_for_consumer(class));
             let Some(class) = class else {
                 return Err("pod has unbound immediate PersistentVolumeClaims".to_owned());
             };
-            needs.delayed.push(delayed(object, &spec, class, snapshot));
+            needs.delayed.push(delayed(object, claim, class, snapshot));
         }
     }
     Ok(())
@@ -133,18 +133,13 @@ fn add_claim(
 
 /// Whether another pod that is bound uses the claim.
 fn is_used(meta: &Meta, claim: &str, snapshot: &Snapshot) -> bool {
-    let uses = |volume: &Volume| volume.persistent_volume_claim.as_ref().is_some_and(|one| one.claim_name == claim);
-    snapshot.list_in(kind::POD, &meta.namespace).any(|object| {
-        object.meta.uid != meta.uid
-            && object.pod().is_some_and(|pod| {
-                pod.node.is_some() && !pod.is_finished() && pod.spec.volumes.iter().flatten().any(uses)
-            })
+    snapshot.pods_with_claim(&meta.namespace, claim).any(|object| {
+        object.meta.uid != meta.uid && object.pod().is_some_and(|pod| pod.node.is_some() && !pod.is_finished())
     })
 }
 
-fn class_of<'a>(claim: &PersistentVolumeClaimSpec, snapshot: &'a Snapshot) -> Option<&'a StorageClass> {
-    let name = claim.storage_class_name.as_deref().filter(|name| !name.is_empty())?;
-    snapshot.find(KindId::of::<StorageClass>(), "", name)?.typed()
+fn class_of<'a>(claim: &PersistentVolumeClaim, snapshot: &'a Snapshot) -> Option<&'a StorageClass> {
+    snapshot.find(KindId::of::<StorageClass>(), "", storage::class_of_claim(claim))?.typed()
 }
 
 fn add_bound(needs: &mut VolumeNeeds, volume: &str, snapshot: &Snapshot) {
@@ -165,45 +160,74 @@ fn add_bound(needs: &mut VolumeNeeds, volume: &str, snapshot: &Snapshot) {
 
 fn delayed(
     object: &Arc<Object>,
-    claim: &PersistentVolumeClaimSpec,
+    claim: &PersistentVolumeClaim,
     class: &StorageClass,
     snapshot: &Snapshot,
 ) -> DelayedClaim {
-    let volumes = snapshot.list(KindId::of::<PersistentVolume>()).filter_map(|volume| {
-        let spec = volume.typed::<PersistentVolume>()?.spec.as_ref()?;
-        let free = !volume.meta.is_deleting() && is_free_for(spec, &object.meta);
-        (free && suits(spec, &volume.meta.labels, claim)).then(|| spec.node_affinity.as_ref()?.required.clone())
+    let meta = &object.meta;
+    let reserved = snapshot.volumes_for_claim(&meta.namespace, &meta.name);
+    let reserved = reserved.filter_map(|volume| Some((volume, volume.typed::<PersistentVolume>()?)));
+    let reserved = reserved.filter(|(_, volume)| storage::fits_reserved(volume, meta, claim));
+    let free = snapshot.free_volumes(storage::class_of_claim(claim));
+    let free = free.filter_map(|volume| Some((volume, volume.typed::<PersistentVolume>()?)));
+    let free = free.filter(|(object, volume)| storage::suits(volume, &object.meta.labels, claim));
+    let mut matching: Vec<_> = reserved.map(|found| (0, found)).chain(free.map(|found| (1, found))).collect();
+    matching.sort_by(|(order, (_, one)), (other_order, (_, other))| {
+        order.cmp(other_order).then_with(|| storage::rank(one).cmp(&storage::rank(other)))
     });
+    let where_usable = |(_, (object, volume)): (i32, (&Arc<Object>, &PersistentVolume))| {
+        let affinity = volume.spec.as_ref().and_then(|spec| spec.node_affinity.as_ref()?.required.clone());
+        (object.meta.uid, affinity)
+    };
     let can_provision = !matches!(class.provisioner.as_str(), "" | NO_PROVISIONER);
     let terms = class.allowed_topologies.iter().flatten().map(|term| {
         let demands = term.match_label_expressions.iter().flatten();
         demands.map(|one| (one.key.clone(), one.values.clone())).collect()
     });
     DelayedClaim {
-        claim: object.meta.uid,
-        selected: object.meta.annotations.get(SELECTED_NODE).cloned(),
-        matching: volumes.collect(),
+        claim: meta.uid,
+        selected: meta.annotations.get(storage::SELECTED_NODE).cloned(),
+        size: storage::requested(claim),
+        matching: matching.into_iter().map(where_usable).collect(),
         provisionable: can_provision.then(|| terms.collect()),
     }
 }
 
-fn is_free_for(volume: &PersistentVolumeSpec, claim: &Meta) -> bool {
-    volume.claim_ref.as_ref().is_none_or(|reference| {
-        reference.name.as_deref() == Some(&*claim.name) && reference.namespace.as_deref() == Some(&*claim.namespace)
-    })
+/// What becomes of a claim on the node that its pod is to go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Given {
+    /// This free volume is reserved for it.
+    Volume(Uid),
+    /// One is made there.
+    Made,
+    /// There is nothing for it.
+    Nothing,
 }
 
-fn suits(volume: &PersistentVolumeSpec, labels: &StringMap, claim: &PersistentVolumeClaimSpec) -> bool {
-    let storage = |list: Option<&std::collections::BTreeMap<String, _>>| {
-        list.and_then(|list| list.get("storage")).and_then(|one| Quantity::from_api(one).ok()).unwrap_or(Quantity::ZERO)
+/// What each claim that waits gets on this node: a free volume that no other claim of the pod takes, or one that is
+/// made. A claim that was promised to a node stays with it.
+pub(crate) fn given_on<'n>(needs: &'n VolumeNeeds, row: &NodeRow) -> impl Iterator<Item = (&'n DelayedClaim, Given)> {
+    let allows = |demands: &TopologyTerm| {
+        demands.iter().all(|(key, values)| row.labels.get(key).is_some_and(|value| values.contains(value)))
     };
-    let wanted = claim.resources.as_ref().and_then(|resources| resources.requests.as_ref());
-    let has_mode = |mode: &String| volume.access_modes.iter().flatten().any(|one| one == mode);
-    let mode = |mode: &Option<String>| mode.clone().unwrap_or_else(|| "Filesystem".to_owned());
-    let selector = claim.selector.as_ref().map(|selector| Selector::compile(Some(selector)));
-    volume.storage_class_name.as_deref().unwrap_or_default() == claim.storage_class_name.as_deref().unwrap_or_default()
-        && storage(volume.capacity.as_ref()) >= storage(wanted)
-        && claim.access_modes.iter().flatten().all(has_mode)
-        && mode(&volume.volume_mode) == mode(&claim.volume_mode)
-        && selector.is_none_or(|selector| selector.is_ok_and(|selector| selector.matches(labels)))
+    let usable = |affinity: &Option<_>| affinity.as_ref().is_none_or(|selector| matches_selector(selector, row));
+    let mut taken = SmallVec::<[Uid; 2]>::new();
+    needs.delayed.iter().map(move |claim| {
+        if claim.selected.as_ref().is_some_and(|node| *row.name.as_str() != **node) {
+            return (claim, Given::Nothing);
+        }
+        let free = claim.matching.iter().find(|(uid, affinity)| !taken.contains(uid) && usable(affinity));
+        let can_make =
+            || claim.provisionable.as_ref().is_some_and(|terms| terms.is_empty() || terms.iter().any(allows));
+        match free {
+            // The node was chosen because one is made there.
+            Some(_) if claim.selected.is_some() && can_make() => (claim, Given::Made),
+            Some((uid, _)) => {
+                taken.push(*uid);
+                (claim, Given::Volume(*uid))
+            }
+            None if can_make() => (claim, Given::Made),
+            None => (claim, Given::Nothing),
+        }
+    })
 }

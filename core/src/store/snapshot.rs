@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use imbl::{GenericHashMap, OrdMap, OrdSet};
 
+use super::links::LinkKey;
 use super::object::Object;
 use crate::ids::{NodeName, Revision, Uid};
 use crate::object::kind::KindId;
@@ -64,6 +65,7 @@ pub struct Snapshot {
     pub(super) by_owner: OrdSet<(Uid, Uid)>,
     pub(super) orphans: OrdSet<(KindId, Arc<str>, Uid)>,
     pub(super) pods_by_node: OrdSet<(NodeName, Uid)>,
+    pub(super) links: OrdSet<(LinkKey, Uid)>,
     pub(super) events: OrdMap<Revision, Arc<Object>>,
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::change::{Change, ChangeKind};
+use super::links;
 use super::object::{Body, Meta, Object};
 use super::snapshot::{NameKey, Snapshot};
 use crate::ids::Uid;
@@ -65,6 +66,9 @@ impl Snapshot {
         if let Some(node) = object.pod().and_then(|pod| pod.node.clone()) {
             self.pods_by_node.insert((node, object.meta.uid));
         }
+        for link in links::links(object) {
+            self.links.insert((link, object.meta.uid));
+        }
     }
 
     fn unindex(&mut self, object: &Object) {
@@ -77,6 +81,9 @@ impl Snapshot {
         if let Some(node) = object.pod().and_then(|pod| pod.node.clone()) {
             self.pods_by_node.remove(&(node, object.meta.uid));
         }
+        for link in links::links(object) {
+            self.links.remove(&(link, object.meta.uid));
+        }
     }
 
     /// Touches an index only where what it holds has changed: most writes change none.
@@ -84,7 +91,7 @@ impl Snapshot {
         let same_owners =
             Arc::ptr_eq(&before.meta.owners, &after.meta.owners) || before.meta.owners == after.meta.owners;
         let same_node = before.pod().map(|pod| &pod.node) == after.pod().map(|pod| &pod.node);
-        if !same_owners || !same_node {
+        if !same_owners || !same_node || !links::are_same(before, after) {
             self.unindex(before);
             self.index(after);
         }
@@ -113,6 +120,7 @@ impl Snapshot {
             ("by_owner", fresh.by_owner == self.by_owner),
             ("orphans", fresh.orphans == self.orphans),
             ("pods_by_node", fresh.pods_by_node == self.pods_by_node),
+            ("links", fresh.links == self.links),
         ];
         match same.iter().find(|(_, same)| !same) {
             Some((index, _)) => Err(format!("the index `{index}` does not agree with the objects")),

@@ -79,6 +79,11 @@ impl Runtime for ContainerdRuntime {
         self.to_end(async move |inner| inner.release(&pod).await).await
     }
 
+    async fn remove_persistent_volume(&self, handle: &str) -> Result<(), RuntimeError> {
+        let handle = handle.to_owned();
+        self.to_end(async move |inner| inner.remove_persistent(&handle)).await
+    }
+
     async fn create_container(
         &self,
         sandbox: &SandboxId,

@@ -117,6 +117,11 @@ impl MockRuntime {
         self.step(|state, now| state.set_memory(now, pod, container, bytes))
     }
 
+    /// See [`MockState::persistent_volumes`].
+    pub fn persistent_volumes(&self) -> Vec<String> {
+        self.lock().state.persistent_volumes().map(str::to_owned).collect()
+    }
+
     /// See [`MockState::read_persistent`].
     pub fn read_persistent(&self, handle: &str, path: &str) -> Option<Bytes> {
         self.lock().state.read_persistent(handle, path)

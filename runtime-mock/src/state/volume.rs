@@ -25,6 +25,18 @@ impl MockState {
         })
     }
 
+    pub(crate) fn remove_persistent_volume(&mut self, now: Time, handle: &str) -> Answer<()> {
+        self.serve(now, Verb::RemovePersistentVolume, About::Node, |state, now| {
+            state.volumes.remove_persistent(handle);
+            (now, Ok(())).into()
+        })
+    }
+
+    /// The persistent volumes that this node keeps, by their handles.
+    pub fn persistent_volumes(&self) -> impl Iterator<Item = &str> {
+        self.volumes.persistent()
+    }
+
     /// The content of a file of a persistent volume of this node, by the volume's handle.
     pub fn read_persistent(&self, handle: &str, path: &str) -> Option<Bytes> {
         self.volumes.read_persistent(handle, path)

@@ -101,11 +101,19 @@ fn leftover(cluster: &Cluster) -> Option<String> {
 /// A controller that still has something to do.
 pub(super) fn unfinished(cluster: &Cluster) -> Option<String> {
     let kernel = cluster.kernel();
-    let kinds = [kind::DEPLOYMENT, kind::REPLICA_SET, kind::POD, kind::NODE, kind::NAMESPACE];
+    let kinds = [
+        kind::DEPLOYMENT,
+        kind::REPLICA_SET,
+        kind::POD,
+        kind::NODE,
+        kind::NAMESPACE,
+        kind::PERSISTENT_VOLUME,
+        kind::PERSISTENT_VOLUME_CLAIM,
+    ];
     for object in kinds.into_iter().flat_map(|kind| cluster.snapshot().list(kind)) {
         for (controller, _) in kernel.metrics() {
             if let Some(plan) = kernel.plan(controller, object.meta.uid, cluster.now())
-                && !plan.is_empty()
+                && plan.changes_something()
             {
                 return Some(format!("{controller} is not done with {}: {plan:?}", object.meta.path()));
             }

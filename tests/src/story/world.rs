@@ -263,6 +263,9 @@ fn other(stage: &Stage, path: &str) -> Value {
             meta.remove(field);
         }
     }
+    if let Some(version) = value.pointer_mut("/spec/claimRef/resourceVersion") {
+        *version = json!("<resourceVersion>");
+    }
     if let Some(status) = value.get_mut("status") {
         tidy_conditions(status);
     }

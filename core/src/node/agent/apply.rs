@@ -126,7 +126,7 @@ impl PodWork {
                 }
                 return;
             }
-            Flight::Inventory | Flight::Pull(_) => return,
+            Flight::Inventory | Flight::Empty | Flight::Pull(_) => return,
             Flight::Inspect(place) => (place, SlotStep::Inspecting),
             Flight::Create(place) => (place, SlotStep::Creating),
             Flight::Start(place) => (place, SlotStep::Starting),

@@ -70,6 +70,7 @@ impl Fake {
             Call::ListImages => "ListImages".to_owned(),
             Call::PrepareVolume(_, volume) => format!("PrepareVolume {}", volume.name),
             Call::RemoveVolumes(_) => "RemoveVolumes".to_owned(),
+            Call::RemovePersistentVolume(handle) => format!("RemovePersistentVolume {handle}"),
             Call::CreateContainer(_, config) => format!("CreateContainer {} {}", config.name, config.attempt),
             Call::StartContainer(id) => format!("StartContainer {}", self.name_of(id)),
             Call::StopContainer(id, grace) => format!("StopContainer {} {}s", self.name_of(id), grace.as_secs_f64()),
@@ -118,6 +119,7 @@ impl Fake {
                 self.files.insert(volume.name.to_string(), Arc::clone(volume));
                 Reply::Done
             }
+            Call::RemovePersistentVolume(_) => Reply::Done,
             Call::RemoveVolumes(pod) => {
                 self.volumes.retain(|has| has != pod);
                 Reply::Done

@@ -36,7 +36,8 @@ pub enum VolumeSource {
     /// Files with this content (`configMap`, `secret`, `downwardAPI`, `projected`), by relative path. They are replaced
     /// all at once.
     Files(BTreeMap<String, FileEntry>),
-    /// A directory that outlives the pod and is known to the node by this name (a bound persistent volume).
+    /// A directory that outlives the pod and is known to the node by this name (a bound persistent volume). A name that
+    /// begins with `/` is the path of the directory itself, where the node has real directories.
     Persistent {
         /// The name under which the node keeps it.
         handle: Arc<str>,

@@ -1,0 +1,104 @@
+//! The controller of generic ephemeral volumes (`pkg/controller/volume/ephemeral`).
+//!
+//! **The rule**: a pod that is not going has a claim of its own for each of its `ephemeral` volumes, made from the
+//! volume's template and named `POD-VOLUME`. The claim goes with the pod, because the pod owns it.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimTemplate};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::control::claim::controller_reference;
+use crate::control::{Action, Controller, Keys, Plan, Watched};
+use crate::ids::Uid;
+use crate::object::{kind, storage};
+use crate::store::{Change, Draft, EventDraft, Object, Snapshot};
+use crate::time::Time;
+
+/// Makes the claims of ephemeral volumes.
+#[derive(Debug)]
+pub struct EphemeralVolumeController;
+
+/// A pod and the claims of its ephemeral volumes.
+#[derive(Debug)]
+pub struct Observed<'w> {
+    pod: &'w Arc<Object>,
+    volumes: Vec<(&'w str, &'w PersistentVolumeClaimTemplate, Option<&'w Arc<Object>>)>,
+}
+
+impl Controller for EphemeralVolumeController {
+    type Observed<'w> = Observed<'w>;
+
+    const NAME: &'static str = "ephemeral_volume";
+
+    const WATCHED: &'static [Watched] = &[
+        Watched::kind(kind::POD, new_pod_with_volumes),
+        Watched::kind(kind::PERSISTENT_VOLUME_CLAIM, pods_of_gone_claim),
+    ];
+
+    fn observe<'w>(snapshot: &'w Snapshot, key: Uid) -> Option<Observed<'w>> {
+        let pod = snapshot.get(key).filter(|object| !object.meta.is_deleting())?;
+        let volumes = pod.pod()?.spec.volumes.iter().flatten().filter_map(|volume| {
+            let template = volume.ephemeral.as_ref()?.volume_claim_template.as_ref()?;
+            let name = storage::ephemeral_claim(&pod.meta.name, &volume.name);
+            let claim = snapshot.find(kind::PERSISTENT_VOLUME_CLAIM, &pod.meta.namespace, &name);
+            Some((volume.name.as_str(), template, claim))
+        });
+        Some(Observed { pod, volumes: volumes.collect() })
+    }
+
+    fn decide(observed: &Observed<'_>, _: Time) -> Plan {
+        let mut plan = Plan::nothing();
+        let meta = &observed.pod.meta;
+        for (volume, template, claim) in &observed.volumes {
+            match claim {
+                None => plan.push(Action::Create {
+                    draft: Box::new(Draft::of(claim_of(observed.pod, volume, template))),
+                    announce: None,
+                }),
+                Some(claim) if claim.meta.controller_uid() == Some(meta.uid) => {}
+                Some(claim) => {
+                    let text = format!(
+                        "ephemeral volume {volume}: PVC {} was not created for pod {} (pod is not owner)",
+                        claim.meta.path(),
+                        meta.path()
+                    );
+                    plan.push(Action::Emit(Box::new(EventDraft::warning(meta, Self::NAME, "FailedBinding", text))));
+                }
+            }
+        }
+        plan
+    }
+}
+
+fn claim_of(pod: &Object, volume: &str, template: &PersistentVolumeClaimTemplate) -> PersistentVolumeClaim {
+    let given = template.metadata.clone().unwrap_or_default();
+    let metadata = ObjectMeta {
+        name: Some(storage::ephemeral_claim(&pod.meta.name, volume)),
+        namespace: Some(pod.meta.namespace.to_string()),
+        labels: given.labels,
+        annotations: given.annotations,
+        owner_references: Some(vec![controller_reference(&pod.meta)]),
+        ..ObjectMeta::default()
+    };
+    PersistentVolumeClaim { metadata, spec: Some(template.spec.clone()), status: None }
+}
+
+fn has_ephemeral(object: &Object) -> bool {
+    object.pod().is_some_and(|pod| pod.spec.volumes.iter().flatten().any(|volume| volume.ephemeral.is_some()))
+}
+
+/// The volumes of a pod never change: it is looked at once.
+fn new_pod_with_volumes(change: &Change, _: &Snapshot, keys: &mut Keys) {
+    if change.before.is_none() && has_ephemeral(&change.object) {
+        keys.push(change.object.meta.uid);
+    }
+}
+
+/// A claim that is gone made room for the right one, or is to be made again.
+fn pods_of_gone_claim(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
+    if change.after().is_none() {
+        let pods = snapshot.pods_with_claim(&change.object.meta.namespace, &change.object.meta.name);
+        keys.extend(pods.filter(|pod| has_ephemeral(pod)).map(|pod| pod.meta.uid));
+    }
+}
