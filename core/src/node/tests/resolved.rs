@@ -135,7 +135,7 @@ fn volumes_hold_what_they_name_and_follow_it() {
     assert_eq!(files(&world, "all"), wanted.into());
     assert_eq!(world.fake.files["tmp"].source, VolumeSource::Empty { memory: true, size_limit: Some(1024) });
     assert_eq!(world.fake.files["host"].source, VolumeSource::Host { path: "/x".into(), check: "Directory".into() });
-    assert_eq!(world.fake.files["data"].source, VolumeSource::Persistent { handle: "pv".into() });
+    assert_eq!(world.fake.files["data"].source, VolumeSource::Persistent { handle: "h".into() });
     assert!(world.fake.configs.contains_key("a"));
 
     world
