@@ -13,6 +13,7 @@ mod pod_garbage;
 #[cfg(test)]
 mod properties;
 mod replica_set;
+mod stateful_set;
 mod taint_eviction;
 mod ttl_after_finished;
 mod volume_binder;
@@ -29,6 +30,7 @@ pub use self::node_lifecycle::{LEASE_NAMESPACE, NodeLifecycleController};
 pub use self::node_local::NodeLocalProvisioner;
 pub use self::pod_garbage::PodGarbageCollector;
 pub use self::replica_set::ReplicaSetController;
+pub use self::stateful_set::StatefulSetController;
 pub use self::taint_eviction::TaintEvictionController;
 pub use self::ttl_after_finished::TtlAfterFinishedController;
 pub use self::volume_binder::VolumeBinder;
@@ -41,6 +43,7 @@ pub(crate) fn all() -> Vec<Box<dyn AnyLoop>> {
     vec![
         Loop::<DeploymentController>::boxed(),
         Loop::<ReplicaSetController>::boxed(),
+        Loop::<StatefulSetController>::boxed(),
         Loop::<JobController>::boxed(),
         Loop::<CronJobController>::boxed(),
         Loop::<TtlAfterFinishedController>::boxed(),

@@ -20,7 +20,7 @@ const NOT_YET: [(&str, &str); 13] = [
     ("rc-", "no ReplicationController"),
     ("rs-quota", "no quota"),
     ("sa-", "no tokens of service accounts"),
-    ("sts-", "no StatefulSet controller"),
+    ("sts-pvc-", "no volume binder"),
     ("svc-", "no EndpointSlice controller"),
 ];
 

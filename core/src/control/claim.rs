@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, OwnerReference};
 
+use super::controller::Keys;
 use super::plan::{Action, MetaEdit, Plan, Target};
 use crate::object::kind::{KindId, Kinds};
 use crate::object::selector::Selector;
-use crate::store::{Meta, Object, Snapshot};
+use crate::store::{Change, Meta, Object, Snapshot};
 
 /// The objects that may belong to an owner, sorted by what is to be done with them.
 #[derive(Debug, Default)]
@@ -69,6 +70,34 @@ impl<'w> Claims<'w> {
     /// What belongs to the owner once the claims are carried out.
     pub fn kept(&self) -> impl Iterator<Item = &'w Arc<Object>> {
         self.owned.iter().chain(&self.adopt).copied()
+    }
+}
+
+/// The owners of a kind that a change of something they control concerns: its controller now and before, or, while it
+/// has none, those that might adopt it.
+pub fn owners_of(
+    change: &Change,
+    snapshot: &Snapshot,
+    owner: KindId,
+    selector: fn(&Object) -> Option<&LabelSelector>,
+    keys: &mut Keys,
+) {
+    let meta = &change.object.meta;
+    let before = change.before.as_ref().map(|before| &before.meta);
+    let same = before.is_some_and(|before| Arc::ptr_eq(&before.owners, &meta.owners));
+    let controller = meta.controller_uid();
+    keys.extend(controller);
+    if !same {
+        keys.extend(before.and_then(Meta::controller_uid).filter(|uid| Some(*uid) != controller));
+    }
+    if controller.is_some() || change.after().is_none() {
+        return;
+    }
+    for object in snapshot.list_in(owner, &meta.namespace) {
+        let selector = selector(object).and_then(|selector| Selector::compile(Some(selector)).ok());
+        if selector.is_some_and(|selector| !selector.is_everything() && selector.matches(&meta.labels)) {
+            keys.push(object.meta.uid);
+        }
     }
 }
 

@@ -96,8 +96,7 @@ impl<'w> History<'w> {
     pub fn of(snapshot: &'w Snapshot, subject: Subject<'w>, selector: &Selector) -> Self {
         let claims = Claims::of(snapshot, subject.owner, kind::CONTROLLER_REVISION, selector);
         let typed = |object: &'w Arc<Object>| Some(Past { object, revision: object.typed()? });
-        let is_going = |past: &Past<'_>| past.object.meta.is_deleting();
-        let mut past: Vec<Past<'w>> = claims.kept().filter_map(typed).filter(|past| !is_going(past)).collect();
+        let mut past: Vec<Past<'w>> = claims.kept().filter_map(typed).collect();
         past.sort_by_key(|past| (past.number(), past.object.meta.created, past.name().to_owned()));
         let data = data_of(subject.template);
         let same = |past: &Past<'_>| {
@@ -181,7 +180,7 @@ impl<'w> History<'w> {
             .past
             .iter()
             .enumerate()
-            .filter(|(index, past)| Some(*index) != current && !live(past))
+            .filter(|(index, past)| Some(*index) != current && !past.object.meta.is_deleting() && !live(past))
             .map(|(_, past)| past)
             .collect();
         for past in &idle[..idle.len().saturating_sub(limit)] {

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 
 use self::work::Work;
-use crate::control::claim::Claims;
+use crate::control::claim::{Claims, owners_of};
 use crate::control::{Action, Controller, Keys, Plan, Watched};
 use crate::error::{ApiError, Reason};
 use crate::ids::Uid;
@@ -148,24 +148,9 @@ fn complain_about_selector(observed: &Observed<'_>) -> Plan {
     plan
 }
 
-/// The Deployments that a set concerns: its controller now and before, or, while it has none, those that might adopt it.
+/// The Deployments that a set concerns.
 fn deployments_of_set(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
-    let meta = &change.object.meta;
-    let controller = meta.controller_uid();
-    keys.extend(controller);
-    keys.extend(
-        change.before.as_ref().and_then(|before| before.meta.controller_uid()).filter(|uid| Some(*uid) != controller),
-    );
-    if controller.is_some() || change.after().is_none() {
-        return;
-    }
-    for object in snapshot.list_in(kind::DEPLOYMENT, &meta.namespace) {
-        let selector =
-            object.typed::<Deployment>().and_then(|deployment| Selector::compile(Some(&deployment.spec.selector)).ok());
-        if selector.is_some_and(|selector| !selector.is_everything() && selector.matches(&meta.labels)) {
-            keys.push(object.meta.uid);
-        }
-    }
+    owners_of(change, snapshot, kind::DEPLOYMENT, |owner| Some(&owner.typed::<Deployment>()?.spec.selector), keys);
 }
 
 /// A Deployment that recreates waits for its last old pod to end: nothing else of a pod concerns a Deployment.

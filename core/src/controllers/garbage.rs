@@ -8,6 +8,9 @@
 //! 2. it is being deleted in the foreground: its dependents are deleted; when none that blocks is left, it may go;
 //! 3. none of its owners is there any more, or only such as wait for it: it is deleted;
 //! 4. some of its owners are gone: it loses the references to them.
+//!
+//! The history of a StatefulSet stays until its pods are gone: upstream deletes it at once, and the controller, which counts
+//! by it, makes it again.
 
 use std::sync::Arc;
 
@@ -16,7 +19,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use crate::control::plan::CREATES_AND_DELETES_MAX;
 use crate::control::{Action, Controller, Keys, MetaEdit, Plan, Propagation, Target, Watched};
 use crate::ids::Uid;
-use crate::object::kind::Kinds;
+use crate::object::kind::{self, Kinds};
 use crate::store::{Change, FOREGROUND_FINALIZER, Meta, ORPHAN_FINALIZER, Object, Snapshot};
 use crate::time::Time;
 
@@ -91,12 +94,20 @@ fn orphan(observed: &Observed<'_>) -> Plan {
     plan
 }
 
+/// Whether a deletion in the foreground of the owner waits for this object.
+fn blocks(dependent: &Object, owner: &Meta) -> bool {
+    let uid = owner.uid.to_string();
+    dependent.meta.owners.iter().any(|owner| owner.uid == uid && owner.block_owner_deletion == Some(true))
+}
+
+/// Whether an object is a revision of a StatefulSet that still has other dependents to wait for.
+fn is_history_in_use<'w>(dependent: &Meta, owner: &Meta, all: impl IntoIterator<Item = &'w Arc<Object>>) -> bool {
+    let is_history = dependent.kind == kind::CONTROLLER_REVISION && owner.kind == kind::STATEFUL_SET;
+    is_history && all.into_iter().any(|other| other.meta.kind != kind::CONTROLLER_REVISION && blocks(other, owner))
+}
+
 fn delete_dependents(observed: &Observed<'_>) -> Plan {
-    let uid = observed.object.meta.uid.to_string();
-    let blocks = |dependent: &Object| {
-        dependent.meta.owners.iter().any(|owner| owner.uid == uid && owner.block_owner_deletion == Some(true))
-    };
-    let blocking = observed.dependents.iter().filter(|dependent| blocks(dependent)).count();
+    let blocking = observed.dependents.iter().filter(|each| blocks(each, &observed.object.meta)).count();
     let mut plan = Plan::nothing();
     if blocking == 0 {
         plan.push(without_finalizer(observed.object, FOREGROUND_FINALIZER));
@@ -106,7 +117,10 @@ fn delete_dependents(observed: &Observed<'_>) -> Plan {
     let doomed = observed
         .dependents
         .iter()
-        .filter(|dependent| !dependent.meta.is_deleting() && dependent.meta.owners.len() == 1);
+        .filter(|dependent| !dependent.meta.is_deleting() && dependent.meta.owners.len() == 1)
+        .filter(|dependent| {
+            !is_history_in_use(&dependent.meta, &observed.object.meta, observed.dependents.iter().copied())
+        });
     for dependent in doomed.take(CREATES_AND_DELETES_MAX) {
         plan.push(delete(dependent, Propagation::Foreground));
     }
@@ -163,7 +177,10 @@ fn state_of(reference: &OwnerReference, dependent: &Meta, snapshot: &Snapshot) -
             && meta.kind.built_in().is_none_or(|info| info.kind == reference.kind.as_str())
     };
     match found.filter(fits) {
-        Some(owner) if is_waiting(&owner.meta) => Owner::Waiting,
+        Some(owner) if is_waiting(&owner.meta) => {
+            let in_use = is_history_in_use(dependent, &owner.meta, snapshot.owned_by(owner.meta.uid));
+            if in_use { Owner::Solid } else { Owner::Waiting }
+        }
         Some(_) => Owner::Solid,
         None if is_known_kind(reference) => Owner::Gone,
         None => Owner::Solid,

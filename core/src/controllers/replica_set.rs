@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetSpec};
 
-use crate::control::claim::Claims;
+use crate::control::claim::{Claims, owners_of};
 use crate::control::{Controller, Keys, Plan, Watched, pods};
 use crate::error::ApiError;
 use crate::ids::Uid;
@@ -96,26 +96,9 @@ impl Controller for ReplicaSetController {
     }
 }
 
-/// The sets that a pod concerns: its controller now and before, or, while it has none, those that might adopt it.
+/// The sets that a pod concerns.
 fn sets_of_pod(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
-    let meta = &change.object.meta;
-    let before = change.before.as_ref().map(|before| &before.meta);
-    let same = before.is_some_and(|before| Arc::ptr_eq(&before.owners, &meta.owners));
-    let controller = meta.controller_uid();
-    keys.extend(controller);
-    if !same {
-        keys.extend(before.and_then(|before| before.controller_uid()).filter(|uid| Some(*uid) != controller));
-    }
-    if controller.is_some() || change.after().is_none() {
-        return;
-    }
-    for set in snapshot.list_in(kind::REPLICA_SET, &meta.namespace) {
-        let spec = set.typed::<ReplicaSet>().map(|set| &set.spec);
-        let selector = spec.and_then(|spec| Selector::compile(Some(&spec.selector)).ok());
-        if selector.is_some_and(|selector| !selector.is_everything() && selector.matches(&meta.labels)) {
-            keys.push(set.meta.uid);
-        }
-    }
+    owners_of(change, snapshot, kind::REPLICA_SET, |set| Some(&set.typed::<ReplicaSet>()?.spec.selector), keys);
 }
 
 /// The active pods of all sets that the same owner controls, this one among them.

@@ -180,7 +180,9 @@ fn note_names(names: &mut Names, object: &Object) {
     let meta = &object.meta;
     let label = |key: &str| meta.labels.get(key).cloned();
     if meta.kind == kind::POD {
-        if let Some(prefix) = &meta.generate_name {
+        // A set names its pods itself, though it tells them a prefix.
+        let is_named_by_set = meta.labels.contains_key("statefulset.kubernetes.io/pod-name");
+        if let Some(prefix) = meta.generate_name.as_ref().filter(|_| !is_named_by_set) {
             names.pods.push((meta.name.to_string(), prefix.to_string()));
         }
     } else if meta.kind == kind::REPLICA_SET {

@@ -113,7 +113,9 @@ fn view(object: &Object) -> Value {
         let containers = value["spec"]["template"]["spec"]["containers"].as_array().into_iter().flatten();
         view.insert("images".to_owned(), containers.map(|container| container["image"].clone()).collect());
     }
-    if let Some(data) = value["data"].as_object() {
+    if kind == "ControllerRevision" {
+        view.insert("revision".to_owned(), value["revision"].clone());
+    } else if let Some(data) = value["data"].as_object() {
         view.insert("dataKeys".to_owned(), data.keys().cloned().collect());
     }
     if kind == "Secret" {

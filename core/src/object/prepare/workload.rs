@@ -3,6 +3,7 @@
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::CronJob;
 use k8s_openapi::api::core::v1::{PodTemplate, PodTemplateSpec, ReplicationController};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::disabled::drop_from_spec;
 use super::metadata::count;
@@ -71,18 +72,18 @@ impl Prepare for Deployment {
     }
 }
 
-/// How many pods may be unavailable while a StatefulSet rolls is behind a gate that is closed.
+/// A `maxUnavailable` of 0 counts as none, as where upstream's gate for it is closed.
 impl Prepare for StatefulSet {
     fn create(&mut self, _: &Request<'_>) {
         self.status = Some(Default::default());
         self.metadata.generation = Some(1);
-        drop_max_unavailable(self);
+        drop_zero_unavailable(self);
         prepare_template(Some(&mut self.spec.template));
     }
 
     fn update(&mut self, old: &Self, _: &Request<'_>) {
         self.status.clone_from(&old.status);
-        drop_max_unavailable(self);
+        drop_zero_unavailable(self);
         prepare_template(Some(&mut self.spec.template));
         count(&mut self.metadata, &old.metadata, !same(&self.spec, &old.spec));
     }
@@ -92,10 +93,10 @@ impl Prepare for StatefulSet {
     }
 }
 
-fn drop_max_unavailable(set: &mut StatefulSet) {
+fn drop_zero_unavailable(set: &mut StatefulSet) {
     let strategy = set.spec.update_strategy.as_mut().and_then(|strategy| strategy.rolling_update.as_mut());
     if let Some(rolling) = strategy {
-        rolling.max_unavailable = None;
+        rolling.max_unavailable = rolling.max_unavailable.take().filter(|limit| *limit != IntOrString::Int(0));
     }
 }
 

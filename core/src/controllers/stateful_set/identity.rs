@@ -1,0 +1,107 @@
+//! Who a pod of a set is: its ordinal, its name, the labels and the host name that follow from it, and its revision.
+
+use std::fmt;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+
+use super::{Observed, REVISION_HASH_LABEL, volumes};
+use crate::control::pods::PodMold;
+use crate::store::{Body, Draft, Meta, Object};
+
+/// The label with a pod's own name, for Services that select one pod.
+const POD_NAME_LABEL: &str = "statefulset.kubernetes.io/pod-name";
+/// The label with a pod's ordinal.
+const POD_INDEX_LABEL: &str = "apps.kubernetes.io/pod-index";
+
+/// The number in a pod's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ordinal(i64);
+
+impl Ordinal {
+    pub(super) const fn new(number: i32) -> Self {
+        Self(number as i64)
+    }
+
+    pub(super) const fn plus(self, count: i32) -> Self {
+        Self(self.0 + count as i64)
+    }
+
+    pub(super) const fn next(self) -> Self {
+        self.plus(1)
+    }
+}
+
+impl fmt::Display for Ordinal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The set and the ordinal that a name speaks of; `None` for a name that no set gives.
+pub(super) fn parse(name: &str) -> Option<(&str, Ordinal)> {
+    let (parent, digits) = name.rsplit_once('-')?;
+    let number: i32 = digits.parse().ok().filter(|_| digits.bytes().all(|digit| digit.is_ascii_digit()))?;
+    Some((parent, Ordinal::new(number)))
+}
+
+/// The ordinal of a pod of this set; `None` for one with another name.
+pub(super) fn ordinal(set: &Meta, pod: &Object) -> Option<Ordinal> {
+    let (parent, ordinal) = parse(&pod.meta.name)?;
+    (parent == &*set.name && *pod.meta.name == *pod_name(set, ordinal)).then_some(ordinal)
+}
+
+pub(super) fn pod_name(set: &Meta, ordinal: Ordinal) -> String {
+    format!("{}-{ordinal}", set.name)
+}
+
+/// The revision that a pod was made from.
+pub(super) fn revision(pod: &Object) -> &str {
+    pod.meta.labels.get(REVISION_HASH_LABEL).map_or("", String::as_str)
+}
+
+/// The identity labels that a pod lacks or has wrong.
+pub(super) fn missing_labels(pod: &Object, ordinal: Ordinal) -> Vec<(String, Option<String>)> {
+    let wanted = [(POD_NAME_LABEL, pod.meta.name.to_string()), (POD_INDEX_LABEL, ordinal.to_string())];
+    let wrong = wanted.into_iter().filter(|(key, value)| pod.meta.labels.get(*key) != Some(value));
+    wrong.map(|(key, value)| (key.to_owned(), Some(value))).collect()
+}
+
+/// What the pods of each revision are cast from: those of one plan share their spec, unless they have claims.
+#[derive(Debug)]
+pub(super) struct Molds {
+    update: PodMold,
+    current: Option<PodMold>,
+}
+
+impl Molds {
+    pub(super) fn new(observed: &Observed<'_>) -> Self {
+        let mold = |template: &PodTemplateSpec| {
+            let mut template = template.clone();
+            template.spec.get_or_insert_default().subdomain.clone_from(&observed.spec().service_name);
+            PodMold::new(&template, &observed.object.meta)
+        };
+        Self { update: mold(&observed.spec().template), current: observed.current_template.as_ref().map(mold) }
+    }
+
+    /// The pod of an ordinal.
+    pub(super) fn cast(&self, observed: &Observed<'_>, ordinal: Ordinal) -> Draft {
+        let revision = observed.revision_for(ordinal);
+        let is_update = revision == observed.update();
+        let mold = if is_update { &self.update } else { self.current.as_ref().unwrap_or(&self.update) };
+        let mut draft = mold.cast();
+        let name: Arc<str> = pod_name(&observed.object.meta, ordinal).into();
+        let labels = Arc::make_mut(&mut draft.meta.labels);
+        labels.insert(POD_NAME_LABEL.to_owned(), name.to_string());
+        labels.insert(POD_INDEX_LABEL.to_owned(), ordinal.to_string());
+        labels.insert(REVISION_HASH_LABEL.to_owned(), revision.to_owned());
+        draft.meta.name = Arc::clone(&name);
+        if let Body::Pod(pod) = &mut draft.body {
+            pod.hostname = Some(name);
+            if !observed.claim_templates().is_empty() {
+                volumes::mount(observed, ordinal, Arc::make_mut(&mut pod.spec));
+            }
+        }
+        draft
+    }
+}
