@@ -11,6 +11,7 @@
 //! no controller has anything to do and all is as declared. A key is looked at only when what it watches changed, when
 //! its time has come, or when its plan was cut short: a forgotten wake-up shows.
 
+mod cron_jobs;
 mod jobs;
 mod rollouts;
 

@@ -224,5 +224,5 @@ fn end(world: &mut World, pod: &Arc<Object>, phase: PodPhase) {
 
 #[test]
 fn every_pod_of_a_job_is_counted_once_and_its_end_is_final() {
-    hold(&Jobs::default(), 0..600);
+    hold(&Jobs::default(), 0..300);
 }

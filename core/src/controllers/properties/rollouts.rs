@@ -173,5 +173,5 @@ fn set_ready(world: &mut World, pod: &Arc<Object>, ready: bool) {
 
 #[test]
 fn every_write_of_a_rollout_keeps_surge_and_availability_and_it_ends_as_declared() {
-    hold(&Rollouts, 0..400);
+    hold(&Rollouts, 0..250);
 }
