@@ -12,6 +12,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -163,6 +164,52 @@ pub struct KindInfo {
 }
 
 impl KindInfo {
+    /// A user's own kind, as its Rust type names it; it has no subresources yet. A cluster gives it its number when it is
+    /// added ([`Cluster::add_kind`](crate::Cluster::add_kind)).
+    ///
+    /// ```
+    /// # use inboard::prelude::ConfigMap as Widget;
+    /// use inboard::object::kind::KindInfo;
+    ///
+    /// let widgets = KindInfo::custom::<Widget>().subresource("status").short_name("w");
+    /// ```
+    pub fn custom<K: Kind<Scope: 'static>>() -> Self {
+        let id = KindId(u16::MAX);
+        let owned = |text: std::borrow::Cow<'static, str>| Text::from(text.into_owned());
+        let is_namespaced = std::any::TypeId::of::<K::Scope>() == std::any::TypeId::of::<NamespaceResourceScope>();
+        Self {
+            id,
+            group: owned(K::group(&())),
+            version: owned(K::version(&())),
+            kind: owned(K::kind(&())),
+            plural: owned(K::plural(&())),
+            singular: K::kind(&()).to_lowercase().into(),
+            short_names: Texts::Static(&[]),
+            categories: Texts::Static(&[]),
+            scope: if is_namespaced { Scope::Namespaced } else { Scope::Cluster },
+            subresources: Texts::Static(&[]),
+            verbs: Verbs::All,
+            stored_as: id,
+            codec: None,
+        }
+    }
+
+    /// The same with this subresource: `status`, `scale`.
+    #[must_use]
+    pub fn subresource(self, name: &str) -> Self {
+        let mut names: Vec<String> = self.subresources.iter().map(str::to_owned).chain([name.to_owned()]).collect();
+        names.sort();
+        names.dedup();
+        Self { subresources: names.into_iter().collect(), ..self }
+    }
+
+    /// The same with this shorter name, for those who type.
+    #[must_use]
+    pub fn short_name(self, name: &str) -> Self {
+        let names = self.short_names.iter().map(str::to_owned).chain([name.to_owned()]);
+        Self { short_names: names.collect(), ..self }
+    }
+
     /// As manifests write it: `apps/v1`, or `v1` for the core group.
     pub fn api_version(&self) -> String {
         if self.group.is_empty() { self.version.to_string() } else { format!("{}/{}", self.group, self.version) }
