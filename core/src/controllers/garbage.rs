@@ -19,7 +19,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use crate::control::plan::CREATES_AND_DELETES_MAX;
 use crate::control::{Action, Controller, Keys, MetaEdit, Plan, Propagation, Target, Watched};
 use crate::ids::Uid;
-use crate::object::kind::{self, Kinds};
+use crate::object::kind;
 use crate::store::{Change, FOREGROUND_FINALIZER, Meta, ORPHAN_FINALIZER, Object, Snapshot};
 use crate::time::Time;
 
@@ -174,7 +174,7 @@ fn state_of(reference: &OwnerReference, dependent: &Meta, snapshot: &Snapshot) -
         let in_reach = meta.namespace.is_empty() || meta.namespace == dependent.namespace;
         in_reach
             && *meta.name == *reference.name
-            && meta.kind.built_in().is_none_or(|info| info.kind == reference.kind.as_str())
+            && snapshot.kinds_known().info(meta.kind).is_none_or(|info| info.kind == reference.kind.as_str())
     };
     match found.filter(fits) {
         Some(owner) if is_waiting(&owner.meta) => {
@@ -182,13 +182,9 @@ fn state_of(reference: &OwnerReference, dependent: &Meta, snapshot: &Snapshot) -
             if in_use { Owner::Solid } else { Owner::Waiting }
         }
         Some(_) => Owner::Solid,
-        None if is_known_kind(reference) => Owner::Gone,
+        None if snapshot.kinds_known().by_api_version(&reference.api_version, &reference.kind).is_some() => Owner::Gone,
         None => Owner::Solid,
     }
-}
-
-fn is_known_kind(reference: &OwnerReference) -> bool {
-    Kinds::built_in().by_api_version(&reference.api_version, &reference.kind).is_some()
 }
 
 fn delete(object: &Arc<Object>, propagation: Propagation) -> Action {

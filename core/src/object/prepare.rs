@@ -94,8 +94,11 @@ pub fn has_status(kind: KindId) -> bool {
     kind.built_in().is_some_and(|info| info.has_subresource("status"))
 }
 
-/// Does the kind count in `metadata.generation` how often what is asked for has changed?
+/// Does the kind count in `metadata.generation` how often what is asked for has changed? Users' own kinds all do.
 pub fn has_generation(kind: KindId) -> bool {
+    if kind.built_in().is_none() {
+        return true;
+    }
     [
         kind::POD,
         kind::REPLICA_SET,

@@ -80,7 +80,7 @@ impl Store {
 
     /// Adds a user's own kind.
     pub(crate) fn add_kind(&mut self, info: kind::KindInfo) -> Result<KindId, kind::KindConflict> {
-        self.kinds.add(info)
+        self.live.kinds.add(info)
     }
 
     /// The namespace must be there and not be going.
@@ -138,7 +138,7 @@ impl Store {
                 self.admit_typed(meta, &mut typed, now)?;
                 Ok(Body::Typed(typed))
             }
-            Body::Custom(value) => Ok(Body::Custom(custom::without_status(value, self.kinds.info(meta.kind)))),
+            Body::Custom(value) => Ok(Body::Custom(custom::without_status(value, self.live.kinds.info(meta.kind)))),
             Body::Event(_) => Err(ApiError::internal("an event record is not created")),
         }
     }
@@ -243,7 +243,7 @@ impl Store {
     ) -> Result<Arc<Object>, ApiError> {
         let namespace = self.namespace_of(kind, namespace)?;
         let current = self.expect(kind, &namespace, name, super::draft::Expect::default())?;
-        let next = edit(current.to_value(&self.kinds))?;
+        let next = edit(current.to_value(&self.live.kinds))?;
         let draft = self.decode(kind, next)?;
         if draft.expect.uid.is_some_and(|uid| uid != current.meta.uid) || *draft.meta.name != *current.meta.name {
             return Err(ApiError::bad_request("a patch must not change the name or the uid of an object"));
@@ -287,7 +287,7 @@ impl Store {
         let body = match draft.body {
             Body::Typed(next) => {
                 let before = current
-                    .to_typed(&self.kinds)
+                    .to_typed(&self.live.kinds)
                     .ok_or_else(|| ApiError::internal("a built-in object without its type"))?;
                 let next = self.admit_update(&meta, next, &*before, part, now)?;
                 take_meta(&mut meta, &*next);
@@ -307,8 +307,8 @@ impl Store {
                     meta.owners = draft.meta.owners;
                     meta.finalizers = draft.meta.finalizers;
                 }
-                let next = custom::merge(before, &next, part, self.kinds.info(meta.kind));
-                if part == Part::Main && next.get("spec") != before.get("spec") {
+                let next = custom::merge(before, &next, part, self.live.kinds.info(meta.kind));
+                if part == Part::Main && custom::is_another(before, &next, self.live.kinds.info(meta.kind)) {
                     meta.generation += 1;
                 }
                 Body::Custom(Arc::new(next))

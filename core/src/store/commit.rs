@@ -43,7 +43,6 @@ pub enum CommitError {
 #[derive(Debug)]
 pub struct Store {
     pub(super) live: Snapshot,
-    pub(super) kinds: Kinds,
     pub(super) ids: IdSource,
     pub(super) memo: SpecMemo,
     events: EventIndex,
@@ -55,7 +54,6 @@ impl Store {
     pub fn new(seed: u64) -> Self {
         Self {
             live: Snapshot::default(),
-            kinds: Kinds::built_in(),
             ids: IdSource::new(seed),
             memo: SpecMemo::default(),
             events: EventIndex::default(),
@@ -70,7 +68,7 @@ impl Store {
 
     /// The kinds that it knows.
     pub const fn kinds(&self) -> &Kinds {
-        &self.kinds
+        &self.live.kinds
     }
 
     /// The changes since this was last called, in the order of their revisions.
@@ -172,7 +170,7 @@ impl Store {
     fn write_current(&mut self, target: Target, change: impl FnOnce(&mut Meta, &mut Body, &Kinds)) {
         let Some(before) = self.live.get(target.uid).cloned() else { return };
         let (mut meta, mut body) = (before.meta.clone(), before.body.clone());
-        change(&mut meta, &mut body, &self.kinds);
+        change(&mut meta, &mut body, &self.live.kinds);
         self.put(before, meta, body);
     }
 
@@ -240,7 +238,7 @@ impl Store {
 
     /// What error messages name: group and plural.
     pub(super) fn subject(&self, kind: KindId, name: &str) -> Subject {
-        match self.kinds.info(kind) {
+        match self.live.kinds.info(kind) {
             Some(info) => Subject::new(info.group.to_string(), info.plural.to_string(), name),
             None => Subject::new("", "objects", name),
         }
@@ -248,7 +246,7 @@ impl Store {
 
     /// What `Invalid` messages name: group and kind.
     pub(super) fn kind_subject(&self, kind: KindId, name: &str) -> Subject {
-        match self.kinds.info(kind) {
+        match self.live.kinds.info(kind) {
             Some(info) => Subject::new(info.group.to_string(), info.kind.to_string(), name),
             None => Subject::new("", "Object", name),
         }
@@ -281,7 +279,8 @@ impl Store {
 
     /// The info of a kind that is stored here.
     pub(super) fn info(&self, kind: KindId) -> Result<&KindInfo, ApiError> {
-        self.kinds
+        self.live
+            .kinds
             .info(kind)
             .ok_or_else(|| ApiError::new(Reason::NotFound, "the server could not find the requested resource"))
     }

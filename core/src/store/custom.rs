@@ -25,6 +25,18 @@ pub(super) fn merge(before: &Value, next: &Value, part: Part, info: Option<&Kind
     merged
 }
 
+/// Whether an object asks for something else than before: anything that is neither metadata nor, where it is apart,
+/// status.
+pub(super) fn is_another(before: &Value, next: &Value, info: Option<&KindInfo>) -> bool {
+    let apart = info.is_some_and(|info| info.has_subresource("status"));
+    let asked = |value: &Value| {
+        let mut asked = value.as_object().cloned().unwrap_or_default();
+        asked.retain(|field, _| field != "metadata" && !(apart && field == "status"));
+        asked
+    };
+    asked(before) != asked(next)
+}
+
 /// A new object has no status yet.
 pub(super) fn without_status(value: Arc<Value>, info: Option<&KindInfo>) -> Arc<Value> {
     let has_status = info.is_some_and(|info| info.has_subresource("status"));

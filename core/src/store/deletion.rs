@@ -93,7 +93,7 @@ impl Store {
         }
         let is_new = meta.deletion.is_none();
         meta.deletion = Some(mark(&object.meta, &body, grace, now));
-        if is_new && counts_generation(&self.kinds, &meta) {
+        if is_new && counts_generation(&self.live.kinds, &meta) {
             meta.generation += 1;
         }
         if let Body::Typed(typed) = &mut body

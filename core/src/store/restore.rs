@@ -135,7 +135,7 @@ impl Store {
     pub fn restore(committed: Committed, seed: u64) -> Self {
         let life = seed ^ committed.revision.get().wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut store = Self::new(life);
-        store.kinds = committed.kinds;
+        store.live.kinds = committed.kinds;
         for object in committed.objects {
             store.live.put_back(object);
         }

@@ -11,7 +11,7 @@ use imbl::{GenericHashMap, OrdMap, OrdSet};
 use super::links::LinkKey;
 use super::object::Object;
 use crate::ids::{NodeName, Revision, Uid};
-use crate::object::kind::KindId;
+use crate::object::kind::{KindId, Kinds};
 
 /// A namespace and a name; objects of a kind are listed in this order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +60,7 @@ type ByUid<V> = GenericHashMap<Uid, V, UidHashing, imbl::shared_ptr::DefaultShar
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     pub(super) revision: Revision,
+    pub(super) kinds: Kinds,
     pub(super) objects: ByUid<Arc<Object>>,
     pub(super) names: OrdMap<(KindId, NameKey), Uid>,
     pub(super) by_owner: OrdSet<(Uid, Uid)>,
@@ -76,6 +77,11 @@ impl Snapshot {
     /// The revision of the last write that it contains.
     pub const fn revision(&self) -> Revision {
         self.revision
+    }
+
+    /// The kinds that the cluster knows, users' own among them.
+    pub const fn kinds_known(&self) -> &Kinds {
+        &self.kinds
     }
 
     /// How many objects there are.
