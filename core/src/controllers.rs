@@ -1,6 +1,7 @@
 //! The controllers: one file or folder each, all of the shape of [`Controller`](crate::control::Controller).
 
 mod cron_job;
+mod daemon_set;
 mod deployment;
 mod ephemeral_volume;
 mod garbage;
@@ -20,6 +21,7 @@ mod volume_binder;
 mod volume_protection;
 
 pub use self::cron_job::CronJobController;
+pub use self::daemon_set::DaemonSetController;
 pub use self::deployment::DeploymentController;
 pub use self::ephemeral_volume::EphemeralVolumeController;
 pub use self::garbage::GarbageCollector;
@@ -44,6 +46,7 @@ pub(crate) fn all() -> Vec<Box<dyn AnyLoop>> {
         Loop::<DeploymentController>::boxed(),
         Loop::<ReplicaSetController>::boxed(),
         Loop::<StatefulSetController>::boxed(),
+        Loop::<DaemonSetController>::boxed(),
         Loop::<JobController>::boxed(),
         Loop::<CronJobController>::boxed(),
         Loop::<TtlAfterFinishedController>::boxed(),

@@ -35,6 +35,8 @@ use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVo
 use k8s_openapi::api::storage::v1::StorageClass;
 
 pub use self::decision::{Decision, Nomination};
+pub(crate) use self::plugins::node_affinity::admits;
+pub(crate) use self::plugins::taint_toleration::tolerates;
 
 use self::classes::Classes;
 use self::cycle::{Candidate, Nowhere, Placement};

@@ -39,6 +39,7 @@ fn tell_at(story: &Value, pace: Pace) -> Result<(), String> {
     for (index, step) in story["steps"].as_array().ok_or("a story without steps")?.iter().enumerate() {
         let at = |problem: String| format!("step {index} {}: {problem}", summary(&step["do"]));
         let response_varies = varying(story, index).iter().any(|pointer| pointer == "/response");
+        stage.recorded = step["world"].clone();
         stage.act(&step["do"], (!response_varies).then_some(&step["response"])).map_err(at)?;
         let Some(expected) = step.get("world") else {
             stage.run_now().map_err(at)?;

@@ -72,6 +72,12 @@ pub trait Controller: 'static {
     /// Decides what to do.
     fn decide(observed: &Self::Observed<'_>, now: Time) -> Plan;
 
+    /// Whether a plan may be left until something else makes the controller look, though it writes something: upstream's
+    /// controllers do not watch everything that their status speaks of.
+    fn can_wait(_plan: &Plan) -> bool {
+        false
+    }
+
     /// What to write down when the store refused an action of the plan (a quota, an invalid template). The plan is
     /// tried again with backoff in any case.
     fn refused(_observed: &Self::Observed<'_>, _error: &ApiError, _now: Time) -> Plan {

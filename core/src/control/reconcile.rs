@@ -185,7 +185,7 @@ impl<C: Controller> AnyLoop for Loop<C> {
     fn forgets(&self, snapshot: &Snapshot, key: Uid, now: Time) -> bool {
         self.mode == ControllerMode::On
             && !self.queue.holds(key)
-            && self.plan(snapshot, key, now).is_some_and(|plan| plan.changes_something())
+            && self.plan(snapshot, key, now).is_some_and(|plan| plan.changes_something() && !C::can_wait(&plan))
     }
 }
 

@@ -8,7 +8,7 @@ mod node_name;
 mod node_ports;
 mod node_unschedulable;
 mod resources_fit;
-mod taint_toleration;
+pub(super) mod taint_toleration;
 mod topology_spread;
 mod volume_binding;
 mod volume_restrictions;

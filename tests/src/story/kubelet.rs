@@ -69,7 +69,13 @@ impl Stage {
         };
         let mut pods: Vec<_> = self.snapshot().list_in(kind::POD, NAMESPACE).filter(fits).cloned().collect();
         let place = |object: &Arc<Object>| self.names.pods.iter().position(|(name, _)| **name == *object.meta.name);
-        pods.sort_by_key(|object| (object.meta.created, place(object)));
+        // Of several that were made at once the recorded one is meant, where its node tells.
+        let meant = |object: &Object| {
+            let node = object.pod().and_then(|pod| pod.node.as_ref()).map(|node| node.as_str());
+            let mut recorded = self.recorded["Pods"].as_array().into_iter().flatten();
+            node.is_some() && recorded.any(|pod| pod["node"].as_str() == node && pod["ready"] == true)
+        };
+        pods.sort_by_key(|object| (object.meta.created, !meant(object), place(object)));
         pods.truncate(count);
         pods
     }

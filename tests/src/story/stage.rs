@@ -32,6 +32,8 @@ pub(super) enum Pace {
 /// The cluster, its clock, and what the story has seen of it.
 #[derive(Debug)]
 pub(super) struct Stage {
+    /// The world that the step under way is recorded to lead to: it says which of several pods of one age were meant.
+    pub(super) recorded: Value,
     pub(super) kernel: Kernel,
     pub(super) now: Time,
     pub(super) names: Names,
@@ -50,6 +52,7 @@ impl Stage {
     pub(super) fn new(story: &Value, pace: Pace) -> Result<Self, String> {
         let now = Time::from_secs(BEGINNING);
         let mut stage = Self {
+            recorded: Value::Null,
             kernel: Kernel::new(&KernelConfig::default(), now),
             now,
             names: Names { numbered: story.to_string().contains("-<1>"), ..Names::default() },

@@ -5,11 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::{NodeSelector, NodeSelectorRequirement, NodeSelectorTerm};
+use k8s_openapi::api::core::v1::{NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PodSpec};
 
 use crate::scheduler::node_table::{NodeRow, NodeTable, Slot};
 use crate::scheduler::plugin::{Candidates, Column, Cure, Narrowed, Plugin, Rejected, Scale};
 use crate::scheduler::shape::Shape;
+use crate::store::StringMap;
 
 #[derive(Debug)]
 pub(crate) struct NodeAffinity;
@@ -69,14 +70,27 @@ pub(crate) fn matches_selector(selector: &NodeSelector, row: &NodeRow) -> bool {
     selector.node_selector_terms.iter().any(|term| matches_term(term, row))
 }
 
+/// Whether a node of this name and labels is one that a pod may go to by its selector and required affinity.
+pub(crate) fn admits(pod: &PodSpec, name: &str, labels: &StringMap) -> bool {
+    let affinity = pod.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref());
+    let required = affinity.and_then(|affinity| affinity.required_during_scheduling_ignored_during_execution.as_ref());
+    pod.node_selector.iter().flatten().all(|(key, value)| labels.get(key) == Some(value))
+        && required
+            .is_none_or(|required| required.node_selector_terms.iter().any(|term| matches_node(term, name, labels)))
+}
+
 fn matches_term(term: &NodeSelectorTerm, row: &NodeRow) -> bool {
+    matches_node(term, row.name.as_str(), &row.labels)
+}
+
+fn matches_node(term: &NodeSelectorTerm, name: &str, labels: &StringMap) -> bool {
     let fields = term.match_fields.as_deref().unwrap_or_default();
     let expressions = term.match_expressions.as_deref().unwrap_or_default();
     if fields.is_empty() && expressions.is_empty() {
         return false;
     }
-    let field = |key: &str| (key == "metadata.name").then(|| row.name.as_str());
-    expressions.iter().all(|wanted| holds(wanted, row.labels.get(&wanted.key).map(String::as_str)))
+    let field = |key: &str| (key == "metadata.name").then_some(name);
+    expressions.iter().all(|wanted| holds(wanted, labels.get(&wanted.key).map(String::as_str)))
         && fields.iter().all(|wanted| holds(wanted, field(&wanted.key)))
 }
 

@@ -1,0 +1,245 @@
+//! The DaemonSet controller (`pkg/controller/daemon`).
+//!
+//! **The rule**: each node that the template's selector, affinity and tolerations admit has one pod of the set; no other
+//! node has one, unless it was there before and nothing drives it out.
+//!
+//! The stages of a decision, in [`DaemonSetController::decide`]:
+//! 1. claim the pods that match the selector, and settle the [`History`] of the template;
+//! 2. [`place`]: create what is missing on a node, delete what is too much, has ended, or must not be there;
+//! 3. when every node has what it should, [`roll`]: move pods to the current template, a few nodes at a time;
+//! 4. forget old revisions, and [`status`]: count.
+//!
+//! Where a pod goes is written into its affinity; the scheduler carries it out. A set that is being deleted is left alone.
+
+mod node;
+mod place;
+mod roll;
+mod status;
+mod template;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec, RollingUpdateDaemonSet};
+use k8s_openapi::api::core::v1::{Node, Toleration};
+
+use self::node::Fate;
+use crate::control::claim::{Claims, owners_of};
+use crate::control::revisions::{History, REVISION_HASH_LABEL, Subject};
+use crate::control::{Action, Controller, Keys, Plan, Propagation, Target, Watched, pods};
+use crate::error::ApiError;
+use crate::ids::{NodeName, Uid};
+use crate::object::kind;
+use crate::object::selector::Selector;
+use crate::store::{Change, EventDraft, Object, Snapshot};
+use crate::time::Time;
+
+/// Keeps a pod on each node.
+#[derive(Debug)]
+pub struct DaemonSetController;
+
+/// A DaemonSet and all that concerns it.
+#[derive(Debug)]
+pub struct Observed<'w> {
+    object: &'w Arc<Object>,
+    set: &'w DaemonSet,
+    selects_everything: bool,
+    claims: Claims<'w>,
+    history: History<'w>,
+    /// All nodes, by name, with what the set has on them.
+    nodes: BTreeMap<NodeName, Place<'w>>,
+    /// Pods that wait for a node that is not there any more.
+    lost: Vec<&'w Arc<Object>>,
+}
+
+/// A node, and the set's pods on it or on their way to it; those that have ended and are being deleted do not count.
+#[derive(Debug)]
+struct Place<'w> {
+    fate: Fate,
+    pods: Vec<&'w Arc<Object>>,
+}
+
+impl<'w> Observed<'w> {
+    fn spec(&self) -> &'w DaemonSetSpec {
+        &self.set.spec
+    }
+
+    fn min_ready(&self) -> Duration {
+        pods::seconds(self.spec().min_ready_seconds)
+    }
+
+    /// How pods are rolled; `None` when somebody else does it.
+    fn rolling(&self) -> Option<RollingUpdateDaemonSet> {
+        let strategy = self.spec().update_strategy.as_ref();
+        let on_delete = strategy.and_then(|strategy| strategy.type_.as_deref()) == Some("OnDelete");
+        (!on_delete).then(|| strategy.and_then(|strategy| strategy.rolling_update.clone()).unwrap_or_default())
+    }
+
+    fn is_current(&self, pod: &Object) -> bool {
+        pod.meta.labels.get(REVISION_HASH_LABEL).is_some_and(|hash| hash == self.history.current_hash())
+    }
+
+    fn is_available(&self, pod: &Object, now: Time) -> bool {
+        pods::available_from(pod, self.min_ready()).is_some_and(|from| from <= now)
+    }
+}
+
+/// A decision in the making.
+#[derive(Debug)]
+struct Work<'o, 'w> {
+    observed: &'o Observed<'w>,
+    now: Time,
+    plan: Plan,
+    /// Where pods shall be made.
+    create: Vec<NodeName>,
+    /// The pods that shall go.
+    delete: Vec<&'w Arc<Object>>,
+}
+
+impl Controller for DaemonSetController {
+    type Observed<'w> = Observed<'w>;
+
+    const NAME: &'static str = "daemonset-controller";
+
+    const WATCHED: &'static [Watched] = &[
+        Watched::itself(kind::DAEMON_SET),
+        Watched::kind(kind::POD, sets_of_pod),
+        Watched::kind(kind::NODE, sets_that_a_node_concerns),
+    ];
+
+    fn observe<'w>(snapshot: &'w Snapshot, key: Uid) -> Option<Observed<'w>> {
+        let object = snapshot.get(key)?;
+        let set: &DaemonSet = object.typed()?;
+        let selector = Selector::compile(Some(&set.spec.selector)).ok()?;
+        let claims = Claims::of(snapshot, &object.meta, kind::POD, &selector);
+        let subject = Subject {
+            owner: &object.meta,
+            template: &set.spec.template,
+            collisions: set.status.as_ref().and_then(|status| status.collision_count),
+            hash_label: REVISION_HASH_LABEL,
+        };
+        let history = History::of(snapshot, subject, &selector);
+        let (nodes, lost) = places(snapshot, set, &claims);
+        Some(Observed { object, set, selects_everything: selector.is_everything(), claims, history, nodes, lost })
+    }
+
+    fn decide(observed: &Observed<'_>, now: Time) -> Plan {
+        let (create, delete) = (Vec::new(), Vec::new());
+        let mut work = Work { observed, now, plan: Plan::nothing(), create, delete };
+        if observed.object.meta.is_deleting() {
+            return work.plan;
+        }
+        if observed.selects_everything {
+            let message = "This daemon set is selecting all pods. A non-empty selector is required.";
+            let event = EventDraft::warning(&observed.object.meta, Self::NAME, "SelectingAll", message);
+            work.plan.push(Action::Emit(Box::new(event)));
+            return work.plan;
+        }
+        observed.history.settle(&mut work.plan);
+        observed.claims.settle(&observed.object.meta, &mut work.plan);
+        place::pods(&mut work);
+        if work.create.is_empty() && work.delete.is_empty() {
+            roll::to_current(&mut work);
+        }
+        place::carry_out(&mut work);
+        forget_history(&mut work);
+        status::count(&mut work);
+        work.plan
+    }
+
+    /// Of nodes that go, and of taints that drive no pod out, upstream hears only at the next occasion; the counts wait
+    /// for it.
+    fn can_wait(plan: &Plan) -> bool {
+        plan.actions.iter().all(|action| matches!(action, Action::UpdateStatus { .. } | Action::Emit(_)))
+    }
+
+    fn refused(observed: &Observed<'_>, error: &ApiError, _: Time) -> Plan {
+        let mut plan = Plan::nothing();
+        let message = format!("Error creating: {error}");
+        let event = EventDraft::warning(&observed.object.meta, Self::NAME, "FailedCreate", message);
+        plan.push(Action::Emit(Box::new(event)));
+        plan
+    }
+}
+
+fn forget_history(work: &mut Work<'_, '_>) {
+    let observed = work.observed;
+    let in_use = |hash: Option<&String>| {
+        let mut pods = observed.claims.kept();
+        hash.is_some_and(|hash| pods.any(|pod| pod.meta.labels.get(REVISION_HASH_LABEL) == Some(hash)))
+    };
+    let is_live = |revision: &Object| in_use(revision.meta.labels.get(REVISION_HASH_LABEL));
+    // Other than in a StatefulSet, old revisions that pods still have take up room in the history.
+    let old = observed.history.past().iter().filter(|past| past.name() != observed.history.current_name());
+    let live = i32::try_from(old.filter(|past| is_live(past.object)).count()).unwrap_or(i32::MAX);
+    let limit = observed.spec().revision_history_limit.map(|limit| limit.saturating_sub(live).max(0));
+    observed.history.forget(limit, |past| is_live(past.object), &mut work.plan);
+}
+
+/// Joins nodes and pods.
+fn places<'w>(
+    snapshot: &'w Snapshot,
+    set: &DaemonSet,
+    claims: &Claims<'w>,
+) -> (BTreeMap<NodeName, Place<'w>>, Vec<&'w Arc<Object>>) {
+    let tolerations = template::tolerations(&set.spec.template);
+    let mut nodes: BTreeMap<NodeName, Place<'w>> = BTreeMap::new();
+    for object in snapshot.list(kind::NODE) {
+        let Some(node) = object.typed::<Node>() else { continue };
+        let fate = node::fate(&set.spec.template, &tolerations, &object.meta, node);
+        nodes.insert(NodeName::new(Arc::clone(&object.meta.name)), Place { fate, pods: Vec::new() });
+    }
+    let mut lost = Vec::new();
+    for pod in claims.kept() {
+        let has_ended = pod.pod().is_some_and(crate::store::PodBody::is_finished);
+        if pod.meta.is_deleting() && has_ended {
+            continue;
+        }
+        match node::of(pod).and_then(|name| nodes.get_mut(&name)) {
+            Some(place) => place.pods.push(pod),
+            None if pod.pod().is_some_and(|pod| pod.node.is_none()) && !pod.meta.is_deleting() => lost.push(pod),
+            None => {}
+        }
+    }
+    for place in nodes.values_mut() {
+        // Those that have a node, and the oldest, come first.
+        place.pods.sort_by_key(|pod| {
+            let waits = pod.pod().is_some_and(|pod| pod.node.is_none());
+            (waits, pod.meta.created, Arc::clone(&pod.meta.name))
+        });
+    }
+    (nodes, lost)
+}
+
+fn delete(observed: &Observed<'_>, pod: &Object) -> Action {
+    let meta = &observed.object.meta;
+    let event = EventDraft::normal(meta, DaemonSetController::NAME, "SuccessfulDelete", "Deleted pod: ");
+    Action::Delete {
+        target: Target::seen(pod),
+        grace_seconds: None,
+        propagation: Propagation::Background,
+        announce: Some(Box::new(event)),
+    }
+}
+
+/// The sets that a pod concerns.
+fn sets_of_pod(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
+    owners_of(change, snapshot, kind::DAEMON_SET, |set| Some(&set.typed::<DaemonSet>()?.spec.selector), keys);
+}
+
+/// The sets that should have a pod on a node and have none, or have one that must not be there.
+fn sets_that_a_node_concerns(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
+    let Some(object) = change.after() else { return };
+    let Some(node) = object.typed::<Node>() else { return };
+    let name = NodeName::new(Arc::clone(&object.meta.name));
+    for set in snapshot.list(kind::DAEMON_SET) {
+        let Some(spec) = set.typed::<DaemonSet>().map(|set| &set.spec) else { continue };
+        let tolerations: Vec<Toleration> = template::tolerations(&spec.template);
+        let fate = node::fate(&spec.template, &tolerations, &object.meta, node);
+        let has_pod = snapshot.pods_on(&name).any(|pod| pod.meta.controller_uid() == Some(set.meta.uid));
+        if (fate == Fate::Wanted && !has_pod) || (fate == Fate::Barred && has_pod) {
+            keys.push(set.meta.uid);
+        }
+    }
+}
