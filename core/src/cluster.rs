@@ -98,10 +98,16 @@ impl Cluster {
     }
 
     /// `committed` is the last revision that was there before.
-    fn launch(kernel: Kernel, committed: StoreRevision, clock: Clock, durability: Box<dyn Durability>) -> Self {
+    fn launch(
+        kernel: Kernel,
+        committed: StoreRevision,
+        clock: Clock,
+        durability: Box<dyn Durability>,
+        provisioners: driver::Provisioners,
+    ) -> Self {
         let (messages, inbox) = mpsc::channel(MESSAGES_MAX);
         let shared = Arc::new(Shared::starting_after(committed));
-        let driver = Driver::new(kernel, clock, Arc::clone(&shared), inbox, durability);
+        let driver = Driver::new(kernel, clock, Arc::clone(&shared), inbox, durability, provisioners);
         let task = tokio::spawn(driver.run());
         Self { inner: Arc::new(Inner { messages, shared, clock, driver: Mutex::new(Some(task)) }) }
     }

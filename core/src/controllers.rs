@@ -13,6 +13,7 @@ pub(crate) mod node_local;
 mod pod_garbage;
 #[cfg(test)]
 mod properties;
+pub(crate) mod provisioning;
 mod replica_set;
 mod stateful_set;
 mod taint_eviction;

@@ -14,19 +14,24 @@
 //! to watchers. The same seed and the same inputs at the same times give the same outputs, to the byte.
 
 mod digest;
+mod provisioning;
 mod request;
 mod restore;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use self::digest::Digest;
+use self::provisioning::Provisioning;
+pub use self::provisioning::{ProvisionerCall, VolumeCallId};
 pub use self::request::{Answer, Request, RequestId};
 use crate::control::{AnyLoop, ControllerMetrics, ControllerMode, Plan};
 use crate::controllers;
 use crate::error::ApiError;
 use crate::ids::{NodeName, Uid};
 use crate::node::{CallId, NodeAgent};
+use crate::provision::{ProvisionError, VolumeReply};
 use crate::runtime::{Call, Reply, RuntimeError, RuntimeEvent};
 use crate::scheduler::{Scheduler, SchedulerConfig};
 use crate::store::{Change, Snapshot, Store};
@@ -41,13 +46,21 @@ pub struct KernelConfig {
     pub controllers: BTreeMap<&'static str, ControllerMode>,
     /// The scheduler; `None` for a cluster that leaves pods where they are put.
     pub scheduler: Option<SchedulerConfig>,
+    /// The names of the provisioners that the shell has.
+    pub provisioners: BTreeSet<Arc<str>>,
     /// Whether every input and change is folded into [`Kernel::digest`]: it costs more than the work itself.
     pub digest: bool,
 }
 
 impl Default for KernelConfig {
     fn default() -> Self {
-        Self { seed: 0, controllers: BTreeMap::new(), scheduler: Some(SchedulerConfig::default()), digest: false }
+        Self {
+            seed: 0,
+            controllers: BTreeMap::new(),
+            scheduler: Some(SchedulerConfig::default()),
+            provisioners: BTreeSet::new(),
+            digest: false,
+        }
     }
 }
 
@@ -60,6 +73,8 @@ pub enum Input {
     Reply(NodeName, CallId, Result<Reply, RuntimeError>),
     /// Something happened on a node.
     Event(NodeName, RuntimeEvent),
+    /// A provisioner answered a call.
+    Provisioner(VolumeCallId, Result<VolumeReply, ProvisionError>),
 }
 
 /// A call that a shell shall make on a node's runtime.
@@ -82,6 +97,8 @@ pub struct Output {
     pub replies: Vec<(RequestId, Result<Answer, ApiError>)>,
     /// Calls to make.
     pub calls: Vec<NodeCall>,
+    /// Calls to make on the shell's provisioners.
+    pub provisioner_calls: Vec<ProvisionerCall>,
     /// Nodes whose agents have gone: their calls need no answer any more.
     pub removed_nodes: Vec<NodeName>,
     /// Whether there is more to do now: step again before waiting.
@@ -100,6 +117,7 @@ pub struct Kernel {
     /// For how many steps the controllers have let others go first.
     waited: u32,
     scheduler: Option<Scheduler>,
+    provisioning: Provisioning,
     agents: BTreeMap<NodeName, NodeAgent>,
     /// How many agents there have been: each has its own range of call numbers.
     agents_made: u64,
@@ -133,6 +151,7 @@ impl Kernel {
                 .scheduler
                 .clone()
                 .map(|scheduler| Scheduler::new(SchedulerConfig { seed: config.seed, ..scheduler })),
+            provisioning: Provisioning::of(&config.provisioners),
             agents: BTreeMap::new(),
             agents_made: 0,
             busy: BTreeSet::new(),
@@ -147,7 +166,7 @@ impl Kernel {
         let mut output = Output::default();
         let mut heard_from_nodes = false;
         for input in inputs {
-            heard_from_nodes |= !matches!(input, Input::Request(..));
+            heard_from_nodes |= !matches!(input, Input::Request(..) | Input::Provisioner(..));
             if let Some(digest) = &mut self.digest {
                 digest.input(now, &input);
             }
@@ -157,6 +176,7 @@ impl Kernel {
         self.wake_agents(now);
         self.run_agents(now, &mut output);
         self.run_scheduler(now, &mut output);
+        self.run_provisioning(now, &mut output);
         if !heard_from_nodes || self.waited >= work::CONTROLLERS_WAIT_MAX {
             self.waited = 0;
             self.run_controllers(now, &mut output);
@@ -220,12 +240,17 @@ impl Kernel {
     pub fn has_work(&self, now: Time) -> bool {
         !self.busy.is_empty()
             || self.scheduler.as_ref().is_some_and(Scheduler::has_work)
+            || self.provisioning.has_work(now)
             || self.loops.iter().any(|each| each.has_work(now))
     }
 
     fn next_wake(&self) -> Option<Time> {
         let loops = self.loops.iter().filter_map(|each| each.next_wake());
         let agents = self.alarms.first().map(|(at, _)| *at);
-        loops.chain(agents).chain(self.scheduler.as_ref().and_then(Scheduler::next_wake)).min()
+        loops
+            .chain(agents)
+            .chain(self.provisioning.next_wake())
+            .chain(self.scheduler.as_ref().and_then(Scheduler::next_wake))
+            .min()
     }
 }

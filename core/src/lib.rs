@@ -24,6 +24,7 @@ pub mod kernel;
 pub mod node;
 pub mod object;
 pub mod prelude;
+pub mod provision;
 pub mod runtime;
 pub mod scheduler;
 pub mod simulation;

@@ -1,10 +1,15 @@
 //! Claims and volumes as a user sees them: data that follows its claim, and goes with it.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use inboard::k8s_openapi::api::core::v1::Event;
+use async_trait::async_trait;
+use inboard::k8s_openapi::api::core::v1::{CSIPersistentVolumeSource, Event, PersistentVolumeSpec};
+use inboard::k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use inboard::object::quantity::Quantity;
 use inboard::prelude::*;
+use inboard::provision::{ProvisionError, Provisioner, VolumeRequest};
 use inboard::{
     Api, Cluster, DeleteParams, ExecOptions, ListParams, NodeLocal, NodeSpec, Patch, PatchParams, conditions,
 };
@@ -179,4 +184,77 @@ async fn a_class_that_nobody_serves_leaves_the_claim_pending_and_says_so() {
     let of_claim = events.iter().filter(|event| event.involved_object.name.as_deref() == Some("data"));
     let said: Vec<_> = of_claim.filter_map(|event| event.message.as_deref()).collect();
     assert_eq!(said, ["storageclass.storage.k8s.io \"longhorn\" not found"]);
+}
+
+/// A shelf on which volumes lie. Its first calls fail.
+#[derive(Clone, Debug, Default)]
+struct Shelf(Arc<Mutex<ShelfState>>);
+
+#[derive(Debug, Default)]
+struct ShelfState {
+    refusals: u32,
+    volumes: BTreeSet<String>,
+    calls: Vec<String>,
+}
+
+#[async_trait]
+impl Provisioner for Shelf {
+    async fn provision(&self, request: &VolumeRequest) -> Result<PersistentVolumeSpec, ProvisionError> {
+        let mut shelf = self.0.lock().expect("unlocked");
+        shelf.calls.push(format!("provision for {}", request.claim.metadata.name.as_deref().unwrap_or_default()));
+        if shelf.refusals > 0 {
+            shelf.refusals -= 1;
+            return Err(ProvisionError::new("the shelf is being cleaned"));
+        }
+        shelf.volumes.insert(request.name.clone());
+        let source = CSIPersistentVolumeSource {
+            driver: "shelf.example.com".to_owned(),
+            volume_handle: request.name.clone(),
+            ..CSIPersistentVolumeSource::default()
+        };
+        Ok(PersistentVolumeSpec { csi: Some(source), ..PersistentVolumeSpec::default() })
+    }
+
+    async fn delete(&self, volume: &PersistentVolume) -> Result<(), ProvisionError> {
+        let mut shelf = self.0.lock().expect("unlocked");
+        let name = volume.metadata.name.clone().unwrap_or_default();
+        shelf.calls.push("delete".to_owned());
+        shelf.volumes.remove(&name);
+        Ok(())
+    }
+
+    async fn expand(&self, _: &PersistentVolume, size: Quantity) -> Result<(), ProvisionError> {
+        self.0.lock().expect("unlocked").calls.push(format!("expand to {size}"));
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provisioner_of_the_program_makes_grows_and_removes_volumes_and_is_asked_again_after_a_failure() {
+    let shelf = Shelf::default();
+    shelf.0.lock().expect("unlocked").refusals = 2;
+    let class = StorageClass {
+        metadata: ObjectMeta { name: Some("longhorn".to_owned()), ..ObjectMeta::default() },
+        provisioner: "shelf.example.com".to_owned(),
+        allow_volume_expansion: Some(true),
+        ..StorageClass::default()
+    };
+    let builder = Cluster::builder().storage_class(class).provisioner("shelf.example.com", shelf.clone());
+    let world = World { mocks: Vec::new(), cluster: builder.start().await.expect("a cluster") };
+    world.apply(CLAIM).await;
+    let bound = |claim: Option<&PersistentVolumeClaim>| claim.is_some_and(|claim| phase(claim) == "Bound");
+    world.claims().wait("data", MINUTE, bound).await.expect("bound");
+    let more = serde_json::json!({"spec": {"resources": {"requests": {"storage": "20Mi"}}}});
+    world.claims().patch("data", &PatchParams::default(), &Patch::Merge(more)).await.expect("patched");
+    world.cluster.settle().await.expect("settled");
+    let claim = world.claims().get("data").await.expect("the claim");
+    let capacity = claim.status.and_then(|status| status.capacity).expect("a capacity");
+    assert_eq!(capacity["storage"].0, "20Mi");
+    world.claims().delete("data", &DeleteParams::default()).await.expect("deleted");
+    world.cluster.settle().await.expect("settled");
+    assert!(world.volumes().list(&ListParams::default()).await.expect("volumes").items.is_empty());
+    let shelf = shelf.0.lock().expect("unlocked");
+    assert!(shelf.volumes.is_empty());
+    let asked = "provision for data";
+    assert_eq!(shelf.calls, [asked, asked, asked, "expand to 20Mi", "delete"]);
 }

@@ -8,6 +8,7 @@ use k8s_openapi::api::storage::v1::StorageClass;
 
 use super::Cluster;
 use super::clock::Clock;
+use super::driver::Provisioners;
 use crate::control::ControllerMode;
 use crate::error::{ApiError, Reason};
 use crate::ids::NodeName;
@@ -16,6 +17,7 @@ use crate::node::NodeConfig;
 use crate::object::kind::{KindConflict, KindInfo, Kinds};
 use crate::object::quantity::{Quantity, QuantityError};
 use crate::object::validation::names;
+use crate::provision::Provisioner;
 use crate::runtime::{Runtime, RuntimeError};
 use crate::scheduler::SchedulerConfig;
 use crate::store::{Committed, Draft, Durability, DurabilityError, Memory, RestoreError, WriteOptions};
@@ -171,6 +173,7 @@ pub struct ClusterBuilder {
     durability: Box<dyn Durability>,
     kinds: Vec<KindInfo>,
     classes: Vec<StorageClass>,
+    provisioners: Provisioners,
 }
 
 impl Default for ClusterBuilder {
@@ -182,6 +185,7 @@ impl Default for ClusterBuilder {
             durability: Box::new(Memory),
             kinds: Vec::new(),
             classes: Vec::new(),
+            provisioners: Provisioners::new(),
         }
     }
 }
@@ -252,6 +256,14 @@ impl ClusterBuilder {
         self
     }
 
+    /// Serves the storage classes whose `provisioner` is this name: see [`Provisioner`]. Together with
+    /// [`ClusterBuilder::storage_class`] any class name can be served in any way.
+    #[must_use]
+    pub fn provisioner(mut self, name: &str, provisioner: impl Provisioner) -> Self {
+        self.provisioners.insert(name.into(), Arc::new(provisioner));
+        self
+    }
+
     /// Where commits are made durable; memory otherwise. A cluster goes on from what is there: objects, identities and
     /// revisions are those of the last one, and its nodes find their containers running.
     #[must_use]
@@ -273,8 +285,9 @@ impl ClusterBuilder {
         let committed = Committed::read(self.durability.open().await?, kinds)?;
         let clock = self.start_time.map_or_else(Clock::of_the_machine, Clock::starting_at);
         let revision = committed.revision;
+        self.kernel.provisioners = self.provisioners.keys().cloned().collect();
         let kernel = Kernel::restore(&self.kernel, committed, clock.now());
-        let cluster = Cluster::launch(kernel, revision, clock, self.durability);
+        let cluster = Cluster::launch(kernel, revision, clock, self.durability, self.provisioners);
         for class in self.classes {
             let created = cluster.ask(Request::Create(Draft::of(class), WriteOptions::default())).await;
             match created {

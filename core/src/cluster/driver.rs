@@ -18,9 +18,9 @@ use super::clock::Clock;
 use super::shared::Shared;
 use crate::error::{ApiError, Reason};
 use crate::ids::NodeName;
-use crate::kernel::{Answer, Input, Kernel, NodeCall, Output, Request, RequestId};
-use crate::node::CallId;
-use crate::runtime::{Call, Reply, Runtime, RuntimeError, RuntimeEvent};
+use crate::kernel::{Answer, Input, Kernel, NodeCall, Output, ProvisionerCall, Request, RequestId};
+use crate::provision::Provisioner;
+use crate::runtime::{Runtime, RuntimeEvent};
 use crate::store::{Batch, Durability, DurabilityError};
 
 /// Inputs taken in by one step: enough to share its cost, few enough to answer soon.
@@ -47,7 +47,8 @@ pub(super) enum Message {
     Stop(oneshot::Sender<BTreeMap<NodeName, Arc<dyn Runtime>>>),
 }
 
-type Answered = (NodeName, CallId, Result<Reply, RuntimeError>);
+/// Who makes volumes, by the name that classes have in `provisioner`.
+pub(super) type Provisioners = BTreeMap<Arc<str>, Arc<dyn Provisioner>>;
 
 pub(super) struct Driver {
     kernel: Kernel,
@@ -56,10 +57,11 @@ pub(super) struct Driver {
     messages: mpsc::Receiver<Message>,
     durability: Box<dyn Durability>,
     runtimes: BTreeMap<NodeName, Arc<dyn Runtime>>,
+    provisioners: Provisioners,
     inputs: VecDeque<Input>,
     asked: BTreeMap<RequestId, oneshot::Sender<Result<Answer, ApiError>>>,
     next_request: u64,
-    calls: FuturesUnordered<BoxFuture<'static, Answered>>,
+    calls: FuturesUnordered<BoxFuture<'static, Input>>,
     events: SelectAll<BoxStream<'static, (NodeName, RuntimeEvent)>>,
     settling: Vec<oneshot::Sender<()>>,
 }
@@ -78,6 +80,7 @@ impl Driver {
         shared: Arc<Shared>,
         messages: mpsc::Receiver<Message>,
         durability: Box<dyn Durability>,
+        provisioners: Provisioners,
     ) -> Self {
         Self {
             kernel,
@@ -85,6 +88,7 @@ impl Driver {
             shared,
             messages,
             durability,
+            provisioners,
             runtimes: BTreeMap::new(),
             inputs: VecDeque::new(),
             asked: BTreeMap::new(),
@@ -152,9 +156,9 @@ impl Driver {
             }
         }
         while self.inputs.len() < 2 * INPUTS_PER_STEP
-            && let Some(Some((node, id, result))) = self.calls.next().now_or_never()
+            && let Some(Some(answer)) = self.calls.next().now_or_never()
         {
-            self.inputs.push_back(Input::Reply(node, id, result));
+            self.inputs.push_back(answer);
         }
     }
 
@@ -170,9 +174,7 @@ impl Driver {
                 Some(message) => self.hear(message, ended),
                 None => *ended = Some(Ended::Abandoned),
             },
-            Some((node, id, result)) = self.calls.next(), if !self.calls.is_empty() => {
-                self.inputs.push_back(Input::Reply(node, id, result));
-            }
+            Some(answer) = self.calls.next(), if !self.calls.is_empty() => self.inputs.push_back(answer),
             Some((node, event)) = self.events.next(), if !self.events.is_empty() => {
                 self.inputs.push_back(Input::Event(node, event));
             }
@@ -238,22 +240,28 @@ impl Driver {
         for call in output.calls {
             self.make(call);
         }
+        for call in output.provisioner_calls {
+            self.ask_provisioner(call);
+        }
     }
 
     fn make(&mut self, NodeCall { node, id, call }: NodeCall) {
         let Some(runtime) = self.runtimes.get(&node).map(Arc::clone) else { return };
-        let mut answer = answer(node, id, call, runtime).boxed();
-        // A runtime in memory answers at once: no need to queue for that.
+        self.await_answer(async move { Input::Reply(node, id, call.make(&*runtime).await) }.boxed());
+    }
+
+    fn ask_provisioner(&mut self, ProvisionerCall { provisioner, id, call }: ProvisionerCall) {
+        let Some(provisioner) = self.provisioners.get(&provisioner).map(Arc::clone) else { return };
+        self.await_answer(async move { Input::Provisioner(id, call.make(&*provisioner).await) }.boxed());
+    }
+
+    /// What is in memory answers at once: no need to queue for that.
+    fn await_answer(&mut self, mut answer: BoxFuture<'static, Input>) {
         match (&mut answer).now_or_never() {
-            Some((node, id, result)) => self.inputs.push_back(Input::Reply(node, id, result)),
+            Some(answer) => self.inputs.push_back(answer),
             None => self.calls.push(answer),
         }
     }
-}
-
-async fn answer(node: NodeName, id: CallId, call: Call, runtime: Arc<dyn Runtime>) -> Answered {
-    let result = call.make(&*runtime).await;
-    (node, id, result)
 }
 
 pub(super) fn stopping() -> ApiError {

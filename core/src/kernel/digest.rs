@@ -30,6 +30,9 @@ impl Digest {
         for call in &output.calls {
             self.fold(&format!("{} {:?} {:?}", call.node, call.id, call.call));
         }
+        for call in &output.provisioner_calls {
+            self.fold(&format!("{} {:?} {:?}", call.provisioner, call.id, call.call));
+        }
         for (id, reply) in &output.replies {
             self.fold(&format!("{id:?} {}", reply.is_ok()));
         }

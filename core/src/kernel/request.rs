@@ -102,6 +102,7 @@ impl Kernel {
                     self.busy.insert(node);
                 }
             }
+            Input::Provisioner(call, result) => self.provisioner_replied(call, result, now),
             Input::Event(node, event) => {
                 if let Some(agent) = self.agents.get_mut(&node) {
                     agent.runtime_event(event, now);

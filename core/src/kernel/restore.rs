@@ -21,10 +21,12 @@ impl Kernel {
             return kernel;
         }
         let (store, loops, scheduler) = (&kernel.store, &mut kernel.loops, &mut kernel.scheduler);
+        let provisioning = &mut kernel.provisioning;
         for change in store.as_changes() {
             for each in loops.iter_mut() {
                 each.route(&change, store.snapshot(), now);
             }
+            provisioning.changed(&change);
             if let Some(scheduler) = scheduler {
                 scheduler.changed(None, Some(&change.object), now);
             }

@@ -7,15 +7,15 @@ use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{Answer, Kernel, NodeCall, Output};
-use crate::control::{Action, MetaEdit, Target};
-use crate::controllers::LEASE_NAMESPACE;
+use crate::control::{Action, Target};
+use crate::controllers::{LEASE_NAMESPACE, provisioning};
 use crate::error::ApiError;
 use crate::ids::{NodeName, Uid};
 use crate::node::{NodeAgent, NodeConfig, NodeOutputs, NodeReport, PodWrite, apply_report, refreshed};
 use crate::object::kind::{self, KindId, TypedObject};
 use crate::object::storage;
 use crate::scheduler::Decision;
-use crate::store::{CommitError, Draft, EventDraft, Object, Snapshot, WriteOptions};
+use crate::store::{CommitError, Draft, EventDraft, Object, WriteOptions};
 use crate::time::Time;
 
 /// Pods that node agents look at in one step.
@@ -50,6 +50,7 @@ impl Kernel {
             if let Some(scheduler) = &mut self.scheduler {
                 scheduler.changed(change.before.as_ref(), change.after(), now);
             }
+            self.provisioning.changed(change);
             self.tell_agents(object, change.before.as_deref());
         }
         output.changes.extend(changes);
@@ -129,7 +130,9 @@ impl Kernel {
             }
         }
         for uid in said.emptied.drain(..) {
-            let _ = self.store.commit(emptied(self.store.snapshot(), uid), now);
+            let let_go = self.store.snapshot().get(uid).map(|volume| provisioning::let_go(volume));
+            // A volume that is gone already needs nothing.
+            let _ = self.store.commit(let_go.into_iter().collect(), now);
         }
         for event in said.events.drain(..) {
             self.store.emit(event, now);
@@ -294,14 +297,6 @@ impl Kernel {
             self.alarms.remove(&(at, node.clone()));
         }
     }
-}
-
-/// The data of a volume is gone: now its object may go.
-fn emptied(snapshot: &Snapshot, uid: Uid) -> Vec<Action> {
-    let Some(volume) = snapshot.get(uid) else { return Vec::new() };
-    let others = volume.meta.finalizers.iter().filter(|finalizer| *finalizer != storage::PROVISIONER_FINALIZER);
-    let edit = MetaEdit { finalizers: Some(others.cloned().collect()), ..MetaEdit::default() };
-    vec![Action::EditMeta { target: Target::seen(volume), edit }]
 }
 
 /// The containers of a pod are gone: now its object may go.

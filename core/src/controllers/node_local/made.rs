@@ -5,77 +5,47 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{
     CSIPersistentVolumeSource, Node, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PersistentVolume,
-    PersistentVolumeClaim, PersistentVolumeSpec, VolumeNodeAffinity,
+    PersistentVolumeSpec, VolumeNodeAffinity,
 };
 use k8s_openapi::api::storage::v1::StorageClass;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use crate::controllers::provisioning::{self, OpenClaim};
 use crate::ids::Uid;
 use crate::object::storage;
-use crate::store::{Meta, Object, StringMap};
+use crate::store::{Meta, Object};
 
 /// The label that nodes carry their name in.
 const HOSTNAME: &str = "kubernetes.io/hostname";
 
-/// The name of the volume that is made for a claim: always the same, so that none is made twice.
-pub(super) fn name(claim: &Meta) -> String {
-    format!("pvc-{}", claim.uid)
-}
-
 /// What a directory on a node cannot be.
-pub(super) fn can_make(claim: &PersistentVolumeClaim, class: &StorageClass) -> Result<(), &'static str> {
-    let Some(spec) = &claim.spec else { return Ok(()) };
+pub(super) fn can_make(open: &OpenClaim<'_>) -> Result<(), &'static str> {
+    let Some(spec) = &open.claim.spec else { return Ok(()) };
+    let has_options = open.class.mount_options.as_ref().is_some_and(|options| !options.is_empty());
     let demands = [
         (spec.volume_mode.as_deref() == Some("Block"), "a directory is no block device"),
         (spec.selector.is_some(), "claim Selector is not supported"),
         (spec.data_source.is_some() || spec.data_source_ref.is_some(), "data sources are not supported"),
-        (class.mount_options.as_ref().is_some_and(|options| !options.is_empty()), "mount options are not supported"),
+        (has_options, "mount options are not supported"),
     ];
     demands.into_iter().find(|(is_asked, _)| *is_asked).map_or(Ok(()), |(_, why)| Err(why))
 }
 
 /// The volume for a claim on a node.
-pub(super) fn volume(
-    meta: &Meta,
-    claim: &PersistentVolumeClaim,
-    class: &StorageClass,
-    node: &Meta,
-) -> PersistentVolume {
-    let wanted = claim.spec.clone().unwrap_or_default();
-    let requests = wanted.resources.and_then(|resources| resources.requests).unwrap_or_default();
-    let name = name(meta);
-    let base = class.parameters.as_ref().and_then(|parameters| parameters.get(storage::BASE_DIRECTORY));
+pub(super) fn volume(open: &OpenClaim<'_>, node: &Meta) -> PersistentVolume {
+    let name = provisioning::name(&open.object.meta);
+    let base = open.class.parameters.as_ref().and_then(|parameters| parameters.get(storage::BASE_DIRECTORY));
     let volume_handle = match base {
         Some(base) => format!("{}/{name}", base.trim_end_matches('/')),
-        None => name.clone(),
+        None => name,
     };
-    PersistentVolume {
-        metadata: ObjectMeta {
-            name: Some(name),
-            annotations: Some(StringMap::from([
-                (storage::PROVISIONED_BY.to_owned(), storage::NODE_LOCAL.to_owned()),
-                (storage::ON_NODE.to_owned(), node.name.to_string()),
-            ])),
-            finalizers: Some(vec![storage::PROVISIONER_FINALIZER.to_owned()]),
-            ..ObjectMeta::default()
-        },
-        spec: Some(PersistentVolumeSpec {
-            access_modes: wanted.access_modes,
-            capacity: Some(requests.into_iter().filter(|(resource, _)| resource == "storage").collect()),
-            claim_ref: Some(storage::reference_to(meta)),
-            csi: Some(CSIPersistentVolumeSource {
-                driver: storage::NODE_LOCAL.to_owned(),
-                volume_handle,
-                ..CSIPersistentVolumeSource::default()
-            }),
-            node_affinity: Some(VolumeNodeAffinity { required: Some(on_node(node)) }),
-            persistent_volume_reclaim_policy: class.reclaim_policy.clone(),
-            storage_class_name: class.metadata.name.clone(),
-            volume_mode: wanted.volume_mode,
-            ..PersistentVolumeSpec::default()
-        }),
-        status: None,
-    }
+    let driver = storage::NODE_LOCAL.to_owned();
+    let source = CSIPersistentVolumeSource { driver, volume_handle, ..CSIPersistentVolumeSource::default() };
+    let node_affinity = Some(VolumeNodeAffinity { required: Some(on_node(node)) });
+    let said = PersistentVolumeSpec { csi: Some(source), node_affinity, ..PersistentVolumeSpec::default() };
+    let mut volume = provisioning::volume(open, said);
+    let annotations = volume.metadata.annotations.get_or_insert_default();
+    annotations.insert(storage::ON_NODE.to_owned(), node.name.to_string());
+    volume
 }
 
 /// The node by its label, or by its name where it has none.

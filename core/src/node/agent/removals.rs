@@ -1,6 +1,6 @@
 //! The data of volumes that nobody has any more: removed by the runtime of the node that keeps it.
 //!
-//! A volume says itself that it is to be emptied (`node_local::is_to_be_emptied`). The agent waits until no pod of its
+//! A volume says itself that it is to be emptied (`node_local::to_be_emptied`). The agent waits until no pod of its
 //! node holds the volume, asks the runtime, and tells the kernel, which lets the object go. A failure is said on the
 //! volume and tried again.
 
@@ -112,8 +112,8 @@ impl NodeAgent {
             Some(Step::Failed(backoff)) => Some(*backoff),
             None => None,
         };
-        let Some(typed) = volume.typed::<PersistentVolume>().filter(|volume| !self.is_held(volume)) else { return };
-        let Some(handle) = node_local::handle_of(typed) else { return };
+        let is_held = volume.typed::<PersistentVolume>().is_none_or(|volume| self.is_held(volume));
+        let Some(handle) = node_local::to_be_emptied(volume).filter(|_| !is_held) else { return };
         let call = Call::RemovePersistentVolume(handle.into());
         self.removals.steps.insert(uid, Step::UnderWay(earlier));
         self.send(uid, Flight::Empty, call, out);
@@ -121,7 +121,7 @@ impl NodeAgent {
 
     fn is_to_empty(&self, object: &Object) -> bool {
         let node = object.meta.annotations.get(storage::ON_NODE);
-        node.is_some_and(|node| **node == *self.config.name.as_str()) && node_local::is_to_be_emptied(object)
+        node.is_some_and(|node| **node == *self.config.name.as_str()) && node_local::to_be_emptied(object).is_some()
     }
 
     /// Whether a pod that is not done yet has the claim of this volume.
