@@ -8,6 +8,7 @@
 mod held;
 mod rest;
 mod step;
+mod storage;
 
 use std::fmt;
 
@@ -110,6 +111,8 @@ pub const CATALOGUE: &[Invariant] = &[
     on_rest("I11", "a key that has something to do is looked at", rest::nothing_is_forgotten),
     on_step("I13", "a rollout raises its sets to replicas and surge at most", step::rollouts_keep_to_surge),
     on_step("I14", "Recreate never creates a pod beside one of another template", step::recreate_does_not_mix),
+    on_step("I30", "a claim and its volume name each other, and no others", storage::bonds_are_mutual),
+    on_step("I31", "no claim that a pod uses and no volume that is bound goes", storage::what_is_used_stays),
 ];
 
 /// A call or an effect leaves only after what caused it was committed; checked by the simulation.

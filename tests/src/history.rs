@@ -4,6 +4,7 @@
 mod accidents;
 mod fixpoint;
 mod people;
+mod storage;
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -78,7 +79,9 @@ impl History {
             builder = builder.node(name, runtime(seed));
         }
         let cluster = builder.build().expect("the nodes are taken");
-        Self { dice, cluster, nodes, log: Vec::new() }
+        let mut history = Self { dice, cluster, nodes, log: Vec::new() };
+        history.found_classes();
+        history
     }
 
     fn hostile(&mut self) -> Result<(), String> {

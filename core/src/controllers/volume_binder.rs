@@ -13,6 +13,8 @@
 
 mod bond;
 mod claim;
+#[cfg(test)]
+mod tests;
 mod volume;
 
 use std::sync::Arc;

@@ -47,7 +47,7 @@ pub(super) struct Provisioning {
     names: BTreeSet<Arc<str>>,
     /// Claims and volumes to look at now.
     dirty: BTreeSet<Uid>,
-    flights: BTreeMap<VolumeCallId, (Uid, Box<Asked>)>,
+    flights: BTreeMap<VolumeCallId, (Uid, Asked)>,
     /// Claims and volumes with a call under way.
     busy: BTreeSet<Uid>,
     retries: BTreeMap<Uid, (Time, Duration)>,
@@ -57,7 +57,7 @@ pub(super) struct Provisioning {
 /// What was asked for: kept because the claim may be gone when the answer comes.
 #[derive(Debug)]
 enum Asked {
-    Provision(Arc<Object>, VolumeRequest),
+    Provision(Arc<Object>, Box<VolumeRequest>),
     Other,
 }
 
@@ -104,7 +104,7 @@ impl Provisioning {
         self.calls_made += 1;
         let id = VolumeCallId(self.calls_made);
         self.busy.insert(uid);
-        self.flights.insert(id, (uid, Box::new(asked)));
+        self.flights.insert(id, (uid, asked));
         ProvisionerCall { provisioner, id, call }
     }
 }
@@ -125,7 +125,7 @@ impl Kernel {
             match wanted {
                 Some((name, Wanted::Call(call))) => {
                     let asked = match &call {
-                        VolumeCall::Provision(request) => Asked::Provision(Arc::clone(&object), (**request).clone()),
+                        VolumeCall::Provision(request) => Asked::Provision(Arc::clone(&object), request.clone()),
                         VolumeCall::Delete(_) | VolumeCall::Expand(..) => Asked::Other,
                     };
                     if let Asked::Provision(..) = asked
@@ -161,7 +161,7 @@ impl Kernel {
         self.provisioning.busy.remove(&uid);
         self.provisioning.dirty.insert(uid);
         let snapshot = self.store.snapshot().clone();
-        let actions = match (&*asked, result) {
+        let actions = match (&asked, result) {
             (Asked::Provision(claim, request), Ok(VolumeReply::Made(spec))) => made(claim, request, *spec),
             (Asked::Provision(claim, request), Err(error)) => not_made(&snapshot, claim, request, &error),
             (_, Ok(_)) => self.done(&snapshot, uid),

@@ -29,6 +29,7 @@ mod container;
 mod parts;
 mod pod_spec;
 mod service;
+mod storage;
 mod workload;
 
 use std::collections::BTreeMap;

@@ -3,8 +3,9 @@
 //! They need to look at other objects ([`Surroundings`]) and sometimes refuse ([`Refusal`]). They run in upstream's
 //! order: `LimitRanger`, `ServiceAccount`, `TaintNodesByCondition`, `Priority`, `DefaultTolerationSeconds`,
 //! `DefaultStorageClass`, `StorageObjectInUseProtection`, `RuntimeClass`, `DefaultIngressClass`, `PodTopologyLabels`.
-//! All of them act on creation only; `PodTopologyLabels` acts again when a pod is bound ([`topology_labels`]).
+//! `PersistentVolumeClaimResize` looks at updates of claims ([`may_grow`]). All others act on creation only; `PodTopologyLabels` acts again when a pod is bound ([`topology_labels`]).
 
+mod claim_resize;
 mod classes;
 mod limits;
 mod node;
@@ -20,6 +21,7 @@ use k8s_openapi::api::networking::v1::Ingress;
 
 use super::kind::{self, BuiltInKind, KindId, TypedObject};
 
+pub use claim_resize::may_grow;
 pub(crate) use classes::{CLAIM_PROTECTION, STORAGE_CLASS_ANNOTATION, VOLUME_PROTECTION};
 pub use classes::{best_default, default_ingress_class, default_storage_class, in_use_protection};
 pub use limits::{limit_claim, limit_pod};

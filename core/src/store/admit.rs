@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount, ServiceSpec};
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, ServiceAccount, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ use super::pod::{PodBody, PodState};
 use super::{addresses, custom};
 use crate::error::{ApiError, Reason};
 use crate::object::kind::{self, KindId};
-use crate::object::mutate::Suffix;
+use crate::object::mutate::{self, Suffix};
 use crate::object::prepare::{self, Allocation, Request};
 use crate::object::strategy::{self as rules, Rejection};
 use crate::time::Time;
@@ -198,6 +198,12 @@ impl Store {
             Part::Status => rules::update_status(object, before, &request),
         };
         result.map_err(|rejection| self.rejected(meta, rejection))?;
+        if let (Part::Main, Some(after)) = (part, object.as_any().downcast_ref::<PersistentVolumeClaim>())
+            && let Some(before) = before.as_any().downcast_ref()
+        {
+            mutate::may_grow(before, after, &self.live)
+                .map_err(|why| ApiError::forbidden(self.subject(meta.kind, &meta.name), why))?;
+        }
         Ok(next)
     }
 

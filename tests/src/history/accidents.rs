@@ -10,7 +10,7 @@ use inboard_runtime_mock::{Fault, MockState, Verb};
 use super::History;
 
 /// The calls that faults are injected into.
-const VERBS: [Verb; 12] = [
+const VERBS: [Verb; 14] = [
     Verb::Inventory,
     Verb::RunPodSandbox,
     Verb::StopPodSandbox,
@@ -22,6 +22,8 @@ const VERBS: [Verb; 12] = [
     Verb::StopContainer,
     Verb::RemoveContainer,
     Verb::RemoveVolumes,
+    Verb::PrepareVolume,
+    Verb::RemovePersistentVolume,
     Verb::Probe,
 ];
 

@@ -10,7 +10,9 @@ use inboard::simulation::Simulation;
 use inboard::store::{Object, PodPhase};
 use inboard_runtime_mock::MockState;
 
-type Cluster = Simulation<MockState>;
+use super::storage;
+
+pub(super) type Cluster = Simulation<MockState>;
 
 pub(super) fn is_reached(cluster: &Cluster) -> bool {
     missing(cluster).is_none()
@@ -22,8 +24,13 @@ pub(super) fn missing(cluster: &Cluster) -> Option<String> {
     let nodes = snapshot.list(kind::NODE).find_map(|node| node_missing(node));
     let deployments = || snapshot.list(kind::DEPLOYMENT).find_map(|object| deployment_missing(object));
     let sets = || snapshot.list(kind::REPLICA_SET).find_map(|object| set_missing(object));
-    let pods = || snapshot.list(kind::POD).find_map(|object| pod_missing(object));
-    nodes.or_else(deployments).or_else(sets).or_else(pods).or_else(|| leftover(cluster))
+    let pods = || snapshot.list(kind::POD).find_map(|object| pod_missing(cluster, object));
+    nodes
+        .or_else(deployments)
+        .or_else(sets)
+        .or_else(pods)
+        .or_else(|| storage::missing(cluster))
+        .or_else(|| leftover(cluster))
 }
 
 fn node_missing(object: &Object) -> Option<String> {
@@ -55,13 +62,13 @@ fn set_missing(object: &Object) -> Option<String> {
     (!right).then(|| format!("set {} wants {wanted} and has {status:?}", object.meta.path()))
 }
 
-fn pod_missing(object: &Object) -> Option<String> {
+fn pod_missing(cluster: &Cluster, object: &Object) -> Option<String> {
     let pod = object.pod()?;
     let crashes = pod.spec.containers.iter().any(|container| container.image.as_deref() == Some("crash:1"));
     let right = match pod.state.phase {
         PodPhase::Running => pod.is_ready() || crashes,
         PodPhase::Succeeded | PodPhase::Failed => true,
-        PodPhase::Pending => fits_nowhere(&pod.spec),
+        PodPhase::Pending => fits_nowhere(&pod.spec) || storage::waits_for_claim(cluster, object),
         PodPhase::Unknown => false,
     };
     (object.meta.is_deleting() || !right).then(|| format!("pod {} is {:?}", object.meta.path(), pod.state))
@@ -133,6 +140,9 @@ pub(super) fn render(cluster: &Cluster) -> String {
         for (controller, what) in cluster.kernel().waiting_on(object.meta.uid, cluster.now()) {
             let _ = writeln!(text, "    {controller} waits on {what}");
         }
+    }
+    for value in storage::render(cluster) {
+        let _ = writeln!(text, "{value}");
     }
     for (node, runtime) in cluster.runtimes() {
         let held = runtime.held(cluster.now());

@@ -16,7 +16,8 @@ const GOOD: [&str; 4] = ["web:1", "web:2", "slow:1", "stubborn:1"];
 
 impl History {
     pub(super) fn people(&mut self) {
-        match self.dice.roll(12) {
+        match self.dice.roll(16) {
+            12.. => self.use_storage(),
             0..4 => self.create(),
             4 => self.scale(),
             5 | 6 => self.roll_out(),
@@ -171,7 +172,7 @@ impl History {
     }
 
     /// A request may find nothing, or something in its way; nothing that is asked here is wrong.
-    fn accept(&mut self, result: Result<(), ApiError>) {
+    pub(super) fn accept(&mut self, result: Result<(), ApiError>) {
         let Err(error) = result else { return };
         let fine = [Reason::NotFound, Reason::AlreadyExists, Reason::Conflict, Reason::ServiceUnavailable];
         assert!(fine.contains(&error.reason()), "a right request was refused: {error}\n{}", self.story());

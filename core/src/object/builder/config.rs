@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{
-    ConfigMap, LimitRange, Namespace, Node, NodeCondition, NodeStatus, PersistentVolume, PersistentVolumeClaim,
-    ResourceQuota, Secret, ServiceAccount, Taint,
+    ConfigMap, LimitRange, Namespace, Node, NodeCondition, NodeStatus, ResourceQuota, Secret, ServiceAccount, Taint,
 };
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
-use k8s_openapi::api::storage::v1::StorageClass;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::{Build, Builder, insert, push};
@@ -19,14 +17,11 @@ impl Build for Namespace {}
 impl Build for ConfigMap {}
 impl Build for Secret {}
 impl Build for ServiceAccount {}
-impl Build for PersistentVolume {}
-impl Build for PersistentVolumeClaim {}
 impl Build for ResourceQuota {}
 impl Build for LimitRange {}
 impl Build for HorizontalPodAutoscaler {}
 impl Build for PodDisruptionBudget {}
 impl Build for PriorityClass {}
-impl Build for StorageClass {}
 
 impl Builder<ConfigMap> {
     /// Adds an entry.

@@ -15,7 +15,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("files that change are replaced in running containers", |lab| Box::pin(replaced(lab))),
     Check::new("a read-only mount cannot be written to", |lab| Box::pin(read_only(lab))),
     Check::new("a part of a volume can be mounted", |lab| Box::pin(sub_path(lab))).needs(Feature::SubPath),
-    Check::new("a persistent volume outlives its pod", |lab| Box::pin(persistent(lab)))
+    Check::new("a persistent volume outlives its pods, until it is removed", |lab| Box::pin(persistent(lab)))
         .needs(Feature::PersistentVolumes),
     Check::new("a mount of a volume that was not prepared fails", |lab| Box::pin(unprepared(lab))),
 ];
@@ -148,6 +148,18 @@ async fn persistent(lab: &Lab<'_>) -> Result<(), Failure> {
     let reader = sleeper(lab, &second, &sandbox, "main", vec![mount("claim", "/data")]).await?;
     let seen = lab.out(&reader, "cat /data/myhost").await?;
     ensure!(seen == *first.identity.name, "the second pod reads {seen:?} instead of {:?}", first.identity.name);
+    lab.runtime.remove_pod_sandbox(&sandbox).await.at("removing the second pod")?;
+    lab.runtime.remove_volumes(&second.identity).await.at("giving back its volumes")?;
+    lab.runtime.remove_persistent_volume(&handle).await.at("removing the data")?;
+    lab.runtime.remove_persistent_volume(&handle).await.at("removing the data again")?;
+    let third = lab.pod();
+    lab.prepare(&third, "claim", source()).await?;
+    let sandbox = lab.sandbox(&third).await?.id;
+    let reader = sleeper(lab, &third, &sandbox, "main", vec![mount("claim", "/data")]).await?;
+    ensure!(lab.sh(&reader, "cat /data/myhost").await?.code != 0, "the file came back");
+    lab.runtime.remove_pod_sandbox(&sandbox).await.at("removing the third pod")?;
+    lab.runtime.remove_volumes(&third.identity).await.at("giving back its volumes")?;
+    lab.runtime.remove_persistent_volume(&handle).await.at("removing the data")?;
     Ok(())
 }
 
