@@ -12,20 +12,11 @@ const NOW: Time = Time::from_secs(1_800_000_000);
 const UID: &str = "6f3c8a51-6d0c-4a7e-9a57-0f2b6d2f1c11";
 const CLUSTER_IP: &str = "10.96.7.7";
 
-/// The kinds that have columns of their own here.
-const JUDGED: [&str; 11] = [
-    "Pod",
-    "Deployment",
-    "ReplicaSet",
-    "StatefulSet",
-    "DaemonSet",
-    "Node",
-    "Service",
-    "Namespace",
-    "Event",
-    "ConfigMap",
-    "Secret",
-];
+/// How old all objects are: no recording has that age by chance.
+const AGE: std::time::Duration = std::time::Duration::from_secs(77);
+
+/// Kinds that still show their name and age only.
+const NOT_YET: [&str; 3] = ["HorizontalPodAutoscaler", "PriorityLevelConfiguration", "Widget"];
 
 static KINDS: LazyLock<Kinds> = LazyLock::new(Kinds::built_in);
 
@@ -38,10 +29,10 @@ fn tables_are_as_recorded() {
         let case: Value = serde_json::from_str(&text).expect("a recording is JSON");
         let kind = case["objects"].as_array().and_then(|objects| objects.last()).map(|object| object["kind"].clone());
         let kind = kind.as_ref().and_then(Value::as_str).unwrap_or_default();
-        if JUDGED.contains(&kind) {
-            tally.count(&name, judge(&case));
-        } else {
+        if NOT_YET.contains(&kind) {
             tally.skip(&name, "its kind shows name and age only");
+        } else {
+            tally.count(&name, judge(&case));
         }
     }
     assert!(tally.is_green(), "{}", tally.report("tables"));
@@ -63,7 +54,9 @@ fn judge(case: &Value) -> Result<(), String> {
     }
     for row in wanted["rows"].as_array().ok_or("no rows")? {
         let ours = rows.iter().find(|ours| ours["name"] == row["name"]).ok_or("a row is missing")?;
+        let created = NOW.minus(AGE).to_timestamp().to_string();
         let given = row["cells"].to_string().replace("<age>", "77s").replace("<clusterIP>", CLUSTER_IP);
+        let given = given.replace("<uid>", UID).replace("<time>", &created);
         same(&serde_json::from_str(&given).map_err(|error| error.to_string())?, &ours["cells"])?;
     }
     Ok(())
@@ -91,12 +84,14 @@ fn object_of(case: &Value, object: &Value) -> Result<(&'static KindInfo, std::sy
     if deleted && kind == "Namespace" {
         object["status"] = json!({ "phase": "Terminating" });
     }
+    if kind == "Job" && object.pointer("/spec/selector").is_none() {
+        object["spec"]["selector"] = json!({"matchLabels": {"batch.kubernetes.io/controller-uid": UID}});
+    }
     let mut typed = codec.decode(&object).map_err(|error| error.to_string())?.object;
     let exclusive = std::sync::Arc::get_mut(&mut typed).ok_or("a fresh object has one owner")?;
     inboard::object::defaults::apply(exclusive.as_any_mut());
     let meta = exclusive.metadata_mut();
-    // 77 seconds: no recording has that age by chance.
-    meta.creation_timestamp = Some(NOW.minus(std::time::Duration::from_secs(77)).to_api());
+    meta.creation_timestamp = Some(NOW.minus(AGE).to_api());
     meta.uid = Some(UID.to_owned());
     if deleted {
         meta.deletion_timestamp = Some(NOW.to_api());

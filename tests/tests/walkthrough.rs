@@ -3,6 +3,8 @@
 //! Three nodes. A pod, its logs and its end; a Deployment that heals, scales, rolls, refuses a bad image and survives the
 //! loss of a node; and nothing left at the end.
 
+#[path = "walkthrough/daemons_and_jobs.rs"]
+mod daemons_and_jobs;
 #[cfg(feature = "containerd")]
 #[path = "walkthrough/on_containerd.rs"]
 mod on_containerd;
@@ -13,7 +15,7 @@ use std::time::Duration;
 
 use inboard::k8s_openapi::api::core::v1::Event;
 use inboard::prelude::*;
-use inboard::{Api, Cluster, DeleteParams, ExecOptions, ListParams, LogRequest, conditions};
+use inboard::{Api, Cluster, DeleteParams, ExecOptions, ListParams, LogRequest, NodeSpec, conditions};
 
 /// What differs between runtimes.
 trait World {
@@ -27,6 +29,10 @@ trait World {
     async fn reconnect(&self, cluster: &Cluster, node: &str);
     /// How long pods stay on a node that is lost, where the five minutes of every pod would be too long to wait for.
     fn toleration_seconds(&self) -> Option<u32> {
+        None
+    }
+    /// One more node, where there is a machine for it.
+    fn fourth_node(&self) -> Option<NodeSpec> {
         None
     }
     /// An image that can be had, other than `nginx`, and one that cannot.
@@ -173,6 +179,8 @@ async fn walk_through(cluster: &Cluster, world: &impl World) {
     a_node_is_lost(cluster, world).await;
     names(cluster).await;
     delete_everything(cluster, &manifest).await;
+    daemons_and_jobs::jobs(cluster).await;
+    daemons_and_jobs::daemon_set(cluster, world).await;
 }
 
 /// Steps 1 to 3: apply, look at the runtime, describe.

@@ -3,6 +3,7 @@
 //! Each kind has its columns and a function that makes one object's cells; kinds without them show their name and age.
 
 mod cluster;
+mod others;
 mod pod;
 mod workload;
 
@@ -120,7 +121,7 @@ fn columns(kind: KindId) -> &'static [Column] {
         kind::EVENT => cluster::EVENT,
         kind::CONFIG_MAP => cluster::CONFIG_MAP,
         kind::SECRET => cluster::SECRET,
-        _ => &NAME_AND_AGE,
+        _ => others::of(kind).map_or(&NAME_AND_AGE, |lines| lines.columns),
     }
 }
 
@@ -143,6 +144,9 @@ fn cells(object: &dyn TypedObject, now: Time) -> Vec<Value> {
         cluster::config_map,
         cluster::secret,
     );
+    if let Some(lines) = others::of(object.kind_id()) {
+        return (lines.cells)(&object.to_value(), now);
+    }
     let meta = object.metadata();
     vec![name(meta), created(meta, now)]
 }
@@ -157,7 +161,11 @@ fn created(meta: &meta::ObjectMeta, now: Time) -> Value {
 }
 
 fn age(since: Option<&meta::Time>, now: Time) -> Value {
-    since.map_or_else(|| "<unknown>".to_owned(), |since| human_age(Time::from_api(since), now)).into()
+    age_of(since.map(Time::from_api), now)
+}
+
+fn age_of(since: Option<Time>, now: Time) -> Value {
+    since.map_or_else(|| "<unknown>".to_owned(), |since| human_age(since, now)).into()
 }
 
 fn human_age(since: Time, now: Time) -> String {

@@ -48,6 +48,10 @@ impl World for Mocks {
     fn images(&self) -> (&'static str, &'static str) {
         ("nginx:1.27", "nginx:none")
     }
+
+    fn fourth_node(&self) -> Option<NodeSpec> {
+        Some(NodeSpec::new("host04", Arc::new(MockRuntime::new())))
+    }
 }
 
 /// The same nodes, lost in another way: it is their agents that go, and come back.
