@@ -9,6 +9,7 @@ mod containers;
 mod driver;
 mod dynamic;
 mod filter;
+mod jobs;
 mod rollout;
 mod shared;
 mod storage;

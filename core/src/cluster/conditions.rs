@@ -1,6 +1,7 @@
 //! States that are often waited for, for [`Api::wait`](super::Api::wait).
 
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 
 fn pod_condition(pod: &Pod, kind: &str) -> bool {
@@ -43,4 +44,19 @@ pub fn is_deployment_rolled_out() -> impl Fn(Option<&Deployment>) -> bool {
             && status.replicas.unwrap_or(0) == wanted
             && status.available_replicas.unwrap_or(0) == wanted
     }
+}
+
+fn job_condition(job: &Job, kind: &str) -> bool {
+    let conditions = job.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|condition| condition.type_ == kind && condition.status == "True")
+}
+
+/// The Job has succeeded.
+pub fn is_job_complete() -> impl Fn(Option<&Job>) -> bool {
+    |job| job.is_some_and(|job| job_condition(job, "Complete"))
+}
+
+/// The Job has come to its end, well or badly.
+pub fn is_job_finished() -> impl Fn(Option<&Job>) -> bool {
+    |job| job.is_some_and(|job| job_condition(job, "Complete") || job_condition(job, "Failed"))
 }

@@ -24,6 +24,7 @@
 //! # Ok::<(), inboard::object::builder::BuildError>(())
 //! ```
 
+mod batch;
 mod config;
 mod container;
 mod parts;
@@ -45,6 +46,7 @@ use super::{defaults, prepare, validation};
 use crate::ids::Uid;
 use crate::time::Time;
 
+pub use batch::{Concurrency, HasJobSpec, OnFailure};
 pub use container::ContainerExt;
 pub use parts::{EnvVarExt, PortName, ProbeExt, VolumeExt};
 pub use pod_spec::HasPodSpec;

@@ -1,11 +1,10 @@
-//! What makes pods: Deployments and their kin, Jobs and CronJobs.
+//! What keeps pods: Deployments and their kin.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::{
     DaemonSet, Deployment, DeploymentStrategy, ReplicaSet, RollingUpdateDeployment, StatefulSet,
 };
-use k8s_openapi::api::batch::v1::{CronJob, Job, JobSpec};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -160,70 +159,5 @@ impl Builder<StatefulSet> {
     /// Starts and stops pods all at once instead of one after the other.
     pub fn parallel(self) -> Self {
         self.with(|set| set.spec.pod_management_policy = Some("Parallel".to_owned()))
-    }
-}
-
-impl Build for Job {
-    fn complete(&mut self) {
-        never_restart(self.spec.get_or_insert_default());
-    }
-}
-
-impl Build for CronJob {
-    fn complete(&mut self) {
-        never_restart(self.spec.job_template.spec.get_or_insert_default());
-    }
-}
-
-/// The pods of a job cannot have the policy that pods have by default.
-fn never_restart(spec: &mut JobSpec) {
-    spec.template.spec.get_or_insert_default().restart_policy.get_or_insert_with(|| "Never".to_owned());
-}
-
-impl Builder<Job> {
-    fn job_spec(self, change: impl FnOnce(&mut JobSpec)) -> Self {
-        self.with(|job| change(job.spec.get_or_insert_default()))
-    }
-
-    /// Sets how many pods must succeed (default: 1).
-    pub fn completions(self, count: i32) -> Self {
-        self.job_spec(|spec| spec.completions = Some(count))
-    }
-
-    /// Sets how many pods may run at once (default: 1).
-    pub fn parallelism(self, count: i32) -> Self {
-        self.job_spec(|spec| spec.parallelism = Some(count))
-    }
-
-    /// Gives each pod an index.
-    pub fn indexed(self) -> Self {
-        self.job_spec(|spec| spec.completion_mode = Some("Indexed".to_owned()))
-    }
-
-    /// Sets how many failures are put up with (default: 6).
-    pub fn backoff_limit(self, count: i32) -> Self {
-        self.job_spec(|spec| spec.backoff_limit = Some(count))
-    }
-
-    /// Deletes the job so long after it has finished.
-    pub fn ttl_seconds_after_finished(self, seconds: i32) -> Self {
-        self.job_spec(|spec| spec.ttl_seconds_after_finished = Some(seconds))
-    }
-}
-
-impl Builder<CronJob> {
-    /// Sets when jobs are started: `*/5 * * * *`.
-    pub fn schedule(self, schedule: impl Into<String>) -> Self {
-        self.with(|cron_job| cron_job.spec.schedule = schedule.into())
-    }
-
-    /// Sets the time zone of the schedule: `Europe/Zurich`.
-    pub fn time_zone(self, zone: impl Into<String>) -> Self {
-        self.with(|cron_job| cron_job.spec.time_zone = Some(zone.into()))
-    }
-
-    /// Sets what happens when a job still runs at the next time: `Allow`, `Forbid` or `Replace`.
-    pub fn concurrency_policy(self, policy: impl Into<String>) -> Self {
-        self.with(|cron_job| cron_job.spec.concurrency_policy = Some(policy.into()))
     }
 }
