@@ -19,7 +19,6 @@ const NOT_YET: [(&str, &str); 12] = [
     ("rc-", "no ReplicationController"),
     ("rs-quota", "no quota"),
     ("sa-", "no tokens of service accounts"),
-    ("sts-pvc-", "no volume binder"),
     ("svc-", "no EndpointSlice controller"),
 ];
 

@@ -20,6 +20,8 @@ mod roll;
 mod shrink;
 mod slots;
 mod status;
+#[cfg(test)]
+mod tests;
 mod volumes;
 
 use std::sync::Arc;
