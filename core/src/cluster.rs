@@ -32,7 +32,7 @@ use self::clock::Clock;
 pub use self::containers::{ExecOptions, LogRequest};
 use self::driver::{Driver, Message, stopping};
 pub use self::dynamic::DynamicApi;
-pub use self::rollout::{DrainOptions, Revision, RolloutStatus};
+pub use self::rollout::{DrainOptions, Revision, Revisioned, RolloutStatus};
 use self::shared::Shared;
 pub use self::storage::NodeLocal;
 pub use self::summary::Description;

@@ -1,11 +1,13 @@
-//! Rollouts of a Deployment and the maintenance of nodes: `kubectl rollout`, `set image`, `cordon`, `drain`.
+//! Rollouts of Deployments, StatefulSets and DaemonSets, and the maintenance of nodes: `kubectl rollout`, `set image`, `cordon`, `drain`.
+
+mod revisions;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use k8s_openapi::api::core::v1::{Node, Pod, PodTemplateSpec};
+use k8s_openapi::api::core::v1::{Container, Node, Pod, PodTemplateSpec};
 use k8s_openapi::jiff::Timestamp;
 use kube_core::params::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
@@ -13,7 +15,10 @@ use serde_json::{Value, json};
 use super::api::Api;
 use super::wait::WaitError;
 use crate::error::{ApiError, Reason, Subject};
+use crate::object::kind::Kind;
 use crate::object::selector::Selector;
+
+pub use self::revisions::Revisioned;
 
 const REVISION: &str = "deployment.kubernetes.io/revision";
 const CHANGE_CAUSE: &str = "kubernetes.io/change-cause";
@@ -32,15 +37,15 @@ pub struct RolloutStatus {
     pub message: String,
 }
 
-/// One revision of a Deployment that can be gone back to.
+/// One revision of a workload that can be gone back to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Revision {
     /// Its number.
     pub number: i64,
     /// Why it was made (`kubernetes.io/change-cause`), where somebody wrote it down.
     pub change_cause: Option<String>,
-    /// The ReplicaSet that keeps it.
-    pub replica_set: String,
+    /// The name of the ReplicaSet or ControllerRevision that keeps it.
+    pub kept_by: String,
     /// The images of its containers, in their order.
     pub images: Vec<String>,
 }
@@ -64,23 +69,7 @@ impl Api<Deployment> {
         timeout: Duration,
         told: impl FnMut(&RolloutStatus) + Send,
     ) -> Result<RolloutStatus, WaitError> {
-        self.get(name).await?;
-        let last = Mutex::new((None, told));
-        let over = |deployment: Option<&Deployment>| {
-            let Some(deployment) = deployment else { return true };
-            let (last, told) = &mut *last.lock().unwrap_or_else(PoisonError::into_inner);
-            let status = status_of(deployment);
-            let over = status.done || status.timed_out;
-            if last.as_ref() != Some(&status) {
-                told(&status);
-                *last = Some(status);
-            }
-            over
-        };
-        let waited = self.wait(name, timeout, over).await?;
-        let (status, _) = last.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let gone = || ApiError::not_found(Subject::new("apps", "deployments", name));
-        Ok(status.filter(|_| waited.is_some()).ok_or_else(gone)?)
+        follow(self, name, timeout, status_of, told).await
     }
 
     /// The revisions that are kept, the oldest first.
@@ -178,9 +167,7 @@ impl Api<Deployment> {
             let message = "can't restart paused deployment (run rollout resume first)";
             return Err(ApiError::bad_request(message));
         }
-        let now = rfc3339(self.cluster.now().to_timestamp());
-        let template = json!({ "metadata": { "annotations": { RESTARTED_AT: now } } });
-        self.merge(name, json!({ "spec": { "template": template } })).await
+        self.merge(name, restarted(self.cluster.now().to_timestamp())).await
     }
 
     /// Gives a container of the template another image (`kubectl set image`); `"*"` means all containers.
@@ -188,27 +175,8 @@ impl Api<Deployment> {
     /// # Errors
     /// `NotFound` when there is no such Deployment or container.
     pub async fn set_image(&self, name: &str, container: &str, image: &str) -> Result<Deployment, ApiError> {
-        let deployment = self.get(name).await?;
-        let spec = deployment.spec.template.spec.clone().unwrap_or_default();
-        let is_meant = |candidate: &str| container == "*" || candidate == container;
-        let change = |containers: &[k8s_openapi::api::core::v1::Container]| -> Vec<Value> {
-            let meant = containers.iter().filter(|candidate| is_meant(&candidate.name));
-            meant.map(|candidate| json!({ "name": candidate.name, "image": image })).collect()
-        };
-        let regular = change(&spec.containers);
-        let init = change(spec.init_containers.as_deref().unwrap_or_default());
-        if regular.is_empty() && init.is_empty() {
-            let message = format!("unable to find container named \"{container}\"");
-            return Err(ApiError::new(Reason::NotFound, message));
-        }
-        let mut changes = serde_json::Map::new();
-        for (list, containers) in [("containers", regular), ("initContainers", init)] {
-            if !containers.is_empty() {
-                changes.insert(list.to_owned(), containers.into());
-            }
-        }
-        let patch = Patch::Strategic(json!({ "spec": { "template": { "spec": changes } } }));
-        self.patch(name, &PatchParams::default(), &patch).await
+        let patch = with_image(&self.get(name).await?.spec.template, container, image)?;
+        self.patch(name, &PatchParams::default(), &Patch::Strategic(patch)).await
     }
 
     async fn merge(&self, name: &str, patch: Value) -> Result<Deployment, ApiError> {
@@ -228,6 +196,61 @@ impl Api<Deployment> {
         });
         Ok(sets)
     }
+}
+
+/// Waits until a rollout is over and tells each new sentence.
+async fn follow<K: Kind>(
+    api: &Api<K>,
+    name: &str,
+    timeout: Duration,
+    status_of: fn(&K) -> RolloutStatus,
+    told: impl FnMut(&RolloutStatus) + Send,
+) -> Result<RolloutStatus, WaitError> {
+    api.get(name).await?;
+    let last = Mutex::new((None, told));
+    let over = |object: Option<&K>| {
+        let Some(object) = object else { return true };
+        let (last, told) = &mut *last.lock().unwrap_or_else(PoisonError::into_inner);
+        let status = status_of(object);
+        let over = status.done || status.timed_out;
+        if last.as_ref() != Some(&status) {
+            told(&status);
+            *last = Some(status);
+        }
+        over
+    };
+    let waited = api.wait(name, timeout, over).await?;
+    let (status, _) = last.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let gone = || ApiError::not_found(Subject::new(K::group(&()), K::plural(&()), name));
+    Ok(status.filter(|_| waited.is_some()).ok_or_else(gone)?)
+}
+
+/// A patch that makes all pods new ones.
+fn restarted(now: Timestamp) -> Value {
+    json!({ "spec": { "template": { "metadata": { "annotations": { RESTARTED_AT: rfc3339(now) } } } } })
+}
+
+/// A strategic merge patch that gives a container of a template, or all for `"*"`, another image.
+fn with_image(template: &PodTemplateSpec, container: &str, image: &str) -> Result<Value, ApiError> {
+    let spec = template.spec.clone().unwrap_or_default();
+    let is_meant = |candidate: &str| container == "*" || candidate == container;
+    let change = |containers: &[Container]| -> Vec<Value> {
+        let meant = containers.iter().filter(|candidate| is_meant(&candidate.name));
+        meant.map(|candidate| json!({ "name": candidate.name, "image": image })).collect()
+    };
+    let regular = change(&spec.containers);
+    let init = change(spec.init_containers.as_deref().unwrap_or_default());
+    if regular.is_empty() && init.is_empty() {
+        let message = format!("unable to find container named \"{container}\"");
+        return Err(ApiError::new(Reason::NotFound, message));
+    }
+    let mut changes = serde_json::Map::new();
+    for (list, containers) in [("containers", regular), ("initContainers", init)] {
+        if !containers.is_empty() {
+            changes.insert(list.to_owned(), containers.into());
+        }
+    }
+    Ok(json!({ "spec": { "template": { "spec": changes } } }))
 }
 
 fn status_of(deployment: &Deployment) -> RolloutStatus {
@@ -271,7 +294,7 @@ fn revision(set: &ReplicaSet) -> Option<Revision> {
     Some(Revision {
         number: annotations.get(REVISION)?.parse().ok()?,
         change_cause: annotations.get(CHANGE_CAUSE).cloned(),
-        replica_set: set.metadata.name.clone().unwrap_or_default(),
+        kept_by: set.metadata.name.clone().unwrap_or_default(),
         images: containers.into_iter().flatten().filter_map(|container| container.image.clone()).collect(),
     })
 }
