@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use inboard::runtime::Runtime;
-use inboard::{Cluster, NodeSpec, Shutdown};
+use inboard::{Cluster, NodeLocal, NodeSpec, Shutdown};
 use inboard_runtime_containerd::ContainerdRuntime;
 use inboard_tests::containerd::TestDaemon;
 
@@ -60,7 +60,8 @@ async fn the_walk_through() {
     }
     let world = Machines(runtimes);
     let nodes = NODES.map(|name| world.spec(name));
-    let cluster = Cluster::builder().nodes(nodes).start().await.expect("a cluster");
+    let cluster =
+        Cluster::builder().nodes(nodes).storage_class(NodeLocal::class("longhorn")).start().await.expect("a cluster");
     walk_through(&cluster, &world).await;
     cluster.shutdown(Shutdown::Stop { grace: Duration::from_secs(1) }).await.expect("stopped");
     for runtime in world.0.values() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use inboard::runtime::{RuntimeError, RuntimeErrorKind};
-use inboard::{Cluster, NodeSpec, Shutdown};
+use inboard::{Cluster, NodeLocal, NodeSpec, Shutdown};
 use inboard_runtime_mock::{MockRuntime, Script};
 
 use super::{NODES, World, walk_through};
@@ -94,7 +94,7 @@ impl World for Agents {
 
 async fn cluster_of(world: &Mocks) -> Cluster {
     let nodes = world.0.iter().map(|(name, mock)| NodeSpec::new(*name, Arc::new(mock.clone())));
-    Cluster::builder().nodes(nodes).start().await.expect("a cluster")
+    Cluster::builder().nodes(nodes).storage_class(NodeLocal::class("longhorn")).start().await.expect("a cluster")
 }
 
 #[tokio::test(start_paused = true)]
