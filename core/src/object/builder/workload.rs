@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::{
-    DaemonSet, Deployment, DeploymentStrategy, ReplicaSet, RollingUpdateDeployment, StatefulSet,
+    DaemonSet, Deployment, DeploymentStrategy, ReplicaSet, RollingUpdateDeployment, RollingUpdateStatefulSetStrategy,
+    StatefulSet, StatefulSetUpdateStrategy,
 };
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -159,5 +160,50 @@ impl Builder<StatefulSet> {
     /// Starts and stops pods all at once instead of one after the other.
     pub fn parallel(self) -> Self {
         self.with(|set| set.spec.pod_management_policy = Some("Parallel".to_owned()))
+    }
+
+    /// Sets the number in the name of the first pod (default: 0).
+    pub fn first_ordinal(self, start: i32) -> Self {
+        self.with(|set| set.spec.ordinals.get_or_insert_default().start = Some(start))
+    }
+
+    /// Rolls a new template out only to pods with this number and above (default: 0).
+    pub fn partition(self, ordinal: i32) -> Self {
+        self.rolling(|rolling| rolling.partition = Some(ordinal))
+    }
+
+    /// Sets how many pods may be down while a new template is rolled out: a number or a percentage (default: 1).
+    pub fn max_unavailable(self, share: impl Into<Share>) -> Self {
+        self.rolling(|rolling| rolling.max_unavailable = Some(share.into().0))
+    }
+
+    fn rolling(self, change: impl FnOnce(&mut RollingUpdateStatefulSetStrategy)) -> Self {
+        self.with(|set| {
+            let strategy = set.spec.update_strategy.get_or_insert_default();
+            strategy.type_ = Some("RollingUpdate".to_owned());
+            change(strategy.rolling_update.get_or_insert_default());
+        })
+    }
+
+    /// Gives pods a new template only when somebody deletes them.
+    pub fn on_delete(self) -> Self {
+        let strategy = StatefulSetUpdateStrategy { type_: Some("OnDelete".to_owned()), rolling_update: None };
+        self.with(|set| set.spec.update_strategy = Some(strategy))
+    }
+
+    /// Deletes the claims of pods with the set (default: they stay).
+    pub fn delete_claims_with_set(self) -> Self {
+        self.with(|set| {
+            let policy = set.spec.persistent_volume_claim_retention_policy.get_or_insert_default();
+            policy.when_deleted = Some("Delete".to_owned());
+        })
+    }
+
+    /// Deletes the claims of pods that are scaled away (default: they stay).
+    pub fn delete_claims_when_scaled(self) -> Self {
+        self.with(|set| {
+            let policy = set.spec.persistent_volume_claim_retention_policy.get_or_insert_default();
+            policy.when_scaled = Some("Delete".to_owned());
+        })
     }
 }
