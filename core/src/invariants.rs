@@ -111,6 +111,7 @@ pub const CATALOGUE: &[Invariant] = &[
     on_rest("I11", "a key that has something to do is looked at", rest::nothing_is_forgotten),
     on_step("I13", "a rollout raises its sets to replicas and surge at most", step::rollouts_keep_to_surge),
     on_step("I14", "Recreate never creates a pod beside one of another template", step::recreate_does_not_mix),
+    on_step("I15", "an ordered StatefulSet makes a pod only once those below it are ready", step::ordered_sets_wait),
     on_step("I30", "a claim and its volume name each other, and no others", storage::bonds_are_mutual),
     on_step("I31", "no claim that a pod uses and no volume that is bound goes", storage::what_is_used_stays),
 ];

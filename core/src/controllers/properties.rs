@@ -14,6 +14,7 @@
 mod cron_jobs;
 mod jobs;
 mod rollouts;
+mod sets;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -27,9 +28,9 @@ use crate::control::{Action, Controller, Keys, Plan, Target};
 use crate::error::ApiError;
 use crate::ids::Uid;
 use crate::invariants::{self, Step};
-use crate::object::kind::KindId;
+use crate::object::kind::{self, KindId};
 use crate::object::patch::Patch;
-use crate::store::{Change, CommitError, Object, Part, Snapshot, Store, WriteOptions};
+use crate::store::{Change, CommitError, Meta, Object, Part, Snapshot, Store, WriteOptions};
 use crate::time::Time;
 
 /// Rounds within which a calm world must come to rest.
@@ -276,14 +277,24 @@ fn target_of(action: &mut Action) -> Option<&mut Target> {
 /// What an action writes though it belongs to somebody else.
 fn stranger(action: &Action, key: Uid, snapshot: &Snapshot) -> Option<String> {
     if let Action::Create { draft, .. } = action {
-        let owned = draft.meta.owners.iter().any(|owner| owner.uid == key.to_string());
+        let owned = is_claim_of_set(&draft.meta, key, snapshot)
+            || draft.meta.owners.iter().any(|owner| owner.uid == key.to_string());
         return (!owned).then(|| format!("a new {}", draft.meta.path()));
     }
     let target = *target_of(&mut action.clone())?;
     let object = snapshot.get(target.uid)?;
-    let own = object.meta.uid == key || object.meta.owners.iter().any(|owner| owner.uid == key.to_string());
+    let own = object.meta.uid == key
+        || is_claim_of_set(&object.meta, key, snapshot)
+        || object.meta.owners.iter().any(|owner| owner.uid == key.to_string());
     let adopts = object.meta.controller().is_none() && matches!(action, Action::EditMeta { .. });
     (!own && !adopts).then(|| object.meta.path())
+}
+
+/// The claims of a StatefulSet outlive it: they are its own by their names.
+fn is_claim_of_set(meta: &Meta, key: Uid, snapshot: &Snapshot) -> bool {
+    let set = snapshot.get(key).filter(|set| set.meta.kind == kind::STATEFUL_SET);
+    meta.kind == kind::PERSISTENT_VOLUME_CLAIM
+        && set.is_some_and(|set| meta.name.contains(&format!("-{}-", set.meta.name)))
 }
 
 fn brief(action: &Action) -> String {

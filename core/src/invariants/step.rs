@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 
 use super::Step;
-use crate::control::pods::is_active;
+use crate::control::pods::{is_active, is_ready};
 use crate::ids::Uid;
 use crate::object::{int_or_percent, kind};
 use crate::store::{Change, ChangeKind, Object, PodBody};
@@ -77,11 +77,10 @@ pub(super) fn generations_grow(step: &Step<'_>) -> Result<(), String> {
 
 /// `generation`, and the `observedGeneration` of what has one.
 fn generations(object: &Object) -> (i64, i64) {
-    let observed = match (object.typed::<Deployment>(), object.typed::<ReplicaSet>()) {
-        (Some(deployment), _) => deployment.status.as_ref().and_then(|status| status.observed_generation),
-        (_, Some(set)) => set.status.as_ref().and_then(|status| status.observed_generation),
-        (None, None) => None,
-    };
+    let of_deployment = || object.typed::<Deployment>()?.status.as_ref()?.observed_generation;
+    let of_replica_set = || object.typed::<ReplicaSet>()?.status.as_ref()?.observed_generation;
+    let of_stateful_set = || object.typed::<StatefulSet>()?.status.as_ref()?.observed_generation;
+    let observed = of_deployment().or_else(of_replica_set).or_else(of_stateful_set);
     (object.meta.generation, observed.unwrap_or(0))
 }
 
@@ -171,6 +170,31 @@ pub(super) fn recreate_does_not_mix(step: &Step<'_>) -> Result<(), String> {
             .filter(|other| other.pod().is_some_and(|pod| !pod.is_finished()) && was_there(other));
         if let Some(other) = others.next() {
             return Err(format!("{} was created while {} is there", pod.meta.path(), other.meta.path()));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn ordered_sets_wait(step: &Step<'_>) -> Result<(), String> {
+    for (pod, owner) in created_pods(step) {
+        let Some(set) = owner.typed::<StatefulSet>() else { continue };
+        let ordinal = |name: &str| name.rsplit_once('-').and_then(|(_, number)| number.parse::<i32>().ok());
+        let Some(made) = ordinal(&pod.meta.name) else { continue };
+        if set.spec.pod_management_policy.as_deref() == Some("Parallel") {
+            continue;
+        }
+        let start = |object: &Arc<Object>| object.typed::<StatefulSet>()?.spec.ordinals.as_ref()?.start;
+        let first = versions(step, owner.meta.uid).filter_map(start).max().unwrap_or(0);
+        let was_ready = |name: &str| {
+            let by_name = |change: &&Change| change.object.meta.kind == kind::POD && *change.object.meta.name == *name;
+            let changed = step.changes.iter().filter(by_name);
+            let current = step.snapshot.find(kind::POD, &pod.meta.namespace, name);
+            let mut all = changed.flat_map(|change| change.before.iter().chain([&change.object])).chain(current);
+            all.any(|pod| is_active(pod) && is_ready(pod))
+        };
+        let unready = (first..made).map(|below| format!("{}-{below}", owner.meta.name)).find(|name| !was_ready(name));
+        if let Some(unready) = unready {
+            return Err(format!("{} was made, and {unready} was not ready", pod.meta.path()));
         }
     }
     Ok(())

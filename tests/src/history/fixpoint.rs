@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use inboard::k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use inboard::k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use inboard::k8s_openapi::api::core::v1::{Container, Node, PodSpec};
 use inboard::object::kind;
 use inboard::runtime::SimulatedRuntime;
@@ -24,10 +24,12 @@ pub(super) fn missing(cluster: &Cluster) -> Option<String> {
     let nodes = snapshot.list(kind::NODE).find_map(|node| node_missing(node));
     let deployments = || snapshot.list(kind::DEPLOYMENT).find_map(|object| deployment_missing(object));
     let sets = || snapshot.list(kind::REPLICA_SET).find_map(|object| set_missing(object));
+    let stateful = || snapshot.list(kind::STATEFUL_SET).find_map(|object| stateful_set_missing(object));
     let pods = || snapshot.list(kind::POD).find_map(|object| pod_missing(cluster, object));
     nodes
         .or_else(deployments)
         .or_else(sets)
+        .or_else(stateful)
         .or_else(pods)
         .or_else(|| storage::missing(cluster))
         .or_else(|| leftover(cluster))
@@ -60,6 +62,18 @@ fn set_missing(object: &Object) -> Option<String> {
     // An orphan may have a template that never runs; its pods are there nevertheless.
     let right = status.replicas == wanted && !object.meta.is_deleting();
     (!right).then(|| format!("set {} wants {wanted} and has {status:?}", object.meta.path()))
+}
+
+fn stateful_set_missing(object: &Object) -> Option<String> {
+    let set: &StatefulSet = object.typed()?;
+    let status = set.status.clone().unwrap_or_default();
+    let wanted = set.spec.replicas.unwrap_or(1);
+    let counts = [Some(status.replicas), status.updated_replicas, status.ready_replicas, status.available_replicas];
+    let right = counts.iter().all(|count| count.unwrap_or(0) == wanted)
+        && status.current_revision == status.update_revision
+        && status.observed_generation == Some(object.meta.generation)
+        && !object.meta.is_deleting();
+    (!right).then(|| format!("stateful set {} wants {wanted} and has {status:?}", object.meta.path()))
 }
 
 fn pod_missing(cluster: &Cluster, object: &Object) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use inboard::control::Propagation;
 use inboard::error::{ApiError, Reason};
-use inboard::k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use inboard::k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use inboard::k8s_openapi::api::core::v1::Pod;
 use inboard::object::kind::{self, KindId};
 use inboard::object::patch::Patch;
@@ -30,7 +30,7 @@ impl History {
 
     fn create(&mut self) {
         let number = self.dice.roll(2);
-        match self.dice.roll(5) {
+        match self.dice.roll(6) {
             0..3 => {
                 let name = format!("d{number}");
                 let deployment = self.deployment(&name);
@@ -48,6 +48,14 @@ impl History {
                 let set = json!({"metadata": {"name": name, "namespace": "default"}, "spec": spec});
                 self.note(format!("create set {set}"));
                 let object: ReplicaSet = serde_json::from_value(set).expect("a set");
+                let result = self.cluster.create(object);
+                self.accept(result.map(|_| ()));
+            }
+            4 => {
+                let name = format!("q{number}");
+                let set = self.stateful_set(&name);
+                self.note(format!("create stateful set {set}"));
+                let object: StatefulSet = serde_json::from_value(set).expect("a set");
                 let result = self.cluster.create(object);
                 self.accept(result.map(|_| ()));
             }
@@ -90,6 +98,27 @@ impl History {
         json!({"metadata": {"name": name, "namespace": "default"}, "spec": spec})
     }
 
+    /// Its images all come to run: an ordered set waits for ever for one that does not, as upstream's.
+    fn stateful_set(&mut self, name: &str) -> Value {
+        let strategy = if self.dice.one_in(4) {
+            json!({"type": "OnDelete"})
+        } else {
+            let unavailable = self.dice.pick(&[json!(null), json!(1), json!(2), json!("50%")]);
+            json!({"rollingUpdate": {"partition": self.dice.pick(&[0, 0, 1]), "maxUnavailable": unavailable}})
+        };
+        let spec = json!({
+            "replicas": self.dice.roll(4),
+            "serviceName": name,
+            "podManagementPolicy": self.dice.pick(&["OrderedReady", "Parallel"]),
+            "minReadySeconds": self.dice.pick(&[0, 0, 3]),
+            "revisionHistoryLimit": self.dice.pick(&[0, 1, 10]),
+            "selector": {"matchLabels": {"app": name}},
+            "updateStrategy": strategy,
+            "template": self.template(name, false),
+        });
+        json!({"metadata": {"name": name, "namespace": "default"}, "spec": spec})
+    }
+
     fn template(&mut self, app: &str, any_image: bool) -> Value {
         let image = if any_image && self.dice.one_in(4) { "crash:1" } else { self.dice.pick(&GOOD) };
         let mut container = json!({"name": "app", "image": image});
@@ -121,6 +150,11 @@ impl History {
     }
 
     fn roll_out(&mut self) {
+        if self.dice.one_in(4) {
+            let (kind, name) = self.dice.pick(&WORKLOADS[4..]);
+            let template = self.template(name, false);
+            return self.patch(kind, name, json!({"spec": {"template": template}}));
+        }
         let (_, name) = self.dice.pick(&WORKLOADS[..2]);
         let template = self.template(name, true);
         self.patch(kind::DEPLOYMENT, name, json!({"spec": {"template": template}}));
@@ -162,12 +196,16 @@ impl History {
         self.accept(result);
     }
 
-    /// After this every Deployment can be rolled out.
+    /// After this everything can be rolled out.
     pub(super) fn mend_specs(&mut self) {
         for (kind, name) in &WORKLOADS[..2] {
             let container = json!({"name": "app", "image": "web:9", "resources": {"requests": {"cpu": "100m"}}});
             let template = json!({"spec": {"containers": [container]}});
             self.patch(*kind, name, json!({"spec": {"paused": false, "template": template}}));
+        }
+        for (kind, name) in &WORKLOADS[4..] {
+            let strategy = json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 0}});
+            self.patch(*kind, name, json!({"spec": {"updateStrategy": strategy}}));
         }
     }
 
@@ -180,5 +218,11 @@ impl History {
     }
 }
 
-const WORKLOADS: [(KindId, &str); 4] =
-    [(kind::DEPLOYMENT, "d0"), (kind::DEPLOYMENT, "d1"), (kind::REPLICA_SET, "s0"), (kind::REPLICA_SET, "s1")];
+const WORKLOADS: [(KindId, &str); 6] = [
+    (kind::DEPLOYMENT, "d0"),
+    (kind::DEPLOYMENT, "d1"),
+    (kind::REPLICA_SET, "s0"),
+    (kind::REPLICA_SET, "s1"),
+    (kind::STATEFUL_SET, "q0"),
+    (kind::STATEFUL_SET, "q1"),
+];

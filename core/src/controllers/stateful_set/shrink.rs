@@ -30,7 +30,9 @@ pub(super) fn condemned(work: &mut Work<'_, '_>) -> Turn {
             }
             continue;
         }
-        if observed.is_ordered() && health != Health::Available && lowest_unwell != Some(replica.ordinal) {
+        // One that has ended will never be well; upstream waits for two of them for ever.
+        let will_be_well = !matches!(health, Health::Available | Health::Ended);
+        if observed.is_ordered() && will_be_well && lowest_unwell != Some(replica.ordinal) {
             if let Health::Settling(from) = health {
                 work.plan.wake(from);
             }

@@ -239,6 +239,7 @@ fn an_ordered_set_goes_down_from_the_top_while_the_others_are_well() {
             ("0:new:ready 1:new:ready 2:new:ready", "-db-2"),
             ("0:new:ready 1:new:ready 2:new:going", ""),
             ("0:new:unready 1:new:ready 2:new:ready", ""),
+            ("0:new:ready 1:new:failed 2:new:failed", "-db-2"),
             // Not well itself: it waits while another below it is not well either, and goes when it is the only one.
             ("0:new:ready 1:new:unready 2:new:unready", ""),
             ("0:new:ready 1:new:ready 2:new:unready", "-db-2"),
