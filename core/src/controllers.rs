@@ -1,8 +1,10 @@
 //! The controllers: one file or folder each, all of the shape of [`Controller`](crate::control::Controller).
 
+mod cluster_role_aggregation;
 mod cron_job;
 mod daemon_set;
 mod deployment;
+mod endpoint_slice;
 mod ephemeral_volume;
 mod garbage;
 mod job;
@@ -21,9 +23,11 @@ mod ttl_after_finished;
 mod volume_binder;
 mod volume_protection;
 
+pub use self::cluster_role_aggregation::ClusterRoleAggregationController;
 pub use self::cron_job::CronJobController;
 pub use self::daemon_set::DaemonSetController;
 pub use self::deployment::DeploymentController;
+pub use self::endpoint_slice::EndpointSliceController;
 pub use self::ephemeral_volume::EphemeralVolumeController;
 pub use self::garbage::GarbageCollector;
 pub use self::job::JobController;
@@ -57,6 +61,8 @@ pub(crate) fn all() -> Vec<Box<dyn AnyLoop>> {
         Loop::<PodGarbageCollector>::boxed(),
         Loop::<NamespaceController>::boxed(),
         Loop::<NamespaceDefaultsController>::boxed(),
+        Loop::<EndpointSliceController>::boxed(),
+        Loop::<ClusterRoleAggregationController>::boxed(),
         Loop::<EphemeralVolumeController>::boxed(),
         Loop::<VolumeBinder>::boxed(),
         Loop::<NodeLocalProvisioner>::boxed(),

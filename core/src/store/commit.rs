@@ -120,6 +120,7 @@ impl Store {
                     meta.annotations = next.annotations;
                     meta.owners = next.owners;
                     meta.finalizers = next.finalizers;
+                    meta.managed_fields = next.managed_fields;
                     if spec_changed && counts_generation(kinds, meta) {
                         meta.generation += 1;
                     }

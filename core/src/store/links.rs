@@ -1,13 +1,14 @@
-//! Which objects name which others: pods their claims, volumes and claims each other.
+//! Which objects name which others: pods their claims, volumes and claims each other, services the labels of pods.
 //!
 //! One sorted set answers all of these questions; an object says in [`links`] what it names.
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Service};
+use k8s_openapi::api::rbac::v1::ClusterRole;
 use smallvec::SmallVec;
 
-use super::object::Object;
+use super::object::{Object, StringMap};
 use super::snapshot::{NameKey, Snapshot};
 use crate::ids::{NodeName, Uid};
 use crate::object::storage;
@@ -27,6 +28,12 @@ pub(super) enum Link {
     ClaimOfVolume,
     /// A claim of this class names no volume.
     OpenClaimOfClass,
+    /// A pod has this label, written `key=value`.
+    PodWithLabel,
+    /// The selector of a service asks for this label, before any other.
+    ServiceOfLabel,
+    /// A cluster role has its rules from others.
+    AggregatedRole,
 }
 
 /// A link, and the name at its other end.
@@ -39,6 +46,9 @@ pub(super) fn links(object: &Object) -> SmallVec<[LinkKey; 2]> {
     if let Some(pod) = object.pod() {
         for name in storage::claims_of_pod(&object.meta.name, &pod.spec) {
             add(Link::PodOfClaim, &object.meta.namespace, &name);
+        }
+        for label in &*object.meta.labels {
+            add(Link::PodWithLabel, &object.meta.namespace, &label_text(label));
         }
     } else if let Some(volume) = object.typed::<PersistentVolume>() {
         match storage::claim_ref(volume) {
@@ -53,16 +63,34 @@ pub(super) fn links(object: &Object) -> SmallVec<[LinkKey; 2]> {
             Some(volume) => add(Link::ClaimOfVolume, "", volume),
             None => add(Link::OpenClaimOfClass, "", storage::class_of_claim(claim)),
         }
+    } else if let Some(service) = object.typed::<Service>() {
+        let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+        if let Some(label) = selector.and_then(|selector| selector.first_key_value()) {
+            add(Link::ServiceOfLabel, &object.meta.namespace, &label_text(label));
+        }
+    } else if object.typed::<ClusterRole>().is_some_and(|role| role.aggregation_rule.is_some()) {
+        add(Link::AggregatedRole, "", "");
     }
     links
+}
+
+fn label_text((key, value): (&String, &String)) -> String {
+    format!("{key}={value}")
 }
 
 /// Whether two versions of an object surely name the same: most writes change nothing of it.
 pub(super) fn are_same(before: &Object, after: &Object) -> bool {
     match (before.pod(), after.pod()) {
-        (Some(before), Some(after)) => Arc::ptr_eq(&before.spec, &after.spec),
+        (Some(now), Some(next)) => {
+            Arc::ptr_eq(&now.spec, &next.spec)
+                && (Arc::ptr_eq(&before.meta.labels, &after.meta.labels) || before.meta.labels == after.meta.labels)
+        }
         _ => links(before) == links(after),
     }
+}
+
+fn has_all(labels: &StringMap, wanted: &StringMap) -> bool {
+    wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
 }
 
 impl Snapshot {
@@ -96,7 +124,37 @@ impl Snapshot {
         self.linked(Link::OpenClaimOfClass, "", class)
     }
 
-    fn linked(&self, link: Link, namespace: &str, name: &str) -> impl Iterator<Item = &Arc<Object>> {
+    /// The pods of a namespace that have all of these labels; none when no label is asked for.
+    pub fn pods_with_labels<'a>(
+        &'a self,
+        namespace: &str,
+        labels: &'a StringMap,
+    ) -> impl Iterator<Item = &'a Arc<Object>> {
+        let first = labels.first_key_value().map(label_text);
+        let pods = first.map(|label| self.linked(Link::PodWithLabel, namespace, &label));
+        pods.into_iter().flatten().filter(|pod| has_all(&pod.meta.labels, labels))
+    }
+
+    /// The services of a namespace whose selectors match these labels.
+    pub fn services_selecting<'a>(
+        &'a self,
+        namespace: &'a str,
+        labels: &'a StringMap,
+    ) -> impl Iterator<Item = &'a Arc<Object>> {
+        let first =
+            labels.iter().flat_map(move |label| self.linked(Link::ServiceOfLabel, namespace, &label_text(label)));
+        first.filter(|service| {
+            let spec = service.typed::<Service>().and_then(|service| service.spec.as_ref());
+            spec.and_then(|spec| spec.selector.as_ref()).is_some_and(|selector| has_all(labels, selector))
+        })
+    }
+
+    /// The cluster roles that have their rules from others.
+    pub fn aggregated_roles(&self) -> impl Iterator<Item = &Arc<Object>> {
+        self.linked(Link::AggregatedRole, "", "")
+    }
+
+    fn linked(&self, link: Link, namespace: &str, name: &str) -> impl Iterator<Item = &Arc<Object>> + use<'_> {
         let key = (link, NameKey::new(namespace, name));
         self.links.range((key.clone(), Uid::LOWEST)..=(key, Uid::HIGHEST)).filter_map(|(_, uid)| self.objects.get(uid))
     }

@@ -40,7 +40,7 @@ const TIMES: [&str; 4] = ["lastTransitionTime", "lastUpdateTime", "lastProbeTime
 pub(super) fn canonical(world: &Value) -> Value {
     let mut world = world.clone();
     forget_what_is_not_ours(&mut world);
-    for list in ["Pods", "events"] {
+    for list in ["Pods", "events", "EndpointSlices"] {
         if let Some(list) = world.get_mut(list).and_then(Value::as_array_mut) {
             sort(list);
         }
@@ -61,6 +61,10 @@ pub(super) fn of(stage: &mut Stage, recorded: &Value) -> Value {
     let by_name = followed.iter().any(|name| name == "Pod");
     let alike = followed.iter().any(|name| name == "Pods");
     pods(stage, by_name, alike, &mut world);
+    if followed.iter().any(|name| name == "EndpointSlices") {
+        let slices = stage.snapshot().list_in(kind::ENDPOINT_SLICE, NAMESPACE).map(|slice| slice_view(slice));
+        add(&mut world, "EndpointSlices", slices.collect());
+    }
     let paths = recorded["Other"].as_object().into_iter().flatten().map(|(path, _)| path);
     let others: Map<_, _> = paths.map(|path| (path.clone(), other(stage, path))).collect();
     add(&mut world, "Other", Value::Object(others));
@@ -167,6 +171,28 @@ fn tidy_conditions(status: &mut Value) {
         condition.retain(|key, _| !TIMES.contains(&key.as_str()));
     }
     conditions.sort_by_key(|condition| condition["type"].as_str().unwrap_or_default().to_owned());
+}
+
+/// What is followed of an endpoint slice: addresses are counted only.
+fn slice_view(object: &Object) -> Value {
+    let value = object.to_value(&Kinds::built_in());
+    let mut view = common(&value);
+    let prefix = object.meta.generate_name.as_deref().unwrap_or_default();
+    view.insert("name".to_owned(), json!(format!("{prefix}<suffix>")));
+    view.insert("generation".to_owned(), value["metadata"]["generation"].clone());
+    view.insert("addressType".to_owned(), value["addressType"].clone());
+    view.insert("ports".to_owned(), value.get("ports").cloned().unwrap_or_default());
+    let endpoints = value["endpoints"].as_array().into_iter().flatten().map(|endpoint| {
+        json!({
+            "addresses": endpoint["addresses"].as_array().map_or(0, Vec::len),
+            "conditions": endpoint["conditions"],
+            "target": endpoint["targetRef"]["name"],
+        })
+    });
+    let mut endpoints: Vec<Value> = endpoints.collect();
+    sort(&mut endpoints);
+    view.insert("endpoints".to_owned(), Value::Array(endpoints));
+    Value::Object(view)
 }
 
 fn pods(stage: &Stage, by_name: bool, alike: bool, world: &mut Map<String, Value>) {

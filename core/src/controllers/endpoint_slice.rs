@@ -1,0 +1,145 @@
+//! The controller of endpoint slices (`pkg/controller/endpointslice`).
+//!
+//! **The rule**: each pod that a service selects, that has an address and has not ended, is in exactly one slice of that
+//! service for each of its IP families; pods whose named ports mean other numbers are in other slices. A service
+//! without any such pod has one empty slice. A service without a selector is left to its user.
+//!
+//! 1. [`desired`]: what the pods give, by the ports they give it on.
+//! 2. [`packing`]: which slices to write so that they say that, with as few writes as may be.
+//!
+//! Slices go with their service, because it owns them.
+
+mod desired;
+mod packing;
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{Service, ServiceSpec};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+
+use self::desired::SelectedPod;
+use crate::control::{Controller, Keys, Plan, Watched};
+use crate::ids::Uid;
+use crate::object::kind;
+use crate::store::{Change, ConditionKind, Object, Snapshot};
+use crate::time::Time;
+
+/// The label with the name of a slice's service.
+const SERVICE_NAME: &str = "kubernetes.io/service-name";
+/// The label that says whose slice it is.
+const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
+/// What that label says on ours.
+const MANAGER: &str = "endpointslice-controller.k8s.io";
+/// The label of slices of a service without an address.
+const HEADLESS: &str = "service.kubernetes.io/headless";
+/// The annotation with the time of the change that made a slice be written.
+const TRIGGER_TIME: &str = "endpoints.kubernetes.io/last-change-trigger-time";
+/// The label of a node with its zone.
+const ZONE: &str = "topology.kubernetes.io/zone";
+
+/// Keeps the slices of services.
+#[derive(Debug)]
+pub struct EndpointSliceController;
+
+/// A service, the pods that it selects, and the slices it has.
+#[derive(Debug)]
+pub struct Observed<'w> {
+    object: &'w Arc<Object>,
+    spec: &'w ServiceSpec,
+    pods: Vec<SelectedPod<'w>>,
+    slices: Vec<(&'w Arc<Object>, &'w EndpointSlice)>,
+}
+
+impl Controller for EndpointSliceController {
+    type Observed<'w> = Observed<'w>;
+
+    const NAME: &'static str = "endpoint-slice-controller";
+
+    const WATCHED: &'static [Watched] = &[
+        Watched::itself(kind::SERVICE),
+        Watched::kind(kind::POD, services_of_pod),
+        Watched::kind(kind::ENDPOINT_SLICE, service_of_slice),
+        Watched::kind(kind::NODE, services_of_node),
+    ];
+
+    fn observe<'w>(snapshot: &'w Snapshot, key: Uid) -> Option<Observed<'w>> {
+        let object = snapshot.get(key)?;
+        let spec = object.typed::<Service>()?.spec.as_ref()?;
+        let selector = spec.selector.as_ref().filter(|selector| !selector.is_empty())?;
+        if spec.type_.as_deref() == Some("ExternalName") {
+            return None;
+        }
+        let mut pods: Vec<SelectedPod<'w>> = snapshot
+            .pods_with_labels(&object.meta.namespace, selector)
+            .filter_map(|pod| SelectedPod::of(snapshot, pod))
+            .collect();
+        pods.sort_by(|one, other| one.object.meta.name.cmp(&other.object.meta.name));
+        let slices = snapshot.owned_by(key).filter(|slice| is_ours(slice));
+        let mut slices: Vec<_> = slices.filter_map(|slice| Some((slice, slice.typed::<EndpointSlice>()?))).collect();
+        slices.sort_by(|(one, _), (other, _)| one.meta.name.cmp(&other.meta.name));
+        Some(Observed { object, spec, pods, slices })
+    }
+
+    fn decide(observed: &Observed<'_>, _: Time) -> Plan {
+        let mut plan = Plan::nothing();
+        for family in desired::families(observed.spec) {
+            let wanted = desired::endpoints(observed.object, observed.spec, &observed.pods, &family);
+            plan.actions.extend(packing::writes(observed, &family, wanted));
+        }
+        plan.actions.extend(packing::of_other_families(observed));
+        plan
+    }
+}
+
+fn is_ours(slice: &Object) -> bool {
+    slice.meta.kind == kind::ENDPOINT_SLICE
+        && !slice.meta.is_deleting()
+        && slice.meta.labels.get(MANAGED_BY).is_some_and(|manager| manager == MANAGER)
+}
+
+/// A pod concerns the services that select it, and those that did.
+fn services_of_pod(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
+    let now = change.after();
+    if let (Some(before), Some(now)) = (&change.before, now)
+        && is_same_endpoint(before, now)
+    {
+        return;
+    }
+    for pod in change.before.iter().chain(now) {
+        keys.extend(snapshot.services_selecting(&pod.meta.namespace, &pod.meta.labels).map(|service| service.meta.uid));
+    }
+}
+
+/// Whether no slice can tell two versions of a pod apart: most of what agents report concerns no service.
+fn is_same_endpoint(before: &Object, now: &Object) -> bool {
+    let (Some(one), Some(other)) = (before.pod(), now.pod()) else { return false };
+    before.meta.labels == now.meta.labels
+        && before.meta.is_deleting() == now.meta.is_deleting()
+        && one.is_finished() == other.is_finished()
+        && one.state.pod_ips == other.state.pod_ips
+        && one.node == other.node
+        && one.state.condition(&ConditionKind::Ready) == other.state.condition(&ConditionKind::Ready)
+}
+
+/// A slice that somebody else wrote or removed concerns its service.
+fn service_of_slice(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
+    for slice in change.before.iter().chain(change.after()) {
+        let owner = slice.meta.controller_uid().and_then(|uid| snapshot.get(uid));
+        keys.extend(owner.filter(|owner| owner.meta.kind == kind::SERVICE).map(|owner| owner.meta.uid));
+    }
+}
+
+/// A node that comes, goes or changes its zone concerns the services of its pods.
+fn services_of_node(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
+    let zone = |node: &Arc<Object>| node.meta.labels.get(ZONE).cloned();
+    if let (Some(before), Some(now)) = (&change.before, change.after())
+        && zone(before) == zone(now)
+    {
+        return;
+    }
+    for pod in snapshot.pods_on(&change.object.meta.name.as_ref().into()) {
+        keys.extend(snapshot.services_selecting(&pod.meta.namespace, &pod.meta.labels).map(|service| service.meta.uid));
+    }
+    keys.sort_unstable();
+    keys.dedup();
+}

@@ -1,0 +1,116 @@
+//! What the pods of a service give: an endpoint each, on the ports that the service's ports mean in that pod.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{ObjectReference, ServiceSpec};
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::ZONE;
+use crate::object::kind;
+use crate::store::{Object, PodBody, Snapshot};
+
+/// A pod that can be reached, and where it is.
+#[derive(Debug)]
+pub(super) struct SelectedPod<'w> {
+    pub(super) object: &'w Arc<Object>,
+    pub(super) pod: &'w PodBody,
+    node: Option<&'w Arc<Object>>,
+}
+
+impl<'w> SelectedPod<'w> {
+    pub(super) fn of(snapshot: &'w Snapshot, object: &'w Arc<Object>) -> Option<Self> {
+        let pod = object.pod()?;
+        let node = pod.node.as_ref().and_then(|node| snapshot.find(kind::NODE, "", node.as_str()));
+        Some(Self { object, pod, node })
+    }
+
+    /// Whether it belongs into a slice: it has not ended, and its node is known or does not matter.
+    fn counts(&self, spec: &ServiceSpec) -> bool {
+        let node_is_known = self.pod.node.is_none() || self.node.is_some();
+        !self.pod.is_finished() && (node_is_known || spec.publish_not_ready_addresses == Some(true))
+    }
+}
+
+/// The endpoints that share their ports.
+pub(super) type ByPorts = Vec<(Vec<EndpointPort>, Vec<Endpoint>)>;
+
+/// The IP families of a service, the first one first.
+pub(super) fn families(spec: &ServiceSpec) -> Vec<String> {
+    let families = spec.ip_families.clone().unwrap_or_default();
+    if families.is_empty() { vec!["IPv4".to_owned()] } else { families }
+}
+
+/// The endpoints of one family.
+pub(super) fn endpoints(service: &Object, spec: &ServiceSpec, pods: &[SelectedPod<'_>], family: &str) -> ByPorts {
+    let mut all = ByPorts::new();
+    for selected in pods.iter().filter(|selected| selected.counts(spec)) {
+        let Some(endpoint) = endpoint(service, spec, selected, family) else { continue };
+        let ports = ports(spec, selected.pod);
+        match all.iter_mut().find(|(known, _)| *known == ports) {
+            Some((_, endpoints)) => endpoints.push(endpoint),
+            None => all.push((ports, vec![endpoint])),
+        }
+    }
+    all
+}
+
+fn endpoint(service: &Object, spec: &ServiceSpec, selected: &SelectedPod<'_>, family: &str) -> Option<Endpoint> {
+    let SelectedPod { object, pod, node } = selected;
+    let of_family = pod.state.pod_ips.iter().filter(|ip| ip.is_ipv4() == (family == "IPv4"));
+    let addresses: Vec<String> = of_family.map(ToString::to_string).collect();
+    if addresses.is_empty() {
+        return None;
+    }
+    let (serving, terminating) = (pod.is_ready(), object.meta.is_deleting());
+    let ready = spec.publish_not_ready_addresses == Some(true) || (serving && !terminating);
+    let is_in_subdomain = pod.spec.subdomain.as_deref() == Some(&*service.meta.name);
+    Some(Endpoint {
+        addresses,
+        conditions: Some(EndpointConditions {
+            ready: Some(ready),
+            serving: Some(serving),
+            terminating: Some(terminating),
+        }),
+        hostname: pod.hostname.as_deref().filter(|name| is_in_subdomain && !name.is_empty()).map(str::to_owned),
+        node_name: pod.node.as_ref().map(ToString::to_string),
+        target_ref: Some(ObjectReference {
+            kind: Some("Pod".to_owned()),
+            namespace: Some(object.meta.namespace.to_string()),
+            name: Some(object.meta.name.to_string()),
+            uid: Some(object.meta.uid.to_string()),
+            ..ObjectReference::default()
+        }),
+        zone: node.and_then(|node| node.meta.labels.get(ZONE)).cloned(),
+        ..Endpoint::default()
+    })
+}
+
+/// The ports of a service in a pod; one that the pod does not have is left out.
+fn ports(spec: &ServiceSpec, pod: &PodBody) -> Vec<EndpointPort> {
+    let ports = spec.ports.iter().flatten().filter_map(|port| {
+        let protocol = port.protocol.as_deref().unwrap_or("TCP");
+        let number = match port.target_port.as_ref() {
+            Some(IntOrString::String(name)) => named_port(pod, name, protocol)?,
+            Some(IntOrString::Int(number)) => *number,
+            None => port.port,
+        };
+        Some(EndpointPort {
+            app_protocol: port.app_protocol.clone(),
+            name: Some(port.name.clone().unwrap_or_default()),
+            port: Some(number),
+            protocol: Some(protocol.to_owned()),
+        })
+    });
+    ports.collect()
+}
+
+/// The number of a port by its name, in a container or a sidecar.
+fn named_port(pod: &PodBody, name: &str, protocol: &str) -> Option<i32> {
+    let sidecars = pod.spec.init_containers.iter().flatten();
+    let sidecars = sidecars.filter(|container| container.restart_policy.as_deref() == Some("Always"));
+    let mut ports = pod.spec.containers.iter().chain(sidecars).flat_map(|container| container.ports.iter().flatten());
+    ports
+        .find(|port| port.name.as_deref() == Some(name) && port.protocol.as_deref().unwrap_or("TCP") == protocol)
+        .map(|port| port.container_port)
+}
