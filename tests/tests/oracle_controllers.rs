@@ -17,7 +17,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("rc-", "no ReplicationController"),
     ("rs-quota", "no quota"),
     ("sa-", "no tokens of service accounts"),
-    ("svc-", "no EndpointSlice controller"),
 ];
 
 #[test]

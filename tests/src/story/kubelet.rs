@@ -112,8 +112,24 @@ impl Stage {
         let mut conditions =
             vec![condition("Initialized", "True"), condition("Ready", ready), condition("ContainersReady", ready)];
         conditions.extend(action["conditions"].as_array().into_iter().flatten().cloned());
-        Ok(json!({"phase": phase, "startTime": started, "conditions": conditions, "containerStatuses": containers}))
+        let mut status =
+            json!({"phase": phase, "startTime": started, "conditions": conditions, "containerStatuses": containers});
+        if phase == "Running" {
+            let address = address(pod);
+            status["podIP"] = json!(address);
+            status["podIPs"] = json!([{"ip": address}]);
+        }
+        Ok(status)
     }
+}
+
+/// An address of its own, always the same.
+fn address(pod: &Object) -> String {
+    let [a, b, c] = pod.meta.uid.to_string().into_bytes().into_iter().fold([10_u32; 3], |[a, b, c], byte| {
+        let mix = |part: u32, by: u32| (part * by + u32::from(byte)) % 251;
+        [mix(a, 31), mix(b, 37), mix(c, 41)]
+    });
+    format!("10.{a}.{b}.{c}")
 }
 
 fn write_status(pod: &Object, status: Value) -> Request {

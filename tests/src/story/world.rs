@@ -134,7 +134,11 @@ fn view(object: &Object) -> Value {
     let spec: Map<_, _> =
         spec.filter(|(key, value)| is_followed(key, value)).map(|(key, value)| (key.clone(), value.clone())).collect();
     add(&mut view, "spec", Value::Object(spec));
-    let mut status = value["status"].clone();
+    let mut status = match object.to_typed(&Kinds::built_in()) {
+        // Go prints the empty parts of these too.
+        Some(typed) if kind == "Service" => typed.to_wire()["status"].clone(),
+        _ => value["status"].clone(),
+    };
     tidy_conditions(&mut status);
     add(&mut view, "status", status);
     view.retain(|_, value| !value.is_null());
