@@ -4,6 +4,7 @@
 mod accidents;
 mod fixpoint;
 mod people;
+mod services;
 mod storage;
 
 use std::fmt::Write as _;

@@ -11,6 +11,8 @@
 
 mod desired;
 mod packing;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

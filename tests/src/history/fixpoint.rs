@@ -10,7 +10,7 @@ use inboard::simulation::Simulation;
 use inboard::store::{Object, PodPhase};
 use inboard_runtime_mock::MockState;
 
-use super::storage;
+use super::{services, storage};
 
 pub(super) type Cluster = Simulation<MockState>;
 
@@ -32,6 +32,7 @@ pub(super) fn missing(cluster: &Cluster) -> Option<String> {
         .or_else(stateful)
         .or_else(pods)
         .or_else(|| storage::missing(cluster))
+        .or_else(|| services::missing(cluster))
         .or_else(|| leftover(cluster))
 }
 

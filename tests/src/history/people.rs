@@ -19,11 +19,11 @@ impl History {
         match self.dice.roll(16) {
             12.. => self.use_storage(),
             0..4 => self.create(),
-            4 => self.scale(),
             5 | 6 => self.roll_out(),
             7 => self.pause(),
             8 | 9 => self.delete_pod(),
             10 => self.delete_workload(),
+            11 => self.use_services(),
             _ => self.scale(),
         }
     }
@@ -121,7 +121,7 @@ impl History {
 
     fn template(&mut self, app: &str, any_image: bool) -> Value {
         let image = if any_image && self.dice.one_in(4) { "crash:1" } else { self.dice.pick(&GOOD) };
-        let mut container = json!({"name": "app", "image": image});
+        let mut container = json!({"name": "app", "image": image, "ports": [{"name": "web", "containerPort": 80}]});
         if self.dice.one_in(2) {
             container["resources"] = json!({"requests": {"cpu": self.dice.pick(&["100m", "500m"])}});
         }

@@ -1,0 +1,70 @@
+//! What people do with services, and how those must be in the end.
+
+use inboard::k8s_openapi::api::core::v1::Service;
+use inboard::k8s_openapi::api::discovery::v1::EndpointSlice;
+use inboard::object::kind;
+use inboard::object::patch::Patch;
+use inboard::store::{DeleteOptions, Object, PodBody};
+use serde_json::json;
+
+use super::History;
+use super::fixpoint::Cluster;
+
+const SERVICES: [&str; 2] = ["svc0", "svc1"];
+const APPS: [&str; 3] = ["d0", "d1", "s0"];
+
+impl History {
+    pub(super) fn use_services(&mut self) {
+        let (name, app) = (self.dice.pick(&SERVICES), self.dice.pick(&APPS));
+        let port = json!({"port": 80, "targetPort": self.dice.pick(&["80", "web"])});
+        match self.dice.roll(5) {
+            0..3 => {
+                let published = self.dice.one_in(3);
+                let spec = json!({"selector": {"app": app}, "ports": [port], "publishNotReadyAddresses": published});
+                let service = json!({"metadata": {"name": name, "namespace": "default"}, "spec": spec});
+                self.note(format!("create service {service}"));
+                let service: Service = serde_json::from_value(service).expect("a service");
+                let result = self.cluster.create(service);
+                self.accept(result.map(|_| ()));
+            }
+            3 => {
+                let patch = json!({"spec": {"selector": {"app": app}}});
+                self.note(format!("patch {name}: {patch}"));
+                let result = self.cluster.patch(kind::SERVICE, name, Patch::Strategic(patch));
+                self.accept(result.map(|_| ()));
+            }
+            _ => {
+                self.note(format!("delete {name}"));
+                let result = self.cluster.delete(kind::SERVICE, name, DeleteOptions::default());
+                self.accept(result);
+            }
+        }
+    }
+}
+
+/// A service whose slices do not list its ready pods, each once, or list others as ready.
+pub(super) fn missing(cluster: &Cluster) -> Option<String> {
+    cluster.snapshot().list(kind::SERVICE).find_map(|service| service_missing(cluster, service))
+}
+
+fn service_missing(cluster: &Cluster, object: &Object) -> Option<String> {
+    let service: &Service = object.typed()?;
+    let spec = service.spec.as_ref()?;
+    let selector = spec.selector.as_ref()?;
+    let publishes = spec.publish_not_ready_addresses == Some(true);
+    let pods = cluster.snapshot().list_in(kind::POD, &object.meta.namespace).filter(|pod| {
+        let selected = selector.iter().all(|(key, value)| pod.meta.labels.get(key) == Some(value));
+        let reached = pod.pod().is_some_and(|body| !body.is_finished() && !body.state.pod_ips.is_empty());
+        let ready = pod.pod().is_some_and(PodBody::is_ready) && !pod.meta.is_deleting();
+        selected && reached && (ready || publishes)
+    });
+    let mut wanted: Vec<String> = pods.map(|pod| pod.meta.uid.to_string()).collect();
+    wanted.sort();
+    let slices = cluster.snapshot().owned_by(object.meta.uid).filter_map(|slice| slice.typed::<EndpointSlice>());
+    let ready = slices
+        .flat_map(|slice| slice.endpoints.iter().flatten())
+        .filter(|endpoint| endpoint.conditions.as_ref().and_then(|conditions| conditions.ready) == Some(true));
+    let mut listed: Vec<String> = ready.filter_map(|endpoint| endpoint.target_ref.as_ref()?.uid.clone()).collect();
+    listed.sort();
+    (listed != wanted).then(|| format!("service {} lists {listed:?} as ready, not {wanted:?}", object.meta.path()))
+}
