@@ -18,7 +18,7 @@ impl History {
     pub(super) fn people(&mut self) {
         match self.dice.roll(16) {
             12.. => self.use_storage(),
-            0..4 => self.create(),
+            0..=3 => self.create(),
             5 | 6 => self.roll_out(),
             7 => self.pause(),
             8 | 9 => self.delete_pod(),

@@ -16,7 +16,7 @@ const APPS: [&str; 3] = ["d0", "d1", "s0"];
 impl History {
     pub(super) fn use_services(&mut self) {
         let (name, app) = (self.dice.pick(&SERVICES), self.dice.pick(&APPS));
-        let port = json!({"port": 80, "targetPort": self.dice.pick(&["80", "web"])});
+        let port = json!({"port": 80, "targetPort": self.dice.pick(&[json!(80), json!("web")])});
         match self.dice.roll(5) {
             0..3 => {
                 let published = self.dice.one_in(3);
