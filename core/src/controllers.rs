@@ -17,6 +17,7 @@ mod pod_garbage;
 mod properties;
 pub(crate) mod provisioning;
 mod replica_set;
+mod replication_controller;
 mod stateful_set;
 mod taint_eviction;
 mod ttl_after_finished;
@@ -37,6 +38,7 @@ pub use self::node_lifecycle::{LEASE_NAMESPACE, NodeLifecycleController};
 pub use self::node_local::NodeLocalProvisioner;
 pub use self::pod_garbage::PodGarbageCollector;
 pub use self::replica_set::ReplicaSetController;
+pub use self::replication_controller::ReplicationControllerController;
 pub use self::stateful_set::StatefulSetController;
 pub use self::taint_eviction::TaintEvictionController;
 pub use self::ttl_after_finished::TtlAfterFinishedController;
@@ -50,6 +52,7 @@ pub(crate) fn all() -> Vec<Box<dyn AnyLoop>> {
     vec![
         Loop::<DeploymentController>::boxed(),
         Loop::<ReplicaSetController>::boxed(),
+        Loop::<ReplicationControllerController>::boxed(),
         Loop::<StatefulSetController>::boxed(),
         Loop::<DaemonSetController>::boxed(),
         Loop::<JobController>::boxed(),

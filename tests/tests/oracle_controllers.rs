@@ -14,7 +14,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("hpa-", "no autoscaler"),
     ("pdb-", "no disruption controller"),
     ("quota-", "no quota"),
-    ("rc-", "no ReplicationController"),
     ("rs-quota", "no quota"),
     ("sa-", "no tokens of service accounts"),
 ];

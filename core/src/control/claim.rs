@@ -82,6 +82,17 @@ pub fn owners_of(
     selector: fn(&Object) -> Option<&LabelSelector>,
     keys: &mut Keys,
 ) {
+    owners_by(change, snapshot, owner, |object| Selector::compile(Some(selector(object)?)).ok(), keys);
+}
+
+/// [`owners_of`] for owners whose selector is written in another form.
+pub fn owners_by(
+    change: &Change,
+    snapshot: &Snapshot,
+    owner: KindId,
+    selector: impl Fn(&Object) -> Option<Selector>,
+    keys: &mut Keys,
+) {
     let meta = &change.object.meta;
     let before = change.before.as_ref().map(|before| &before.meta);
     let same = before.is_some_and(|before| Arc::ptr_eq(&before.owners, &meta.owners));
@@ -94,8 +105,7 @@ pub fn owners_of(
         return;
     }
     for object in snapshot.list_in(owner, &meta.namespace) {
-        let selector = selector(object).and_then(|selector| Selector::compile(Some(selector)).ok());
-        if selector.is_some_and(|selector| !selector.is_everything() && selector.matches(&meta.labels)) {
+        if selector(object).is_some_and(|selector| !selector.is_everything() && selector.matches(&meta.labels)) {
             keys.push(object.meta.uid);
         }
     }

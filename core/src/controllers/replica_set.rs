@@ -8,10 +8,13 @@
 //! 3. [`status`]: count what there is then.
 //!
 //! A set that is being deleted only counts: its pods are the garbage collector's business.
+//!
+//! A ReplicationController is the same rule in older words: [`Dialect`] is all that tells the two apart.
 
 mod scale;
 mod status;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +24,7 @@ use crate::control::claim::{Claims, owners_of};
 use crate::control::{Controller, Keys, Plan, Watched, pods};
 use crate::error::ApiError;
 use crate::ids::Uid;
-use crate::object::kind;
+use crate::object::kind::{self, TypedObject};
 use crate::object::selector::Selector;
 use crate::store::{Change, Object, Snapshot};
 use crate::time::Time;
@@ -30,12 +33,26 @@ use crate::time::Time;
 #[derive(Debug)]
 pub struct ReplicaSetController;
 
-/// A ReplicaSet and all that concerns it.
+/// In which kind's words the rule is told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dialect {
+    /// Who says what happened.
+    pub(super) component: &'static str,
+    /// Whether its status counts the pods that are on their way out.
+    pub(super) counts_terminating: bool,
+    /// The object as its kind stores it, with the status of this set.
+    pub(super) stored: fn(&Object, ReplicaSet) -> Option<Arc<dyn TypedObject>>,
+}
+
+const AS_REPLICA_SET: Dialect =
+    Dialect { component: ReplicaSetController::NAME, counts_terminating: true, stored: |_, set| Some(Arc::new(set)) };
+
+/// A set and all that concerns it.
 #[derive(Debug)]
 pub struct Observed<'w> {
     object: &'w Arc<Object>,
-    set: &'w ReplicaSet,
-    spec: &'w ReplicaSetSpec,
+    set: Cow<'w, ReplicaSet>,
+    dialect: Dialect,
     claims: Claims<'w>,
     /// The pods that belong to it and count.
     active: Vec<&'w Arc<Object>>,
@@ -45,13 +62,35 @@ pub struct Observed<'w> {
     related: Vec<&'w Arc<Object>>,
 }
 
-impl Observed<'_> {
+impl<'w> Observed<'w> {
+    /// Joins what concerns `object`, which says the same as `set`.
+    pub(super) fn of(
+        snapshot: &'w Snapshot,
+        object: &'w Arc<Object>,
+        set: Cow<'w, ReplicaSet>,
+        dialect: Dialect,
+    ) -> Option<Self> {
+        let selector = Selector::compile(Some(&set.spec.selector)).ok()?;
+        let claims = Claims::of(snapshot, &object.meta, kind::POD, &selector);
+        let active: Vec<_> = claims.kept().filter(|pod| pods::is_active(pod)).collect();
+        let terminating = claims.kept().filter(|pod| pods::is_terminating(pod)).count();
+        let mut observed = Self { object, set, dialect, claims, active, terminating, related: Vec::new() };
+        if observed.active.len() > observed.wanted() {
+            observed.related = pods_of_siblings(snapshot, object);
+        }
+        Some(observed)
+    }
+
+    fn spec(&self) -> &ReplicaSetSpec {
+        &self.set.spec
+    }
+
     fn wanted(&self) -> usize {
-        usize::try_from(self.spec.replicas.unwrap_or(1)).unwrap_or(0)
+        usize::try_from(self.spec().replicas.unwrap_or(1)).unwrap_or(0)
     }
 
     fn min_ready(&self) -> Duration {
-        pods::seconds(self.spec.min_ready_seconds)
+        pods::seconds(self.spec().min_ready_seconds)
     }
 }
 
@@ -64,36 +103,35 @@ impl Controller for ReplicaSetController {
 
     fn observe<'w>(snapshot: &'w Snapshot, key: Uid) -> Option<Observed<'w>> {
         let object = snapshot.get(key)?;
-        let set: &ReplicaSet = object.typed()?;
-        let spec = &set.spec;
-        let selector = Selector::compile(Some(&spec.selector)).ok()?;
-        let claims = Claims::of(snapshot, &object.meta, kind::POD, &selector);
-        let active: Vec<_> = claims.kept().filter(|pod| pods::is_active(pod)).collect();
-        let terminating = claims.kept().filter(|pod| pods::is_terminating(pod)).count();
-        let related = if active.len() > usize::try_from(spec.replicas.unwrap_or(1)).unwrap_or(0) {
-            pods_of_siblings(snapshot, object)
-        } else {
-            Vec::new()
-        };
-        Some(Observed { object, set, spec, claims, active, terminating, related })
+        Observed::of(snapshot, object, Cow::Borrowed(object.typed()?), AS_REPLICA_SET)
     }
 
     fn decide(observed: &Observed<'_>, now: Time) -> Plan {
-        let mut plan = Plan::nothing();
-        observed.claims.settle(&observed.object.meta, &mut plan);
-        if !observed.object.meta.is_deleting() {
-            scale::to_wanted(observed, now, &mut plan);
-        }
-        status::count(observed, None, now, &mut plan);
-        plan
+        to_number(observed, now)
     }
 
     fn refused(observed: &Observed<'_>, error: &ApiError, now: Time) -> Plan {
-        let mut plan = Plan::nothing();
-        scale::report_failure(observed, error, &mut plan);
-        status::count(observed, Some(error), now, &mut plan);
-        plan
+        after_refusal(observed, error, now)
     }
+}
+
+/// The decision.
+pub(super) fn to_number(observed: &Observed<'_>, now: Time) -> Plan {
+    let mut plan = Plan::nothing();
+    observed.claims.settle(&observed.object.meta, &mut plan);
+    if !observed.object.meta.is_deleting() {
+        scale::to_wanted(observed, now, &mut plan);
+    }
+    status::count(observed, None, now, &mut plan);
+    plan
+}
+
+/// What is said when a pod was refused.
+pub(super) fn after_refusal(observed: &Observed<'_>, error: &ApiError, now: Time) -> Plan {
+    let mut plan = Plan::nothing();
+    scale::report_failure(observed, error, &mut plan);
+    status::count(observed, Some(error), now, &mut plan);
+    plan
 }
 
 /// The sets that a pod concerns.
@@ -106,7 +144,7 @@ fn pods_of_siblings<'w>(snapshot: &'w Snapshot, object: &'w Arc<Object>) -> Vec<
     let siblings: Vec<Uid> = match object.meta.controller_uid() {
         Some(owner) => snapshot
             .owned_by(owner)
-            .filter(|sibling| sibling.meta.kind == kind::REPLICA_SET)
+            .filter(|sibling| sibling.meta.kind == object.meta.kind)
             .map(|sibling| sibling.meta.uid)
             .collect(),
         None => vec![object.meta.uid],

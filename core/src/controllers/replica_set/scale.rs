@@ -1,9 +1,9 @@
 //! Creating what is missing and deleting what is too much; never both in one plan.
 
-use super::{Observed, ReplicaSetController};
+use super::Observed;
 use crate::control::plan::CREATES_AND_DELETES_MAX;
 use crate::control::pods::PodMold;
-use crate::control::{Action, Controller, Plan, Propagation, Target, rank};
+use crate::control::{Action, Plan, Propagation, Target, rank};
 use crate::error::ApiError;
 use crate::store::EventDraft;
 use crate::time::Time;
@@ -19,7 +19,7 @@ pub(super) fn to_wanted(observed: &Observed<'_>, now: Time, plan: &mut Plan) {
 }
 
 fn create(observed: &Observed<'_>, missing: usize, plan: &mut Plan) {
-    let Some(template) = &observed.spec.template else { return };
+    let Some(template) = &observed.spec().template else { return };
     plan.more |= missing > CREATES_AND_DELETES_MAX;
     let mold = PodMold::new(template, &observed.object.meta);
     let event = normal(observed, "SuccessfulCreate", "Created pod: ");
@@ -47,10 +47,10 @@ fn delete(observed: &Observed<'_>, surplus: usize, now: Time, plan: &mut Plan) {
 pub(super) fn report_failure(observed: &Observed<'_>, error: &ApiError, plan: &mut Plan) {
     let message = format!("Error creating: {error}");
     let meta = &observed.object.meta;
-    let event = EventDraft::warning(meta, ReplicaSetController::NAME, "FailedCreate", message);
+    let event = EventDraft::warning(meta, observed.dialect.component, "FailedCreate", message);
     plan.push(Action::Emit(Box::new(event)));
 }
 
 fn normal(observed: &Observed<'_>, reason: &'static str, message: &'static str) -> EventDraft {
-    EventDraft::normal(&observed.object.meta, ReplicaSetController::NAME, reason, message)
+    EventDraft::normal(&observed.object.meta, observed.dialect.component, reason, message)
 }

@@ -1,7 +1,5 @@
 //! Counting: the status says what will be true once the plan is carried out.
 
-use std::sync::Arc;
-
 use k8s_openapi::api::apps::v1::{ReplicaSetCondition, ReplicaSetStatus};
 
 use super::Observed;
@@ -17,9 +15,10 @@ pub(super) fn count(observed: &Observed<'_>, failure: Option<&ApiError>, now: Ti
     let before = observed.set.status.clone().unwrap_or_default();
     let after = counted(observed, &before, failure, now, plan);
     if after != before {
-        let mut set = observed.set.clone();
+        let mut set = observed.set.clone().into_owned();
         set.status = Some(after);
-        plan.push(Action::UpdateStatus { target: Target::seen(observed.object), object: Arc::new(set) });
+        let Some(object) = (observed.dialect.stored)(observed.object, set) else { return };
+        plan.push(Action::UpdateStatus { target: Target::seen(observed.object), object });
     }
 }
 
@@ -32,7 +31,7 @@ fn counted(
 ) -> ReplicaSetStatus {
     let (mut replicas, mut ready, mut available, mut labeled) = (0, 0, 0, 0);
     let empty = StringMap::new();
-    let template = observed.spec.template.as_ref();
+    let template = observed.spec().template.as_ref();
     let template_labels = template
         .and_then(|template| template.metadata.as_ref())
         .and_then(|meta| meta.labels.as_ref())
@@ -55,7 +54,7 @@ fn counted(
         observed_generation: Some(observed.object.meta.generation),
         ready_replicas: some(ready),
         replicas,
-        terminating_replicas: i32::try_from(observed.terminating).ok(),
+        terminating_replicas: i32::try_from(observed.terminating).ok().filter(|_| observed.dialect.counts_terminating),
     }
 }
 
