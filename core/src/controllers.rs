@@ -4,6 +4,7 @@ mod cluster_role_aggregation;
 mod cron_job;
 mod daemon_set;
 mod deployment;
+mod disruption;
 mod endpoint_slice;
 mod ephemeral_volume;
 mod garbage;
@@ -28,6 +29,7 @@ pub use self::cluster_role_aggregation::ClusterRoleAggregationController;
 pub use self::cron_job::CronJobController;
 pub use self::daemon_set::DaemonSetController;
 pub use self::deployment::DeploymentController;
+pub use self::disruption::{DisruptionController, PodDisruptionController};
 pub use self::endpoint_slice::EndpointSliceController;
 pub use self::ephemeral_volume::EphemeralVolumeController;
 pub use self::garbage::GarbageCollector;
@@ -58,6 +60,8 @@ pub(crate) fn all() -> Vec<Box<dyn AnyLoop>> {
         Loop::<JobController>::boxed(),
         Loop::<CronJobController>::boxed(),
         Loop::<TtlAfterFinishedController>::boxed(),
+        Loop::<DisruptionController>::boxed(),
+        Loop::<PodDisruptionController>::boxed(),
         Loop::<GarbageCollector>::boxed(),
         Loop::<NodeLifecycleController>::boxed(),
         Loop::<TaintEvictionController>::boxed(),

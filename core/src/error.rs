@@ -40,6 +40,8 @@ pub enum Reason {
     TooManyRequests,
     /// 500: a fault of the cluster.
     InternalError,
+    /// 500: the one who answers gives no reason.
+    Unknown,
     /// 503: the cluster is stopping, or its storage does not take writes.
     ServiceUnavailable,
     /// 504: it took too long.
@@ -65,6 +67,7 @@ impl Reason {
             Self::Invalid => "Invalid",
             Self::TooManyRequests => "TooManyRequests",
             Self::InternalError => "InternalError",
+            Self::Unknown => "",
             Self::ServiceUnavailable => "ServiceUnavailable",
             Self::Timeout => "Timeout",
         }
@@ -85,7 +88,7 @@ impl Reason {
             Self::UnsupportedMediaType => 415,
             Self::Invalid => 422,
             Self::TooManyRequests => 429,
-            Self::InternalError => 500,
+            Self::InternalError | Self::Unknown => 500,
             Self::ServiceUnavailable => 503,
             Self::Timeout => 504,
         }
@@ -265,7 +268,7 @@ impl ApiError {
                 uid: None,
             }),
             message: Some(message.clone()),
-            reason: Some(reason.as_str().to_owned()),
+            reason: some(reason.as_str()),
             status: Some("Failure".to_owned()),
             ..Status::default()
         }

@@ -13,6 +13,7 @@ mod draft;
 mod durable;
 mod event;
 mod event_log;
+mod eviction;
 mod ids;
 mod links;
 mod memo;
@@ -33,6 +34,7 @@ pub use self::draft::{Draft, Expect};
 pub use self::durable::{Batch, Durability, DurabilityError, Memory, Recovered};
 pub use self::event::{EventDraft, EventType, Involved};
 pub use self::event_log::EventRecord;
+pub(crate) use self::eviction::{DISRUPTION_ALLOWED, SYNC_FAILED, budget_selector, say_what_is_allowed};
 pub use self::object::{Body, Deletion, Meta, Object, StringMap};
 pub use self::pod::{
     ConditionKind, ConditionStatus, ContainerPhase, ContainerRecord, ExitRecord, PodBody, PodCondition, PodPhase,

@@ -9,12 +9,14 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::{Container, Node, Pod, PodTemplateSpec};
 use k8s_openapi::jiff::Timestamp;
-use kube_core::params::{DeleteParams, ListParams, Patch, PatchParams};
+use kube_core::params::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
+use kube_core::subresource::EvictParams;
 use serde_json::{Value, json};
 
-use super::api::Api;
+use super::api::{Api, delete_options};
 use super::wait::WaitError;
 use crate::error::{ApiError, Reason, Subject};
+use crate::kernel::Request;
 use crate::object::kind::Kind;
 use crate::object::selector::Selector;
 
@@ -319,7 +321,12 @@ pub struct DrainOptions {
     pub delete_empty_dir_data: bool,
     /// Delete pods that nobody will make again too, instead of refusing to begin.
     pub force: bool,
+    /// How long to try for, while disruption budgets hold pods back; without end when absent.
+    pub timeout: Option<Duration>,
 }
+
+/// Between two tries to evict a pod that its budget holds back, as `kubectl drain` has it.
+const EVICTION_RETRY: Duration = Duration::from_secs(5);
 
 impl Api<Node> {
     /// Keeps new pods off a node.
@@ -344,10 +351,11 @@ impl Api<Node> {
     ///
     /// It does not wait until they are gone. Like `kubectl drain` it refuses to begin when a pod would be lost (nobody
     /// makes it again, or it keeps data in an `emptyDir`) or would come back at once (it belongs to a DaemonSet), unless
-    /// told otherwise. Disruption budgets are not judged yet.
+    /// told otherwise. A pod that its disruption budget holds back is tried again every five seconds.
     ///
     /// # Errors
-    /// `NotFound` when there is no such node, `BadRequest` with all pods that stand in the way.
+    /// `NotFound` when there is no such node, `BadRequest` with all pods that stand in the way, `Timeout` when budgets
+    /// held pods back for too long.
     pub async fn drain(&self, name: &str, options: &DrainOptions) -> Result<Vec<Pod>, ApiError> {
         self.cordon(name).await?;
         let all: Api<Pod> = Api::all(&self.cluster);
@@ -366,26 +374,56 @@ impl Api<Node> {
             let message = format!("unable to drain node \"{name}\": {}", lines.collect::<Vec<_>>().join("; "));
             return Err(ApiError::bad_request(message));
         }
-        for pod in &evicted {
-            let namespace = pod.metadata.namespace.as_deref().unwrap_or("default");
-            let pods: Api<Pod> = Api::namespaced(&self.cluster, namespace);
-            match pods.evict(pod.metadata.name.as_deref().unwrap_or_default(), options.grace_seconds).await {
-                Err(error) if !error.is_not_found() => return Err(error),
-                Ok(()) | Err(_) => {}
-            }
+        let evict_all = self.evict_all(evicted.iter().collect(), options.grace_seconds);
+        match options.timeout {
+            None => evict_all.await?,
+            Some(timeout) => tokio::time::timeout(timeout, evict_all).await.map_err(|_| {
+                let message = format!("drain did not complete within {timeout:?}: disruption budgets hold pods back");
+                ApiError::new(Reason::Timeout, message)
+            })??,
         }
         Ok(evicted)
+    }
+
+    /// Evicts pods, those that their budgets hold back again and again.
+    async fn evict_all(&self, mut pods: Vec<&Pod>, grace_seconds: Option<u32>) -> Result<(), ApiError> {
+        loop {
+            let mut held = Vec::new();
+            for pod in pods {
+                let namespace = pod.metadata.namespace.as_deref().unwrap_or("default");
+                let api: Api<Pod> = Api::namespaced(&self.cluster, namespace);
+                let mut params = DeleteParams { grace_period_seconds: grace_seconds, ..DeleteParams::default() };
+                params.preconditions = Some(Preconditions { uid: pod.metadata.uid.clone(), resource_version: None });
+                let params = EvictParams { delete_options: Some(params), ..EvictParams::default() };
+                match api.evict(pod.metadata.name.as_deref().unwrap_or_default(), &params).await {
+                    Ok(()) => {}
+                    Err(error) if error.reason() == Reason::TooManyRequests => held.push(pod),
+                    // It is gone, or another has its name now.
+                    Err(error) if error.is_not_found() || error.is_conflict() => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            if held.is_empty() {
+                return Ok(());
+            }
+            pods = held;
+            tokio::time::sleep(EVICTION_RETRY).await;
+        }
     }
 }
 
 impl Api<Pod> {
-    /// Evicts a pod (`pods/eviction`): it is deleted with its grace. Disruption budgets are not judged yet.
+    /// Evicts a pod (`pods/eviction`): it is deleted with its grace, if its disruption budget lets it go.
     ///
     /// # Errors
-    /// `NotFound` when there is no such pod.
-    pub async fn evict(&self, name: &str, grace_seconds: Option<u32>) -> Result<(), ApiError> {
-        let params = DeleteParams { grace_period_seconds: grace_seconds, ..DeleteParams::default() };
-        self.delete(name, &params).await.map(|_| ())
+    /// `NotFound` when there is no such pod, `TooManyRequests` when its budget does not allow it now, `InternalError`
+    /// when more than one budget is for it, `Conflict` when a precondition does not hold.
+    pub async fn evict(&self, name: &str, params: &EvictParams) -> Result<(), ApiError> {
+        let mut options = delete_options(&params.delete_options.clone().unwrap_or_default())?;
+        options.dry_run |= params.post_options.dry_run;
+        let namespace = self.namespace.clone().unwrap_or_else(|| "default".to_owned());
+        let request = Request::Evict { namespace, name: name.to_owned(), options };
+        self.cluster.ask(request).await.map(|_| ())
     }
 }
 

@@ -53,6 +53,15 @@ pub enum Request {
         /// How.
         options: DeleteOptions,
     },
+    /// Delete a pod, if its disruption budget allows it (`pods/eviction`).
+    Evict {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// How.
+        options: DeleteOptions,
+    },
     /// Bind a pod to a node (`pods/binding`).
     Bind {
         /// Its namespace.
@@ -123,6 +132,9 @@ impl Kernel {
                 .map(Answer::Object),
             Request::Delete { kind, namespace, name, options } => {
                 self.store.delete(kind, &namespace, &name, options, now).map(Answer::Deleted)
+            }
+            Request::Evict { namespace, name, options } => {
+                self.store.evict(&namespace, &name, options, now).map(|()| Answer::Done)
             }
             Request::Bind { namespace, name, node, uid } => self.bind(&namespace, &name, node, uid, now),
             Request::AddNode(config) => self.add_node(*config, now),

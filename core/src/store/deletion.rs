@@ -85,7 +85,7 @@ impl Store {
     ) -> Deleted {
         let mut meta = object.meta.clone();
         let mut body = object.body.clone();
-        set_propagation(&mut meta, propagation);
+        set_propagation(&mut meta, propagation.or_else(|| default_propagation(object)));
         let grace = grace_of(object, grace_seconds);
         let held = grace > 0 || !meta.finalizers.is_empty() || holds_namespace(&body);
         if !held {
@@ -106,6 +106,11 @@ impl Store {
         }
         Deleted::Held(self.put(Arc::clone(object), meta, body))
     }
+}
+
+/// What becomes of the dependents where nobody says so: they stay only with a kind that is older than garbage collection.
+fn default_propagation(object: &Object) -> Option<Propagation> {
+    (object.meta.kind == kind::REPLICATION_CONTROLLER && object.meta.deletion.is_none()).then_some(Propagation::Orphan)
 }
 
 /// Foreground and orphan deletion are finalizers that the garbage collector removes when its work is done.

@@ -30,6 +30,11 @@ impl Stage {
             return self.run_until(Time::from_secs((self.now.as_secs() / 60 + 1) * 60));
         }
         let result = match single(&action) {
+            ("pod", which) => {
+                let mut request = action["request"].clone();
+                request["path"] = json!(self.path_of_pod(which, &request["path"])?);
+                self.send(&request)?
+            }
             ("create", body) => self.create_in_story(body.clone()),
             ("patch", patch) => self.patch(patch)?,
             ("delete", target) => self.delete(target)?,
@@ -146,6 +151,9 @@ impl Stage {
                 }
                 Ok(self.create(body))
             }
+            (Some("POST"), Some(name)) if place.subresource.as_deref() == Some("eviction") => {
+                Ok(self.evict(place.namespace, name, &request["body"]))
+            }
             (Some("DELETE"), Some(name)) => {
                 let options = DeleteOptions::default();
                 let request = Request::Delete { kind: place.info.id, namespace: place.namespace, name, options };
@@ -153,6 +161,30 @@ impl Stage {
             }
             (method, _) => Err(format!("nobody knows how to {method:?} {path}")),
         }
+    }
+
+    /// `number 2 of the existing pods by creation`, in the place of the pod that a path names.
+    fn path_of_pod(&self, which: &Value, path: &Value) -> Result<String, String> {
+        let (which, path) = (which.as_str().unwrap_or_default(), path.as_str().unwrap_or_default());
+        let number = which.split(' ').nth(1).and_then(|number| number.parse::<usize>().ok());
+        let mut pods: Vec<_> = self.snapshot().list_in(kind::POD, NAMESPACE).map(|pod| &pod.meta).collect();
+        let place = |name: &str| self.names.pods.iter().position(|(known, _)| known == name);
+        pods.sort_by_key(|pod| (place(&pod.name), pod.created, pod.name.clone()));
+        let pod =
+            number.and_then(|number| pods.get(number.checked_sub(1)?)).ok_or_else(|| format!("no pod {which}"))?;
+        let (before, behind) = path.split_once("/pods/").ok_or_else(|| format!("no pod in {path}"))?;
+        let behind = behind.split_once('/').map_or(String::new(), |(_, behind)| format!("/{behind}"));
+        Ok(format!("{before}/pods/{}{behind}", pod.name))
+    }
+
+    fn evict(&mut self, namespace: String, name: String, eviction: &Value) -> Result<(), ApiError> {
+        let options = &eviction["deleteOptions"];
+        let options = DeleteOptions {
+            grace_seconds: options["gracePeriodSeconds"].as_i64(),
+            dry_run: options["dryRun"] == json!(["All"]),
+            ..DeleteOptions::default()
+        };
+        self.request(Request::Evict { namespace, name, options }).map(|_| ())
     }
 
     /// `configmap held`: in whatever namespace it is.
@@ -180,10 +212,11 @@ pub(super) struct Place {
     pub(super) info: KindInfo,
     pub(super) namespace: String,
     pub(super) name: Option<String>,
+    pub(super) subresource: Option<String>,
 }
 
 impl Place {
-    /// Reads `/api/v1/...` and `/apis/group/version/...`, without subresources.
+    /// Reads `/api/v1/...` and `/apis/group/version/...`.
     pub(super) fn of(path: &str) -> Option<Self> {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         let (group, version, rest) = match parts.as_slice() {
@@ -191,14 +224,18 @@ impl Place {
             ["apis", group, version, rest @ ..] => (*group, *version, rest),
             _ => return None,
         };
-        let (namespace, plural, name) = match rest {
-            ["namespaces", namespace, plural] => (*namespace, *plural, None),
-            ["namespaces", namespace, plural, name] => (*namespace, *plural, Some(*name)),
-            [plural] => ("", *plural, None),
-            [plural, name] => ("", *plural, Some(*name)),
+        let (namespace, rest) = match rest {
+            ["namespaces", namespace, rest @ ..] if !rest.is_empty() => (*namespace, rest),
+            rest => ("", rest),
+        };
+        let (plural, name, subresource) = match rest {
+            [plural] => (*plural, None, None),
+            [plural, name] => (*plural, Some(*name), None),
+            [plural, name, subresource] => (*plural, Some(*name), Some(*subresource)),
             _ => return None,
         };
         let info = Kinds::built_in().by_plural(group, version, plural).cloned()?;
-        Some(Self { info, namespace: namespace.to_owned(), name: name.map(str::to_owned) })
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        Some(Self { info, namespace: namespace.to_owned(), name: owned(name), subresource: owned(subresource) })
     }
 }
