@@ -105,14 +105,28 @@ impl FromStr for Uid {
     type Err = ParseUidError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || ParseUidError(text.to_owned());
-        let groups: Vec<&str> = text.split('-').collect();
-        let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
-        if lengths != [8, 4, 4, 4, 12] || !text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit()) {
-            return Err(wrong());
-        }
-        u128::from_str_radix(&groups.concat(), 16).map(Self).map_err(|_| wrong())
+        // Every change of an owned object comes by here several times: no allocation unless it fails.
+        read_uuid(text.as_bytes()).map(Self).ok_or_else(|| ParseUidError(text.to_owned()))
     }
+}
+
+/// The bits of a UUID in its usual form of 8, 4, 4, 4 and 12 hexadecimal digits.
+fn read_uuid(text: &[u8]) -> Option<u128> {
+    if text.len() != 36 {
+        return None;
+    }
+    let mut bits = 0_u128;
+    for (place, byte) in text.iter().enumerate() {
+        if matches!(place, 8 | 13 | 18 | 23) {
+            if *byte != b'-' {
+                return None;
+            }
+        } else {
+            let digit = char::from(*byte).to_digit(16)?;
+            bits = bits << 4 | u128::from(digit);
+        }
+    }
+    Some(bits)
 }
 
 /// A name that is a text of its own type.

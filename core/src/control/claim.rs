@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, OwnerReferen
 
 use super::controller::Keys;
 use super::plan::{Action, MetaEdit, Plan, Target};
+use crate::ids::Uid;
 use crate::object::kind::{KindId, Kinds};
 use crate::object::selector::Selector;
 use crate::store::{Change, Meta, Object, Snapshot};
@@ -96,12 +97,13 @@ pub fn owners_by(
     let meta = &change.object.meta;
     let before = change.before.as_ref().map(|before| &before.meta);
     let same = before.is_some_and(|before| Arc::ptr_eq(&before.owners, &meta.owners));
-    let controller = meta.controller_uid();
+    let controller = controller_of_kind(meta, owner);
     keys.extend(controller);
     if !same {
-        keys.extend(before.and_then(Meta::controller_uid).filter(|uid| Some(*uid) != controller));
+        let earlier = before.and_then(|before| controller_of_kind(before, owner));
+        keys.extend(earlier.filter(|uid| Some(*uid) != controller));
     }
-    if controller.is_some() || change.after().is_none() {
+    if meta.controller().is_some() || change.after().is_none() {
         return;
     }
     for object in snapshot.list_in(owner, &meta.namespace) {
@@ -109,6 +111,13 @@ pub fn owners_by(
             keys.push(object.meta.uid);
         }
     }
+}
+
+/// The uid of the controller, if it is of this kind: the others hear of each change too.
+fn controller_of_kind(meta: &Meta, kind: KindId) -> Option<Uid> {
+    let controller = meta.controller()?;
+    let fits = kind.built_in().is_none_or(|info| info.kind == controller.kind.as_str());
+    if fits { controller.uid.parse().ok() } else { None }
 }
 
 /// Relatives share their labels: the same map is matched once.

@@ -38,8 +38,9 @@ pub(super) const CONTROLLERS_WAIT_MAX: u32 = 128;
 impl Kernel {
     /// Tells everybody what was committed, until nobody has more to say.
     pub(super) fn route(&mut self, now: Time, output: &mut Output) {
-        let changes = self.store.take_changes();
-        for change in &changes {
+        let known = output.changes.len();
+        self.store.move_changes(&mut output.changes);
+        for change in &output.changes[known..] {
             let object = &change.object;
             if object.meta.kind == kind::EVENT {
                 continue;
@@ -53,7 +54,6 @@ impl Kernel {
             self.provisioning.changed(change);
             self.tell_agents(object, change.before.as_deref());
         }
-        output.changes.extend(changes);
     }
 
     fn tell_agents(&mut self, object: &Object, before: Option<&Object>) {

@@ -166,7 +166,11 @@ impl Class {
 
     fn look_at_all(&mut self, table: &NodeTable) {
         self.choose_scorers(table);
-        self.topology = Topology::new(topology::specs(&self.shape, table), table);
+        let specs = topology::specs(&self.shape, table);
+        // After a long absence most nodes still count as they did.
+        if self.seen.is_none() || self.generation != table.generation() || !self.topology.is_of(&specs) {
+            self.topology = Topology::new(specs, table);
+        }
         if !self.topology.is_empty() {
             for (slot, row) in table.iter() {
                 self.topology.update(&self.shape, table, slot, Some(row));

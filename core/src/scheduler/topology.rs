@@ -7,14 +7,17 @@
 //! the host name, which is each node's own, the sum itself. All nodes with the same cells have the same fate.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::effects::{Amounts, Effects};
 use super::kin::Kin;
 use super::node_table::{NodeRow, NodeTable, Slot};
 use super::plugin::{Plugin, Rejected};
 use super::plugins::PLUGINS;
 use super::shape::Shape;
+use crate::store::StringMap;
 
 /// The topology key whose values are one node each.
 pub(crate) const HOSTNAME: &str = "kubernetes.io/hostname";
@@ -66,7 +69,7 @@ struct Counter {
 }
 
 /// What a node adds to one counter.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Share {
     domain: Option<u32>,
     counts: bool,
@@ -86,19 +89,16 @@ pub(crate) enum Cell {
 
 pub(crate) type Cells = SmallVec<[Cell; 2]>;
 type Shares = SmallVec<[Share; 2]>;
-type Amounts = SmallVec<[i64; 2]>;
 
 /// All that is counted for a class.
 #[derive(Debug)]
 pub(crate) struct Topology {
     counters: Vec<Counter>,
     shares: Vec<Shares>,
-    /// What one pod of a kin adds to each counter.
-    effects: BTreeMap<u64, Amounts>,
+    /// The labels from which the domains in `shares` were taken: the same map has the same domains.
+    labels: Vec<Option<Arc<StringMap>>>,
+    effects: Effects,
 }
-
-/// How many kins are remembered beyond those in use.
-const EFFECTS_MAX: usize = 1 << 14;
 
 /// What is to be counted for a pod of this shape.
 pub(crate) fn specs(shape: &Shape, table: &NodeTable) -> Vec<(&'static dyn Plugin, CounterSpec)> {
@@ -122,7 +122,12 @@ impl Topology {
             levels: BTreeMap::new(),
             total: 0,
         };
-        Self { counters: specs.into_iter().map(counter).collect(), shares: Vec::new(), effects: BTreeMap::new() }
+        Self {
+            counters: specs.into_iter().map(counter).collect(),
+            shares: Vec::new(),
+            labels: Vec::new(),
+            effects: Effects::default(),
+        }
     }
 
     /// Whether it counts just this.
@@ -142,8 +147,16 @@ impl Topology {
         }
         if self.shares.len() <= slot.index() {
             self.shares.resize(table.slots().max(slot.index() + 1), Shares::new());
+            self.labels.resize(self.shares.len(), None);
         }
-        let shares = row.map(|row| self.shares_of(shape, table, row)).unwrap_or_default();
+        let shares = row.map(|row| self.shares_of(shape, table, slot, row)).unwrap_or_default();
+        let labels = &mut self.labels[slot.index()];
+        if !same_labels(labels.as_ref(), row) {
+            *labels = row.map(|row| Arc::clone(&row.labels));
+        }
+        if shares == self.shares[slot.index()] {
+            return;
+        }
         let before = std::mem::replace(&mut self.shares[slot.index()], shares);
         for (counter, share) in self.counters.iter_mut().zip(before) {
             counter.apply(share, -1);
@@ -153,11 +166,15 @@ impl Topology {
         }
     }
 
-    fn shares_of(&mut self, shape: &Shape, table: &NodeTable, row: &NodeRow) -> Shares {
+    fn shares_of(&mut self, shape: &Shape, table: &NodeTable, slot: Slot, row: &NodeRow) -> Shares {
         let amounts = self.amounts(shape, table, row);
         let mut shares = Shares::new();
-        for (counter, amount) in self.counters.iter_mut().zip(amounts) {
-            let domain = row.labels.get(&counter.spec.key).map(|value| counter.domain(value));
+        let known = same_labels(self.labels[slot.index()].as_ref(), Some(row)).then(|| &self.shares[slot.index()]);
+        for (index, (counter, amount)) in self.counters.iter_mut().zip(amounts).enumerate() {
+            let domain = match known.and_then(|known| known.get(index)) {
+                Some(share) => share.domain,
+                None => row.labels.get(&counter.spec.key).map(|value| counter.domain(value)),
+            };
             let counts = domain.is_some() && counter.plugin.counts_on(shape, &counter.spec, row);
             shares.push(Share { domain, counts, amount });
         }
@@ -167,15 +184,9 @@ impl Topology {
     /// What the pods on a node add to each counter.
     fn amounts(&mut self, shape: &Shape, table: &NodeTable, row: &NodeRow) -> Amounts {
         let mut amounts: Amounts = SmallVec::from_elem(0, self.counters.len());
+        let Self { counters, effects, .. } = self;
         for (kin, pods) in &row.kins {
-            if !self.effects.contains_key(&kin.number) {
-                if self.effects.len() >= EFFECTS_MAX {
-                    self.effects.clear();
-                }
-                let effect = effect(&self.counters, shape, table, kin);
-                self.effects.insert(kin.number, effect);
-            }
-            let effect = self.effects.get(&kin.number).into_iter().flatten();
+            let Some(effect) = effects.of(kin.number, || effect(counters, shape, table, kin)) else { continue };
             for (sum, each) in amounts.iter_mut().zip(effect) {
                 *sum += each * i64::from(*pods);
             }
@@ -230,6 +241,14 @@ pub(crate) fn judge(shape: &Shape, table: &NodeTable, view: &View<'_>) -> Result
 
 fn effect(counters: &[Counter], shape: &Shape, table: &NodeTable, kin: &Kin) -> Amounts {
     counters.iter().map(|counter| counter.plugin.effect(shape, &counter.spec, kin, table)).collect()
+}
+
+fn same_labels(known: Option<&Arc<StringMap>>, row: Option<&NodeRow>) -> bool {
+    match (known, row) {
+        (Some(known), Some(row)) => Arc::ptr_eq(known, &row.labels),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
 }
 
 impl Counter {

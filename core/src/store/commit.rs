@@ -76,6 +76,11 @@ impl Store {
         std::mem::take(&mut self.changes)
     }
 
+    /// The same, put at the end of a list.
+    pub(crate) fn move_changes(&mut self, into: &mut Vec<Change>) {
+        into.append(&mut self.changes);
+    }
+
     /// Records an event.
     pub fn emit(&mut self, draft: EventDraft, now: Time) {
         self.live.revision = self.live.revision.next();

@@ -28,6 +28,8 @@ pub struct EventRecord {
     pub last: Time,
     /// How often it was seen.
     pub count: u32,
+    /// A hash of all that makes two events equal.
+    identity: u64,
 }
 
 impl EventRecord {
@@ -121,7 +123,7 @@ impl EventIndex {
         let before = self.latest.get(&identity).and_then(|revision| log.remove(revision));
         let change = match before {
             Some(before) => repeat(before, revision, now),
-            None => first(draft, revision, now),
+            None => first(draft, identity, revision, now),
         };
         log.insert(revision, Arc::clone(&change.object));
         self.latest.insert(identity, revision);
@@ -134,23 +136,23 @@ impl EventIndex {
             let Some((revision, oldest)) = log.get_min().cloned() else { return };
             log.remove(&revision);
             if let Body::Event(record) = &oldest.body {
-                self.latest.remove(&identity(&record.draft));
+                self.latest.remove(&record.identity);
             }
         }
     }
 }
 
-fn first(draft: EventDraft, revision: Revision, now: Time) -> Change {
+fn first(draft: EventDraft, identity: u64, revision: Revision, now: Time) -> Change {
     let namespace: Arc<str> =
         if draft.involved.namespace.is_empty() { "default".into() } else { Arc::clone(&draft.involved.namespace) };
     let name = format!("{}.{:016x}", draft.involved.name, revision.get());
     let meta = Meta {
-        uid: Uid::from_random(u128::from(identity(&draft)) << 64 | u128::from(revision.get())),
+        uid: Uid::from_random(u128::from(identity) << 64 | u128::from(revision.get())),
         revision,
         created: now.whole_second(),
         ..Meta::draft(kind::EVENT, namespace, name)
     };
-    let record = EventRecord { draft, first: now, last: now, count: 1 };
+    let record = EventRecord { draft, first: now, last: now, count: 1, identity };
     let object = Arc::new(Object { meta, body: Body::Event(Box::new(record)) });
     Change { kind: ChangeKind::Added, object, before: None }
 }

@@ -3,6 +3,8 @@
 //! The tables are persistent maps: a clone costs O(1), and the next write copies only the nodes that it touches. The
 //! store itself writes to its own snapshot in place; nobody else can write to one.
 
+use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -26,6 +28,49 @@ impl NameKey {
     /// The key of this name in this namespace.
     pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
+    }
+}
+
+/// A kind, a namespace and a name, as the index holds them or as somebody asks for them: asking allocates nothing.
+trait Named {
+    fn parts(&self) -> (KindId, &str, &str);
+}
+
+impl Named for (KindId, NameKey) {
+    fn parts(&self) -> (KindId, &str, &str) {
+        (self.0, &self.1.namespace, &self.1.name)
+    }
+}
+
+impl Named for (KindId, &str, &str) {
+    fn parts(&self) -> (KindId, &str, &str) {
+        *self
+    }
+}
+
+impl<'a> Borrow<dyn Named + 'a> for (KindId, NameKey) {
+    fn borrow(&self) -> &(dyn Named + 'a) {
+        self
+    }
+}
+
+impl PartialEq for dyn Named + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for dyn Named + '_ {}
+
+impl PartialOrd for dyn Named + '_ {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for dyn Named + '_ {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.parts().cmp(&other.parts())
     }
 }
 
@@ -101,8 +146,8 @@ impl Snapshot {
 
     /// The object of this kind and name; `namespace` is empty for a cluster-scoped kind.
     pub fn find(&self, kind: KindId, namespace: &str, name: &str) -> Option<&Arc<Object>> {
-        let key = (kind, NameKey::new(namespace, name));
-        self.names.get(&key).and_then(|uid| self.objects.get(uid))
+        let wanted: &dyn Named = &(kind, namespace, name);
+        self.names.get(wanted).and_then(|uid| self.objects.get(uid))
     }
 
     /// All objects of a kind, by namespace and name.
