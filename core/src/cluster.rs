@@ -10,6 +10,7 @@ mod driver;
 mod dynamic;
 mod filter;
 mod jobs;
+mod metrics;
 mod rollout;
 mod shared;
 mod storage;
@@ -32,6 +33,7 @@ use self::clock::Clock;
 pub use self::containers::{ExecOptions, LogRequest};
 use self::driver::{Driver, Message, stopping};
 pub use self::dynamic::DynamicApi;
+pub use self::metrics::{MetricsSource, NodeMetrics, PodMetrics};
 pub use self::rollout::{DrainOptions, Revision, Revisioned, RolloutStatus};
 use self::shared::Shared;
 pub use self::storage::NodeLocal;
@@ -105,10 +107,11 @@ impl Cluster {
         clock: Clock,
         durability: Box<dyn Durability>,
         provisioners: driver::Provisioners,
+        metrics: Option<Arc<dyn MetricsSource>>,
     ) -> Self {
         let (messages, inbox) = mpsc::channel(MESSAGES_MAX);
         let shared = Arc::new(Shared::starting_after(committed));
-        let driver = Driver::new(kernel, clock, Arc::clone(&shared), inbox, durability, provisioners);
+        let driver = Driver::new(kernel, clock, Arc::clone(&shared), inbox, durability, provisioners, metrics);
         let task = tokio::spawn(driver.run());
         Self { inner: Arc::new(Inner { messages, shared, clock, driver: Mutex::new(Some(task)) }) }
     }

@@ -1,5 +1,6 @@
 //! The controllers: one file or folder each, all of the shape of [`Controller`](crate::control::Controller).
 
+mod autoscaler;
 mod cluster_role_aggregation;
 mod cron_job;
 mod daemon_set;
@@ -25,6 +26,8 @@ mod ttl_after_finished;
 mod volume_binder;
 mod volume_protection;
 
+pub use self::autoscaler::AutoscalerController;
+pub(crate) use self::autoscaler::queries as autoscaler_queries;
 pub use self::cluster_role_aggregation::ClusterRoleAggregationController;
 pub use self::cron_job::CronJobController;
 pub use self::daemon_set::DaemonSetController;
@@ -62,6 +65,7 @@ pub(crate) fn all() -> Vec<Box<dyn AnyLoop>> {
         Loop::<TtlAfterFinishedController>::boxed(),
         Loop::<DisruptionController>::boxed(),
         Loop::<PodDisruptionController>::boxed(),
+        Loop::<AutoscalerController>::boxed(),
         Loop::<GarbageCollector>::boxed(),
         Loop::<NodeLifecycleController>::boxed(),
         Loop::<TaintEvictionController>::boxed(),

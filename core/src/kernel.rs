@@ -14,6 +14,7 @@
 //! to watchers. The same seed and the same inputs at the same times give the same outputs, to the byte.
 
 mod digest;
+mod measure;
 mod provisioning;
 mod request;
 mod restore;
@@ -23,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use self::digest::Digest;
+use self::measure::Meter;
 use self::provisioning::Provisioning;
 pub use self::provisioning::{ProvisionerCall, VolumeCallId};
 pub use self::request::{Answer, Request, RequestId};
@@ -34,7 +36,7 @@ use crate::node::{CallId, NodeAgent};
 use crate::provision::{ProvisionError, VolumeReply};
 use crate::runtime::{Call, Reply, RuntimeError, RuntimeEvent};
 use crate::scheduler::{Scheduler, SchedulerConfig};
-use crate::store::{Change, Snapshot, Store};
+use crate::store::{AutoscalingSettings, Change, MetricAnswer, MetricQuery, Snapshot, Store};
 use crate::time::Time;
 
 /// How a kernel is set up.
@@ -48,6 +50,8 @@ pub struct KernelConfig {
     pub scheduler: Option<SchedulerConfig>,
     /// The names of the provisioners that the shell has.
     pub provisioners: BTreeSet<Arc<str>>,
+    /// How autoscalers work, and how often usage is measured.
+    pub autoscaling: AutoscalingSettings,
     /// Whether every input and change is folded into [`Kernel::digest`]: it costs more than the work itself.
     pub digest: bool,
 }
@@ -59,6 +63,7 @@ impl Default for KernelConfig {
             controllers: BTreeMap::new(),
             scheduler: Some(SchedulerConfig::default()),
             provisioners: BTreeSet::new(),
+            autoscaling: AutoscalingSettings::default(),
             digest: false,
         }
     }
@@ -75,6 +80,8 @@ pub enum Input {
     Event(NodeName, RuntimeEvent),
     /// A provisioner answered a call.
     Provisioner(VolumeCallId, Result<VolumeReply, ProvisionError>),
+    /// The embedder's metrics answered.
+    Metric(MetricQuery, MetricAnswer),
 }
 
 /// A call that a shell shall make on a node's runtime.
@@ -99,6 +106,8 @@ pub struct Output {
     pub calls: Vec<NodeCall>,
     /// Calls to make on the shell's provisioners.
     pub provisioner_calls: Vec<ProvisionerCall>,
+    /// What the embedder's metrics are asked.
+    pub queries: Vec<MetricQuery>,
     /// Nodes whose agents have gone: their calls need no answer any more.
     pub removed_nodes: Vec<NodeName>,
     /// Whether there is more to do now: step again before waiting.
@@ -126,6 +135,7 @@ pub struct Kernel {
     /// When agents want to be woken, and the same by node.
     alarms: BTreeSet<(Time, NodeName)>,
     alarm_of: BTreeMap<NodeName, Time>,
+    meter: Meter,
     digest: Option<Digest>,
 }
 
@@ -137,7 +147,8 @@ impl Kernel {
         kernel
     }
 
-    fn around(config: &KernelConfig, store: Store) -> Self {
+    fn around(config: &KernelConfig, mut store: Store) -> Self {
+        store.set_autoscaling(config.autoscaling.clone());
         let mut loops = controllers::all();
         for each in &mut loops {
             each.set_mode(config.controllers.get(each.name()).copied().unwrap_or_default());
@@ -157,6 +168,7 @@ impl Kernel {
             busy: BTreeSet::new(),
             alarms: BTreeSet::new(),
             alarm_of: BTreeMap::new(),
+            meter: Meter::default(),
             digest: config.digest.then(Digest::default),
         }
     }
@@ -183,6 +195,7 @@ impl Kernel {
         } else {
             self.waited += 1;
         }
+        self.measure(now, &mut output);
         if let Some(digest) = &mut self.digest {
             digest.output(&output, self.store.kinds());
         }
@@ -242,6 +255,7 @@ impl Kernel {
             || self.scheduler.as_ref().is_some_and(Scheduler::has_work)
             || self.provisioning.has_work(now)
             || self.loops.iter().any(|each| each.has_work(now))
+            || self.meter.is_due(now)
     }
 
     fn next_wake(&self) -> Option<Time> {
@@ -249,6 +263,7 @@ impl Kernel {
         let agents = self.alarms.first().map(|(at, _)| *at);
         loops
             .chain(agents)
+            .chain(self.meter.next_wake())
             .chain(self.provisioning.next_wake())
             .chain(self.scheduler.as_ref().and_then(Scheduler::next_wake))
             .min()

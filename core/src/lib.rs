@@ -34,7 +34,8 @@ pub mod time;
 
 pub use cluster::{
     Api, Applied, ApplyAction, ApplyError, Cluster, ClusterBuilder, Description, DrainOptions, DynamicApi, ExecOptions,
-    LogRequest, NodeLocal, NodeSpec, Revision, Revisioned, RolloutStatus, Shutdown, StartError, WaitError, conditions,
+    LogRequest, MetricsSource, NodeLocal, NodeMetrics, NodeSpec, PodMetrics, Revision, Revisioned, RolloutStatus,
+    Shutdown, StartError, WaitError, conditions,
 };
 pub use error::{ApiError, Reason};
 pub use k8s_openapi;

@@ -36,7 +36,7 @@ use crate::kernel::{Answer, Input, Kernel, KernelConfig, Request, RequestId};
 use crate::object::kind::{BuiltInKind, KindId};
 use crate::object::patch::Patch;
 use crate::runtime::SimulatedRuntime;
-use crate::store::{DeleteOptions, Draft, Object, Part, Snapshot, WriteOptions};
+use crate::store::{DeleteOptions, Draft, MetricAnswer, MetricQuery, Object, Part, Snapshot, WriteOptions};
 use crate::time::Time;
 
 /// A cluster in virtual time, whose nodes have runtimes of type `R`.
@@ -57,9 +57,13 @@ pub struct Simulation<R> {
     wake: Option<Time>,
     /// The hash of the lives of the kernel that have ended.
     past: u64,
+    metrics: Option<Metrics>,
     steps: u64,
     violation: Option<Violation>,
 }
+
+/// The metrics of a world: what they say at this moment.
+type Metrics = Box<dyn Fn(&MetricQuery, Time) -> MetricAnswer + Send>;
 
 /// What was waited for did not come.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -156,6 +160,12 @@ impl<R: SimulatedRuntime> Simulation<R> {
     pub fn delete(&mut self, kind: KindId, name: &str, options: DeleteOptions) -> Result<(), ApiError> {
         let (namespace, name) = ("default".to_owned(), name.to_owned());
         self.request(Request::Delete { kind, namespace, name, options }).map(|_| ())
+    }
+
+    /// What custom and external metrics say from here on, at each moment at which they are asked; until then there are
+    /// none.
+    pub fn set_metrics(&mut self, metrics: impl Fn(&MetricQuery, Time) -> MetricAnswer + Send + 'static) {
+        self.metrics = Some(Box::new(metrics));
     }
 
     /// Lets time pass.

@@ -16,6 +16,7 @@ mod event_log;
 mod eviction;
 mod ids;
 mod links;
+mod measures;
 mod memo;
 pub mod object;
 pub mod pod;
@@ -35,6 +36,9 @@ pub use self::durable::{Batch, Durability, DurabilityError, Memory, Recovered};
 pub use self::event::{EventDraft, EventType, Involved};
 pub use self::event_log::EventRecord;
 pub(crate) use self::eviction::{DISRUPTION_ALLOWED, SYNC_FAILED, budget_selector, say_what_is_allowed};
+pub use self::measures::{
+    AutoscalingSettings, ContainerUsage, MetricAnswer, MetricQuery, MetricSample, PodUsage, ScaleHistory,
+};
 pub use self::object::{Body, Deletion, Meta, Object, StringMap};
 pub use self::pod::{
     ConditionKind, ConditionStatus, ContainerPhase, ContainerRecord, ExitRecord, PodBody, PodCondition, PodPhase,

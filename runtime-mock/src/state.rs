@@ -235,6 +235,7 @@ impl SimulatedRuntime for MockState {
             Call::ContainerStatus(id) => reply(self.container_status(now, id), Reply::Container),
             Call::ExecSync(id, command, timeout) => reply(self.exec_sync(now, id, command, *timeout), Reply::Exec),
             Call::Probe(request) => reply(self.probe(now, request), Reply::Probe),
+            Call::Stats => reply(self.stats(now), Reply::Stats),
         }
     }
 

@@ -11,7 +11,6 @@ use inboard_tests::story;
 const NOT_YET: &[(&str, &str)] = &[
     ("deploy-proportional-scaling-three-sets", "recorded in a race: a set acted on a size that was corrected at once"),
     ("deploy-quota-", "no quota"),
-    ("hpa-", "no autoscaler"),
     ("quota-", "no quota"),
     ("rs-quota", "no quota"),
     ("sa-", "no tokens of service accounts"),

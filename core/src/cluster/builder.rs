@@ -9,6 +9,7 @@ use k8s_openapi::api::storage::v1::StorageClass;
 use super::Cluster;
 use super::clock::Clock;
 use super::driver::Provisioners;
+use super::metrics::MetricsSource;
 use crate::control::ControllerMode;
 use crate::error::{ApiError, Reason};
 use crate::ids::NodeName;
@@ -20,7 +21,9 @@ use crate::object::validation::names;
 use crate::provision::Provisioner;
 use crate::runtime::{Runtime, RuntimeError};
 use crate::scheduler::SchedulerConfig;
-use crate::store::{Committed, Draft, Durability, DurabilityError, Memory, RestoreError, WriteOptions};
+use crate::store::{
+    AutoscalingSettings, Committed, Draft, Durability, DurabilityError, Memory, RestoreError, WriteOptions,
+};
 use crate::time::Time;
 
 /// Why a cluster, or a node of it, could not be started.
@@ -174,6 +177,7 @@ pub struct ClusterBuilder {
     kinds: Vec<KindInfo>,
     classes: Vec<StorageClass>,
     provisioners: Provisioners,
+    metrics: Option<Arc<dyn MetricsSource>>,
 }
 
 impl Default for ClusterBuilder {
@@ -186,6 +190,7 @@ impl Default for ClusterBuilder {
             kinds: Vec::new(),
             classes: Vec::new(),
             provisioners: Provisioners::new(),
+            metrics: None,
         }
     }
 }
@@ -264,6 +269,21 @@ impl ClusterBuilder {
         self
     }
 
+    /// How autoscalers work, and how often usage is measured while one needs it.
+    #[must_use]
+    pub fn autoscaling(mut self, settings: AutoscalingSettings) -> Self {
+        self.kernel.autoscaling = settings;
+        self
+    }
+
+    /// Where autoscalers find metrics of pods, objects and the outside: upstream's `custom.metrics.k8s.io` and
+    /// `external.metrics.k8s.io`. It is asked at each measurement, only for what autoscalers name.
+    #[must_use]
+    pub fn metrics(mut self, source: impl MetricsSource) -> Self {
+        self.metrics = Some(Arc::new(source));
+        self
+    }
+
     /// Where commits are made durable; memory otherwise. A cluster goes on from what is there: objects, identities and
     /// revisions are those of the last one, and its nodes find their containers running.
     #[must_use]
@@ -287,7 +307,7 @@ impl ClusterBuilder {
         let revision = committed.revision;
         self.kernel.provisioners = self.provisioners.keys().cloned().collect();
         let kernel = Kernel::restore(&self.kernel, committed, clock.now());
-        let cluster = Cluster::launch(kernel, revision, clock, self.durability, self.provisioners);
+        let cluster = Cluster::launch(kernel, revision, clock, self.durability, self.provisioners, self.metrics);
         for class in self.classes {
             let created = cluster.ask(Request::Create(Draft::of(class), WriteOptions::default())).await;
             match created {

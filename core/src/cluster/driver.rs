@@ -15,6 +15,7 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 
 use super::clock::Clock;
+use super::metrics::MetricsSource;
 use super::shared::Shared;
 use crate::error::{ApiError, Reason};
 use crate::ids::NodeName;
@@ -56,6 +57,7 @@ pub(super) struct Driver {
     shared: Arc<Shared>,
     messages: mpsc::Receiver<Message>,
     durability: Box<dyn Durability>,
+    metrics: Option<Arc<dyn MetricsSource>>,
     runtimes: BTreeMap<NodeName, Arc<dyn Runtime>>,
     provisioners: Provisioners,
     inputs: VecDeque<Input>,
@@ -81,6 +83,7 @@ impl Driver {
         messages: mpsc::Receiver<Message>,
         durability: Box<dyn Durability>,
         provisioners: Provisioners,
+        metrics: Option<Arc<dyn MetricsSource>>,
     ) -> Self {
         Self {
             kernel,
@@ -89,6 +92,7 @@ impl Driver {
             messages,
             durability,
             provisioners,
+            metrics,
             runtimes: BTreeMap::new(),
             inputs: VecDeque::new(),
             asked: BTreeMap::new(),
@@ -242,6 +246,12 @@ impl Driver {
         }
         for call in output.provisioner_calls {
             self.ask_provisioner(call);
+        }
+        if let Some(source) = &self.metrics {
+            for query in output.queries {
+                let source = Arc::clone(source);
+                self.calls.push(async move { Input::Metric(query.clone(), source.measure(&query).await) }.boxed());
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use crate::ids::{NodeName, Revision, Uid};
 use crate::object::kind::TypedObject;
-use crate::store::{Draft, EventDraft, Object, PodState};
+use crate::store::{Draft, EventDraft, Object, PodState, ScaleHistory};
 use crate::time::Time;
 
 /// Most objects that one plan creates or deletes: others get their turn in between
@@ -110,6 +110,20 @@ pub enum Action {
         /// The event to emit with the name behind its message.
         announce: Option<Box<EventDraft>>,
     },
+    /// Gives an object of a kind with a scale another number of replicas.
+    Scale {
+        /// Which object.
+        target: Target,
+        /// `spec.replicas`.
+        replicas: i32,
+    },
+    /// Keeps in mind what an autoscaler has done: beside the objects, and never durable.
+    Remember {
+        /// Which autoscaler.
+        autoscaler: Uid,
+        /// All that it remembers from here on.
+        history: Arc<ScaleHistory>,
+    },
     /// Records an event.
     Emit(Box<EventDraft>),
 }
@@ -168,9 +182,9 @@ impl Plan {
         self.actions.is_empty()
     }
 
-    /// Whether it changes an object: an event alone changes none.
+    /// Whether it changes an object: events and what is remembered change none.
     pub fn changes_something(&self) -> bool {
-        self.actions.iter().any(|action| !matches!(action, Action::Emit(_)))
+        self.actions.iter().any(|action| !matches!(action, Action::Emit(_) | Action::Remember { .. }))
     }
 
     /// Adds an action.

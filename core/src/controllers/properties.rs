@@ -269,8 +269,9 @@ fn target_of(action: &mut Action) -> Option<&mut Target> {
         | Action::UpdatePodState { target, .. }
         | Action::Bind { target, .. }
         | Action::EditMeta { target, .. }
-        | Action::Delete { target, .. } => Some(target),
-        Action::Create { .. } | Action::Emit(_) => None,
+        | Action::Delete { target, .. }
+        | Action::Scale { target, .. } => Some(target),
+        Action::Create { .. } | Action::Remember { .. } | Action::Emit(_) => None,
     }
 }
 

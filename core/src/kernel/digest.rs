@@ -33,6 +33,9 @@ impl Digest {
         for call in &output.provisioner_calls {
             self.fold(&format!("{} {:?} {:?}", call.provisioner, call.id, call.call));
         }
+        for query in &output.queries {
+            self.fold(&format!("{query:?}"));
+        }
         for (id, reply) in &output.replies {
             self.fold(&format!("{id:?} {}", reply.is_ok()));
         }

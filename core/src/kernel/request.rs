@@ -11,7 +11,7 @@ use crate::ids::{NodeName, Uid};
 use crate::node::NodeConfig;
 use crate::object::kind::{self, KindId, KindInfo};
 use crate::object::patch::{Patch, PatchError};
-use crate::store::{DeleteOptions, Deleted, Draft, Object, Part, Snapshot, WriteOptions};
+use crate::store::{DeleteOptions, Deleted, Draft, Object, Part, PodUsage, Snapshot, WriteOptions};
 use crate::time::Time;
 
 /// Which answer belongs to which request; chosen by the shell.
@@ -79,6 +79,17 @@ pub enum Request {
     RemoveAgent(NodeName),
     /// Switch a controller.
     SetController(String, ControllerMode),
+    /// All objects, and that usage is measured for some time from here on.
+    Measures,
+    /// Say what a pod uses, in the place of its node: for pods whose node has no agent in this cluster.
+    SetUsage {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// What it uses.
+        usage: PodUsage,
+    },
     /// Add a user's own kind.
     AddKind(Box<KindInfo>),
 }
@@ -106,6 +117,9 @@ impl Kernel {
                 output.replies.push((id, reply));
             }
             Input::Reply(node, call, result) => {
+                if self.hear_measures(&node, call, &result) {
+                    return;
+                }
                 if let Some(agent) = self.agents.get_mut(&node) {
                     agent.replied(call, result, now);
                     self.busy.insert(node);
@@ -118,6 +132,7 @@ impl Kernel {
                     self.busy.insert(node);
                 }
             }
+            Input::Metric(query, answer) => self.store.answered(query, answer),
         }
     }
 
@@ -144,6 +159,16 @@ impl Kernel {
                 Ok(Answer::Done)
             }
             Request::SetController(name, mode) => self.set_controller(&name, mode, now),
+            Request::Measures => {
+                self.want_measures(now);
+                Ok(Answer::Snapshot(self.store.snapshot().clone()))
+            }
+            Request::SetUsage { namespace, name, usage } => {
+                let pod = self.snapshot().find(kind::POD, &namespace, &name).map(|object| object.meta.uid);
+                let uid = pod.ok_or_else(|| ApiError::not_found(Subject::new("", "pods", &*name)))?;
+                self.store.set_usage(uid, usage);
+                Ok(Answer::Done)
+            }
             Request::AddKind(info) => self
                 .store
                 .add_kind(*info)

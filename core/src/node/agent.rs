@@ -108,6 +108,12 @@ impl NodeAgent {
         self.calls_made = first;
     }
 
+    /// The number of a call that is not about its pods: it hears nothing of the answer.
+    pub(crate) const fn number_call(&mut self) -> CallId {
+        self.calls_made += 1;
+        CallId::new(self.calls_made)
+    }
+
     /// What it was told of its node.
     pub fn config(&self) -> &NodeConfig {
         &self.config

@@ -24,6 +24,7 @@
 //! # Ok::<(), inboard::object::builder::BuildError>(())
 //! ```
 
+mod autoscaler;
 mod batch;
 mod config;
 mod container;

@@ -2,6 +2,7 @@
 //!
 //! Each kind has its columns and a function that makes one object's cells; kinds without them show their name and age.
 
+mod autoscaler;
 mod cluster;
 mod others;
 mod pod;
@@ -115,6 +116,7 @@ fn columns(kind: KindId) -> &'static [Column] {
         kind::REPLICA_SET => workload::REPLICA_SET,
         kind::STATEFUL_SET => workload::STATEFUL_SET,
         kind::DAEMON_SET => workload::DAEMON_SET,
+        kind::HORIZONTAL_POD_AUTOSCALER => autoscaler::AUTOSCALER,
         kind::NODE => cluster::NODE,
         kind::SERVICE => cluster::SERVICE,
         kind::NAMESPACE => cluster::NAMESPACE,
@@ -137,6 +139,7 @@ fn cells(object: &dyn TypedObject, now: Time) -> Vec<Value> {
         workload::replica_set,
         workload::stateful_set,
         workload::daemon_set,
+        autoscaler::autoscaler,
         cluster::node,
         cluster::service,
         cluster::namespace,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{
     ContainerConfig, ContainerId, ContainerStatus, ExecOutput, ImagePull, ImageStatus, Inventory, PodIdentity,
-    ProbeOutcome, ProbeRequest, Runtime, RuntimeError, RuntimeInfo, SandboxConfig, SandboxId, SandboxStatus,
-    VolumeConfig,
+    PodSandboxStats, ProbeOutcome, ProbeRequest, Runtime, RuntimeError, RuntimeInfo, SandboxConfig, SandboxId,
+    SandboxStatus, VolumeConfig,
 };
 
 /// One call to a node's runtime. Each variant is the method of [`Runtime`] with the same name.
@@ -48,6 +48,8 @@ pub enum Call {
     ExecSync(ContainerId, Arc<[String]>, Duration),
     /// [`Runtime::probe`]
     Probe(Arc<ProbeRequest>),
+    /// [`Runtime::stats`]
+    Stats,
 }
 
 /// What a [`Call`] answered.
@@ -73,6 +75,8 @@ pub enum Reply {
     Exec(ExecOutput),
     /// To [`Call::Probe`].
     Probe(ProbeOutcome),
+    /// To [`Call::Stats`].
+    Stats(Vec<PodSandboxStats>),
 }
 
 impl Call {
@@ -108,6 +112,7 @@ impl Call {
                 runtime.exec_sync(container, command, *timeout).await.map(Reply::Exec)
             }
             Self::Probe(request) => runtime.probe(request).await.map(Reply::Probe),
+            Self::Stats => runtime.stats().await.map(Reply::Stats),
         }
     }
 }

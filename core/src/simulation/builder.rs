@@ -18,6 +18,7 @@ use crate::node::NodeConfig;
 use crate::object::quantity::Quantity;
 use crate::runtime::{RuntimeInfo, SimulatedRuntime};
 use crate::scheduler::SchedulerConfig;
+use crate::store::AutoscalingSettings;
 use crate::time::Time;
 
 /// 2026-01-01T00:00:00Z
@@ -97,6 +98,13 @@ impl<R: SimulatedRuntime> SimulationBuilder<R> {
         self
     }
 
+    /// How autoscalers work, and how often usage is measured.
+    #[must_use]
+    pub fn autoscaling(mut self, settings: AutoscalingSettings) -> Self {
+        self.config.autoscaling = settings;
+        self
+    }
+
     /// Keeps [`Simulation::digest`]: it costs more than the work itself.
     #[must_use]
     pub fn digest(mut self) -> Self {
@@ -127,6 +135,7 @@ impl<R: SimulatedRuntime> SimulationBuilder<R> {
             more: true,
             wake: None,
             past: 0,
+            metrics: None,
             steps: 0,
             violation: None,
         };

@@ -118,6 +118,11 @@ impl<R: SimulatedRuntime> Simulation<R> {
             self.check_committed(&call);
             self.make(call);
         }
+        for query in output.queries {
+            let Some(answer) = self.metrics.as_ref().map(|metrics| metrics(&query, self.now)) else { break };
+            let at = self.now + self.late();
+            self.post.send(at, Input::Metric(query, answer));
+        }
     }
 
     fn check_committed(&mut self, call: &NodeCall) {

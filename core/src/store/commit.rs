@@ -6,6 +6,9 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
+use super::admit::{Part, WriteOptions};
 use super::change::{Change, ChangeKind};
 use super::deletion::holds_namespace;
 use super::draft::Expect;
@@ -159,9 +162,21 @@ impl Store {
                 self.delete_object(&object, grace_seconds, Some(propagation), now);
                 self.announce(announce, &object.meta.name, now);
             }
+            Action::Scale { target, replicas } => self.scale(target, replicas, now)?,
+            Action::Remember { autoscaler, history } => self.remember(autoscaler, history),
             Action::Emit(event) => self.emit(*event, now),
         }
         Ok(())
+    }
+
+    fn scale(&mut self, target: Target, replicas: i32, now: Time) -> Result<(), ApiError> {
+        let Some(object) = self.live.get(target.uid).cloned() else { return Ok(()) };
+        let name = (&*object.meta.namespace, &*object.meta.name);
+        let edit = |mut value: Value| {
+            value["spec"]["replicas"] = replicas.into();
+            Ok(value)
+        };
+        self.edit(object.meta.kind, name, Part::Main, WriteOptions::default(), now, edit).map(|_| ())
     }
 
     fn announce(&mut self, event: Option<Box<EventDraft>>, name: &str, now: Time) {
@@ -304,7 +319,8 @@ fn target_of(action: &Action) -> Option<Target> {
         | Action::UpdatePodState { target, .. }
         | Action::Bind { target, .. }
         | Action::EditMeta { target, .. }
-        | Action::Delete { target, .. } => Some(*target),
-        Action::Create { .. } | Action::Emit(_) => None,
+        | Action::Delete { target, .. }
+        | Action::Scale { target, .. } => Some(*target),
+        Action::Create { .. } | Action::Remember { .. } | Action::Emit(_) => None,
     }
 }

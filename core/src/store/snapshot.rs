@@ -11,6 +11,7 @@ use std::sync::Arc;
 use imbl::{GenericHashMap, OrdMap, OrdSet};
 
 use super::links::LinkKey;
+use super::measures::Measures;
 use super::object::Object;
 use crate::ids::{NodeName, Revision, Uid};
 use crate::object::kind::{KindId, Kinds};
@@ -113,6 +114,7 @@ pub struct Snapshot {
     pub(super) pods_by_node: OrdSet<(NodeName, Uid)>,
     pub(super) links: OrdSet<(LinkKey, Uid)>,
     pub(super) events: OrdMap<Revision, Arc<Object>>,
+    pub(super) measures: Arc<Measures>,
 }
 
 const LOWEST: Uid = Uid::LOWEST;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::change::{Change, ChangeKind};
 use super::links;
+use super::measures::Measures;
 use super::object::{Body, Meta, Object};
 use super::snapshot::{NameKey, Snapshot};
 use crate::ids::Uid;
@@ -37,6 +38,7 @@ impl Snapshot {
         let key = NameKey { namespace: Arc::clone(&before.meta.namespace), name: Arc::clone(&before.meta.name) };
         self.names.remove(&(before.meta.kind, key));
         self.objects.remove(&before.meta.uid);
+        Measures::forget(&mut self.measures, before.meta.uid);
         self.unindex(&before);
         let object = self.stamp(before.meta.clone(), before.body.clone());
         Change { kind: ChangeKind::Deleted, object, before: Some(before) }

@@ -8,13 +8,17 @@ use inboard::ids::NodeName;
 use inboard::kernel::Request;
 use inboard::object::kind::{self, KindInfo, Kinds};
 use inboard::object::patch::Patch;
-use inboard::store::{DeleteOptions, Part, WriteOptions};
+use inboard::object::quantity::Quantity;
+use inboard::store::{ContainerUsage, DeleteOptions, Part, PodUsage, WriteOptions};
 use inboard::time::Time;
 use serde_json::{Value, json};
 
 use super::names::NAMESPACE;
 use super::stage::Stage;
 use crate::oracle;
+
+/// Over how long the resource metrics API averaged, as it was played.
+const METRIC_WINDOW: Duration = Duration::from_secs(30);
 
 impl Stage {
     /// Does what a step says.
@@ -40,6 +44,7 @@ impl Stage {
             ("delete", target) => self.delete(target)?,
             ("request", request) => self.send(request)?,
             ("bind", bind) => self.bind(bind)?,
+            ("pod-metrics", usage) => self.report_usage(usage)?,
             ("remove the finalizer", target) => self.remove_finalizers(target.as_str().unwrap_or_default())?,
             (other, _) => return Err(format!("nobody knows how to {other}")),
         };
@@ -58,6 +63,34 @@ impl Stage {
                 if lines.is_empty() { Ok(()) } else { Err(format!("another refusal: {}", lines.join("; "))) }
             }
         }
+    }
+
+    /// The oldest so many pods use this much, whatever comes.
+    fn report_usage(&mut self, usage: &Value) -> Result<Result<(), ApiError>, String> {
+        let amount = |resource: &str| {
+            let text = usage[resource].as_str().unwrap_or("0");
+            text.parse::<Quantity>().map_err(|error| format!("{resource}: {error}"))
+        };
+        let (cpu, memory) = (amount("cpu")?, amount("memory")?);
+        let mut pods: Vec<_> = self.snapshot().list_in(kind::POD, NAMESPACE).cloned().collect();
+        pods.sort_by_key(|pod| pod.meta.revision);
+        let count = usage["pods"].as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX);
+        for pod in pods.into_iter().take(count) {
+            let containers = pod.pod().map(|pod| pod.spec.containers.as_slice()).unwrap_or_default();
+            let containers = containers.iter().map(|container| ContainerUsage {
+                name: container.name.as_str().into(),
+                cpu_nanocores: u64::try_from(cpu.nano()).ok(),
+                cpu_total: Duration::ZERO,
+                memory: u64::try_from(memory.value()).unwrap_or(0),
+            });
+            let usage = PodUsage { time: self.now, window: METRIC_WINDOW, containers: containers.collect() };
+            let name = pod.meta.name.to_string();
+            let request = Request::SetUsage { namespace: NAMESPACE.to_owned(), name, usage };
+            if let Err(error) = self.request(request) {
+                return Ok(Err(error));
+            }
+        }
+        Ok(Ok(()))
     }
 
     fn create_in_story(&mut self, mut body: Value) -> Result<(), ApiError> {

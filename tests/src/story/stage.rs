@@ -5,7 +5,7 @@ use std::time::Duration;
 use inboard::error::ApiError;
 use inboard::kernel::{Answer, Input, Kernel, KernelConfig, Output, Request, RequestId};
 use inboard::object::kind::{self, KindInfo, Kinds};
-use inboard::store::{Body, ChangeKind, Object, Snapshot};
+use inboard::store::{AutoscalingSettings, Body, ChangeKind, Object, Snapshot};
 use inboard::time::Time;
 use serde_json::{Value, json};
 
@@ -15,6 +15,8 @@ use super::names::{NAMESPACE, Names};
 
 /// More steps than this at one moment never end.
 const STEPS_MAX: usize = 10_000;
+/// How often the recorded clusters looked at an autoscaler.
+const SYNC_PERIOD: Duration = Duration::from_secs(5);
 /// When every story begins, in seconds since the epoch.
 const BEGINNING: i64 = 1_750_000_020;
 
@@ -41,6 +43,8 @@ pub(super) struct Stage {
     pub(super) story: Value,
     pub(super) pace: Pace,
     last_change: Time,
+    /// How long nothing may change before the world is looked at: autoscalers change nothing between their looks.
+    quiet: Duration,
     wake: Option<Time>,
 }
 
@@ -51,9 +55,14 @@ impl Stage {
     /// A cluster with two nodes and the namespace of the story.
     pub(super) fn new(story: &Value, pace: Pace) -> Result<Self, String> {
         let now = Time::from_secs(BEGINNING);
+        // Autoscalers of the recorded clusters looked every five seconds.
+        let autoscaling = AutoscalingSettings { sync_period: SYNC_PERIOD, ..AutoscalingSettings::default() };
+        let config = KernelConfig { autoscaling, ..KernelConfig::default() };
+        let is_autoscaled = story.to_string().contains("HorizontalPodAutoscaler");
         let mut stage = Self {
             recorded: Value::Null,
-            kernel: Kernel::new(&KernelConfig::default(), now),
+            quiet: if is_autoscaled { QUIET + SYNC_PERIOD } else { QUIET },
+            kernel: Kernel::new(&config, now),
             now,
             names: Names { numbered: story.to_string().contains("-<1>"), ..Names::default() },
             events: Correlator::default(),
@@ -129,7 +138,7 @@ impl Stage {
         self.last_change = self.now;
         loop {
             self.run_now()?;
-            let end = self.last_change + QUIET;
+            let end = self.last_change + self.quiet;
             match self.wake.filter(|wake| *wake <= end) {
                 Some(wake) => self.now = wake.max(self.now),
                 None => {

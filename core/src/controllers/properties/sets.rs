@@ -111,6 +111,8 @@ impl Scenario for Sets {
             | Action::UpdatePodState { .. }
             | Action::Bind { .. }
             | Action::EditMeta { .. }
+            | Action::Scale { .. }
+            | Action::Remember { .. }
             | Action::Emit(_) => Ok(()),
         }
     }

@@ -77,6 +77,7 @@ impl Fake {
             Call::RemoveContainer(id) => format!("RemoveContainer {id}"),
             Call::ContainerStatus(id) => format!("ContainerStatus {}", self.name_of(id)),
             Call::ExecSync(..) => "ExecSync".to_owned(),
+            Call::Stats => "Stats".to_owned(),
             Call::Probe(probe) => format!("{} {}", probe.purpose.title(), self.name_of(&probe.container)),
         }
     }
@@ -142,7 +143,7 @@ impl Fake {
                 let _ = probe;
                 Reply::Probe(if unwell { ProbeOutcome::Failure("unwell".into()) } else { ProbeOutcome::Success })
             }
-            Call::Info | Call::ListImages | Call::ExecSync(..) => Reply::Done,
+            Call::Info | Call::ListImages | Call::ExecSync(..) | Call::Stats => Reply::Done,
         })
     }
 

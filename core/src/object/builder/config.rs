@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
-use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{
     ConfigMap, LimitRange, Namespace, Node, NodeCondition, NodeStatus, ResourceQuota, Secret, ServiceAccount, Taint,
 };
@@ -19,7 +18,6 @@ impl Build for Secret {}
 impl Build for ServiceAccount {}
 impl Build for ResourceQuota {}
 impl Build for LimitRange {}
-impl Build for HorizontalPodAutoscaler {}
 impl Build for PodDisruptionBudget {}
 impl Build for PriorityClass {}
 

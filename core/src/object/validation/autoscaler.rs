@@ -26,6 +26,9 @@ pub fn autoscaler(autoscaler: &HorizontalPodAutoscaler) -> FieldErrors {
     let mut errors = shared::namespaced(&autoscaler.metadata, name_is_dns_subdomain);
     // HPAScaleToZero is off.
     spec(&autoscaler.spec, 1, &mut errors);
+    if names_no_group(&autoscaler.spec) {
+        no_group(&autoscaler.spec, &mut errors);
+    }
     errors
 }
 
@@ -34,6 +37,10 @@ pub fn autoscaler_update(new: &HorizontalPodAutoscaler, old: &HorizontalPodAutos
     let mut errors = meta_update(&new.metadata, &old.metadata);
     // One that could scale to zero keeps that.
     spec(&new.spec, if old.spec.min_replicas == Some(0) { 0 } else { 1 }, &mut errors);
+    // One whose target could not be found keeps it.
+    if names_no_group(&new.spec) && !names_no_group(&old.spec) {
+        no_group(&new.spec, &mut errors);
+    }
     errors
 }
 
@@ -118,6 +125,18 @@ fn spec(spec: &HorizontalPodAutoscalerSpec, lowest: i32, errors: &mut FieldError
     if let Some(given) = &spec.behavior {
         behavior(given, &SPEC.field("behavior"), errors);
     }
+}
+
+/// Whether the target is of a group without a kind that can be scaled: of the core group's, only ReplicationControllers can.
+fn names_no_group(spec: &HorizontalPodAutoscalerSpec) -> bool {
+    let target = &spec.scale_target_ref;
+    !target.api_version.as_deref().unwrap_or_default().contains('/') && target.kind != "ReplicationController"
+}
+
+fn no_group(spec: &HorizontalPodAutoscalerSpec, errors: &mut FieldErrors) {
+    let version = spec.scale_target_ref.api_version.as_deref().unwrap_or_default();
+    let path = SPEC.field("scaleTargetRef");
+    errors.invalid(&path.field("apiVersion"), version, "apiVersion must specify API group");
 }
 
 /// A reference to an object of some version.

@@ -1,0 +1,170 @@
+//! The HorizontalPodAutoscaler controller (`pkg/controller/podautoscaler`).
+//!
+//! **The rule**: at each sync period the target gets as many replicas as would bring the metric that needs most of them
+//! to its target, within `minReplicas` and `maxReplicas`, not sooner than stabilization and not faster than policies allow.
+//! Data that is missing never makes it go the other way.
+//!
+//! Stages: find the target's scale (`target`), work out what each metric wants (`metric`, from `usage` by `ratio`),
+//! limit it (`stabilize`), then write the scale, the memory of it and the status (`status`).
+//!
+//! What upstream's controller keeps in memory (recommendations, scale events) is in [`ScaleHistory`], beside the objects of
+//! the snapshot: it is lost in a crash, as upstream's is.
+
+mod metric;
+mod ratio;
+mod stabilize;
+mod status;
+mod target;
+#[cfg(test)]
+mod tests;
+mod usage;
+
+use std::sync::Arc;
+
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+
+use self::metric::{Decided, Metrics};
+use self::stabilize::Normalized;
+use self::status::Report;
+use self::target::Scale;
+use crate::control::{Action, Controller, Plan, Target, Watched};
+use crate::error::ApiError;
+use crate::ids::Uid;
+use crate::object::kind;
+use crate::store::{AutoscalingSettings, Object, ScaleHistory, Snapshot};
+use crate::time::Time;
+
+pub(crate) use self::metric::queries;
+
+/// The component of its events.
+const COMPONENT: &str = "horizontal-pod-autoscaler";
+
+/// Keeps targets at the size that their load asks for.
+#[derive(Debug)]
+pub struct AutoscalerController;
+
+/// An autoscaler, its target, and what was measured of the target's pods.
+#[derive(Debug)]
+pub struct Observed<'w> {
+    object: &'w Arc<Object>,
+    autoscaler: &'w HorizontalPodAutoscaler,
+    /// The target with its scale, or why there is none.
+    target: Result<(&'w Arc<Object>, Scale), String>,
+    metrics: Metrics<'w>,
+    history: Option<&'w Arc<ScaleHistory>>,
+    settings: &'w AutoscalingSettings,
+}
+
+impl Observed<'_> {
+    fn min_replicas(&self) -> i32 {
+        self.autoscaler.spec.min_replicas.unwrap_or(1)
+    }
+}
+
+impl Controller for AutoscalerController {
+    type Observed<'w> = Observed<'w>;
+
+    const NAME: &'static str = "horizontal-pod-autoscaler-controller";
+
+    // Changes do not hurry it: each is looked at when its period is over.
+    const WATCHED: &'static [Watched] = &[Watched::kind(kind::HORIZONTAL_POD_AUTOSCALER, |change, _, keys| {
+        if change.before.is_none() {
+            keys.push(change.object.meta.uid);
+        }
+    })];
+
+    fn observe<'w>(snapshot: &'w Snapshot, key: Uid) -> Option<Observed<'w>> {
+        let object = snapshot.get(key).filter(|object| !object.meta.is_deleting())?;
+        let autoscaler: &HorizontalPodAutoscaler = object.typed()?;
+        let target = target::find(snapshot, object, autoscaler);
+        let metrics = Metrics::observe(snapshot, object, autoscaler, target.as_ref().ok().map(|(_, scale)| scale));
+        let (history, settings) = (snapshot.scale_history(key), snapshot.autoscaling());
+        Some(Observed { object, autoscaler, target, metrics, history, settings })
+    }
+
+    fn decide(observed: &Observed<'_>, now: Time) -> Plan {
+        let mut plan = Plan::nothing();
+        let (uid, next) = (observed.object.meta.uid, now + observed.settings.sync_period);
+        let mut history = match observed.history {
+            Some(history) if history.due > now => {
+                plan.wake(history.due);
+                return plan;
+            }
+            Some(history) => (**history).clone(),
+            None => {
+                // The first look comes a period after it was created.
+                let history = ScaleHistory { due: next, ..ScaleHistory::default() };
+                plan.push(Action::Remember { autoscaler: uid, history: Arc::new(history) });
+                plan.wake(next);
+                return plan;
+            }
+        };
+        history.due = next;
+        let mut report = Report::of(observed, now);
+        match &observed.target {
+            Ok((object, scale)) => sync(observed, object, scale, &mut history, &mut report, &mut plan),
+            Err(why) => report.no_scale(why),
+        }
+        plan.push(Action::Remember { autoscaler: uid, history: Arc::new(history) });
+        report.write(&mut plan);
+        plan.wake(next);
+        plan
+    }
+
+    fn refused(observed: &Observed<'_>, error: &ApiError, now: Time) -> Plan {
+        let mut plan = Plan::nothing();
+        let mut report = Report::of(observed, now);
+        if let Ok((_, scale)) = &observed.target {
+            report.refused(scale.replicas, error);
+        }
+        report.write(&mut plan);
+        plan
+    }
+}
+
+/// Where a scale was found: how many replicas there shall be.
+fn sync(
+    observed: &Observed<'_>,
+    object: &Arc<Object>,
+    scale: &Scale,
+    history: &mut ScaleHistory,
+    report: &mut Report<'_>,
+    plan: &mut Plan,
+) {
+    let (spec, now) = (&observed.autoscaler.spec, report.now);
+    let (current, least) = (scale.replicas, observed.min_replicas());
+    report.found_scale();
+    if history.recommendations.is_empty() {
+        history.recommendations.push((now, current));
+    }
+    let (desired, reason) = if current == 0 && least != 0 {
+        report.disabled();
+        (current, String::new())
+    } else if current > spec.max_replicas {
+        (spec.max_replicas, "Current number of replicas above Spec.MaxReplicas".to_owned())
+    } else if current < least {
+        (least, "Current number of replicas below Spec.MinReplicas".to_owned())
+    } else {
+        let wanted = match metric::decide(observed, scale, report) {
+            Decided::Wanted { replicas, metric } => (replicas, metric),
+            Decided::Nothing => return report.without_decision(current),
+        };
+        let reason = match wanted.0.cmp(&current) {
+            std::cmp::Ordering::Greater => format!("{} above target", wanted.1),
+            std::cmp::Ordering::Less => "All metrics below target".to_owned(),
+            std::cmp::Ordering::Equal => String::new(),
+        };
+        let Normalized { replicas, able, limited } =
+            stabilize::normalize(observed, (current, wanted.0.max(0)), history, now);
+        report.normalized(able, limited);
+        (replicas, reason)
+    };
+    let rescale = desired != current;
+    if rescale {
+        // First the scale: a plan that is cut short before it remembers nothing of it, and one that is refused says so.
+        plan.push(Action::Scale { target: Target::seen(object), replicas: desired });
+        report.rescaled(desired, &reason);
+        stabilize::note(spec.behavior.as_ref(), (current, desired), history, now);
+    }
+    report.sizes(current, desired, rescale);
+}

@@ -1,0 +1,284 @@
+//! What was measured, beside the objects: what pods use, answers of the embedder's metrics, what autoscalers remember.
+//!
+//! It is part of every snapshot, so that decisions about it stay pure, and like events it is never durable: after a crash
+//! it is measured anew. Changing it makes no revision.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use imbl::OrdMap;
+
+use super::commit::Store;
+use super::snapshot::Snapshot;
+use crate::ids::Uid;
+use crate::object::quantity::{Quantity, QuantityFormat};
+use crate::runtime::PodSandboxStats;
+use crate::time::Time;
+
+/// How autoscalers work in this cluster: the flags of upstream's controller manager, and how often usage is measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AutoscalingSettings {
+    /// How often each autoscaler is looked at (`--horizontal-pod-autoscaler-sync-period`); 15 s when not said.
+    pub sync_period: Duration,
+    /// How far usage may be from its target without consequence, as a share of it (`--horizontal-pod-autoscaler-tolerance`);
+    /// 0.1 when not said.
+    pub tolerance: f64,
+    /// For how long a higher recommendation keeps replicas (`--horizontal-pod-autoscaler-downscale-stabilization`); 5 min
+    /// when not said.
+    pub downscale_stabilization: Duration,
+    /// For how long after its start CPU use of a pod counts only while it is ready
+    /// (`--horizontal-pod-autoscaler-cpu-initialization-period`); 5 min when not said.
+    pub cpu_initialization_period: Duration,
+    /// A pod that was unready from so shortly after its start on was never ready
+    /// (`--horizontal-pod-autoscaler-initial-readiness-delay`); 30 s when not said.
+    pub initial_readiness_delay: Duration,
+    /// How often usage is measured while somebody needs it (metrics-server's `--metric-resolution`); 15 s when not said.
+    pub metric_resolution: Duration,
+}
+
+impl Default for AutoscalingSettings {
+    fn default() -> Self {
+        Self {
+            sync_period: Duration::from_secs(15),
+            tolerance: 0.1,
+            downscale_stabilization: Duration::from_secs(300),
+            cpu_initialization_period: Duration::from_secs(300),
+            initial_readiness_delay: Duration::from_secs(30),
+            metric_resolution: Duration::from_secs(15),
+        }
+    }
+}
+
+/// What one pod used, as of its last measurement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodUsage {
+    /// When it was measured.
+    pub time: Time,
+    /// Over how long CPU use is averaged.
+    pub window: Duration,
+    /// Its containers.
+    pub containers: Vec<ContainerUsage>,
+}
+
+/// What one container used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerUsage {
+    /// Its name.
+    pub name: Arc<str>,
+    /// CPU use over the window, in billionths of a core; `None` after one measurement only.
+    pub cpu_nanocores: Option<u64>,
+    /// CPU time since it started.
+    pub cpu_total: Duration,
+    /// Memory that cannot be reclaimed, in bytes.
+    pub memory: u64,
+}
+
+impl ContainerUsage {
+    /// What it uses of a resource, if that is measured.
+    pub fn of(&self, resource: &str) -> Option<Quantity> {
+        match resource {
+            "cpu" => self.cpu_nanocores.map(|nano| Quantity::from_nano(i128::from(nano), QuantityFormat::DecimalSi)),
+            "memory" => Some(Quantity::from_bytes(i64::try_from(self.memory).unwrap_or(i64::MAX))),
+            _ => None,
+        }
+    }
+}
+
+impl PodUsage {
+    /// Whether all of its containers were measured often enough to say what they use.
+    pub fn is_complete(&self) -> bool {
+        !self.containers.is_empty() && self.containers.iter().all(|container| container.cpu_nanocores.is_some())
+    }
+
+    /// What follows from a measurement and the one before it. CPU time that went back means another container.
+    fn measured(stats: &PodSandboxStats, before: Option<&Self>) -> Self {
+        let window = before.map_or(Duration::ZERO, |before| stats.time.since(before.time));
+        let containers = stats.containers.iter().map(|container| {
+            let known = before.and_then(|before| before.containers.iter().find(|known| known.name == container.name));
+            let used = known.and_then(|known| container.cpu.checked_sub(known.cpu_total));
+            let rate = used.filter(|_| !window.is_zero()).map(|used| {
+                let nano = used.as_nanos().saturating_mul(1_000_000_000) / window.as_nanos();
+                u64::try_from(nano).unwrap_or(u64::MAX)
+            });
+            ContainerUsage {
+                name: Arc::clone(&container.name),
+                cpu_nanocores: rate,
+                cpu_total: container.cpu,
+                memory: container.memory_working_set,
+            }
+        });
+        Self { time: stats.time, window, containers: containers.collect() }
+    }
+}
+
+/// A question to the embedder's metrics.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MetricQuery {
+    /// One value for each pod (`custom.metrics.k8s.io`).
+    Pods {
+        /// The namespace of the pods.
+        namespace: Arc<str>,
+        /// The selector of the pods.
+        pods: String,
+        /// The metric.
+        metric: String,
+        /// The selector of the metric itself; empty for none.
+        selector: String,
+    },
+    /// The value of one object (`custom.metrics.k8s.io`).
+    Object {
+        /// The namespace of the object.
+        namespace: Arc<str>,
+        /// Its `apiVersion`.
+        api_version: String,
+        /// Its kind.
+        kind: String,
+        /// Its name.
+        name: String,
+        /// The metric.
+        metric: String,
+        /// The selector of the metric itself; empty for none.
+        selector: String,
+    },
+    /// Values from outside of the cluster, which are summed up (`external.metrics.k8s.io`).
+    External {
+        /// The namespace of the autoscaler.
+        namespace: Arc<str>,
+        /// The metric.
+        metric: String,
+        /// The selector of the metric itself; empty for none.
+        selector: String,
+    },
+}
+
+/// One value of a metric.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricSample {
+    /// The object that it is about: the name of a pod, for [`MetricQuery::Pods`].
+    pub object: String,
+    /// The value.
+    pub value: Quantity,
+}
+
+/// What a metric was, or why nobody can say.
+pub type MetricAnswer = Result<Vec<MetricSample>, String>;
+
+/// What an autoscaler remembers: upstream keeps it in the memory of its controller.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScaleHistory {
+    /// When it is looked at next.
+    pub due: Time,
+    /// What it would have wanted, before any limit.
+    pub recommendations: Vec<(Time, i32)>,
+    /// By how much it scaled up, and when.
+    pub ups: Vec<(Time, i32)>,
+    /// By how much it scaled down, and when.
+    pub downs: Vec<(Time, i32)>,
+}
+
+/// The tables.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Measures {
+    pub(super) usage: OrdMap<Uid, Arc<PodUsage>>,
+    pub(super) answers: OrdMap<MetricQuery, Arc<MetricAnswer>>,
+    pub(super) histories: OrdMap<Uid, Arc<ScaleHistory>>,
+    pub(super) settings: Arc<AutoscalingSettings>,
+}
+
+impl Measures {
+    /// An object is gone, and what was measured of it.
+    pub(super) fn forget(this: &mut Arc<Self>, uid: Uid) {
+        if this.usage.contains_key(&uid) || this.histories.contains_key(&uid) {
+            let this = Arc::make_mut(this);
+            this.usage.remove(&uid);
+            this.histories.remove(&uid);
+        }
+    }
+}
+
+impl Snapshot {
+    /// What a pod used when it was measured last.
+    pub fn usage_of(&self, pod: Uid) -> Option<&Arc<PodUsage>> {
+        self.measures.usage.get(&pod)
+    }
+
+    /// What the embedder's metrics answered last.
+    pub fn answer_to(&self, query: &MetricQuery) -> Option<&Arc<MetricAnswer>> {
+        self.measures.answers.get(query)
+    }
+
+    /// What an autoscaler remembers.
+    pub fn scale_history(&self, autoscaler: Uid) -> Option<&Arc<ScaleHistory>> {
+        self.measures.histories.get(&autoscaler)
+    }
+
+    /// How autoscalers work here.
+    pub fn autoscaling(&self) -> &AutoscalingSettings {
+        &self.measures.settings
+    }
+}
+
+impl Store {
+    fn measures(&mut self) -> &mut Measures {
+        Arc::make_mut(&mut self.live.measures)
+    }
+
+    /// Says how autoscalers work here.
+    pub(crate) fn set_autoscaling(&mut self, settings: AutoscalingSettings) {
+        self.measures().settings = Arc::new(settings);
+    }
+
+    /// Takes in what a node measured.
+    pub(crate) fn measured(&mut self, stats: &[PodSandboxStats]) {
+        for one in stats {
+            if !self.live.objects.contains_key(&one.pod.uid) {
+                continue;
+            }
+            let usage = PodUsage::measured(one, self.live.usage_of(one.pod.uid).map(|before| &**before));
+            self.measures().usage.insert(one.pod.uid, Arc::new(usage));
+        }
+    }
+
+    /// Says what a pod uses, in the place of a measurement.
+    pub(crate) fn set_usage(&mut self, pod: Uid, usage: PodUsage) {
+        if self.live.objects.contains_key(&pod) {
+            self.measures().usage.insert(pod, Arc::new(usage));
+        }
+    }
+
+    /// Nobody measures any more: what was measured says nothing from here on.
+    pub(crate) fn forget_measures(&mut self) {
+        self.measures().usage.clear();
+        self.measures().answers.clear();
+    }
+
+    /// Takes in what the embedder's metrics said.
+    pub(crate) fn answered(&mut self, query: MetricQuery, answer: MetricAnswer) {
+        self.measures().answers.insert(query, Arc::new(answer));
+    }
+
+    /// Forgets the answers to all other questions.
+    pub(crate) fn keep_answers(&mut self, asked: &[MetricQuery]) {
+        if self.live.measures.answers.keys().any(|known| !asked.contains(known)) {
+            let kept = std::mem::take(&mut self.measures().answers);
+            self.measures().answers = kept.into_iter().filter(|(known, _)| asked.contains(known)).collect();
+        }
+    }
+
+    pub(super) fn remember(&mut self, autoscaler: Uid, history: Arc<ScaleHistory>) {
+        if self.live.objects.contains_key(&autoscaler) {
+            self.measures().histories.insert(autoscaler, history);
+        }
+    }
+}
+
+impl fmt::Display for MetricQuery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pods { namespace, metric, pods, .. } => write!(f, "{metric} of the pods {pods} in {namespace}"),
+            Self::Object { namespace, kind, name, metric, .. } => write!(f, "{metric} of {kind} {namespace}/{name}"),
+            Self::External { namespace, metric, .. } => write!(f, "{metric} for {namespace}"),
+        }
+    }
+}
