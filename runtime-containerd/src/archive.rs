@@ -78,7 +78,11 @@ impl Layer {
         self.file(path.trim_start_matches('/'), 0o755, &std::fs::read(path)?)
     }
 
-    fn finish(self) -> io::Result<Vec<u8>> {
+    /// The tar file.
+    ///
+    /// # Errors
+    /// When its end cannot be written, which memory never refuses.
+    pub fn into_tar(self) -> io::Result<Vec<u8>> {
         self.tar.into_inner()
     }
 }
@@ -115,7 +119,7 @@ fn configuration(config: &Value, layer: &[u8]) -> Vec<u8> {
 /// # Errors
 /// When the file cannot be written.
 pub fn write_oci(path: &Path, name: &str, config: &Value, layer: Layer) -> io::Result<()> {
-    let layer = layer.finish()?;
+    let layer = layer.into_tar()?;
     let config = configuration(config, &layer);
     let describe = |kind: &str, bytes: &[u8]| {
         let media_type = format!("application/vnd.oci.image.{kind}");
@@ -137,7 +141,7 @@ pub fn write_oci(path: &Path, name: &str, config: &Value, layer: Layer) -> io::R
     for blob in [&manifest, &config, &layer] {
         archive.file(&format!("blobs/sha256/{}", digest(blob)), 0o644, blob)?;
     }
-    std::fs::write(path, archive.finish()?)
+    std::fs::write(path, archive.into_tar()?)
 }
 
 /// Writes an image as an archive as `docker save` does, under these names; see [`write_oci`].
@@ -145,7 +149,7 @@ pub fn write_oci(path: &Path, name: &str, config: &Value, layer: Layer) -> io::R
 /// # Errors
 /// When the file cannot be written.
 pub fn write_docker(path: &Path, names: &[&str], config: &Value, layer: Layer) -> io::Result<()> {
-    let layer = layer.finish()?;
+    let layer = layer.into_tar()?;
     let config = configuration(config, &layer);
     let config_name = format!("{}.json", digest(&config));
     let layer_name = format!("{}/layer.tar", digest(&layer));
@@ -154,5 +158,5 @@ pub fn write_docker(path: &Path, names: &[&str], config: &Value, layer: Layer) -
     archive.file(&config_name, 0o644, &config)?;
     archive.file(&layer_name, 0o644, &layer)?;
     archive.file("manifest.json", 0o644, manifest.to_string().as_bytes())?;
-    std::fs::write(path, archive.finish()?)
+    std::fs::write(path, archive.into_tar()?)
 }

@@ -1,11 +1,13 @@
 //! How a runtime is set up.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::error::BuildError;
 use crate::network::NetworkSettings;
+use crate::registry::{Registries, RegistryConfig};
 use crate::runtime::{ContainerdRuntime, Settings};
 
 /// What a [`ContainerdRuntime`] needs to know; made by [`ContainerdRuntime::builder`].
@@ -17,6 +19,7 @@ pub struct ContainerdBuilder {
     snapshotter: String,
     cgroup_root: Option<String>,
     network: NetworkSettings,
+    registries: BTreeMap<String, RegistryConfig>,
 }
 
 impl Default for ContainerdBuilder {
@@ -33,6 +36,7 @@ impl Default for ContainerdBuilder {
                 pod_cidr: "10.88.0.0/24".into(),
                 list: None,
             },
+            registries: BTreeMap::new(),
         }
     }
 }
@@ -105,6 +109,22 @@ impl ContainerdBuilder {
         self
     }
 
+    /// How the registry with this host (`registry.example:5000`; Docker's own is `docker.io`) is reached. Said twice, the
+    /// later counts.
+    ///
+    /// ```no_run
+    /// use inboard_runtime_containerd::{ContainerdRuntime, RegistryConfig};
+    ///
+    /// let builder = ContainerdRuntime::builder()
+    ///     .registry("docker.io", RegistryConfig::new().mirror("https://mirror.example"))
+    ///     .registry("registry.lan:5000", RegistryConfig::new().plain_http());
+    /// ```
+    #[must_use]
+    pub fn registry(mut self, host: impl Into<String>, config: RegistryConfig) -> Self {
+        self.registries.insert(host.into(), config);
+        self
+    }
+
     /// Connects to the daemon and takes over what runs already.
     ///
     /// # Errors
@@ -127,6 +147,7 @@ impl ContainerdBuilder {
             snapshotter: self.snapshotter,
             cgroup_root,
             network: self.network,
+            registries: Registries::new(self.registries)?,
         };
         ContainerdRuntime::open(settings).await
     }

@@ -77,7 +77,11 @@ impl Daemon {
 
     /// Gives a lease back; from now on only references keep what was made under it.
     pub(crate) async fn release(&self, lease: Lease) -> Result<(), RuntimeError> {
-        let id = lease.id.to_str().unwrap_or_default().to_owned();
+        self.release_named(lease.id.to_str().unwrap_or_default().to_owned()).await
+    }
+
+    /// Gives back the lease of this name; one that is not there is no error.
+    pub(crate) async fn release_named(&self, id: String) -> Result<(), RuntimeError> {
         let request = self.request(DeleteRequest { id, sync: false });
         call("delete lease", self.services().leases().delete(request)).await.map(drop).or_else(gone)
     }

@@ -9,8 +9,7 @@
 //! network configuration of your own, see [`ContainerdBuilder::cni_config`]). Building it needs `protoc`.
 //!
 //! # What it does not do yet
-//! Pulling from registries ([`ContainerdRuntime::import_image`] brings images in from archives), seccomp and AppArmor
-//! profiles, `shareProcessNamespace`, user namespaces, HTTPS probes. What a pod asks for and this runtime cannot do is
+//! Seccomp and AppArmor profiles, `shareProcessNamespace`, user namespaces, HTTPS probes. What a pod asks for and this runtime cannot do is
 //! refused with the name of the field.
 
 pub mod archive;
@@ -30,6 +29,7 @@ mod logs;
 mod network;
 mod os;
 mod probe;
+mod registry;
 mod runtime;
 mod sandbox;
 mod spec;
@@ -40,4 +40,5 @@ mod volumes;
 
 pub use self::builder::ContainerdBuilder;
 pub use self::error::BuildError;
+pub use self::registry::RegistryConfig;
 pub use self::runtime::ContainerdRuntime;

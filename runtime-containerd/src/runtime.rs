@@ -18,6 +18,7 @@ use crate::error::BuildError;
 use crate::image::{self, Images};
 use crate::lock::{KeyedLocks, guard};
 use crate::network::{Network, NetworkSettings};
+use crate::registry::Registries;
 use crate::sandbox::SandboxRecord;
 use crate::spec::HostFacts;
 use crate::state::StateDir;
@@ -45,6 +46,7 @@ pub(crate) struct Settings {
     pub(crate) snapshotter: String,
     pub(crate) cgroup_root: String,
     pub(crate) network: NetworkSettings,
+    pub(crate) registries: Registries,
 }
 
 #[derive(Debug)]
@@ -125,6 +127,9 @@ impl ContainerdRuntime {
     /// Brings the images of an archive onto the node: a tar file in the OCI image layout, or as `docker save` writes
     /// it. Returns the names they have, completed (`docker.io/library/busybox:latest`). An image that is there already
     /// is taken as it is; a name that another image had moves.
+    ///
+    /// A pull of such a name, as the pull policy `Always` wants it, takes the image that was brought in and asks no
+    /// registry.
     ///
     /// # Errors
     /// `InvalidArgument` for a file that cannot be read or is no such archive, `InvalidImageName` for a name in it that

@@ -4,13 +4,14 @@
 mod host;
 mod images;
 mod pod;
+pub mod registry;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use inboard_runtime_containerd::ContainerdRuntime;
+use inboard_runtime_containerd::{ContainerdBuilder, ContainerdRuntime};
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use self::host::HostState;
@@ -121,7 +122,17 @@ impl TestDaemon {
 
     /// A node on this daemon (1 to 250) with the images `busybox` and `nginx`; one that was closed is opened again.
     pub async fn node(&self, number: u8) -> ContainerdRuntime {
-        let runtime = ContainerdRuntime::builder()
+        let runtime = self.builder(number).build().await.expect("the runtime opens");
+        let archives = images::archives().expect("the images are made from the machine's packages");
+        for archive in archives {
+            runtime.import_image(&archive).await.expect("the image comes in");
+        }
+        runtime
+    }
+
+    /// What [`TestDaemon::node`] builds, to be changed before.
+    pub fn builder(&self, number: u8) -> ContainerdBuilder {
+        ContainerdRuntime::builder()
             .socket(self.socket())
             .namespace(format!("inboard-host{number:02}"))
             .state_dir(self.dir.join(format!("host{number:02}")))
@@ -129,14 +140,6 @@ impl TestDaemon {
             .bridge(format!("inbtest{number}"))
             .pod_cidr(format!("10.123.{number}.0/24"))
             .cgroup_root(format!("/inboard-test/host{number:02}"))
-            .build()
-            .await
-            .expect("the runtime opens");
-        let archives = images::archives().expect("the images are made from the machine's packages");
-        for archive in archives {
-            runtime.import_image(&archive).await.expect("the image comes in");
-        }
-        runtime
     }
 
     /// Overlays cannot be stacked on an overlay, which is what a test that itself runs in a container has.
@@ -180,7 +183,7 @@ fn missing() -> Option<String> {
     if host::uid() != Some(0) {
         return Some("containers need root".to_owned());
     }
-    let programs = ["containerd", "ctr", "runc", "nginx", "busybox", "iptables"];
+    let programs = ["containerd", "ctr", "runc", "nginx", "busybox", "iptables", "docker-registry", "openssl", "zstd"];
     let absent = programs.iter().find(|program| host::find(program).is_none());
     absent.map(|program| format!("{program} is not installed; tests/run says what to install"))
 }

@@ -8,18 +8,27 @@ use inboard::runtime::conformance::{self, Feature, Fixture};
 use inboard::time::Time;
 use inboard_runtime_containerd::ContainerdRuntime;
 use inboard_tests::containerd::TestDaemon;
+use inboard_tests::containerd::registry::{Access, TestRegistry};
 
 #[derive(Debug)]
-struct Containerd(ContainerdRuntime);
+struct Containerd {
+    runtime: ContainerdRuntime,
+    /// A name that the test's registry does not have.
+    missing: String,
+}
 
 #[async_trait]
 impl Fixture for Containerd {
     async fn runtime(&self) -> Arc<dyn Runtime> {
-        Arc::new(self.0.clone())
+        Arc::new(self.runtime.clone())
     }
 
     fn image(&self) -> &str {
         "busybox"
+    }
+
+    fn missing_image(&self) -> &str {
+        &self.missing
     }
 
     #[expect(clippy::disallowed_methods, reason = "real containers live in real time")]
@@ -28,10 +37,9 @@ impl Fixture for Containerd {
         Time::from_nanos(i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX))
     }
 
-    /// All but two: registries come later, and busybox without a command is a shell that ends for want of input.
+    /// All but one: busybox without a command is a shell that ends for want of input.
     fn features(&self) -> Vec<Feature> {
-        let absent = [Feature::Pull, Feature::LongRunningImage];
-        Feature::ALL.into_iter().filter(|feature| !absent.contains(feature)).collect()
+        Feature::ALL.into_iter().filter(|feature| *feature != Feature::LongRunningImage).collect()
     }
 }
 
@@ -39,6 +47,8 @@ impl Fixture for Containerd {
 async fn containerd_conforms() {
     let Some(daemon) = TestDaemon::start().await else { return };
     let runtime = daemon.node(1).await;
-    conformance::run(&Containerd(runtime.clone())).await;
+    let registry = TestRegistry::start(daemon.dir(), "registry", Access::Open).await;
+    let missing = format!("{}/missing:1", registry.host());
+    conformance::run(&Containerd { runtime: runtime.clone(), missing }).await;
     runtime.close().await;
 }

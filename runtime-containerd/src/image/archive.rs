@@ -6,7 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use inboard::runtime::{RuntimeError, RuntimeErrorKind};
-use oci_spec::image::{Descriptor, DescriptorBuilder, ImageIndex, ImageManifestBuilder, MediaType};
+use oci_spec::image::{Descriptor, ImageIndex, ImageManifestBuilder, MediaType};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -115,7 +115,8 @@ impl Archive {
             .map_err(|e| bad(&self.path, e))?
             .into_bytes();
         let digest = manifest::digest_of(&document);
-        let manifest = descriptor(MANIFEST, &digest, document.len() as u64).map_err(|e| bad(&self.path, e))?;
+        let manifest =
+            manifest::descriptor(MANIFEST, &digest, document.len() as u64).map_err(|e| bad(&self.path, e))?;
         blobs.push(Blob { digest, bytes: Bytes::Made(document) });
         Ok(ArchivedImage { names: entry.repo_tags.unwrap_or_default(), manifest, blobs })
     }
@@ -126,7 +127,7 @@ impl Archive {
         let mut file = self.at(offset)?.take(size);
         std::io::copy(&mut file, &mut hash).map_err(|e| bad(&self.path, e))?;
         let digest = format!("sha256:{:x}", hash.finalize());
-        let descriptor = descriptor(media_type, &digest, size).map_err(|e| bad(&self.path, e))?;
+        let descriptor = manifest::descriptor(media_type, &digest, size).map_err(|e| bad(&self.path, e))?;
         Ok((Blob { digest, bytes: Bytes::InArchive { offset, size } }, descriptor))
     }
 
@@ -166,12 +167,6 @@ impl Archive {
 
 fn blob_path(digest: &str) -> String {
     format!("blobs/{}", digest.replace(':', "/"))
-}
-
-fn descriptor(media_type: &str, digest: &str, size: u64) -> Result<Descriptor, String> {
-    let digest: oci_spec::image::Digest = digest.parse().map_err(|error| format!("digest {digest}: {error}"))?;
-    let builder = DescriptorBuilder::default().media_type(MediaType::from(media_type)).digest(digest).size(size);
-    builder.build().map_err(|error| error.to_string())
 }
 
 fn bad(path: &Path, error: impl std::fmt::Display) -> RuntimeError {

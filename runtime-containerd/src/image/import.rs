@@ -25,6 +25,16 @@ use crate::error;
 /// How much of a blob goes into one message: well under gRPC's usual limit of 4 MB.
 const CHUNK_BYTES: usize = 1 << 20;
 
+/// The label of images that came from an archive.
+pub(super) const IMPORTED_LABEL: &str = "inboard/imported";
+
+/// Where an image has its name from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Archive,
+    Registry,
+}
+
 type Labels = BTreeMap<String, String>;
 
 impl Images {
@@ -53,10 +63,10 @@ impl Images {
             }
             let document = manifest::parse_manifest(&self.read_content(image.manifest.digest().as_ref()).await?)?;
             self.unpack(&document, lease).await?;
-            self.label_manifest(&image.manifest, &document).await?;
+            self.label_manifest(image.manifest.digest().as_ref(), &document).await?;
             for name in &image.names {
                 let name = super::Reference::parse(name)?.to_string();
-                self.record(&name, &image.manifest).await?;
+                self.record(&name, &image.manifest, Origin::Archive).await?;
                 names.push(name);
             }
         }
@@ -85,7 +95,7 @@ impl Images {
     }
 
     /// Makes the snapshot of each layer that is not there yet.
-    async fn unpack(&self, document: &ImageManifest, lease: &Lease) -> Result<(), RuntimeError> {
+    pub(super) async fn unpack(&self, document: &ImageManifest, lease: &Lease) -> Result<(), RuntimeError> {
         let config = document.config().digest().to_string();
         let configuration = manifest::parse_config(&self.read_content(&config).await?)?;
         let chain = manifest::chain_ids(configuration.rootfs().diff_ids());
@@ -110,6 +120,8 @@ impl Images {
         lease: &Lease,
     ) -> Result<(), RuntimeError> {
         let snapshotter = || self.snapshotter.clone();
+        // Another image may have the same layers.
+        let _lock = self.locks.hold(name).await;
         let stat = StatSnapshotRequest { snapshotter: snapshotter(), key: name.to_owned() };
         let stat =
             call("look for a snapshot", self.daemon.services().snapshots().stat(self.daemon.request(stat))).await;
@@ -149,7 +161,7 @@ impl Images {
     }
 
     /// Says what the manifest refers to, in the labels that the daemon's collector follows.
-    async fn label_manifest(&self, manifest: &Descriptor, document: &ImageManifest) -> Result<(), RuntimeError> {
+    pub(super) async fn label_manifest(&self, digest: &str, document: &ImageManifest) -> Result<(), RuntimeError> {
         let mut labels: Labels = document
             .layers()
             .iter()
@@ -157,7 +169,12 @@ impl Images {
             .map(|(index, layer)| (format!("containerd.io/gc.ref.content.l.{index}"), layer.digest().to_string()))
             .collect();
         labels.insert("containerd.io/gc.ref.content.config".into(), document.config().digest().to_string());
-        self.label_content(manifest.digest().as_ref(), labels).await
+        self.label_content(digest, labels).await
+    }
+
+    /// Of an index only the manifest of this machine's platform is here.
+    pub(super) async fn label_index(&self, index: &str, manifest: &str) -> Result<(), RuntimeError> {
+        self.label_content(index, [("containerd.io/gc.ref.content.m.0".to_owned(), manifest.to_owned())].into()).await
     }
 
     async fn label_content(&self, digest: &str, labels: Labels) -> Result<(), RuntimeError> {
@@ -171,11 +188,15 @@ impl Images {
     }
 
     /// Gives an image a name; a name that another image had moves to this one.
-    async fn record(&self, name: &str, manifest: &Descriptor) -> Result<(), RuntimeError> {
+    pub(super) async fn record(&self, name: &str, target: &Descriptor, origin: Origin) -> Result<(), RuntimeError> {
+        let mut labels = Labels::from([("io.cri-containerd.image".to_owned(), "managed".to_owned())]);
+        if origin == Origin::Archive {
+            labels.insert(IMPORTED_LABEL.to_owned(), "true".to_owned());
+        }
         let image = Image {
             name: name.to_owned(),
-            labels: [("io.cri-containerd.image".to_owned(), "managed".to_owned())].into(),
-            target: Some(proto(manifest)),
+            labels: labels.into_iter().collect(),
+            target: Some(proto(target)),
             ..Image::default()
         };
         let create = CreateImageRequest { image: Some(image.clone()), source_date_epoch: None };

@@ -1,7 +1,9 @@
 //! The documents that an image consists of, and the names that its layers have as snapshots.
 
 use inboard::runtime::RuntimeError;
-use oci_spec::image::{Arch, Descriptor, ImageConfiguration, ImageIndex, ImageManifest, Os};
+use oci_spec::image::{
+    Arch, Descriptor, DescriptorBuilder, ImageConfiguration, ImageIndex, ImageManifest, MediaType, Os,
+};
 use sha2::{Digest, Sha256};
 
 use crate::error;
@@ -12,6 +14,20 @@ pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub(crate) const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 pub(crate) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+
+/// What a registry is asked for.
+pub(crate) const ACCEPTED: [&str; 4] = [INDEX, MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST];
+
+/// Whether the daemon can unpack it: plain, or packed with gzip or zstd.
+pub(crate) fn is_layer(media_type: &str) -> bool {
+    let oci = ["application/vnd.oci.image.layer.v1.tar", "application/vnd.oci.image.layer.nondistributable.v1.tar"];
+    let oci = oci.iter().filter_map(|plain| media_type.strip_prefix(plain));
+    let docker =
+        ["application/vnd.docker.image.rootfs.diff.tar", "application/vnd.docker.image.rootfs.foreign.diff.tar"];
+    let docker = docker.iter().filter_map(|plain| media_type.strip_prefix(plain));
+    oci.chain(docker).any(|packed| matches!(packed, "" | ".gzip" | ".zstd" | "+gzip" | "+zstd"))
+}
 
 pub(crate) fn is_index(media_type: &str) -> bool {
     media_type == INDEX || media_type == DOCKER_INDEX
@@ -19,6 +35,12 @@ pub(crate) fn is_index(media_type: &str) -> bool {
 
 pub(crate) fn digest_of(bytes: &[u8]) -> String {
     format!("sha256:{:x}", Sha256::digest(bytes))
+}
+
+pub(crate) fn descriptor(media_type: &str, digest: &str, size: u64) -> Result<Descriptor, String> {
+    let digest: oci_spec::image::Digest = digest.parse().map_err(|error| format!("digest {digest}: {error}"))?;
+    let builder = DescriptorBuilder::default().media_type(MediaType::from(media_type)).digest(digest).size(size);
+    builder.build().map_err(|error| error.to_string())
 }
 
 pub(crate) fn parse_manifest(bytes: &[u8]) -> Result<ImageManifest, RuntimeError> {

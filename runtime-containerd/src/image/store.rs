@@ -12,7 +12,7 @@ use super::Reference;
 use super::manifest;
 use crate::client::{Daemon, call, gone, optional};
 use crate::error;
-use crate::lock::guard;
+use crate::lock::{KeyedLocks, guard};
 use crate::spec::ImageDefaults;
 
 /// An image as a container needs it.
@@ -33,11 +33,13 @@ pub(crate) struct Images {
     pub(super) snapshotter: String,
     /// What manifests say, by digest: content never changes under its digest.
     known: Mutex<BTreeMap<String, Arc<ImageInfo>>>,
+    /// By the digest of a blob, the name of a snapshot, or `image NAME`: what two pulls must not make at once.
+    pub(super) locks: KeyedLocks,
 }
 
 impl Images {
     pub(crate) fn new(daemon: Daemon, snapshotter: String) -> Self {
-        Self { daemon, snapshotter, known: Mutex::default() }
+        Self { daemon, snapshotter, known: Mutex::default(), locks: KeyedLocks::default() }
     }
 
     /// The image of this name or id; `None` when it is not here.
@@ -88,8 +90,11 @@ impl Images {
         Ok(by_id.into_values().collect())
     }
 
-    /// Takes away one name, or with an id all names of the image; what nothing refers to any more is collected.
+    /// Takes away what a pull has left that broke off, and one name, or with an id all names of the image; what nothing refers to any more is collected.
     pub(crate) async fn remove(&self, name: &str) -> Result<(), RuntimeError> {
+        if let Ok(reference) = Reference::parse(name) {
+            self.daemon.release_named(super::pull::lease_name(&reference.to_string())).await?;
+        }
         let names: Vec<String> = if super::reference::is_digest(name) {
             let all = self.all().await?;
             all.into_iter().filter(|(info, _)| info.id == name).map(|(_, image)| image.name).collect()

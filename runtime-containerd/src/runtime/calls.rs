@@ -8,12 +8,12 @@ use futures_core::stream::BoxStream;
 use inboard::runtime::{
     ContainerConfig, ContainerId, ContainerStatus, ExecOutput, ExecRequest, ExecSession, ImagePull, ImageStatus,
     Inventory, LogOptions, LogStream, PodIdentity, PodSandboxStats, PortForward, ProbeOutcome, ProbeRequest, Runtime,
-    RuntimeError, RuntimeErrorKind, RuntimeEvent, RuntimeInfo, SandboxConfig, SandboxId, SandboxStatus, VolumeConfig,
+    RuntimeError, RuntimeEvent, RuntimeInfo, SandboxConfig, SandboxId, SandboxStatus, VolumeConfig,
 };
 
 use super::ContainerdRuntime;
 use crate::client::call;
-use crate::{events, image, logs};
+use crate::{events, logs};
 
 #[async_trait]
 impl Runtime for ContainerdRuntime {
@@ -52,12 +52,8 @@ impl Runtime for ContainerdRuntime {
     }
 
     async fn pull_image(&self, pull: &ImagePull) -> Result<ImageStatus, RuntimeError> {
-        if let Some(status) = self.inner.images.status(&pull.image).await? {
-            return Ok(status);
-        }
-        let name = image::Reference::parse(&pull.image)?;
-        let message = format!("image {name} is not on the node, and pulling from registries is not built in yet");
-        Err(RuntimeError::new(RuntimeErrorKind::RegistryUnavailable, message))
+        let pull = pull.clone();
+        self.to_end(async move |inner| inner.images.pull(&inner.settings.registries, &pull).await).await
     }
 
     async fn list_images(&self) -> Result<Vec<ImageStatus>, RuntimeError> {

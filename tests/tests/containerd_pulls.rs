@@ -1,0 +1,265 @@
+//! Images from a real registry: every form of them, every kind of credentials, and what goes wrong on the way.
+
+use std::time::Duration;
+
+use inboard::runtime::{ImageCredentials, ImagePull, ImageStatus, Runtime, RuntimeError, RuntimeErrorKind};
+use inboard_runtime_containerd::{ContainerdRuntime, RegistryConfig};
+use inboard_tests::containerd::registry::{ACCOUNT, Access, Gate, Packing, TestImage, TestRegistry};
+use inboard_tests::containerd::{TestDaemon, TestPod};
+use serde_json::json;
+
+const SOON: Duration = Duration::from_secs(30);
+
+macro_rules! daemon {
+    () => {
+        match TestDaemon::start().await {
+            Some(daemon) => daemon,
+            None => return,
+        }
+    };
+}
+
+async fn pull(runtime: &ContainerdRuntime, image: &str) -> Result<ImageStatus, RuntimeError> {
+    pull_as(runtime, image, &[]).await
+}
+
+async fn pull_as(
+    runtime: &ContainerdRuntime,
+    image: &str,
+    credentials: &[ImageCredentials],
+) -> Result<ImageStatus, RuntimeError> {
+    runtime.pull_image(&ImagePull { image: image.into(), credentials: credentials.to_vec(), pod: None }).await
+}
+
+fn account(password: &str) -> ImageCredentials {
+    ImageCredentials::Basic { username: ACCOUNT.0.into(), password: password.into() }
+}
+
+/// What a container of this image writes.
+async fn output(runtime: &ContainerdRuntime, image: &str, script: &str) -> String {
+    let spec = json!({"containers": [{"name": "main", "image": image, "command": ["sleep", "1000"]}]});
+    let pod = TestPod::of("run", spec);
+    let sandbox = runtime.run_pod_sandbox(&pod.sandbox()).await.expect("the sandbox");
+    let id = runtime.create_container(&sandbox.id, &pod.container(0)).await.expect("the container");
+    runtime.start_container(&id).await.expect("the start");
+    let output = runtime.exec_sync(&id, &["sh".into(), "-c".into(), script.into()], SOON).await.expect("it runs");
+    runtime.remove_pod_sandbox(&sandbox.id).await.expect("the removal");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_of_every_form_are_pulled_and_run() {
+    let daemon = daemon!();
+    let registry = TestRegistry::start(daemon.dir(), "registry", Access::Open).await;
+    let runtime = daemon.node(1).await;
+    let host = registry.host();
+    let packings = [Packing::Plain, Packing::Gzip, Packing::Zstd];
+    let forms = [
+        ("oci", TestImage::shell("oci", &packings)),
+        ("docker", TestImage::shell("docker", &packings[..2]).docker()),
+        ("oci-index", TestImage::shell("oci-index", &packings).indexed()),
+        ("docker-list", TestImage::shell("docker-list", &packings[1..2]).docker().indexed()),
+    ];
+    for (form, image) in &forms {
+        let top = registry.publish(&format!("forms/{form}"), "1", image);
+        for name in [format!("{host}/forms/{form}:1"), format!("{host}/forms/{form}@{top}")] {
+            let status = pull(&runtime, &name).await.expect("the pull");
+            let digest = format!("{host}/forms/{form}@{top}");
+            assert!(status.names.iter().any(|name| **name == *digest), "{status:?}");
+            assert_eq!(output(&runtime, &name, "cat /0").await, *form);
+            assert_eq!(runtime.image_status(&name).await.expect("a status"), Some(status));
+        }
+    }
+    // A tag that has moved is another image; the container store follows what the registry says now.
+    let name = format!("{host}/forms/oci:1");
+    let before = pull(&runtime, &name).await.expect("the pull");
+    registry.publish("forms/oci", "1", &TestImage::shell("moved", &packings));
+    let after = pull(&runtime, &name).await.expect("the pull");
+    assert_ne!(before.id, after.id);
+    assert_eq!(output(&runtime, &name, "cat /0 /2").await, "movedmoved");
+    // An image that came with an archive is taken as it is.
+    assert!(pull(&runtime, "busybox").await.is_ok());
+    for image in runtime.list_images().await.expect("a list") {
+        runtime.remove_image(&image.id).await.expect("the removal");
+    }
+    assert_eq!(runtime.list_images().await.expect("a list"), []);
+    runtime.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_pulled_says_why() {
+    use RuntimeErrorKind::{ImageNotFound, Internal, InvalidImageName, RegistryUnavailable, Unauthorized};
+    let daemon = daemon!();
+    let mut registry = TestRegistry::start(daemon.dir(), "registry", Access::Open).await;
+    let closed = TestRegistry::start(daemon.dir(), "closed", Access::Password).await;
+    let runtime = daemon.node(1).await;
+    let (host, secret) = (registry.host(), closed.host());
+    let image = TestImage::shell("x", &[Packing::Plain, Packing::Plain]);
+    registry.publish("app", "1", &image);
+    closed.publish("app", "1", &image);
+    // Bytes that are other than their digest says.
+    let broken = TestImage::shell("broken", &[Packing::Plain]);
+    registry.publish("broken", "1", &broken);
+    let path = registry.blob_path(&broken.layer(1));
+    let mut bytes = std::fs::read(&path).expect("a layer");
+    bytes[600] ^= 1;
+    std::fs::write(&path, &bytes).expect("a layer");
+    let cut = TestImage::shell("cut", &[Packing::Plain]);
+    registry.publish("cut", "1", &cut);
+    let path = registry.blob_path(&cut.layer(1));
+    std::fs::write(&path, &bytes[..1000]).expect("a layer");
+
+    let rows = [
+        (format!("{host}/nothing:1"), ImageNotFound, "manifest unknown"),
+        (format!("{host}/app:2"), ImageNotFound, "manifest unknown"),
+        (format!("{host}/app@sha256:{}", "0".repeat(64)), ImageNotFound, "404 Not Found"),
+        (format!("{secret}/app:1"), Unauthorized, "it wants basic credentials, and none were given"),
+        ("127.0.0.1:1/app:1".to_owned(), RegistryUnavailable, "Connection refused"),
+        (format!("{host}/App"), InvalidImageName, "invalid reference format"),
+        (format!("{host}/broken:1"), Internal, "is damaged"),
+        (format!("{host}/cut:1"), RegistryUnavailable, "416 Range Not Satisfiable"),
+    ];
+    for (name, kind, text) in rows {
+        let error = pull(&runtime, &name).await.expect_err(&name);
+        assert_eq!(error.kind(), kind, "{name}: {error}");
+        assert!(error.to_string().contains(text), "{name}: {error}");
+        assert_eq!(runtime.image_status(&name).await.unwrap_or_default(), None, "{name}");
+    }
+    // The damaged layer is mended: nothing of the bad one is in the way.
+    registry.publish("broken", "1", &broken);
+    pull(&runtime, &format!("{host}/broken:1")).await.expect("the pull");
+    registry.kill();
+    let error = pull(&runtime, &format!("{host}/app:1")).await.expect_err("the registry is gone");
+    assert_eq!(error.kind(), RegistryUnavailable, "{error}");
+    // A pull that broke off waits for its next try until the image is given up.
+    assert_eq!(leases(&daemon), 1);
+    runtime.remove_image(&format!("{host}/cut:1")).await.expect("the removal");
+    assert_eq!(leases(&daemon), 0);
+    runtime.close().await;
+}
+
+fn leases(daemon: &TestDaemon) -> usize {
+    daemon.held().iter().filter(|line| line.contains("leases")).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_of_every_kind_open_registries() {
+    let daemon = daemon!();
+    let closed = TestRegistry::start(daemon.dir(), "closed", Access::Password).await;
+    let open = TestRegistry::start(daemon.dir(), "open", Access::Open).await;
+    let gate = Gate::open(open.port(), true).await;
+    let image = TestImage::shell("x", &[Packing::Gzip]);
+    closed.publish("app", "1", &image);
+    open.publish("team/app", "1", &image);
+    let runtime = daemon.node(1).await;
+    let (closed_name, gate_name) = (format!("{}/app:1", closed.host()), format!("{}/team/app:1", gate.host()));
+    let wrong = account("guess");
+
+    for name in [&closed_name, &gate_name] {
+        let error = pull_as(&runtime, name, std::slice::from_ref(&wrong)).await.expect_err("a wrong password");
+        assert_eq!(error.kind(), RuntimeErrorKind::Unauthorized, "{error}");
+    }
+    gate.asked();
+    for name in [&closed_name, &gate_name] {
+        pull_as(&runtime, name, &[wrong.clone(), account(ACCOUNT.1)]).await.expect("the second password is right");
+        runtime.remove_image(name).await.expect("the removal");
+    }
+    let asked = gate.asked();
+    assert_eq!(asked[0], "GET /v2/team/app/manifests/1");
+    assert_eq!(asked[1], "GET /token?scope=repository%3Ateam%2Fapp%3Apull&service=tests Basic");
+    let tokens = asked.iter().filter(|line| line.contains("/token")).count();
+    assert_eq!(tokens, 2, "one for each password, not one for each blob: {asked:?}");
+
+    // Blobs that lie elsewhere are fetched there, and what opened the registry is not shown to that place.
+    let storage = Gate::open(open.port(), false).await;
+    gate.redirect_blobs(storage.host().rsplit(':').next().expect("a port").parse().expect("a number"));
+    pull_as(&runtime, &gate_name, &[account(ACCOUNT.1)]).await.expect("the pull");
+    let asked = storage.asked();
+    assert!(!asked.is_empty() && asked.iter().all(|line| line.starts_with("GET /v2/team/app/blobs/")), "{asked:?}");
+    assert!(asked.iter().all(|line| !line.contains("Bearer")), "{asked:?}");
+    runtime.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mirrors_are_asked_first_and_own_authorities_are_trusted() {
+    let daemon = daemon!();
+    let tls = TestRegistry::start(daemon.dir(), "tls", Access::Tls).await;
+    let open = TestRegistry::start(daemon.dir(), "open", Access::Open).await;
+    let mirror = Gate::open(open.port(), false).await;
+    tls.publish("app", "1", &TestImage::shell("from the registry", &[Packing::Gzip]));
+    open.publish("library/tool", "1", &TestImage::shell("from the mirror", &[Packing::Gzip]));
+    let runtime = daemon.node(1).await;
+    let error = pull(&runtime, &format!("localhost:{}/app:1", tls.port())).await.expect_err("it wants TLS");
+    assert_eq!(error.kind(), RuntimeErrorKind::Internal, "{error}");
+    runtime.close().await;
+
+    let host = tls.host();
+    let unknown = RegistryConfig::new().mirror("http://127.0.0.1:1").mirror(format!("http://{}", mirror.host()));
+    let trusted = RegistryConfig::new().ca_certificates(tls.authority()).mirror(format!("http://{}", mirror.host()));
+    let builder = daemon.builder(1).registry("docker.io", unknown).registry(host.as_str(), trusted);
+    let runtime = builder.build().await.expect("the runtime opens");
+    pull_as(&runtime, "tool:1", &[account(ACCOUNT.1)]).await.expect("the second mirror has it");
+    let asked = mirror.asked();
+    assert_eq!(asked[0], "GET /v2/library/tool/manifests/1?ns=docker.io", "the pod's credentials are not for mirrors");
+    assert_eq!(output(&runtime, "tool:1", "cat /0").await, "from the mirror");
+    let name = format!("{host}/app:1");
+    pull(&runtime, &name).await.expect("the mirror does not have it, the registry has");
+    assert_eq!(output(&runtime, &name, "cat /0").await, "from the registry");
+    runtime.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_that_breaks_off_is_gone_on_with() {
+    const LARGE: usize = 24 << 20;
+    let daemon = daemon!();
+    let mut registry = TestRegistry::start(daemon.dir(), "registry", Access::Open).await;
+    let gate = Gate::open(registry.port(), false).await;
+    let image = TestImage::large(LARGE);
+    registry.publish("large", "1", &image);
+    let name = format!("{}/large:1", gate.host());
+    let runtime = daemon.node(1).await;
+    // The registry dies in the middle, and stays away longer than the pull is patient.
+    gate.allow(10 << 20);
+    let error = pull(&runtime, &name).await.expect_err("it breaks off");
+    assert_eq!(error.kind(), RuntimeErrorKind::RegistryUnavailable, "{error}");
+    registry.kill();
+    gate.allow_all();
+    let error = pull(&runtime, &name).await.expect_err("the registry is dead");
+    assert_eq!(error.kind(), RuntimeErrorKind::RegistryUnavailable, "{error}");
+    // The embedding process ends meanwhile, and the next one goes on with what came.
+    runtime.close().await;
+    drop(runtime);
+    registry.launch().await;
+    gate.asked();
+    let runtime = daemon.node(1).await;
+    pull(&runtime, &name).await.expect("the pull");
+    let asked = gate.asked();
+    let large = asked.iter().find(|line| line.contains(&image.layer(2))).expect("the layer is asked for");
+    let offset = large.rsplit("bytes=").next().and_then(|range| range.trim_end_matches('-').parse::<usize>().ok());
+    assert!(offset.is_some_and(|offset| offset > 4 << 20 && offset < LARGE), "{asked:?}");
+    assert_eq!(output(&runtime, &name, "wc -c </large").await.trim(), LARGE.to_string());
+    assert_eq!(leases(&daemon), 0);
+    runtime.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pulls_at_once_fetch_each_layer_once() {
+    let daemon = daemon!();
+    let registry = TestRegistry::start(daemon.dir(), "registry", Access::Open).await;
+    let gate = Gate::open(registry.port(), false).await;
+    let image = TestImage::large(2 << 20);
+    let names: Vec<String> = (0..4)
+        .map(|number| {
+            registry.publish(&format!("same/{number}"), "1", &image);
+            format!("{}/same/{number}:1", gate.host())
+        })
+        .collect();
+    let runtime = daemon.node(1).await;
+    let pulls = names.iter().chain(&names).map(|name| pull(&runtime, name));
+    let pulled = futures_util::future::join_all(pulls).await;
+    let ids: Vec<_> = pulled.into_iter().map(|status| status.expect("the pull").id).collect();
+    assert!(ids.iter().all(|id| *id == ids[0]));
+    let layer = image.layer(2);
+    assert_eq!(gate.asked().iter().filter(|line| line.contains(&layer)).count(), 1);
+    runtime.close().await;
+}
