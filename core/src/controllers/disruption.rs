@@ -212,3 +212,6 @@ fn budgets_of_scale(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
         keys.extend(snapshot.list_in(kind::POD_DISRUPTION_BUDGET, &meta.namespace).map(|budget| budget.meta.uid));
     }
 }
+
+#[cfg(test)]
+mod tests;
