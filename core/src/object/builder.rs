@@ -30,6 +30,7 @@ mod config;
 mod container;
 mod parts;
 mod pod_spec;
+mod policy;
 mod service;
 mod storage;
 mod workload;
@@ -51,6 +52,7 @@ pub use batch::{Concurrency, HasJobSpec, OnFailure};
 pub use container::ContainerExt;
 pub use parts::{EnvVarExt, PortName, ProbeExt, VolumeExt};
 pub use pod_spec::HasPodSpec;
+pub use policy::LimitRangeItemExt;
 pub use workload::{Replicated, Share, Workload};
 
 /// An object cannot be built.

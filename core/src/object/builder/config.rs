@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{
-    ConfigMap, LimitRange, Namespace, Node, NodeCondition, NodeStatus, ResourceQuota, Secret, ServiceAccount, Taint,
+    ConfigMap, Namespace, Node, NodeCondition, NodeStatus, Secret, ServiceAccount, Taint,
 };
-use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::{Build, Builder, insert, push};
@@ -16,10 +14,6 @@ impl Build for Namespace {}
 impl Build for ConfigMap {}
 impl Build for Secret {}
 impl Build for ServiceAccount {}
-impl Build for ResourceQuota {}
-impl Build for LimitRange {}
-impl Build for PodDisruptionBudget {}
-impl Build for PriorityClass {}
 
 impl Builder<ConfigMap> {
     /// Adds an entry.
@@ -90,6 +84,10 @@ impl Builder<Node> {
     }
 }
 
-fn amount_of(amounts: &mut Option<BTreeMap<String, Quantity>>, resource: impl Into<String>, amount: impl Into<String>) {
+pub(super) fn amount_of(
+    amounts: &mut Option<BTreeMap<String, Quantity>>,
+    resource: impl Into<String>,
+    amount: impl Into<String>,
+) {
     amounts.get_or_insert_default().insert(resource.into(), Quantity(amount.into()));
 }

@@ -3,7 +3,7 @@
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{
-    Container, Pod, PodSpec, PodTemplateSpec, Toleration, TopologySpreadConstraint, Volume,
+    Container, Pod, PodSpec, PodTemplateSpec, ReplicationController, Toleration, TopologySpreadConstraint, Volume,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
@@ -33,6 +33,7 @@ macro_rules! has_pod_spec {
 has_pod_spec! {
     Deployment: |object| &mut object.spec.template;
     ReplicaSet: |object| object.spec.template.get_or_insert_default();
+    ReplicationController: |object| object.spec.get_or_insert_default().template.get_or_insert_default();
     StatefulSet: |object| &mut object.spec.template;
     DaemonSet: |object| &mut object.spec.template;
     Job: |object| &mut object.spec.get_or_insert_default().template;

@@ -91,6 +91,10 @@ fn the_smaller_kinds_build_too() {
     assert_eq!(status["allocatable"], json!({"cpu": "3900m", "memory": "8Gi"}));
     let job = Job::builder("j").completions(2).container(Container::builder("c", "i").command(["true"])).build();
     assert_eq!(job.expect("fine").to_value()["spec"]["template"]["spec"]["restartPolicy"], "Never");
+    let old = ReplicationController::builder("old").replicas(2).container(Container::builder("c", "i")).build();
+    let old = old.expect("fine").to_value();
+    assert_eq!(old["spec"]["selector"], json!({"app": "old"}));
+    assert_eq!(old["spec"]["template"]["metadata"]["labels"], json!({"app": "old"}));
     let service = Service::builder("s").selector("app", "web").named_port("http", 80, 8080).build().expect("fine");
     assert_eq!(service.to_value()["spec"]["ports"], json!([{"name": "http", "port": 80, "targetPort": 8080}]));
     let secret = Secret::builder("s").data("a", "hello").namespace("n").build().expect("fine");

@@ -2,20 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::Metadata;
 use k8s_openapi::api::apps::v1::{
     DaemonSet, Deployment, DeploymentStrategy, ReplicaSet, RollingUpdateDeployment, RollingUpdateStatefulSetStrategy,
     StatefulSet, StatefulSetUpdateStrategy,
 };
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, ReplicationController};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{Build, Builder, HasPodSpec, insert, push};
 
 /// Kinds that find their pods with a selector.
 pub trait Workload: HasPodSpec {
-    /// The selector of its pods.
-    fn selector_mut(&mut self) -> &mut LabelSelector;
+    /// The labels of its pods.
+    fn selected_mut(&mut self) -> &mut Option<BTreeMap<String, String>>;
+    /// Whether it asks for more than labels.
+    fn has_expressions(&self) -> bool;
 }
 
 /// Kinds that keep a number of pods.
@@ -30,15 +32,18 @@ macro_rules! workloads {
     ($($kind:ty),*) => {
         $(
             impl Workload for $kind {
-                fn selector_mut(&mut self) -> &mut LabelSelector {
-                    &mut self.spec.selector
+                fn selected_mut(&mut self) -> &mut Option<BTreeMap<String, String>> {
+                    &mut self.spec.selector.match_labels
+                }
+
+                fn has_expressions(&self) -> bool {
+                    self.spec.selector.match_expressions.is_some()
                 }
             }
 
             impl Build for $kind {
                 fn complete(&mut self) {
-                    let name = self.metadata.name.clone().or_else(|| self.metadata.generate_name.clone());
-                    agree(self, name.unwrap_or_default().trim_end_matches('-'));
+                    agree(self);
                 }
             }
         )*
@@ -62,21 +67,53 @@ macro_rules! replicated {
 workloads!(Deployment, ReplicaSet, StatefulSet, DaemonSet);
 replicated!(Deployment, ReplicaSet, StatefulSet);
 
+impl Workload for ReplicationController {
+    fn selected_mut(&mut self) -> &mut Option<BTreeMap<String, String>> {
+        &mut self.spec.get_or_insert_default().selector
+    }
+
+    fn has_expressions(&self) -> bool {
+        false
+    }
+}
+
+impl Build for ReplicationController {
+    fn complete(&mut self) {
+        agree(self);
+    }
+}
+
+impl Replicated for ReplicationController {
+    fn replicas_mut(&mut self) -> &mut Option<i32> {
+        &mut self.spec.get_or_insert_default().replicas
+    }
+
+    fn min_ready_seconds_mut(&mut self) -> &mut Option<i32> {
+        &mut self.spec.get_or_insert_default().min_ready_seconds
+    }
+}
+
 /// Makes selector and template agree: what one of them lacks follows from the other, or both from the name.
-fn agree<K: Workload>(object: &mut K, name: &str) {
+fn agree<K: Workload>(object: &mut K) {
     let unlabelled = |labels: &Option<BTreeMap<String, String>>| labels.as_ref().is_none_or(BTreeMap::is_empty);
     if unlabelled(&object.pod_mut().0.labels) {
-        let mut labels = object.selector_mut().match_labels.clone();
+        let mut labels = object.selected_mut().clone();
         if unlabelled(&labels) {
-            insert(&mut labels, "app", name);
+            insert(&mut labels, "app", app_of(object));
         }
         object.pod_mut().0.labels = labels;
     }
-    let selector = object.selector_mut();
-    if unlabelled(&selector.match_labels) && selector.match_expressions.is_none() {
+    if unlabelled(object.selected_mut()) && !object.has_expressions() {
         let labels = object.pod_mut().0.labels.clone();
-        object.selector_mut().match_labels = labels;
+        *object.selected_mut() = labels;
     }
+}
+
+/// The label `app` of an object that says nothing else of itself: its name.
+pub(super) fn app_of<K: Build>(object: &K) -> String {
+    let meta = Metadata::metadata(object);
+    let name = meta.name.as_ref().or(meta.generate_name.as_ref());
+    name.map(|name| name.trim_end_matches('-').to_owned()).unwrap_or_default()
 }
 
 impl<K: Workload> Builder<K> {
@@ -85,8 +122,7 @@ impl<K: Workload> Builder<K> {
     /// Without it the selector is the labels of the template, and without those `app` and the name.
     pub fn selector(self, key: impl Into<String>, value: impl Into<String>) -> Self {
         let (key, value) = (key.into(), value.into());
-        self.with(|object| insert(&mut object.selector_mut().match_labels, key.clone(), value.clone()))
-            .pod_label(key, value)
+        self.with(|object| insert(object.selected_mut(), key.clone(), value.clone())).pod_label(key, value)
     }
 }
 
@@ -132,7 +168,7 @@ impl Builder<Deployment> {
 
 /// A number of pods, or a percentage of them.
 #[derive(Clone, Debug)]
-pub struct Share(IntOrString);
+pub struct Share(pub(super) IntOrString);
 
 impl From<i32> for Share {
     fn from(number: i32) -> Self {
