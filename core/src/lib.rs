@@ -41,4 +41,5 @@ pub use error::{ApiError, Reason};
 pub use k8s_openapi;
 pub use kube_core;
 pub use kube_core::params::{DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchParams};
+pub use kube_core::subresource::EvictParams;
 pub use kube_core::watch::WatchEvent;

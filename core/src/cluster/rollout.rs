@@ -1,22 +1,19 @@
-//! Rollouts of Deployments, StatefulSets and DaemonSets, and the maintenance of nodes: `kubectl rollout`, `set image`, `cordon`, `drain`.
+//! Rollouts of Deployments, StatefulSets and DaemonSets, as `kubectl rollout` and `kubectl set image` have them.
 
 mod revisions;
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use k8s_openapi::api::core::v1::{Container, Node, Pod, PodTemplateSpec};
+use k8s_openapi::api::core::v1::{Container, PodTemplateSpec};
 use k8s_openapi::jiff::Timestamp;
-use kube_core::params::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
-use kube_core::subresource::EvictParams;
+use kube_core::params::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::api::{Api, delete_options};
+use super::api::Api;
 use super::wait::WaitError;
 use crate::error::{ApiError, Reason, Subject};
-use crate::kernel::Request;
 use crate::object::kind::Kind;
 use crate::object::selector::Selector;
 
@@ -26,7 +23,6 @@ const REVISION: &str = "deployment.kubernetes.io/revision";
 const CHANGE_CAUSE: &str = "kubernetes.io/change-cause";
 const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 const TEMPLATE_HASH: &str = "pod-template-hash";
-const MIRROR: &str = "kubernetes.io/config.mirror";
 
 /// How a rollout stands; `message` is the sentence that `kubectl rollout status` prints.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -308,162 +304,4 @@ fn same(one: &PodTemplateSpec, other: &PodTemplateSpec) -> bool {
 /// As kubectl writes it: to the second.
 fn rfc3339(time: Timestamp) -> String {
     format!("{time:.0}")
-}
-
-/// How a node is emptied.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DrainOptions {
-    /// Seconds of grace for each pod; its own when absent.
-    pub grace_seconds: Option<u32>,
-    /// Leave the pods of DaemonSets where they are, instead of refusing to begin.
-    pub ignore_daemon_sets: bool,
-    /// Delete pods that keep data in an `emptyDir` too, instead of refusing to begin.
-    pub delete_empty_dir_data: bool,
-    /// Delete pods that nobody will make again too, instead of refusing to begin.
-    pub force: bool,
-    /// How long to try for, while disruption budgets hold pods back; without end when absent.
-    pub timeout: Option<Duration>,
-}
-
-/// Between two tries to evict a pod that its budget holds back, as `kubectl drain` has it.
-const EVICTION_RETRY: Duration = Duration::from_secs(5);
-
-impl Api<Node> {
-    /// Keeps new pods off a node.
-    ///
-    /// # Errors
-    /// `NotFound` when there is no such node.
-    pub async fn cordon(&self, name: &str) -> Result<Node, ApiError> {
-        let patch = Patch::Merge(json!({ "spec": { "unschedulable": true } }));
-        self.patch(name, &PatchParams::default(), &patch).await
-    }
-
-    /// Lets new pods onto a node again.
-    ///
-    /// # Errors
-    /// `NotFound` when there is no such node.
-    pub async fn uncordon(&self, name: &str) -> Result<Node, ApiError> {
-        let patch = Patch::Merge(json!({ "spec": { "unschedulable": null } }));
-        self.patch(name, &PatchParams::default(), &patch).await
-    }
-
-    /// Keeps new pods off a node and evicts those that are there; the answer is the pods that were evicted.
-    ///
-    /// It does not wait until they are gone. Like `kubectl drain` it refuses to begin when a pod would be lost (nobody
-    /// makes it again, or it keeps data in an `emptyDir`) or would come back at once (it belongs to a DaemonSet), unless
-    /// told otherwise. A pod that its disruption budget holds back is tried again every five seconds.
-    ///
-    /// # Errors
-    /// `NotFound` when there is no such node, `BadRequest` with all pods that stand in the way, `Timeout` when budgets
-    /// held pods back for too long.
-    pub async fn drain(&self, name: &str, options: &DrainOptions) -> Result<Vec<Pod>, ApiError> {
-        self.cordon(name).await?;
-        let all: Api<Pod> = Api::all(&self.cluster);
-        let here = ListParams::default().fields(&format!("spec.nodeName={name}"));
-        let mut evicted = Vec::new();
-        let mut objections: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for pod in all.list(&here).await?.items {
-            match judge(&pod, options) {
-                Verdict::Evict => evicted.push(pod),
-                Verdict::Leave => {}
-                Verdict::Object(why) => objections.entry(why).or_default().push(full_name(&pod)),
-            }
-        }
-        if !objections.is_empty() {
-            let lines = objections.iter().map(|(why, pods)| format!("cannot delete {why}: {}", pods.join(", ")));
-            let message = format!("unable to drain node \"{name}\": {}", lines.collect::<Vec<_>>().join("; "));
-            return Err(ApiError::bad_request(message));
-        }
-        let evict_all = self.evict_all(evicted.iter().collect(), options.grace_seconds);
-        match options.timeout {
-            None => evict_all.await?,
-            Some(timeout) => tokio::time::timeout(timeout, evict_all).await.map_err(|_| {
-                let message = format!("drain did not complete within {timeout:?}: disruption budgets hold pods back");
-                ApiError::new(Reason::Timeout, message)
-            })??,
-        }
-        Ok(evicted)
-    }
-
-    /// Evicts pods, those that their budgets hold back again and again.
-    async fn evict_all(&self, mut pods: Vec<&Pod>, grace_seconds: Option<u32>) -> Result<(), ApiError> {
-        loop {
-            let mut held = Vec::new();
-            for pod in pods {
-                let namespace = pod.metadata.namespace.as_deref().unwrap_or("default");
-                let api: Api<Pod> = Api::namespaced(&self.cluster, namespace);
-                let mut params = DeleteParams { grace_period_seconds: grace_seconds, ..DeleteParams::default() };
-                params.preconditions = Some(Preconditions { uid: pod.metadata.uid.clone(), resource_version: None });
-                let params = EvictParams { delete_options: Some(params), ..EvictParams::default() };
-                match api.evict(pod.metadata.name.as_deref().unwrap_or_default(), &params).await {
-                    Ok(()) => {}
-                    Err(error) if error.reason() == Reason::TooManyRequests => held.push(pod),
-                    // It is gone, or another has its name now.
-                    Err(error) if error.is_not_found() || error.is_conflict() => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            if held.is_empty() {
-                return Ok(());
-            }
-            pods = held;
-            tokio::time::sleep(EVICTION_RETRY).await;
-        }
-    }
-}
-
-impl Api<Pod> {
-    /// Evicts a pod (`pods/eviction`): it is deleted with its grace, if its disruption budget lets it go.
-    ///
-    /// # Errors
-    /// `NotFound` when there is no such pod, `TooManyRequests` when its budget does not allow it now, `InternalError`
-    /// when more than one budget is for it, `Conflict` when a precondition does not hold.
-    pub async fn evict(&self, name: &str, params: &EvictParams) -> Result<(), ApiError> {
-        let mut options = delete_options(&params.delete_options.clone().unwrap_or_default())?;
-        options.dry_run |= params.post_options.dry_run;
-        let namespace = self.namespace.clone().unwrap_or_else(|| "default".to_owned());
-        let request = Request::Evict { namespace, name: name.to_owned(), options };
-        self.cluster.ask(request).await.map(|_| ())
-    }
-}
-
-enum Verdict {
-    Evict,
-    Leave,
-    Object(&'static str),
-}
-
-fn judge(pod: &Pod, options: &DrainOptions) -> Verdict {
-    let is_mirror = pod.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(MIRROR));
-    if is_mirror {
-        return Verdict::Leave;
-    }
-    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-    if matches!(phase, Some("Succeeded" | "Failed")) {
-        return Verdict::Evict;
-    }
-    let owner = pod.metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
-    match owner {
-        Some(owner) if owner.kind == "DaemonSet" => {
-            return if options.ignore_daemon_sets {
-                Verdict::Leave
-            } else {
-                Verdict::Object("DaemonSet-managed Pods (use --ignore-daemonsets to ignore)")
-            };
-        }
-        None if !options.force => {
-            return Verdict::Object("Pods that declare no controller (use --force to override)");
-        }
-        Some(_) | None => {}
-    }
-    let mut volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
-    if volumes.any(|volume| volume.empty_dir.is_some()) && !options.delete_empty_dir_data {
-        return Verdict::Object("Pods with local storage (use --delete-emptydir-data to override)");
-    }
-    Verdict::Evict
-}
-
-fn full_name(pod: &Pod) -> String {
-    let part = |part: &Option<String>| part.clone().unwrap_or_default();
-    format!("{}/{}", part(&pod.metadata.namespace), part(&pod.metadata.name))
 }
