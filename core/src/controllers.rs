@@ -20,6 +20,7 @@ mod properties;
 pub(crate) mod provisioning;
 mod replica_set;
 mod replication_controller;
+mod resource_quota;
 mod stateful_set;
 mod taint_eviction;
 mod ttl_after_finished;
@@ -44,6 +45,7 @@ pub use self::node_local::NodeLocalProvisioner;
 pub use self::pod_garbage::PodGarbageCollector;
 pub use self::replica_set::ReplicaSetController;
 pub use self::replication_controller::ReplicationControllerController;
+pub use self::resource_quota::ResourceQuotaController;
 pub use self::stateful_set::StatefulSetController;
 pub use self::taint_eviction::TaintEvictionController;
 pub use self::ttl_after_finished::TtlAfterFinishedController;
@@ -72,6 +74,7 @@ pub(crate) fn all() -> Vec<Box<dyn AnyLoop>> {
         Loop::<PodGarbageCollector>::boxed(),
         Loop::<NamespaceController>::boxed(),
         Loop::<NamespaceDefaultsController>::boxed(),
+        Loop::<ResourceQuotaController>::boxed(),
         Loop::<EndpointSliceController>::boxed(),
         Loop::<ClusterRoleAggregationController>::boxed(),
         Loop::<EphemeralVolumeController>::boxed(),

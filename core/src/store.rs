@@ -3,9 +3,11 @@
 //! A snapshot at a revision costs O(1), because the tables are persistent maps; every decision in the cluster is made
 //! from one snapshot and committed against it.
 
+mod accounts;
 mod addresses;
 mod admit;
 mod change;
+mod charge;
 mod commit;
 mod custom;
 mod deletion;
@@ -26,6 +28,7 @@ mod snapshot;
 mod surroundings;
 mod table;
 
+pub use self::accounts::Account;
 pub(crate) use self::admit::default_service_account;
 pub use self::admit::{Part, WriteOptions};
 pub use self::change::{Change, ChangeKind};

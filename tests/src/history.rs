@@ -4,6 +4,7 @@
 mod accidents;
 mod fixpoint;
 mod people;
+mod quotas;
 mod services;
 mod storage;
 

@@ -10,9 +10,6 @@ use inboard_tests::story;
 /// The stories of kinds that nobody looks after yet, by the beginning of their names, and why.
 const NOT_YET: &[(&str, &str)] = &[
     ("deploy-proportional-scaling-three-sets", "recorded in a race: a set acted on a size that was corrected at once"),
-    ("deploy-quota-", "no quota"),
-    ("quota-", "no quota"),
-    ("rs-quota", "no quota"),
     ("sa-", "no tokens of service accounts"),
 ];
 

@@ -3,9 +3,9 @@
 //! They need to look at other objects ([`Surroundings`]) and sometimes refuse ([`Refusal`]). They run in upstream's
 //! order: `LimitRanger`, `ServiceAccount`, `TaintNodesByCondition`, `Priority`, `DefaultTolerationSeconds`,
 //! `DefaultStorageClass`, `StorageObjectInUseProtection`, `RuntimeClass`, `DefaultIngressClass`, `PodTopologyLabels`.
-//! `PersistentVolumeClaimResize` looks at updates of claims ([`may_grow`]). All others act on creation only; `PodTopologyLabels` acts again when a pod is bound ([`topology_labels`]).
+//! All act on creation only; `PodTopologyLabels` acts again when a pod is bound ([`topology_labels`]). Plugins that only
+//! judge are in [`permit`](super::permit).
 
-mod claim_resize;
 mod classes;
 mod limits;
 mod node;
@@ -21,10 +21,9 @@ use k8s_openapi::api::networking::v1::Ingress;
 
 use super::kind::{self, BuiltInKind, KindId, TypedObject};
 
-pub use claim_resize::may_grow;
 pub(crate) use classes::{CLAIM_PROTECTION, STORAGE_CLASS_ANNOTATION, VOLUME_PROTECTION};
 pub use classes::{best_default, default_ingress_class, default_storage_class, in_use_protection};
-pub use limits::{limit_claim, limit_pod};
+pub use limits::default_limits;
 pub use node::{not_ready_taint, topology_labels};
 pub use priority::priority;
 pub use runtime_class::runtime_class;
@@ -69,8 +68,7 @@ pub struct Suffix<'s>(
 /// Applies all plugins to an object that is about to be created. Its namespace must be set.
 ///
 /// # Errors
-/// The first refusal. A missing service account, priority class or runtime class is one, and so is breaking the limits
-/// of the namespace.
+/// The first refusal. A missing service account, priority class or runtime class is one.
 pub fn on_create(
     object: &mut dyn TypedObject,
     around: &(impl Surroundings + ?Sized),
@@ -83,7 +81,6 @@ pub fn on_create(
         not_ready_taint(node);
         Ok(())
     } else if let Some(claim) = object.downcast_mut::<PersistentVolumeClaim>() {
-        limit_claim(claim, around)?;
         default_storage_class(claim, around);
         in_use_protection(&mut claim.metadata, CLAIM_PROTECTION);
         Ok(())
@@ -99,7 +96,7 @@ pub fn on_create(
 }
 
 fn on_create_pod(pod: &mut Pod, around: &(impl Surroundings + ?Sized), suffix: Suffix<'_>) -> Result<(), Refusal> {
-    limit_pod(pod, around)?;
+    default_limits(pod, around);
     service_account(pod, around, suffix)?;
     priority(pod, around)?;
     default_tolerations(pod);
@@ -112,12 +109,16 @@ fn on_create_pod(pod: &mut Pod, around: &(impl Surroundings + ?Sized), suffix: S
 }
 
 /// An object as its type.
-fn one<K: BuiltInKind>(around: &(impl Surroundings + ?Sized), namespace: &str, name: &str) -> Option<Arc<K>> {
+pub(super) fn one<K: BuiltInKind>(
+    around: &(impl Surroundings + ?Sized),
+    namespace: &str,
+    name: &str,
+) -> Option<Arc<K>> {
     typed(around.get(K::ID, namespace, name)?)
 }
 
 /// Objects as their type.
-fn all<K: BuiltInKind>(around: &(impl Surroundings + ?Sized), namespace: &str) -> Vec<Arc<K>> {
+pub(super) fn all<K: BuiltInKind>(around: &(impl Surroundings + ?Sized), namespace: &str) -> Vec<Arc<K>> {
     around.list(K::ID, namespace).into_iter().filter_map(typed).collect()
 }
 

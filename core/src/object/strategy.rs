@@ -1,8 +1,8 @@
 //! One write, as the server takes it: the stages in their order, for every kind.
 //!
 //! ```text
-//! create: default -> mutate -> prepare -> give out -> validate
-//! update: default ->           prepare -> give out -> validate
+//! create: default -> mutate -> prepare -> give out -> validate -> permit
+//! update: default ->           prepare -> give out -> validate -> permit
 //! status: default ->           prepare ->             validate
 //! ```
 //! All of it is pure: what a stage needs of the rest of the cluster comes in through
@@ -14,6 +14,7 @@ use super::defaults;
 use super::field::FieldErrors;
 use super::kind::TypedObject;
 use super::mutate::{self, Refusal, Suffix, Surroundings};
+use super::permit;
 use super::prepare::{self, Allocation, Request};
 use super::validation;
 
@@ -49,23 +50,27 @@ pub fn create(
     mutate::on_create(object, around, suffix)?;
     prepare::for_create(object, request);
     complete(object, give_out)?;
-    judged(validation::create(object))
+    judged(validation::create(object))?;
+    Ok(permit::on_create(object, around)?)
 }
 
 /// Makes of what a client sent the object that replaces `old`.
 ///
 /// # Errors
-/// [`Rejection::Invalid`] with all that is wrong, [`Rejection::Forbidden`] when nothing is left to give out.
+/// [`Rejection::Invalid`] with all that is wrong, [`Rejection::Forbidden`] when nothing is left to give out or the change
+/// is not permitted.
 pub fn update(
     object: &mut dyn TypedObject,
     old: &dyn TypedObject,
+    around: &(impl Surroundings + ?Sized),
     request: &Request<'_>,
     give_out: GiveOut<'_>,
 ) -> Result<(), Rejection> {
     defaults::apply(object.as_any_mut());
     prepare::for_update(object, old, request);
     complete(object, give_out)?;
-    judged(validation::update(object, old))
+    judged(validation::update(object, old))?;
+    Ok(permit::on_update(object, old, around)?)
 }
 
 /// Makes of what a client sent `old` with another status.

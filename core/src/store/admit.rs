@@ -1,13 +1,13 @@
 //! Admission: the one way into the store, the same for the typed API, HTTP and controllers.
 //!
 //! ```text
-//! decode -> default -> mutate -> prepare -> validate -> commit
+//! decode -> default -> mutate -> prepare -> validate -> permit -> charge -> commit
 //! ```
 //! A pod whose very spec was admitted before (a template's next pod) takes that result and skips the middle.
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, ServiceAccount, ServiceSpec};
+use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ use super::pod::{PodBody, PodState};
 use super::{addresses, custom};
 use crate::error::{ApiError, Reason};
 use crate::object::kind::{self, KindId};
-use crate::object::mutate::{self, Suffix};
+use crate::object::mutate::Suffix;
 use crate::object::prepare::{self, Allocation, Request};
 use crate::object::strategy::{self as rules, Rejection};
 use crate::time::Time;
@@ -61,6 +61,7 @@ impl Store {
         meta.deletion = None;
         meta.generation = i64::from(prepare::has_generation(meta.kind));
         let body = self.admit_new(&mut meta, body, now)?;
+        self.charge((&meta, &body), None, now)?;
         if self.live.find(meta.kind, &meta.namespace, &meta.name).is_some() {
             return Err(ApiError::already_exists(self.subject(meta.kind, &meta.name)));
         }
@@ -151,12 +152,16 @@ impl Store {
             return Ok(Body::Pod(pod));
         }
         let asked = Arc::clone(&pod.spec);
+        let (labels, annotations) = (Arc::clone(&meta.labels), Arc::clone(&meta.annotations));
         let mut object: Arc<dyn kind::TypedObject> = Arc::new(pod.to_api(meta));
         self.admit_typed(meta, &mut object, now)?;
         let Some(admitted) = object.as_any().downcast_ref::<Pod>().map(PodBody::from_api) else {
             return Err(ApiError::internal("a pod that is not a pod"));
         };
-        self.memo.put(asked, Arc::clone(&admitted.spec));
+        // What admission wrote beside the spec is not remembered: the next pod has to come by it in the same way.
+        if Arc::ptr_eq(&labels, &meta.labels) && Arc::ptr_eq(&annotations, &meta.annotations) {
+            self.memo.put(asked, Arc::clone(&admitted.spec));
+        }
         Ok(Body::Pod(admitted))
     }
 
@@ -193,17 +198,11 @@ impl Store {
                 let around = &self.live;
                 let mut give_out =
                     |spec: &mut ServiceSpec, missing: &[Allocation]| addresses::give_out(around, spec, missing);
-                rules::update(object, before, &request, &mut give_out)
+                rules::update(object, before, around, &request, &mut give_out)
             }
             Part::Status => rules::update_status(object, before, &request),
         };
         result.map_err(|rejection| self.rejected(meta, rejection))?;
-        if let (Part::Main, Some(after)) = (part, object.as_any().downcast_ref::<PersistentVolumeClaim>())
-            && let Some(before) = before.as_any().downcast_ref()
-        {
-            mutate::may_grow(before, after, &self.live)
-                .map_err(|why| ApiError::forbidden(self.subject(meta.kind, &meta.name), why))?;
-        }
         Ok(next)
     }
 
@@ -323,6 +322,9 @@ impl Store {
         };
         if meta == current.meta && body.is_same(&current.body) {
             return Ok(current);
+        }
+        if part == Part::Main {
+            self.charge((&meta, &body), Some(&current), now)?;
         }
         Ok(self.put(current, meta, body))
     }

@@ -49,7 +49,7 @@ pub struct Store {
     pub(super) ids: IdSource,
     pub(super) memo: SpecMemo,
     events: EventIndex,
-    changes: Vec<Change>,
+    pub(super) changes: Vec<Change>,
 }
 
 impl Store {
@@ -223,7 +223,9 @@ impl Store {
     fn push(&mut self, change: Change) -> Arc<Object> {
         let object = Arc::clone(&change.object);
         debug_assert!(change.kind != ChangeKind::Modified || change.before.is_some(), "a change has a before");
-        self.changes.push(change);
+        self.memo.heed(object.meta.kind);
+        self.changes.push(change.clone());
+        self.bill(&change);
         object
     }
 

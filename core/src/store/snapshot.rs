@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use imbl::{GenericHashMap, OrdMap, OrdSet};
 
+use super::accounts::Account;
 use super::links::LinkKey;
 use super::measures::Measures;
 use super::object::Object;
@@ -113,6 +114,7 @@ pub struct Snapshot {
     pub(super) orphans: OrdSet<(KindId, Arc<str>, Uid)>,
     pub(super) pods_by_node: OrdSet<(NodeName, Uid)>,
     pub(super) links: OrdSet<(LinkKey, Uid)>,
+    pub(super) accounts: OrdMap<Uid, Arc<Account>>,
     pub(super) events: OrdMap<Revision, Arc<Object>>,
     pub(super) measures: Arc<Measures>,
 }

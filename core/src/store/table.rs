@@ -22,7 +22,8 @@ impl Snapshot {
         let key = NameKey { namespace: Arc::clone(&object.meta.namespace), name: Arc::clone(&object.meta.name) };
         self.names.insert((object.meta.kind, key), object.meta.uid);
         self.index(&object);
-        self.objects.insert(object.meta.uid, object);
+        self.objects.insert(object.meta.uid, Arc::clone(&object));
+        self.book(None, Some(&object));
     }
 
     /// Puts a new version of an object in the place of `before`. It gets the next revision.
@@ -30,6 +31,7 @@ impl Snapshot {
         let object = self.stamp(meta, body);
         self.objects.insert(object.meta.uid, Arc::clone(&object));
         self.reindex(&before, &object);
+        self.book(Some(&before), Some(&object));
         Change { kind: ChangeKind::Modified, object, before: Some(before) }
     }
 
@@ -40,6 +42,7 @@ impl Snapshot {
         self.objects.remove(&before.meta.uid);
         Measures::forget(&mut self.measures, before.meta.uid);
         self.unindex(&before);
+        self.book(Some(&before), None);
         let object = self.stamp(before.meta.clone(), before.body.clone());
         Change { kind: ChangeKind::Deleted, object, before: Some(before) }
     }
@@ -110,7 +113,7 @@ impl Snapshot {
     /// # Errors
     /// What does not agree.
     pub fn check_indexes(&self) -> Result<(), String> {
-        let mut fresh = Self::default();
+        let mut fresh = Self { kinds: self.kinds.clone(), ..Self::default() };
         for object in self.objects.values() {
             fresh.put_back(Arc::clone(object));
         }
@@ -123,6 +126,7 @@ impl Snapshot {
             ("orphans", fresh.orphans == self.orphans),
             ("pods_by_node", fresh.pods_by_node == self.pods_by_node),
             ("links", fresh.links == self.links),
+            ("accounts", fresh.accounts == self.accounts),
         ];
         match same.iter().find(|(_, same)| !same) {
             Some((index, _)) => Err(format!("the index `{index}` does not agree with the objects")),

@@ -10,7 +10,7 @@ use inboard::simulation::Simulation;
 use inboard::store::{Object, PodPhase};
 use inboard_runtime_mock::MockState;
 
-use super::{services, storage};
+use super::{quotas, services, storage};
 
 pub(super) type Cluster = Simulation<MockState>;
 
@@ -33,6 +33,7 @@ pub(super) fn missing(cluster: &Cluster) -> Option<String> {
         .or_else(pods)
         .or_else(|| storage::missing(cluster))
         .or_else(|| services::missing(cluster))
+        .or_else(|| quotas::missing(cluster))
         .or_else(|| leftover(cluster))
 }
 
@@ -131,6 +132,8 @@ pub(super) fn unfinished(cluster: &Cluster) -> Option<String> {
         kind::NAMESPACE,
         kind::PERSISTENT_VOLUME,
         kind::PERSISTENT_VOLUME_CLAIM,
+        kind::SERVICE,
+        kind::RESOURCE_QUOTA,
     ];
     for object in kinds.into_iter().flat_map(|kind| cluster.snapshot().list(kind)) {
         for (controller, _) in kernel.metrics() {

@@ -73,6 +73,7 @@ impl Names {
         for (index, minute) in self.minutes.iter().enumerate() {
             text = text.replace(minute.as_str(), &format!("<minute:{}>", index + 1));
         }
+        text = without_name_of_refused_pod(text);
         if is_uid(&text) {
             return "<uid>".to_owned();
         }
@@ -86,6 +87,17 @@ impl Names {
             _ => text,
         }
     }
+}
+
+/// A pod that was not let in had a name too.
+fn without_name_of_refused_pod(text: String) -> String {
+    let refused = text.split_once("pods \"").and_then(|(before, rest)| {
+        let (name, after) = rest.split_once("\" is forbidden: ")?;
+        let (prefix, suffix) = name.split_at_checked(name.len().checked_sub(5)?)?;
+        let drawn = prefix.ends_with('-') && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        drawn.then(|| format!("{before}pods \"{prefix}<suffix>\" is forbidden: {after}"))
+    });
+    refused.unwrap_or(text)
 }
 
 fn hide_revisions(value: &mut Value) {

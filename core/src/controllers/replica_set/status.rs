@@ -58,20 +58,21 @@ fn counted(
     }
 }
 
-/// `ReplicaFailure` stands as long as the last try failed.
+/// `ReplicaFailure` stands as long as the last try failed, with the words of the first one: those of the next differ in
+/// the name that was drawn for a pod, and a change would end the wait between two tries.
 fn conditions(before: &ReplicaSetStatus, failure: Option<&ApiError>, now: Time) -> Option<Vec<ReplicaSetCondition>> {
     let is_failure = |condition: &&ReplicaSetCondition| condition.type_.as_deref() == Some("ReplicaFailure");
     let old = before.conditions.iter().flatten().find(is_failure);
     let mut conditions: Vec<_> =
         before.conditions.iter().flatten().filter(|condition| !is_failure(condition)).cloned().collect();
     if let Some(error) = failure {
-        conditions.push(ReplicaSetCondition {
-            last_transition_time: old.and_then(|old| old.last_transition_time.clone()).or_else(|| Some(now.to_api())),
+        conditions.push(old.cloned().unwrap_or_else(|| ReplicaSetCondition {
+            last_transition_time: Some(now.to_api()),
             message: Some(error.to_string()),
             reason: Some("FailedCreate".to_owned()),
             status: Some("True".to_owned()),
             type_: Some("ReplicaFailure".to_owned()),
-        });
+        }));
     }
     (!conditions.is_empty()).then_some(conditions)
 }
