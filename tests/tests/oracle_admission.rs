@@ -76,7 +76,7 @@ impl Server {
     fn new() -> Self {
         let names: Vec<&'static str> =
             Kernel::new(&KernelConfig::default(), NOW).metrics().map(|(name, _)| name).collect();
-        let controllers: BTreeMap<_, _> = names.into_iter().map(|name| (name.into(), ControllerMode::Off)).collect();
+        let controllers: BTreeMap<_, _> = names.into_iter().map(|name| (name, ControllerMode::Off)).collect();
         let config = KernelConfig { controllers, scheduler: None, ..KernelConfig::default() };
         let mut server = Self { kernel: Kernel::new(&config, NOW), asked: 0 };
         let mut namespace = Namespace::default();
