@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::error::BuildError;
+use crate::image::ImageCollection;
+use crate::logs::LogLimits;
 use crate::network::NetworkSettings;
+use crate::preflight::{self, Report, Subject};
 use crate::registry::{Registries, RegistryConfig};
 use crate::runtime::{ContainerdRuntime, Settings};
 
@@ -20,6 +23,9 @@ pub struct ContainerdBuilder {
     cgroup_root: Option<String>,
     network: NetworkSettings,
     registries: BTreeMap<String, RegistryConfig>,
+    seccomp_dir: PathBuf,
+    logs: LogLimits,
+    image_collection: Option<ImageCollection>,
 }
 
 impl Default for ContainerdBuilder {
@@ -37,6 +43,9 @@ impl Default for ContainerdBuilder {
                 list: None,
             },
             registries: BTreeMap::new(),
+            seccomp_dir: "/var/lib/inboard/seccomp".into(),
+            logs: LogLimits::default(),
+            image_collection: Some(ImageCollection::default()),
         }
     }
 }
@@ -125,6 +134,42 @@ impl ContainerdBuilder {
         self
     }
 
+    /// Where the seccomp profiles are that pods name with `type: Localhost`, in the form of the OCI runtime
+    /// specification. Default: `/var/lib/inboard/seccomp`.
+    #[must_use]
+    pub fn seccomp_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.seccomp_dir = path.into();
+        self
+    }
+
+    /// How large the log of a container gets: after how many bytes a new file is begun, and how many files are kept.
+    /// Default: 10 MiB and 5, as upstream's `containerLogMaxSize` and `containerLogMaxFiles`.
+    #[must_use]
+    pub fn log_limits(mut self, file_bytes_max: u64, files_max: usize) -> Self {
+        self.logs = LogLimits { file_bytes_max, files_max };
+        self
+    }
+
+    /// When images that nobody uses make room on the disk; `None` keeps them for ever. Default:
+    /// [`ImageCollection::default`].
+    #[must_use]
+    pub fn image_collection(mut self, rule: Option<ImageCollection>) -> Self {
+        self.image_collection = rule;
+        self
+    }
+
+    /// Looks at the machine: what of the daemon, its programs, the network plugins and the kernel is missing for a
+    /// runtime with these settings, and what to do about it. Changes nothing.
+    pub async fn preflight(&self) -> Report {
+        preflight::look(&Subject {
+            socket: &self.socket,
+            snapshotter: &self.snapshotter,
+            bin_dir: &self.network.bin_dir,
+            built_in_network: self.network.list.is_none(),
+        })
+        .await
+    }
+
     /// Connects to the daemon and takes over what runs already.
     ///
     /// # Errors
@@ -148,6 +193,9 @@ impl ContainerdBuilder {
             cgroup_root,
             network: self.network,
             registries: Registries::new(self.registries)?,
+            seccomp_dir: self.seccomp_dir,
+            logs: self.logs,
+            image_collection: self.image_collection,
         };
         ContainerdRuntime::open(settings).await
     }

@@ -9,8 +9,9 @@
 //! network configuration of your own, see [`ContainerdBuilder::cni_config`]). Building it needs `protoc`.
 //!
 //! # What it does not do yet
-//! Seccomp and AppArmor profiles, `shareProcessNamespace`, user namespaces, HTTPS probes. What a pod asks for and this runtime cannot do is
-//! refused with the name of the field.
+//! `shareProcessNamespace`, user namespaces, SELinux, raw block volumes, resources of whole pods, AppArmor's default
+//! profile (profiles that the machine has are enforced). What a pod asks for and this runtime cannot do is refused with
+//! the name of the field.
 
 pub mod archive;
 mod builder;
@@ -23,11 +24,13 @@ mod error;
 mod events;
 mod exec;
 mod forward;
+mod housekeeping;
 mod image;
 mod lock;
 mod logs;
 mod network;
 mod os;
+mod preflight;
 mod probe;
 mod registry;
 mod runtime;
@@ -40,5 +43,12 @@ mod volumes;
 
 pub use self::builder::ContainerdBuilder;
 pub use self::error::BuildError;
+pub use self::image::ImageCollection;
+pub use self::preflight::{Finding, Report, State};
 pub use self::registry::RegistryConfig;
 pub use self::runtime::ContainerdRuntime;
+
+/// Looks at the machine with the default settings; see [`ContainerdBuilder::preflight`].
+pub async fn preflight() -> Report {
+    ContainerdBuilder::default().preflight().await
+}

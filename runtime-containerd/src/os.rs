@@ -116,6 +116,18 @@ pub(crate) fn unmount(target: &Path) -> io::Result<()> {
     }
 }
 
+/// All bytes of the file system that holds a path, and those that are free.
+pub(crate) fn disk(path: &Path) -> io::Result<(u64, u64)> {
+    let stat = nix::sys::statvfs::statvfs(path)?;
+    let bytes = |blocks: u64| blocks.saturating_mul(stat.fragment_size());
+    Ok((bytes(stat.blocks()), bytes(stat.blocks_available())))
+}
+
+/// Whether the kernel enforces AppArmor profiles.
+pub(crate) fn has_apparmor() -> bool {
+    std::fs::read_to_string("/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text.trim() == "Y")
+}
+
 /// Makes a fifo that only root may use; one that is there is kept.
 pub(crate) fn make_fifo(path: &Path) -> io::Result<()> {
     match nix::unistd::mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR) {

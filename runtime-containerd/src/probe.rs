@@ -2,6 +2,7 @@
 
 mod grpc;
 mod http;
+mod tls;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;

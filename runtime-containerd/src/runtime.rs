@@ -15,14 +15,15 @@ use crate::builder::ContainerdBuilder;
 use crate::client::Daemon;
 use crate::container::ContainerEntry;
 use crate::error::BuildError;
-use crate::image::{self, Images};
+use crate::image::{self, ImageCollection, Images};
 use crate::lock::{KeyedLocks, guard};
+use crate::logs::LogLimits;
 use crate::network::{Network, NetworkSettings};
 use crate::registry::Registries;
 use crate::sandbox::SandboxRecord;
 use crate::spec::HostFacts;
 use crate::state::StateDir;
-use crate::{cgroup, error, events};
+use crate::{cgroup, error, events, housekeeping};
 
 /// Runs the pods of one node on the machine's containerd.
 ///
@@ -47,6 +48,9 @@ pub(crate) struct Settings {
     pub(crate) cgroup_root: String,
     pub(crate) network: NetworkSettings,
     pub(crate) registries: Registries,
+    pub(crate) seccomp_dir: PathBuf,
+    pub(crate) logs: LogLimits,
+    pub(crate) image_collection: Option<ImageCollection>,
 }
 
 #[derive(Debug)]
@@ -107,7 +111,7 @@ impl ContainerdRuntime {
         let inner = Inner {
             images: Images::new(daemon.clone(), settings.snapshotter.clone()),
             network: Network::new(settings.network.clone(), dirs.ipam()),
-            host: host_facts(),
+            host: host_facts(settings.seccomp_dir.clone()),
             containers: Mutex::default(),
             sandboxes: Mutex::default(),
             locks: KeyedLocks::default(),
@@ -121,7 +125,9 @@ impl ContainerdRuntime {
         };
         inner.adopt().await?;
         inner.spawn(events::watch_daemon(inner.daemon.clone(), inner.events.clone(), inner.shutdown()));
-        Ok(Self { inner: Arc::new(inner) })
+        let inner = Arc::new(inner);
+        inner.spawn(housekeeping::keep_room(Arc::downgrade(&inner), inner.shutdown()));
+        Ok(Self { inner })
     }
 
     /// Brings the images of an archive onto the node: a tar file in the OCI image layout, or as `docker save` writes
@@ -137,6 +143,15 @@ impl ContainerdRuntime {
     pub async fn import_image(&self, archive: impl AsRef<Path>) -> Result<Vec<String>, RuntimeError> {
         let path = archive.as_ref().to_path_buf();
         self.to_end(async move |inner| inner.import(path).await).await
+    }
+
+    /// Removes every image that no container is made from and that did not come from an archive, however full the disk
+    /// is. Returns how many bytes they had.
+    ///
+    /// # Errors
+    /// What the daemon says.
+    pub async fn remove_unused_images(&self) -> Result<u64, RuntimeError> {
+        self.to_end(async move |inner| inner.remove_unused_images().await).await
     }
 
     /// Ends what runs in the background and gives back the state directory. Containers go on running; what they write
@@ -174,7 +189,7 @@ fn own(dir: &Path) -> Result<Flock<std::fs::File>, String> {
     })
 }
 
-fn host_facts() -> HostFacts {
+fn host_facts(seccomp_dir: PathBuf) -> HostFacts {
     let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kilobytes =
         memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse().ok());
@@ -183,6 +198,8 @@ fn host_facts() -> HostFacts {
         swap_accounting: cgroup::has_swap_accounting(),
         memory_bytes: kilobytes.map_or(0, |kilobytes: u64| kilobytes * 1024),
         devices: crate::devices::all(),
+        seccomp_dir,
+        apparmor: crate::os::has_apparmor(),
     }
 }
 

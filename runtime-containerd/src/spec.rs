@@ -9,6 +9,7 @@ mod mounts;
 mod process;
 mod refuse;
 mod resources;
+mod seccomp;
 
 #[cfg(test)]
 mod tests;
@@ -58,6 +59,10 @@ pub(crate) struct HostFacts {
     pub(crate) memory_bytes: u64,
     /// The device nodes that a privileged container gets.
     pub(crate) devices: Vec<LinuxDevice>,
+    /// Where the seccomp profiles of the machine are.
+    pub(crate) seccomp_dir: PathBuf,
+    /// Whether the kernel enforces AppArmor profiles.
+    pub(crate) apparmor: bool,
 }
 
 /// Everything that the specification of one container is made from.
@@ -86,10 +91,10 @@ pub(crate) struct SpecInput<'a> {
 /// The specification of a container, or the field that cannot be honoured.
 pub(crate) fn runtime_spec(input: &SpecInput<'_>) -> Result<Spec, RuntimeError> {
     let container = container_of(input.config)?;
-    refuse::check_container(&input.config.spec, &container)?;
+    refuse::check_container(&container)?;
     let process = process::process(input, &container)?;
     let mounts = mounts::mounts(input, &container);
-    let linux = linux::linux(input, &container)?;
+    let linux = linux::linux(input, &container, &process)?;
     let read_only = container.security_context.as_ref().and_then(|sc| sc.read_only_root_filesystem).unwrap_or(false);
     let root = RootBuilder::default().path("rootfs").readonly(read_only).build().map_err(invalid)?;
     let mut spec =

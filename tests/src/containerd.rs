@@ -123,11 +123,16 @@ impl TestDaemon {
     /// A node on this daemon (1 to 250) with the images `busybox` and `nginx`; one that was closed is opened again.
     pub async fn node(&self, number: u8) -> ContainerdRuntime {
         let runtime = self.builder(number).build().await.expect("the runtime opens");
+        self.bring_images(&runtime).await;
+        runtime
+    }
+
+    /// Gives a node the images `busybox` and `nginx`.
+    pub async fn bring_images(&self, runtime: &ContainerdRuntime) {
         let archives = images::archives().expect("the images are made from the machine's packages");
         for archive in archives {
             runtime.import_image(&archive).await.expect("the image comes in");
         }
-        runtime
     }
 
     /// What [`TestDaemon::node`] builds, to be changed before.

@@ -8,6 +8,7 @@ use inboard::runtime::{
     Runtime, RuntimeErrorKind, StdStream, TerminalSize,
 };
 use inboard_runtime_containerd::ContainerdRuntime;
+use inboard_tests::containerd::registry::{Access, TestRegistry};
 use inboard_tests::containerd::{TestDaemon, TestPod};
 use serde_json::json;
 
@@ -191,6 +192,22 @@ async fn ports_are_forwarded_probes_judge_and_usage_is_counted() {
     assert_eq!(slow, "command timed out: \"sleep 100\" timed out after 200ms");
     let grpc = ProbeAction::Grpc { port: 81, service: String::new() };
     assert!(probe(grpc, Duration::from_secs(2)).await.contains("error"));
+
+    // Whoever vouches for the certificate does not matter, what is answered does.
+    let server = TestRegistry::start(daemon.dir(), "tls", Access::Tls).await;
+    let by = |host: Option<String>, port, path: &str, scheme: &str| ProbeAction::Http {
+        host,
+        port,
+        path: path.to_owned(),
+        scheme: scheme.to_owned(),
+        headers: Vec::new(),
+    };
+    let https = |path: &str, scheme: &str| by(Some("127.0.0.1".into()), server.port(), path, scheme);
+    assert_eq!(probe(https("/v2/", "HTTPS"), SOON).await, "success");
+    assert_eq!(probe(https("/v2/x/tags/list", "HTTPS"), SOON).await, "HTTP probe failed with statuscode: 404");
+    assert_eq!(probe(https("/v2/", "HTTP"), SOON).await, "HTTP probe failed with statuscode: 400");
+    assert!(probe(by(None, 80, "/", "HTTPS"), SOON).await.contains(": tls: "));
+    drop(server);
 
     let mut forward = runtime.port_forward(&sandbox.id, 80).await.expect("a connection");
     forward.write.send("GET / HTTP/1.0\r\n\r\n".into()).await.expect("the request is taken");

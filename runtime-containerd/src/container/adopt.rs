@@ -75,7 +75,7 @@ impl Inner {
             run.started_at = Some(clock::now().as_nanos());
         }
         let running = run.started_at.is_some() && run.exit.is_none();
-        let entry = Arc::new(ContainerEntry::new(record, dir.clone()));
+        let entry = Arc::new(ContainerEntry::new(record, dir.clone(), self.settings.logs));
         entry.set_run(run)?;
         guard(&self.containers).insert(id, entry.clone());
         if running {

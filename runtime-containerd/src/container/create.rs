@@ -53,7 +53,7 @@ impl Inner {
         std::fs::create_dir_all(&dir).map_err(|e| error::io("create directory", &dir, &e))?;
         match self.make_container(&id, &dir, &sandbox, config, &image).await {
             Ok(record) => {
-                let entry = ContainerEntry::new(record, dir);
+                let entry = ContainerEntry::new(record, dir, self.settings.logs);
                 guard(&self.containers).insert(id.clone(), Arc::new(entry));
                 Ok(ContainerId::new(id))
             }

@@ -8,7 +8,7 @@ use inboard::time::Time;
 use tokio::sync::watch;
 
 use super::record::{ContainerRecord, RunRecord};
-use crate::logs::LogHub;
+use crate::logs::{LogHub, LogLimits};
 use crate::{error, state};
 
 #[derive(Debug)]
@@ -21,8 +21,8 @@ pub(crate) struct ContainerEntry {
 
 impl ContainerEntry {
     /// A container that was made and not started.
-    pub(crate) fn new(record: ContainerRecord, dir: PathBuf) -> Self {
-        let log = Arc::new(LogHub::new(dir.join("log")));
+    pub(crate) fn new(record: ContainerRecord, dir: PathBuf, logs: LogLimits) -> Self {
+        let log = Arc::new(LogHub::new(dir.join("log"), logs));
         Self { record, dir, log, run: watch::Sender::default() }
     }
 

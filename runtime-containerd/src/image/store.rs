@@ -8,8 +8,8 @@ use containerd_client::services::v1::{
 };
 use inboard::runtime::{ImageStatus, RuntimeError, RuntimeErrorKind};
 
-use super::Reference;
 use super::manifest;
+use super::{Reference, Seen};
 use crate::client::{Daemon, call, gone, optional};
 use crate::error;
 use crate::lock::{KeyedLocks, guard};
@@ -35,11 +35,13 @@ pub(crate) struct Images {
     known: Mutex<BTreeMap<String, Arc<ImageInfo>>>,
     /// By the digest of a blob, the name of a snapshot, or `image NAME`: what two pulls must not make at once.
     pub(super) locks: KeyedLocks,
+    /// By id: how long each has been here, and unused.
+    pub(super) seen: Mutex<BTreeMap<String, Seen>>,
 }
 
 impl Images {
     pub(crate) fn new(daemon: Daemon, snapshotter: String) -> Self {
-        Self { daemon, snapshotter, known: Mutex::default(), locks: KeyedLocks::default() }
+        Self { daemon, snapshotter, known: Mutex::default(), locks: KeyedLocks::default(), seen: Mutex::default() }
     }
 
     /// The image of this name or id; `None` when it is not here.
@@ -109,7 +111,7 @@ impl Images {
         Ok(())
     }
 
-    async fn all(&self) -> Result<Vec<(Arc<ImageInfo>, Image)>, RuntimeError> {
+    pub(super) async fn all(&self) -> Result<Vec<(Arc<ImageInfo>, Image)>, RuntimeError> {
         let request = self.daemon.request(ListImagesRequest::default());
         let images = call("list images", self.daemon.services().images().list(request)).await?.images;
         let mut all = Vec::with_capacity(images.len());

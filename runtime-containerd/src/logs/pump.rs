@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use inboard::runtime::StdStream;
+use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::{broadcast, watch};
 
+use super::files::{LogLimits, aside, rotate};
 use super::format::{LineSplitter, write_line};
 use crate::clock;
 
@@ -22,6 +24,8 @@ const READ_BYTES: usize = 64 << 10;
 pub(crate) struct Progress {
     /// Grows with every write to the file.
     pub(crate) writes: u64,
+    /// The number that the file will have when it is put aside.
+    pub(crate) number: u64,
     /// Everything that the container wrote is in the file.
     pub(crate) drained: bool,
     /// The container has ended, and nothing will be written any more.
@@ -32,14 +36,17 @@ pub(crate) struct Progress {
 #[derive(Debug)]
 pub(crate) struct LogHub {
     pub(crate) path: PathBuf,
+    limits: LogLimits,
     progress: watch::Sender<Progress>,
     live: broadcast::Sender<(StdStream, Bytes)>,
 }
 
 impl LogHub {
     /// For a container whose output is still to come.
-    pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, progress: watch::Sender::default(), live: broadcast::Sender::new(LIVE_BACKLOG) }
+    pub(crate) fn new(path: PathBuf, limits: LogLimits) -> Self {
+        let number = aside(&path).last().map_or(1, |last| last + 1);
+        let progress = watch::Sender::new(Progress { number, ..Progress::default() });
+        Self { path, limits, progress, live: broadcast::Sender::new(LIVE_BACKLOG) }
     }
 
     pub(crate) fn progress(&self) -> watch::Receiver<Progress> {
@@ -48,6 +55,18 @@ impl LogHub {
 
     pub(crate) fn live(&self) -> broadcast::Receiver<(StdStream, Bytes)> {
         self.live.subscribe()
+    }
+
+    /// Begins a new file. When the old one cannot be put aside it grows on.
+    async fn put_aside(&self, log: Option<File>) -> Option<File> {
+        let number = self.progress.borrow().number;
+        if let Err(error) = rotate(&self.path, number, self.limits.files_max) {
+            tracing::warn!(log = %self.path.display(), %error, "a container's log cannot be put aside");
+            return log;
+        }
+        let new = open(&self.path).await;
+        self.progress.send_modify(|progress| progress.number += 1);
+        new
     }
 
     /// Says that the container has ended.
@@ -74,6 +93,7 @@ pub(crate) async fn pump(hub: Arc<LogHub>, outputs: Outputs, mut shutdown: watch
 
 async fn copy(hub: &LogHub, outputs: Outputs) {
     let mut log = open(&hub.path).await;
+    let mut length = std::fs::metadata(&hub.path).map_or(0, |metadata| metadata.len());
     let (mut stdout, mut stderr) = (Some(outputs.stdout), outputs.stderr);
     let mut buffers = (vec![0; READ_BYTES], vec![0; READ_BYTES]);
     let mut splitters = (LineSplitter::default(), LineSplitter::default());
@@ -97,6 +117,10 @@ async fn copy(hub: &LogHub, outputs: Outputs) {
             drop(hub.live.send((stream, Bytes::copy_from_slice(bytes))));
         }
         append(&mut log, &text, &hub.path).await;
+        length += text.len() as u64;
+        if length >= hub.limits.file_bytes_max && log.is_some() {
+            (log, length) = (hub.put_aside(log).await, 0);
+        }
         hub.progress.send_modify(|progress| progress.writes += 1);
     }
 }
@@ -109,7 +133,7 @@ async fn read(source: &mut Option<Receiver>, buffer: &mut [u8]) -> usize {
     }
 }
 
-async fn open(path: &Path) -> Option<tokio::fs::File> {
+async fn open(path: &Path) -> Option<File> {
     let opened = tokio::fs::OpenOptions::new().create(true).append(true).open(path).await;
     opened
         .inspect_err(|error| tracing::warn!(log = %path.display(), %error, "a container's log cannot be written"))
@@ -117,7 +141,7 @@ async fn open(path: &Path) -> Option<tokio::fs::File> {
 }
 
 /// A full disk loses log lines; it must not stop the container.
-async fn append(log: &mut Option<tokio::fs::File>, text: &[u8], path: &Path) {
+async fn append(log: &mut Option<File>, text: &[u8], path: &Path) {
     let Some(file) = log.as_mut().filter(|_| !text.is_empty()) else { return };
     let written = async {
         file.write_all(text).await?;

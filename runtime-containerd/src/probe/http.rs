@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use inboard::runtime::{ProbeOutcome, RuntimeError, RuntimeErrorKind};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 
 use super::{address, connect, failure};
 
@@ -20,16 +20,17 @@ pub(super) struct Target<'a> {
 }
 
 pub(super) async fn probe(target: &Target<'_>, timeout: Duration) -> Result<ProbeOutcome, RuntimeError> {
-    if !target.scheme.eq_ignore_ascii_case("http") {
-        let message = format!("a probe over {} is not built in yet: only http", target.scheme.to_lowercase());
-        return Err(RuntimeError::new(RuntimeErrorKind::Unsupported, message));
+    let scheme = target.scheme.to_lowercase();
+    if !matches!(scheme.as_str(), "http" | "https") {
+        let message = format!("a probe over {scheme} is not known: only http and https");
+        return Err(RuntimeError::new(RuntimeErrorKind::InvalidArgument, message));
     }
     let path = if target.path.starts_with('/') { target.path.to_owned() } else { format!("/{}", target.path) };
     if path.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
         let message = format!("probe path {path:?} has characters that a URL cannot have");
         return Err(RuntimeError::new(RuntimeErrorKind::InvalidArgument, message));
     }
-    let url = format!("http://{}{path}", address(target.host, target.port));
+    let url = format!("{scheme}://{}{path}", address(target.host, target.port));
     let outcome = match tokio::time::timeout(timeout, status(target, &path, timeout)).await {
         Ok(Ok(200..=399)) => ProbeOutcome::Success,
         Ok(Ok(status)) => failure(format!("HTTP probe failed with statuscode: {status}")),
@@ -43,7 +44,15 @@ pub(super) async fn probe(target: &Target<'_>, timeout: Duration) -> Result<Prob
 }
 
 async fn status(target: &Target<'_>, path: &str, timeout: Duration) -> Result<u16, String> {
-    let mut stream = connect(target.host, target.port, timeout).await?;
+    let stream = connect(target.host, target.port, timeout).await?;
+    if target.scheme.eq_ignore_ascii_case("https") {
+        ask(super::tls::connect(stream, target.host).await?, target, path).await
+    } else {
+        ask(stream, target, path).await
+    }
+}
+
+async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, target: &Target<'_>, path: &str) -> Result<u16, String> {
     let text = |error: std::io::Error| super::go_text(&error);
     stream.write_all(request(target, path).as_bytes()).await.map_err(text)?;
     let mut answer = BufReader::new(stream.take(STATUS_BYTES_MAX));

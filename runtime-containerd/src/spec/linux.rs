@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use inboard::k8s_openapi::api::core::v1::Container;
 use inboard::runtime::RuntimeError;
-use oci_spec::runtime::{Linux, LinuxBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType};
+use oci_spec::runtime::{Linux, LinuxBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, Process};
 
-use super::{SpecInput, invalid, resources};
+use super::{SpecInput, invalid, resources, seccomp};
 
 /// What no container may read: containerd's own default list.
 const MASKED: [&str; 11] = [
@@ -26,7 +26,7 @@ const MASKED: [&str; 11] = [
 /// What no container may write.
 const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
-pub(super) fn linux(input: &SpecInput<'_>, container: &Container) -> Result<Linux, RuntimeError> {
+pub(super) fn linux(input: &SpecInput<'_>, container: &Container, process: &Process) -> Result<Linux, RuntimeError> {
     let security = container.security_context.clone().unwrap_or_default();
     let privileged = security.privileged == Some(true);
     let unmasked = privileged || security.proc_mount.as_deref() == Some("Unmasked");
@@ -39,6 +39,12 @@ pub(super) fn linux(input: &SpecInput<'_>, container: &Container) -> Result<Linu
         .readonly_paths(if unmasked { Vec::new() } else { texts(&READ_ONLY) })
         .rootfs_propagation(root_propagation(input));
     let builder = if privileged { builder.devices(input.host.devices.clone()) } else { builder };
+    let pod = input.config.spec.security_context.clone().unwrap_or_default();
+    let rights = process.capabilities().as_ref().and_then(|sets| sets.bounding().clone()).unwrap_or_default();
+    let builder = match seccomp::seccomp(&input.host.seccomp_dir, &pod, &security, &rights)? {
+        Some(filter) => builder.seccomp(filter),
+        None => builder,
+    };
     builder.build().map_err(invalid)
 }
 

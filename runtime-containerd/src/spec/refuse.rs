@@ -3,7 +3,7 @@
 use inboard::k8s_openapi::api::core::v1::{Container, PodSpec};
 use inboard::runtime::{RuntimeError, RuntimeErrorKind};
 
-fn unsupported(field: &str, why: &str) -> RuntimeError {
+pub(super) fn unsupported(field: &str, why: &str) -> RuntimeError {
     RuntimeError::new(RuntimeErrorKind::Unsupported, format!("{field}: not supported by this runtime: {why}"))
 }
 
@@ -39,9 +39,8 @@ fn check_sysctl(spec: &PodSpec, name: &str) -> Result<(), RuntimeError> {
 }
 
 /// Checks the fields of a container.
-pub(super) fn check_container(spec: &PodSpec, container: &Container) -> Result<(), RuntimeError> {
+pub(super) fn check_container(container: &Container) -> Result<(), RuntimeError> {
     let security = container.security_context.clone().unwrap_or_default();
-    let pod = spec.security_context.clone().unwrap_or_default();
     let field = |name: &str| format!("container {}: {name}", container.name);
     if container.volume_devices.as_ref().is_some_and(|devices| !devices.is_empty()) {
         return Err(unsupported(&field("volumeDevices"), "raw block volumes are not built in yet"));
@@ -51,20 +50,6 @@ pub(super) fn check_container(spec: &PodSpec, container: &Container) -> Result<(
     }
     if security.windows_options.is_some() {
         return Err(unsupported(&field("securityContext.windowsOptions"), "only linux"));
-    }
-    if security.privileged == Some(true) {
-        // A privileged container is never confined by a profile.
-        return Ok(());
-    }
-    let seccomp = security.seccomp_profile.or(pod.seccomp_profile);
-    if let Some(profile) = seccomp.filter(|profile| profile.type_ != "Unconfined") {
-        let why = format!("profile type {} is not built in yet, use Unconfined", profile.type_);
-        return Err(unsupported(&field("securityContext.seccompProfile"), &why));
-    }
-    let apparmor = security.app_armor_profile.or(pod.app_armor_profile);
-    if let Some(profile) = apparmor.filter(|profile| profile.type_ != "Unconfined") {
-        let why = format!("profile type {} is not built in yet, use Unconfined", profile.type_);
-        return Err(unsupported(&field("securityContext.appArmorProfile"), &why));
     }
     Ok(())
 }

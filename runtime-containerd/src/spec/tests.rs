@@ -87,6 +87,17 @@ fn rows() -> Vec<Row> {
         row("privileged", security(json!({"privileged": true}))),
         row("unmasked proc", security(json!({"procMount": "Unmasked"}))),
         row("seccomp", security(json!({"seccompProfile": {"type": "RuntimeDefault"}}))),
+        row("seccomp of the pod", json!({"securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}})),
+        row("a seccomp profile that is not there", {
+            security(json!({"seccompProfile": {"type": "Localhost", "localhostProfile": "x.json"}}))
+        }),
+        row("the privileged are not confined", {
+            let mut patch = json!({"securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}});
+            merge(&mut patch, &security(json!({"privileged": true})));
+            patch
+        }),
+        row("AppArmor", security(json!({"appArmorProfile": {"type": "Localhost", "localhostProfile": "web"}}))),
+        row("AppArmor's default", security(json!({"appArmorProfile": {"type": "RuntimeDefault"}}))),
         row(
             "limits without requests",
             container(json!({"resources": {"limits": {"cpu": "250m", "memory": "64Mi", "hugepages-2Mi": "4Mi"}}})),
@@ -140,8 +151,14 @@ fn spec_of(row: &Row) -> Result<Value, String> {
         passwd: "root:x:0:0:root:/root:/bin/sh\nweb:x:101:102::/:/bin/false\n".into(),
         group: "web:x:102:\nlog:x:7:web\n".into(),
     };
-    let host =
-        HostFacts { cgroup_v2: row.cgroup_v2, swap_accounting: true, memory_bytes: 4 << 30, devices: Vec::new() };
+    let host = HostFacts {
+        cgroup_v2: row.cgroup_v2,
+        swap_accounting: true,
+        memory_bytes: 4 << 30,
+        devices: Vec::new(),
+        seccomp_dir: "/profiles".into(),
+        apparmor: true,
+    };
     let input = SpecInput {
         id: "c1",
         config: &config,
@@ -159,6 +176,10 @@ fn spec_of(row: &Row) -> Result<Value, String> {
         if let Some(names) = spec.pointer_mut(&format!("/process/capabilities/{set}")).and_then(Value::as_array_mut) {
             names.sort_by_key(Value::to_string);
         }
+    }
+    // Its calls have tests of their own.
+    if let Some(calls) = spec.pointer_mut("/linux/seccomp/syscalls") {
+        *calls = json!(calls.as_array().map_or(0, Vec::len));
     }
     Ok(spec)
 }

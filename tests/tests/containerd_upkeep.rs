@@ -1,0 +1,132 @@
+//! What keeps a machine in order over the months: logs that do not fill the disk, images that make room, a look at what
+//! is missing.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use inboard::runtime::{ImagePull, LogEntry, LogOptions, Runtime};
+use inboard_runtime_containerd::{ContainerdRuntime, State};
+use inboard_tests::containerd::registry::{Access, Packing, TestImage, TestRegistry};
+use inboard_tests::containerd::{TestDaemon, TestPod};
+use serde_json::json;
+
+const SOON: Duration = Duration::from_secs(60);
+
+async fn log(runtime: &ContainerdRuntime, id: &inboard::runtime::ContainerId, options: LogOptions) -> Vec<LogEntry> {
+    let lines = runtime.logs(id, &options).await.expect("a log").collect::<Vec<_>>();
+    let lines = tokio::time::timeout(SOON, lines).await.expect("the log ends");
+    lines.into_iter().map(|line| line.expect("a line")).collect()
+}
+
+fn numbers(lines: &[LogEntry]) -> Vec<u32> {
+    let number = |entry: &LogEntry| String::from_utf8_lossy(&entry.line).rsplit(' ').next()?.parse().ok();
+    lines.iter().filter_map(number).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_grows_is_kept_in_files_of_which_the_latest_stay() {
+    const FILE_BYTES: u64 = 150 << 10;
+    const LINES: u32 = 12_000;
+    let Some(daemon) = TestDaemon::start().await else { return };
+    let open = async || {
+        let runtime = daemon.builder(1).log_limits(FILE_BYTES, 3).build().await.expect("the runtime opens");
+        daemon.bring_images(&runtime).await;
+        runtime
+    };
+    let runtime = open().await;
+    let half = LINES / 2;
+    let script = format!(
+        "for i in $(seq {half}); do echo line $i; done; while ! test -e /dev/shm/go; do usleep 20000; done; \
+         for i in $(seq $(({half}+1)) {LINES}); do echo line $i; done; while ! test -e /dev/shm/end; do usleep 20000; done"
+    );
+    let pod = TestPod::busybox("talks", &[("main", &script)]);
+    let sandbox = runtime.run_pod_sandbox(&pod.sandbox()).await.expect("the sandbox");
+    let id = runtime.create_container(&sandbox.id, &pod.container(0)).await.expect("the container");
+    runtime.start_container(&id).await.expect("the start");
+    let touch = async |runtime: &ContainerdRuntime, name: &str| {
+        let command = ["touch".to_owned(), format!("/dev/shm/{name}")];
+        runtime.exec_sync(&id, &command, SOON).await.expect("it runs");
+    };
+    let until = async |runtime: &ContainerdRuntime, wanted: u32| {
+        let follow = LogOptions { follow: true, tail: Some(1), ..LogOptions::default() };
+        let mut lines = runtime.logs(&id, &follow).await.expect("a log");
+        let seen = async {
+            while let Some(line) = lines.next().await {
+                if numbers(&[line.expect("a line")]) == [wanted] {
+                    return;
+                }
+            }
+            panic!("the log ended before line {wanted}");
+        };
+        tokio::time::timeout(SOON, seen).await.expect("the line comes");
+    };
+    until(&runtime, half).await;
+    // Another process goes on with the same files, while somebody follows from the beginning.
+    runtime.close().await;
+    let runtime = open().await;
+    touch(&runtime, "go").await;
+    until(&runtime, LINES).await;
+    touch(&runtime, "end").await;
+    let all = log(&runtime, &id, LogOptions { follow: true, ..LogOptions::default() }).await;
+    let all_numbers = numbers(&all);
+    let first = all_numbers[0];
+    assert!(first > 1 && first < LINES - 4000, "the oldest lines are gone, and no others: {first}");
+    assert!(all_numbers.iter().copied().eq(first..=LINES), "nothing is missing in between, nothing comes twice");
+    let tail = log(&runtime, &id, LogOptions { tail: Some(4000), ..LogOptions::default() }).await;
+    assert_eq!(tail, all[all.len() - 4000..], "the last lines are found across files");
+
+    let dir = daemon.dir().join("host01/containers").join(id.as_str());
+    let files = std::fs::read_dir(&dir).expect("the container's directory").flatten();
+    let files = files.filter(|file| file.file_name().to_string_lossy().starts_with("log"));
+    let sizes: Vec<u64> = files.map(|file| file.metadata().expect("its size").len()).collect();
+    assert_eq!(sizes.len(), 3, "{sizes:?}");
+    assert!(sizes.iter().all(|size| *size < 8 * FILE_BYTES), "a file ends after the read that filled it: {sizes:?}");
+    runtime.remove_pod_sandbox(&sandbox.id).await.expect("the removal");
+    assert!(!dir.exists(), "logs go with their container");
+    runtime.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_that_nobody_uses_make_room() {
+    let Some(daemon) = TestDaemon::start().await else { return };
+    let registry = TestRegistry::start(daemon.dir(), "registry", Access::Open).await;
+    let runtime = daemon.node(1).await;
+    let names = ["used", "unused"].map(|name| {
+        registry.publish(name, "1", &TestImage::shell(name, &[Packing::Gzip]));
+        format!("{}/{name}:1", registry.host())
+    });
+    for name in &names {
+        let pull = ImagePull { image: name.as_str().into(), credentials: Vec::new(), pod: None };
+        runtime.pull_image(&pull).await.expect("the pull");
+    }
+    let spec = json!({"containers": [{"name": "main", "image": names[0], "command": ["sleep", "1000"]}]});
+    let pod = TestPod::of("user", spec);
+    let sandbox = runtime.run_pod_sandbox(&pod.sandbox()).await.expect("the sandbox");
+    let id = runtime.create_container(&sandbox.id, &pod.container(0)).await.expect("the container");
+    assert!(runtime.remove_unused_images().await.expect("the removal") > 0);
+    let here = async |name: &str| runtime.image_status(name).await.expect("a status").is_some();
+    assert!(here(&names[0]).await && here("busybox").await && here("nginx").await);
+    assert!(!here(&names[1]).await);
+    runtime.start_container(&id).await.expect("its image is whole");
+    runtime.remove_pod_sandbox(&sandbox.id).await.expect("the removal");
+    runtime.remove_unused_images().await.expect("the removal");
+    assert!(!here(&names[0]).await);
+    runtime.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_at_the_machine_says_what_is_missing() {
+    let Some(daemon) = TestDaemon::start().await else { return };
+    let report = daemon.builder(1).preflight().await;
+    assert!(report.is_ready(), "{report}");
+    let state = |report: &inboard_runtime_containerd::Report, name: &str| {
+        report.findings.iter().find(|finding| finding.name == name).map(|finding| finding.state)
+    };
+    let report = daemon.builder(1).snapshotter("none").cni_bin_dir("/nowhere").preflight().await;
+    assert_eq!(state(&report, "containerd"), Some(State::Good), "{report}");
+    assert_eq!(state(&report, "snapshotter"), Some(State::Missing), "{report}");
+    assert_eq!(state(&report, "network"), Some(State::Missing), "{report}");
+    let report = daemon.builder(1).socket("/nowhere/containerd.sock").preflight().await;
+    assert_eq!(state(&report, "containerd"), Some(State::Missing), "{report}");
+    assert!(report.findings.iter().all(|finding| finding.state != State::Missing || !finding.remedy.is_empty()));
+}
