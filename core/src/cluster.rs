@@ -17,6 +17,7 @@ mod shared;
 mod storage;
 mod summary;
 mod wait;
+mod warnings;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -108,12 +109,11 @@ impl Cluster {
         committed: StoreRevision,
         clock: Clock,
         durability: Box<dyn Durability>,
-        provisioners: driver::Provisioners,
-        metrics: Option<Arc<dyn MetricsSource>>,
+        embedder: driver::Embedder,
     ) -> Self {
         let (messages, inbox) = mpsc::channel(MESSAGES_MAX);
         let shared = Arc::new(Shared::starting_after(committed));
-        let driver = Driver::new(kernel, clock, Arc::clone(&shared), inbox, durability, provisioners, metrics);
+        let driver = Driver::new(kernel, clock, Arc::clone(&shared), inbox, durability, embedder);
         let task = tokio::spawn(driver.run());
         Self { inner: Arc::new(Inner { messages, shared, clock, driver: Mutex::new(Some(task)) }) }
     }

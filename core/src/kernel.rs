@@ -18,6 +18,7 @@ mod measure;
 mod provisioning;
 mod request;
 mod restore;
+mod warning;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,7 @@ use self::measure::Meter;
 use self::provisioning::Provisioning;
 pub use self::provisioning::{ProvisionerCall, VolumeCallId};
 pub use self::request::{Answer, Request, RequestId};
+pub use self::warning::Warning;
 use crate::control::{AnyLoop, ControllerMetrics, ControllerMode, Plan};
 use crate::controllers;
 use crate::error::ApiError;
@@ -102,6 +104,8 @@ pub struct Output {
     pub changes: Vec<Change>,
     /// Answers to requests.
     pub replies: Vec<(RequestId, Result<Answer, ApiError>)>,
+    /// What the authors of requests that were granted should know besides.
+    pub warnings: Vec<(RequestId, Warning)>,
     /// Calls to make.
     pub calls: Vec<NodeCall>,
     /// Calls to make on the shell's provisioners.

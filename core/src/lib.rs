@@ -39,6 +39,7 @@ pub use cluster::{
 };
 pub use error::{ApiError, Reason};
 pub use k8s_openapi;
+pub use kernel::Warning;
 pub use kube_core;
 pub use kube_core::params::{DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchParams};
 pub use kube_core::subresource::EvictParams;

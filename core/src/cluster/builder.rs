@@ -8,12 +8,13 @@ use k8s_openapi::api::storage::v1::StorageClass;
 
 use super::Cluster;
 use super::clock::Clock;
-use super::driver::Provisioners;
+use super::driver::Embedder;
 use super::metrics::MetricsSource;
+use super::warnings::WarningHandler;
 use crate::control::ControllerMode;
 use crate::error::{ApiError, Reason};
 use crate::ids::NodeName;
-use crate::kernel::{Kernel, KernelConfig, Request};
+use crate::kernel::{Kernel, KernelConfig, Request, Warning};
 use crate::node::NodeConfig;
 use crate::object::kind::{KindConflict, KindInfo, Kinds};
 use crate::object::quantity::{Quantity, QuantityError};
@@ -176,8 +177,7 @@ pub struct ClusterBuilder {
     durability: Box<dyn Durability>,
     kinds: Vec<KindInfo>,
     classes: Vec<StorageClass>,
-    provisioners: Provisioners,
-    metrics: Option<Arc<dyn MetricsSource>>,
+    embedder: Embedder,
 }
 
 impl Default for ClusterBuilder {
@@ -189,8 +189,7 @@ impl Default for ClusterBuilder {
             durability: Box::new(Memory),
             kinds: Vec::new(),
             classes: Vec::new(),
-            provisioners: Provisioners::new(),
-            metrics: None,
+            embedder: Embedder::default(),
         }
     }
 }
@@ -265,7 +264,7 @@ impl ClusterBuilder {
     /// [`ClusterBuilder::storage_class`] any class name can be served in any way.
     #[must_use]
     pub fn provisioner(mut self, name: &str, provisioner: impl Provisioner) -> Self {
-        self.provisioners.insert(name.into(), Arc::new(provisioner));
+        self.embedder.provisioners.insert(name.into(), Arc::new(provisioner));
         self
     }
 
@@ -280,7 +279,21 @@ impl ClusterBuilder {
     /// `external.metrics.k8s.io`. It is asked at each measurement, only for what autoscalers name.
     #[must_use]
     pub fn metrics(mut self, source: impl MetricsSource) -> Self {
-        self.metrics = Some(Arc::new(source));
+        self.embedder.metrics = Some(Arc::new(source));
+        self
+    }
+
+    /// Who is told of what is allowed in an object that a client writes and surely not meant: a field that does nothing
+    /// any more, two environment variables of one name, a port that stands twice. The log otherwise. It is called once
+    /// the write is durable, before the write is answered, and must not block.
+    ///
+    /// ```
+    /// # use inboard::Cluster;
+    /// let builder = Cluster::builder().on_warning(|warning| eprintln!("Warning: {warning}"));
+    /// ```
+    #[must_use]
+    pub fn on_warning(mut self, handler: impl Fn(&Warning) + Send + Sync + 'static) -> Self {
+        self.embedder.warnings = WarningHandler::new(handler);
         self
     }
 
@@ -305,9 +318,9 @@ impl ClusterBuilder {
         let committed = Committed::read(self.durability.open().await?, kinds)?;
         let clock = self.start_time.map_or_else(Clock::of_the_machine, Clock::starting_at);
         let revision = committed.revision;
-        self.kernel.provisioners = self.provisioners.keys().cloned().collect();
+        self.kernel.provisioners = self.embedder.provisioners.keys().cloned().collect();
         let kernel = Kernel::restore(&self.kernel, committed, clock.now());
-        let cluster = Cluster::launch(kernel, revision, clock, self.durability, self.provisioners, self.metrics);
+        let cluster = Cluster::launch(kernel, revision, clock, self.durability, self.embedder);
         for class in self.classes {
             let created = cluster.ask(Request::Create(Draft::of(class), WriteOptions::default())).await;
             match created {

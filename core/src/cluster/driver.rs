@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::clock::Clock;
 use super::metrics::MetricsSource;
 use super::shared::Shared;
+use super::warnings::WarningHandler;
 use crate::error::{ApiError, Reason};
 use crate::ids::NodeName;
 use crate::kernel::{Answer, Input, Kernel, NodeCall, Output, ProvisionerCall, Request, RequestId};
@@ -51,15 +52,22 @@ pub(super) enum Message {
 /// Who makes volumes, by the name that classes have in `provisioner`.
 pub(super) type Provisioners = BTreeMap<Arc<str>, Arc<dyn Provisioner>>;
 
+/// What the embedding program does for the cluster.
+#[derive(Debug, Default)]
+pub(super) struct Embedder {
+    pub(super) provisioners: Provisioners,
+    pub(super) metrics: Option<Arc<dyn MetricsSource>>,
+    pub(super) warnings: WarningHandler,
+}
+
 pub(super) struct Driver {
     kernel: Kernel,
     clock: Clock,
     shared: Arc<Shared>,
     messages: mpsc::Receiver<Message>,
     durability: Box<dyn Durability>,
-    metrics: Option<Arc<dyn MetricsSource>>,
+    embedder: Embedder,
     runtimes: BTreeMap<NodeName, Arc<dyn Runtime>>,
-    provisioners: Provisioners,
     inputs: VecDeque<Input>,
     asked: BTreeMap<RequestId, oneshot::Sender<Result<Answer, ApiError>>>,
     next_request: u64,
@@ -82,8 +90,7 @@ impl Driver {
         shared: Arc<Shared>,
         messages: mpsc::Receiver<Message>,
         durability: Box<dyn Durability>,
-        provisioners: Provisioners,
-        metrics: Option<Arc<dyn MetricsSource>>,
+        embedder: Embedder,
     ) -> Self {
         Self {
             kernel,
@@ -91,8 +98,7 @@ impl Driver {
             shared,
             messages,
             durability,
-            provisioners,
-            metrics,
+            embedder,
             runtimes: BTreeMap::new(),
             inputs: VecDeque::new(),
             asked: BTreeMap::new(),
@@ -233,6 +239,9 @@ impl Driver {
     /// What the kernel decided leaves here, and only after it is durable.
     fn perform(&mut self, output: Output) {
         self.shared.publish(output.changes);
+        for (_, warning) in &output.warnings {
+            self.embedder.warnings.tell(warning);
+        }
         for (id, reply) in output.replies {
             if let Some(asker) = self.asked.remove(&id) {
                 let _ = asker.send(reply);
@@ -247,7 +256,7 @@ impl Driver {
         for call in output.provisioner_calls {
             self.ask_provisioner(call);
         }
-        if let Some(source) = &self.metrics {
+        if let Some(source) = &self.embedder.metrics {
             for query in output.queries {
                 let source = Arc::clone(source);
                 self.calls.push(async move { Input::Metric(query.clone(), source.measure(&query).await) }.boxed());
@@ -261,7 +270,7 @@ impl Driver {
     }
 
     fn ask_provisioner(&mut self, ProvisionerCall { provisioner, id, call }: ProvisionerCall) {
-        let Some(provisioner) = self.provisioners.get(&provisioner).map(Arc::clone) else { return };
+        let Some(provisioner) = self.embedder.provisioners.get(&provisioner).map(Arc::clone) else { return };
         self.await_answer(async move { Input::Provisioner(id, call.make(&*provisioner).await) }.boxed());
     }
 

@@ -39,6 +39,9 @@ impl Digest {
         for (id, reply) in &output.replies {
             self.fold(&format!("{id:?} {}", reply.is_ok()));
         }
+        for (id, warning) in &output.warnings {
+            self.fold(&format!("{id:?} {warning}"));
+        }
     }
 
     fn fold(&mut self, text: &str) {

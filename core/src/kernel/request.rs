@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::warning::Written;
 use super::{Input, Kernel, Output};
 use crate::control::{Action, ControllerMode, Target};
 use crate::error::{ApiError, Reason, Subject};
@@ -113,7 +114,12 @@ impl Kernel {
     pub(super) fn take_in(&mut self, input: Input, now: Time, output: &mut Output) {
         match input {
             Input::Request(id, request) => {
+                let write = Written::of(&request, self.snapshot());
                 let reply = self.answer(*request, now, output);
+                if let (Some(Written { before }), Ok(Answer::Object(object))) = (write, &reply) {
+                    let warnings = self.warnings(object, before.as_deref());
+                    output.warnings.extend(warnings.into_iter().map(|warning| (id, warning)));
+                }
                 output.replies.push((id, reply));
             }
             Input::Reply(node, call, result) => {
