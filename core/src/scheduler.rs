@@ -208,7 +208,8 @@ impl Scheduler {
             }
             Placement::Nowhere(Nowhere::NoQuestion { message, cures }) => {
                 self.queue.park(uid, cures, now);
-                out.push(Decision::unschedulable(object, Nomination::Keep, message));
+                self.break_promise(uid);
+                out.push(Decision::unschedulable(object, Nomination::Clear, message));
             }
             Placement::Nowhere(Nowhere::NoNode { why, cures, conflicts }) => {
                 let never = pod.spec.preemption_policy.as_deref() == Some("Never");
@@ -246,7 +247,7 @@ impl Scheduler {
         Decision::Bind { pod: uid, at: object.meta.revision, node, event }
     }
 
-    /// Promises the node to the pod, and makes the victims go.
+    /// Promises the node to the pod, and makes the victims go that are not going already.
     fn evict(
         &mut self,
         object: &Arc<Object>,
@@ -257,7 +258,7 @@ impl Scheduler {
     ) {
         let preemptor = object.meta.uid;
         let name = object.pod().and_then(|pod| pod.spec.scheduler_name.as_deref()).unwrap_or(COMPONENT);
-        for victim in victims {
+        for victim in victims.iter().filter(|victim| !victim.meta.is_deleting()) {
             let text = format!("Preempted by pod {preemptor} on node {node}");
             out.push(Decision::Preempt {
                 victim: victim.meta.uid,

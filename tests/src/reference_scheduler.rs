@@ -5,14 +5,18 @@
 
 mod filter;
 mod matching;
+mod preempt;
 mod score;
 
 use std::collections::BTreeMap;
 
 use inboard::k8s_openapi::api::core::v1::{Namespace, Node, Pod, PodSpec, Service};
+use inboard::k8s_openapi::api::policy::v1::PodDisruptionBudget;
+
+pub use self::preempt::{Eviction, Outlook};
 
 /// All that placements depend on.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct World {
     /// The nodes.
     pub nodes: Vec<Node>,
@@ -22,6 +26,8 @@ pub struct World {
     pub namespaces: Vec<Namespace>,
     /// The services.
     pub services: Vec<Service>,
+    /// The disruption budgets.
+    pub budgets: Vec<PodDisruptionBudget>,
 }
 
 /// What becomes of a pod: for each node why it is out, or its points.
@@ -58,13 +64,24 @@ impl World {
         let mut verdict = Verdict::default();
         let mut feasible = Vec::new();
         for node in &self.nodes {
-            match filter::reasons(self, pod, node) {
+            match self.reasons(pod, node) {
                 reasons if reasons.is_empty() => feasible.push(node),
                 reasons => drop(verdict.reasons.insert(name_of(node).to_owned(), reasons)),
             }
         }
         verdict.points = score::points(self, pod, &feasible);
         verdict
+    }
+
+    /// Why a node is out for a pod: with the pods that have been promised room there, and without them.
+    fn reasons(&self, pod: &Pod, node: &Node) -> Vec<String> {
+        let mut reasons = filter::reasons(self, pod, node);
+        if reasons.is_empty()
+            && let Some(world) = self.with_promised(pod, node)
+        {
+            reasons = filter::reasons(&world, pod, node);
+        }
+        reasons
     }
 
     /// The pods that count on a node.

@@ -2,15 +2,20 @@
 //! each has, and why the others are out; while nodes and pods come, change and go.
 #![allow(clippy::print_stdout, reason = "the counts are what somebody who runs it wants to see")]
 
+#[path = "random_scheduling/clusters.rs"]
+mod clusters;
+#[path = "random_scheduling/preemption.rs"]
+mod preemption;
+
 use std::time::Duration;
 
-use inboard::k8s_openapi::api::core::v1::{Namespace, Node, Service};
-use inboard::object::kind::{self, KindId};
+use inboard::object::kind;
 use inboard::scheduler::Decision;
 use inboard::store::{Object, Part, WriteOptions};
-use inboard_tests::reference_scheduler::World;
 use inboard_tests::scheduling::Scheduling;
 use serde_json::{Value, json};
+
+use self::clusters::{APPS, Dice, ZONES, node, pod, world_of};
 
 /// How many clusters are tried; `INBOARD_SEED` tries the one with that seed alone.
 const CLUSTERS: u64 = 20;
@@ -26,26 +31,6 @@ fn the_scheduler_agrees_with_the_obvious_one_on_random_clusters() {
     }
     println!("{placed} pods were placed");
     assert!(placed > 0, "nothing was placed");
-}
-
-/// Numbers as good as random, always the same for a seed.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % sides
-    }
-
-    fn one_in(&mut self, sides: u64) -> bool {
-        self.roll(sides) == 0
-    }
-
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.roll(from.len() as u64) as usize]
-    }
 }
 
 fn run(seed: u64) -> usize {
@@ -102,19 +87,6 @@ fn check(world: &mut Scheduling, pod: &Object, seed: u64, step: usize) -> bool {
         | Decision::Unnominate { .. }) => {
             panic!("{context}: {other:?}")
         }
-    }
-}
-
-fn world_of(world: &Scheduling) -> World {
-    let snapshot = world.store.snapshot();
-    World {
-        nodes: snapshot.list(kind::NODE).filter_map(|object| object.typed::<Node>().cloned()).collect(),
-        pods: snapshot.list(kind::POD).filter_map(|object| object.to_pod()).collect(),
-        namespaces: snapshot
-            .list(KindId::of::<Namespace>())
-            .filter_map(|object| object.typed::<Namespace>().cloned())
-            .collect(),
-        services: snapshot.list(KindId::of::<Service>()).filter_map(|object| object.typed().cloned()).collect(),
     }
 }
 
@@ -176,151 +148,4 @@ fn disturb(world: &mut Scheduling, dice: &mut Dice, nodes: &mut u64) {
         }
     }
     world.advance(Duration::from_secs(1));
-}
-
-const APPS: [&str; 3] = ["web", "db", "cache"];
-const ZONES: [&str; 3] = ["za", "zb", "zc"];
-const KEYS: [&str; 2] = ["topology.kubernetes.io/zone", "kubernetes.io/hostname"];
-
-fn node(dice: &mut Dice, number: u64) -> Value {
-    let name = format!("n{number}");
-    let mut labels =
-        json!({"kubernetes.io/hostname": name, "disk": dice.pick(&["ssd", "hdd"]), "gen": dice.roll(9).to_string()});
-    if !dice.one_in(6) {
-        labels["topology.kubernetes.io/zone"] = (*dice.pick(&ZONES)).into();
-    }
-    if dice.one_in(12) {
-        labels.as_object_mut().expect("labels").remove("kubernetes.io/hostname");
-    } else if dice.one_in(12) {
-        labels["kubernetes.io/hostname"] = "n1".into();
-    }
-    let mut taints = Vec::new();
-    for (key, effect) in [("k", "NoSchedule"), ("soft", "PreferNoSchedule"), ("softer", "PreferNoSchedule")] {
-        if dice.one_in(6) {
-            taints.push(json!({"key": key, "value": "v", "effect": effect}));
-        }
-    }
-    let room = json!({
-        "cpu": (1 + dice.roll(8)).to_string(), "memory": format!("{}Gi", 1 + dice.roll(16)),
-        "ephemeral-storage": "20Gi", "pods": (3 + dice.roll(10)).to_string(), "example.com/gpu": dice.roll(3).to_string(),
-    });
-    json!({
-        "apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels},
-        "spec": {"taints": taints, "unschedulable": dice.one_in(15)},
-        "status": {"allocatable": room, "capacity": room},
-    })
-}
-
-fn pod(dice: &mut Dice, number: usize) -> Value {
-    let app = *dice.pick(&APPS);
-    let mut requests = serde_json::Map::new();
-    for (resource, amount) in
-        [("cpu", format!("{}m", 100 * dice.roll(12))), ("memory", format!("{}Mi", 128 * dice.roll(10)))]
-    {
-        if !dice.one_in(4) {
-            requests.insert(resource.to_owned(), amount.into());
-        }
-    }
-    if dice.one_in(10) {
-        requests.insert("example.com/gpu".to_owned(), "1".into());
-    }
-    let mut resources = json!({"requests": requests});
-    if let Some(gpu) = requests.get("example.com/gpu") {
-        resources["limits"] = json!({"example.com/gpu": gpu});
-    }
-    let mut container = json!({"name": "c", "image": "pause:1", "resources": resources});
-    if dice.one_in(6) {
-        let ip = *dice.pick(&["", "127.0.0.1", "10.0.0.1"]);
-        let port = 8000 + dice.roll(2);
-        container["ports"] = json!([{"containerPort": port, "hostPort": port, "hostIP": ip, "protocol": "TCP"}]);
-    }
-    let mut spec = json!({"containers": [container], "terminationGracePeriodSeconds": 0});
-    if dice.one_in(6) {
-        let restart = if dice.one_in(2) { json!("Always") } else { Value::Null };
-        let requests = json!({"cpu": format!("{}m", 100 * dice.roll(15))});
-        spec["initContainers"] =
-            json!([{"name": "i", "image": "x", "restartPolicy": restart, "resources": {"requests": requests}}]);
-    }
-    if dice.one_in(3) {
-        let key = *dice.pick(&["k", "soft"]);
-        spec["tolerations"] = json!([{"key": key, "operator": "Exists"}]);
-    }
-    if dice.one_in(6) {
-        spec["nodeSelector"] = json!({"disk": dice.pick(&["ssd", "hdd"])});
-    }
-    let affinity = affinity(dice);
-    if affinity.as_object().is_some_and(|all| !all.is_empty()) {
-        spec["affinity"] = affinity;
-    }
-    if dice.one_in(3) {
-        spec["topologySpreadConstraints"] =
-            Value::Array((0..1 + dice.roll(2)).map(|index| spread(dice, app, index)).collect());
-    }
-    let namespace = if dice.one_in(5) { "other" } else { "test" };
-    json!({
-        "apiVersion": "v1", "kind": "Pod",
-        "metadata": {"name": format!("p{number}"), "namespace": namespace, "labels": {"app": app, "v": dice.roll(2).to_string(), "pod": format!("p{number}")}},
-        "spec": spec,
-    })
-}
-
-fn spread(dice: &mut Dice, app: &str, index: u64) -> Value {
-    let mut constraint = json!({
-        "maxSkew": 1 + dice.roll(2), "topologyKey": KEYS[index as usize],
-        "whenUnsatisfiable": dice.pick(&["DoNotSchedule", "ScheduleAnyway"]),
-        "labelSelector": {"matchLabels": {"app": app}},
-        "nodeAffinityPolicy": dice.pick(&["Honor", "Ignore"]), "nodeTaintsPolicy": dice.pick(&["Honor", "Ignore"]),
-    });
-    if constraint["whenUnsatisfiable"] == "DoNotSchedule" && dice.one_in(4) {
-        constraint["minDomains"] = (1 + dice.roll(4)).into();
-    }
-    if dice.one_in(4) {
-        constraint["matchLabelKeys"] = json!(["v"]);
-    }
-    constraint
-}
-
-fn affinity(dice: &mut Dice) -> Value {
-    let mut affinity = json!({});
-    if dice.one_in(5) {
-        let values = [
-            json!({"key": "gen", "operator": "Gt", "values": ["3"]}),
-            json!({"key": "disk", "operator": "NotIn", "values": ["ssd"]}),
-        ];
-        let preference = json!({"matchExpressions": [dice.pick(&values)]});
-        let weight = 1 + dice.roll(100);
-        affinity["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"] =
-            json!([{"weight": weight, "preference": preference}]);
-        if dice.one_in(2) {
-            let term = json!({"matchExpressions": [dice.pick(&values)]});
-            affinity["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] =
-                json!({"nodeSelectorTerms": [term]});
-        }
-    }
-    for kind in ["podAffinity", "podAntiAffinity"] {
-        if dice.one_in(6) {
-            let terms: Vec<Value> = (0..1 + dice.roll(2)).map(|_| pod_term(dice)).collect();
-            affinity[kind]["requiredDuringSchedulingIgnoredDuringExecution"] = json!(terms);
-        }
-        if dice.one_in(5) {
-            let term = pod_term(dice);
-            let weight = 1 + dice.roll(100);
-            affinity[kind]["preferredDuringSchedulingIgnoredDuringExecution"] =
-                json!([{"weight": weight, "podAffinityTerm": term}]);
-        }
-    }
-    affinity
-}
-
-fn pod_term(dice: &mut Dice) -> Value {
-    let mut term =
-        json!({"topologyKey": dice.pick(&KEYS), "labelSelector": {"matchLabels": {"app": dice.pick(&APPS)}}});
-    match dice.roll(6) {
-        0 => term["namespaces"] = json!(["other"]),
-        1 => term["namespaceSelector"] = json!({"matchLabels": {"team": "a"}}),
-        2 => term["namespaceSelector"] = json!({}),
-        3 => term["labelSelector"] = json!({"matchExpressions": [{"key": "v", "operator": "NotIn", "values": ["0"]}]}),
-        _ => {}
-    }
-    term
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use inboard::ids::Uid;
 use inboard::object::kind::{self, KindId};
 use inboard::scheduler::Decision;
-use inboard::store::Part;
+use inboard::store::{ConditionKind, Part};
 use inboard_tests::scheduling::Scheduling;
 use serde_json::{Value, json};
 
@@ -150,6 +150,78 @@ fn victims_that_a_budget_protects_are_spared_where_others_will_do() {
     world.settle();
     let names: Vec<_> = world.store.snapshot().list(kind::POD).map(|pod| pod.meta.name.to_string()).collect();
     assert_eq!(names, ["preemptor", "second"]);
+}
+
+#[test]
+fn a_node_where_no_budget_is_violated_is_found_among_many() {
+    for seed in 0..3 {
+        let names: Vec<String> = (0..150).map(|number| format!("n{number:03}")).collect();
+        let nodes: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "2")).collect();
+        let mut world = world(&nodes);
+        for name in &names {
+            let mut pod = pod(&format!("on-{name}"), "2");
+            pod["spec"]["nodeName"] = name.as_str().into();
+            let guarded = name != &names[seed * 40 + 5];
+            pod["metadata"]["labels"]["app"] = if guarded { "guarded" } else { "free" }.into();
+            world.create(pod);
+        }
+        world.create(json!({
+            "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "guard", "namespace": "test"},
+            "spec": {"minAvailable": 149, "selector": {"matchLabels": {"app": "guarded"}}},
+        }));
+        let preemptor = world.create(important(pod("preemptor", "2"), 10)).meta.uid;
+        world.settle();
+        let node = world.node_of(preemptor).map(|node| node.to_string());
+        assert_eq!(node.as_ref(), Some(&names[seed * 40 + 5]), "more than a hundred others would do worse");
+    }
+}
+
+#[test]
+fn victims_are_told_once_why_they_go_and_those_of_low_rank_lose_what_they_were_promised() {
+    let mut world = world(&[("n1", "2")]);
+    let mut victim = pod("victim", "2");
+    victim["metadata"]["finalizers"] = json!(["example.com/hold"]);
+    let victim = world.create(victim).meta.uid;
+    world.settle();
+    let first = world.create(important(pod("first", "2"), 10)).meta.uid;
+    world.settle();
+    assert_eq!(nominated(&world, first).as_deref(), Some("n1"));
+    let second = world.create(important(pod("second", "2"), 20)).meta.uid;
+    world.settle();
+    assert_eq!((nominated(&world, first), nominated(&world, second).as_deref()), (None, Some("n1")));
+
+    let events = world.store.snapshot().events().filter_map(|object| match &object.body {
+        inboard::store::Body::Event(event) if event.draft.involved.uid == victim => Some(event),
+        _ => None,
+    });
+    let told: Vec<_> = events.filter(|event| event.draft.reason == "Preempted").collect();
+    let message = format!("Preempted by pod {first} on node n1");
+    assert_eq!(told.iter().map(|event| (&*event.draft.message, event.count)).collect::<Vec<_>>(), [(&*message, 1)]);
+    let pod = world.pod(victim).expect("it is held");
+    let target = pod.pod().and_then(|pod| pod.state.condition(&ConditionKind::DisruptionTarget)).expect("a condition");
+    let why = target.why.as_ref().expect("a reason");
+    let expected = ("PreemptionByScheduler", "default-scheduler: preempting to accommodate a higher priority pod");
+    assert_eq!((why.reason.as_str(), why.message.as_str()), expected);
+}
+
+#[test]
+fn what_promised_pods_say_of_others_counts() {
+    let mut world = world(&[("n1", "4")]);
+    let mut victim = pod("victim", "4");
+    victim["metadata"]["finalizers"] = json!(["example.com/hold"]);
+    world.create(victim);
+    world.settle();
+    let mut loner = important(pod("loner", "1"), 20);
+    let away = json!({"topologyKey": "kubernetes.io/hostname", "labelSelector": {}});
+    loner["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] = json!([away]);
+    world.create(loner);
+    world.settle();
+    let friend = world.create(important(pod("friend", "1"), 20)).meta.uid;
+    world.settle();
+    assert_eq!(nominated(&world, friend), None, "there is room for both, but one of them wants none beside it");
+    world.edit_named(kind::POD, "test", "victim", Part::Main, |pod| pod["metadata"]["finalizers"] = json!([]));
+    world.settle();
+    assert_eq!(placed(&world), "friend@- loner@n1");
 }
 
 #[test]

@@ -116,6 +116,7 @@ impl Decision {
                 }));
                 actions
             }
+            Self::Preempt { victim, .. } if snapshot.get(victim).is_none_or(|pod| pod.meta.is_deleting()) => Vec::new(),
             Self::Preempt { victim, message, event, .. } => {
                 let target = Target::any_version(victim);
                 let marked = edit(snapshot, target, |state, generation| {

@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::kin::{Namespaces, Terms};
 use super::node_row::hash;
 pub(crate) use super::node_row::{NodeRow, Nominated, Tenant};
@@ -54,7 +56,7 @@ pub(crate) struct NodeTable {
     /// The rows with promised room.
     nominated: Vec<Slot>,
     namespaces: Namespaces,
-    /// What the pods on the nodes say of other pods, and how many say so.
+    /// What the pods on the nodes, and those that have been promised room there, say of other pods, and how many say so.
     terms: BTreeMap<u64, (Arc<Terms>, usize)>,
     terms_version: u64,
     /// How many nodes have each host name.
@@ -222,6 +224,18 @@ impl NodeTable {
     pub(crate) fn add_pod(&mut self, node: &NodeName, tenant: &Tenant) {
         let slot = self.slot_of(node);
         self.change(slot, |row| row.add(tenant));
+        self.hear_terms(tenant);
+    }
+
+    /// Counts a pod out on its node.
+    pub(crate) fn remove_pod(&mut self, node: &NodeName, tenant: &Tenant) {
+        let Some(slot) = self.by_name.get(node.as_str()).copied() else { return };
+        self.change(slot, |row| row.remove(tenant));
+        self.forget_terms(tenant);
+        self.drop_if_unused(slot);
+    }
+
+    fn hear_terms(&mut self, tenant: &Tenant) {
         let terms = &tenant.kin.terms;
         if !terms.is_empty() {
             let (_, pods) = self.terms.entry(terms.number).or_insert_with(|| (Arc::clone(terms), 0));
@@ -230,10 +244,7 @@ impl NodeTable {
         }
     }
 
-    /// Counts a pod out on its node.
-    pub(crate) fn remove_pod(&mut self, node: &NodeName, tenant: &Tenant) {
-        let Some(slot) = self.by_name.get(node.as_str()).copied() else { return };
-        self.change(slot, |row| row.remove(tenant));
+    fn forget_terms(&mut self, tenant: &Tenant) {
         let number = tenant.kin.terms.number;
         if let Some((_, pods)) = self.terms.get_mut(&number) {
             *pods -= 1;
@@ -242,12 +253,12 @@ impl NodeTable {
                 self.terms_version += 1;
             }
         }
-        self.drop_if_unused(slot);
     }
 
     /// Promises room to a pod.
     pub(crate) fn nominate(&mut self, node: &NodeName, nominated: Nominated) {
         let slot = self.slot_of(node);
+        self.hear_terms(&nominated.tenant);
         if let Some(row) = self.rows[slot.index()].as_mut() {
             row.nominated.push(nominated);
             if !self.nominated.contains(&slot) {
@@ -260,10 +271,13 @@ impl NodeTable {
     pub(crate) fn forget_nomination(&mut self, node: &NodeName, pod: Uid) {
         let Some(slot) = self.by_name.get(node.as_str()).copied() else { return };
         let Some(row) = self.rows[slot.index()].as_mut() else { return };
-        row.nominated.retain(|nominated| nominated.pod != pod);
+        let (gone, left): (SmallVec<[Nominated; 0]>, _) =
+            std::mem::take(&mut row.nominated).into_iter().partition(|nominated| nominated.pod == pod);
+        row.nominated = left;
         if row.nominated.is_empty() {
             self.nominated.retain(|known| *known != slot);
         }
+        gone.iter().for_each(|nominated| self.forget_terms(&nominated.tenant));
         self.drop_if_unused(slot);
     }
 

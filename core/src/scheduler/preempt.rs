@@ -22,7 +22,8 @@ use crate::object::selector::Selector;
 use crate::store::{ConditionKind, ConditionStatus, Object, Snapshot};
 use crate::time::Time;
 
-/// At least so many nodes are tried, and a tenth of those in question, before the best of the finds is taken.
+/// So many finds, and a tenth of the nodes in question, are enough to take the best of them, if one of them violates no
+/// budget.
 const CANDIDATES_MIN: usize = 100;
 const CANDIDATES_PERCENT: usize = 10;
 
@@ -84,7 +85,7 @@ pub(crate) fn preempt(question: &Question<'_>, people: &mut People) -> Preemptio
     let mut why = Tally::default();
     let start = question.table.draw(question.candidate.pod) as usize % in_question.len().max(1);
     for slot in in_question.iter().cycle().skip(start).take(in_question.len()) {
-        if finds.len() >= wanted {
+        if finds.len() >= wanted && finds.iter().any(|find: &Find| find.violations == 0) {
             break;
         }
         match victims_on(question, *slot, &budgets, people) {
@@ -142,26 +143,48 @@ fn victims_on(question: &Question<'_>, slot: Slot, budgets: &Budgets, people: &m
     if below.is_empty() {
         return Err(none());
     }
-    let mut row = with_promised(row, question.candidate).unwrap_or_else(|| row.clone());
+    let mut room = Room::of(row, question.candidate);
     for victim in &below {
-        row.remove(&victim.tenant);
+        room.each(|row| row.remove(&victim.tenant));
     }
-    question.class.judge(question.table, slot, &row)?;
+    room.judge(question, slot)?;
     below.sort_by_key(|victim| (Reverse(victim.tenant.priority), victim.started, victim.object.meta.uid));
     let (guarded, free) = budgets.split(below);
     let mut violations = 0;
     let mut victims = Vec::new();
     let guarded = guarded.into_iter().map(|victim| (victim, true));
     for (victim, is_guarded) in guarded.chain(free.into_iter().map(|victim| (victim, false))) {
-        row.add(&victim.tenant);
-        if question.class.judge(question.table, slot, &row).is_err() {
-            row.remove(&victim.tenant);
+        room.each(|row| row.add(&victim.tenant));
+        if room.judge(question, slot).is_err() {
+            room.each(|row| row.remove(&victim.tenant));
             violations += usize::from(is_guarded);
             victims.push(victim);
         }
     }
     victims.sort_by_key(|victim| (Reverse(victim.tenant.priority), victim.started, victim.object.meta.uid));
     if victims.is_empty() { Err(none()) } else { Ok(Find { slot, victims, violations }) }
+}
+
+/// A node in thought: as it is, and as it will be with the pods that have been promised room there. The pod must fit
+/// both: promised pods may never come.
+struct Room {
+    bare: NodeRow,
+    promised: Option<NodeRow>,
+}
+
+impl Room {
+    fn of(row: &NodeRow, candidate: &Candidate) -> Self {
+        Self { bare: row.clone(), promised: with_promised(row, candidate) }
+    }
+
+    fn each(&mut self, change: impl Fn(&mut NodeRow)) {
+        [Some(&mut self.bare), self.promised.as_mut()].into_iter().flatten().for_each(change);
+    }
+
+    fn judge(&self, question: &Question<'_>, slot: Slot) -> Result<(), Rejected> {
+        let rows = self.promised.iter().chain([&self.bare]);
+        rows.into_iter().try_for_each(|row| question.class.judge(question.table, slot, row))
+    }
 }
 
 fn pods_below(question: &Question<'_>, row: &NodeRow, people: &mut People) -> Vec<Victim> {
