@@ -19,6 +19,7 @@ pub mod pod_total;
 pub mod prepare;
 pub mod quantity;
 pub mod quota;
+pub mod scale;
 pub mod selector;
 pub mod storage;
 pub mod strategy;

@@ -10,7 +10,7 @@ use kube_core::object::ObjectList;
 use kube_core::params::{DeleteParams, ListParams, Patch, PatchParams, PostParams, PropagationPolicy};
 use kube_core::{ListMeta, TypeMeta};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Cluster;
 use super::filter::Filter;
@@ -18,9 +18,10 @@ use crate::control::Propagation;
 use crate::error::{ApiError, Reason, Subject};
 use crate::ids::Revision;
 use crate::kernel::{Answer, Request};
+use crate::object::field::{FieldErrors, Path};
 use crate::object::kind::{Kind, KindId, KindInfo, Kinds, convert};
 use crate::object::patch::Patch as KernelPatch;
-use crate::object::selector::Selector;
+use crate::object::scale;
 use crate::store::{DeleteOptions, Draft, Expect, NameKey, Object, Part, Snapshot, WriteOptions};
 
 /// The objects of one kind, in one namespace or in all.
@@ -302,9 +303,8 @@ impl<K: Kind> Api<K> {
     /// `NotFound` when there is no such object, or its kind has no scale.
     pub async fn get_scale(&self, name: &str) -> Result<Scale, ApiError> {
         let view = self.view().await?;
-        has_scale(view.kinds.info(view.kind), name)?;
         let value = self.find(&view, name)?.to_value(&view.kinds);
-        Ok(scale_of(&value))
+        scale_of(view.kinds.info(view.kind), name, &value)
     }
 
     /// Gives an object of a kind that has a scale another number of replicas.
@@ -313,10 +313,17 @@ impl<K: Kind> Api<K> {
     /// As [`Api::get_scale`], and `Invalid` for a negative number.
     pub async fn set_scale(&self, name: &str, replicas: i32) -> Result<Scale, ApiError> {
         let (kind, kinds) = self.kind().await?;
-        has_scale(kinds.info(kind), name)?;
-        let patch = Patch::Merge(json!({ "spec": { "replicas": replicas } }));
+        let info = kinds.info(kind).filter(|info| info.has_subresource("scale"));
+        let info = info.ok_or_else(|| ApiError::not_found(subject(kinds.info(kind), name)))?;
+        if replicas < 0 {
+            let mut errors = FieldErrors::new();
+            let detail = "must be greater than or equal to 0";
+            errors.invalid(&Path::new("spec").field("replicas"), replicas, detail);
+            return Err(ApiError::invalid(Subject::new("autoscaling", "Scale", name), errors));
+        }
+        let patch = Patch::Merge(scale::Scale::patch(info, replicas));
         let object = self.patch(name, &PatchParams::default(), &patch).await?;
-        Ok(scale_of(&serde_json::to_value(&object).map_err(ApiError::internal)?))
+        scale_of(Some(info), name, &serde_json::to_value(&object).map_err(ApiError::internal)?)
     }
 
     fn draft(&self, object: &K, kind: KindId, kinds: &Kinds) -> Result<Draft, ApiError> {
@@ -423,26 +430,15 @@ pub(super) fn delete_options(params: &DeleteParams) -> Result<DeleteOptions, Api
     })
 }
 
-fn has_scale(info: Option<&KindInfo>, name: &str) -> Result<(), ApiError> {
-    if info.is_some_and(|info| info.has_subresource("scale")) {
-        Ok(())
-    } else {
-        Err(ApiError::not_found(subject(info, name)))
-    }
-}
-
-fn scale_of(value: &Value) -> Scale {
-    let number = |pointer: &str| value.pointer(pointer).and_then(Value::as_i64).and_then(|n| i32::try_from(n).ok());
-    let selector = value.pointer("/spec/selector").cloned().unwrap_or_default();
-    let selector = serde_json::from_value(selector).ok().and_then(|selector| Selector::compile(Some(&selector)).ok());
-    Scale {
+fn scale_of(info: Option<&KindInfo>, name: &str, value: &Value) -> Result<Scale, ApiError> {
+    let info = info.filter(|info| info.has_subresource("scale"));
+    let info = info.ok_or_else(|| ApiError::not_found(subject(info, name)))?;
+    let found = scale::Scale::of(info, value)?;
+    Ok(Scale {
         metadata: serde_json::from_value(value["metadata"].clone()).unwrap_or_default(),
-        spec: Some(ScaleSpec { replicas: number("/spec/replicas") }),
-        status: Some(ScaleStatus {
-            replicas: number("/status/replicas").unwrap_or(0),
-            selector: selector.map(|selector| selector.to_string()),
-        }),
-    }
+        spec: Some(ScaleSpec { replicas: Some(found.replicas) }),
+        status: Some(ScaleStatus { replicas: found.actual, selector: Some(found.selector) }),
+    })
 }
 
 /// Where the next page of a list begins, and of which moment it is.

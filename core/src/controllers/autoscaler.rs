@@ -19,18 +19,19 @@ mod target;
 mod tests;
 mod usage;
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 
-use self::metric::{Decided, Metrics};
+use self::metric::Metrics;
 use self::stabilize::Normalized;
 use self::status::Report;
-use self::target::Scale;
 use crate::control::{Action, Controller, Plan, Target, Watched};
 use crate::error::ApiError;
 use crate::ids::Uid;
 use crate::object::kind;
+use crate::object::scale::Scale;
 use crate::store::{AutoscalingSettings, Object, ScaleHistory, Snapshot};
 use crate::time::Time;
 
@@ -74,7 +75,7 @@ impl Controller for AutoscalerController {
     })];
 
     fn observe<'w>(snapshot: &'w Snapshot, key: Uid) -> Option<Observed<'w>> {
-        let object = snapshot.get(key).filter(|object| !object.meta.is_deleting())?;
+        let object = snapshot.get(key)?;
         let autoscaler: &HorizontalPodAutoscaler = object.typed()?;
         let target = target::find(snapshot, object, autoscaler);
         let metrics = Metrics::observe(snapshot, object, autoscaler, target.as_ref().ok().map(|(_, scale)| scale));
@@ -85,7 +86,7 @@ impl Controller for AutoscalerController {
     fn decide(observed: &Observed<'_>, now: Time) -> Plan {
         let mut plan = Plan::nothing();
         let (uid, next) = (observed.object.meta.uid, now + observed.settings.sync_period);
-        let mut history = match observed.history {
+        let history = match observed.history {
             Some(history) if history.due > now => {
                 plan.wake(history.due);
                 return plan;
@@ -99,38 +100,58 @@ impl Controller for AutoscalerController {
                 return plan;
             }
         };
-        history.due = next;
-        let mut report = Report::of(observed, now);
-        match &observed.target {
-            Ok((object, scale)) => sync(observed, object, scale, &mut history, &mut report, &mut plan),
-            Err(why) => report.no_scale(why),
-        }
-        plan.push(Action::Remember { autoscaler: uid, history: Arc::new(history) });
-        report.write(&mut plan);
-        plan.wake(next);
-        plan
+        look(observed, history, None, now)
     }
 
     fn refused(observed: &Observed<'_>, error: &ApiError, now: Time) -> Plan {
-        let mut plan = Plan::nothing();
-        let mut report = Report::of(observed, now);
-        if let Ok((_, scale)) = &observed.target {
-            report.refused(scale.replicas, error);
+        match observed.history {
+            Some(history) => look(observed, (**history).clone(), Some(error), now),
+            None => Plan::nothing(),
         }
-        report.write(&mut plan);
-        plan
     }
 }
 
-/// Where a scale was found: how many replicas there shall be.
-fn sync(
-    observed: &Observed<'_>,
-    object: &Arc<Object>,
-    scale: &Scale,
-    history: &mut ScaleHistory,
-    report: &mut Report<'_>,
-    plan: &mut Plan,
-) {
+/// One look: what is decided about the target, what is remembered, and what is said; without the decision itself where the
+/// target has refused it.
+fn look(observed: &Observed<'_>, mut history: ScaleHistory, refusal: Option<&ApiError>, now: Time) -> Plan {
+    let mut plan = Plan::nothing();
+    history.due = now + observed.settings.sync_period;
+    if observed.metrics.selector.is_some() {
+        history.selector.clone_from(&observed.metrics.selector);
+    }
+    let mut report = Report::of(observed, now);
+    match &observed.target {
+        Ok((object, scale)) => {
+            let resize = sync(observed, scale, &mut history, &mut report);
+            match (resize, refusal) {
+                (Some(resize), Some(error)) => report.refused(&resize, error),
+                (Some(resize), None) => {
+                    // First the scale: a plan that is cut short before it remembers nothing of it.
+                    plan.push(Action::Scale { target: Target::seen(object), replicas: resize.to });
+                    stabilize::note(observed.autoscaler.spec.behavior.as_ref(), &resize, &mut history, now);
+                    report.rescaled(&resize);
+                }
+                (None, _) => {}
+            }
+        }
+        Err(why) => report.no_scale(why),
+    }
+    plan.wake(history.due);
+    plan.push(Action::Remember { autoscaler: observed.object.meta.uid, history: Arc::new(history) });
+    report.write(&mut plan);
+    plan
+}
+
+/// Another number of replicas.
+#[derive(Debug)]
+struct Resize {
+    from: i32,
+    to: i32,
+    reason: String,
+}
+
+/// Where a scale was found: how many replicas there shall be, if it is another number.
+fn sync(observed: &Observed<'_>, scale: &Scale, history: &mut ScaleHistory, report: &mut Report<'_>) -> Option<Resize> {
     let (spec, now) = (&observed.autoscaler.spec, report.now);
     let (current, least) = (scale.replicas, observed.min_replicas());
     report.found_scale();
@@ -145,26 +166,20 @@ fn sync(
     } else if current < least {
         (least, "Current number of replicas below Spec.MinReplicas".to_owned())
     } else {
-        let wanted = match metric::decide(observed, scale, report) {
-            Decided::Wanted { replicas, metric } => (replicas, metric),
-            Decided::Nothing => return report.without_decision(current),
+        let Some(wanted) = metric::decide(observed, scale, report) else {
+            report.without_decision(current);
+            return None;
         };
-        let reason = match wanted.0.cmp(&current) {
-            std::cmp::Ordering::Greater => format!("{} above target", wanted.1),
-            std::cmp::Ordering::Less => "All metrics below target".to_owned(),
-            std::cmp::Ordering::Equal => String::new(),
+        let reason = match wanted.replicas.cmp(&current) {
+            Ordering::Greater => format!("{} above target", wanted.metric),
+            Ordering::Less => "All metrics below target".to_owned(),
+            Ordering::Equal => String::new(),
         };
         let Normalized { replicas, able, limited } =
-            stabilize::normalize(observed, (current, wanted.0.max(0)), history, now);
+            stabilize::normalize(observed, (current, wanted.replicas.max(0)), history, now);
         report.normalized(able, limited);
         (replicas, reason)
     };
-    let rescale = desired != current;
-    if rescale {
-        // First the scale: a plan that is cut short before it remembers nothing of it, and one that is refused says so.
-        plan.push(Action::Scale { target: Target::seen(object), replicas: desired });
-        report.rescaled(desired, &reason);
-        stabilize::note(spec.behavior.as_ref(), (current, desired), history, now);
-    }
-    report.sizes(current, desired, rescale);
+    report.sizes(current, desired);
+    (desired != current).then_some(Resize { from: current, to: desired, reason })
 }

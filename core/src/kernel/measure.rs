@@ -54,7 +54,9 @@ impl Kernel {
         }
         let resolution = self.snapshot().autoscaling().metric_resolution.max(Duration::from_millis(1));
         self.meter.next = Some(now + resolution);
-        self.meter.asked.clear();
+        for (silent, _) in std::mem::take(&mut self.meter.asked) {
+            self.store.measured(&silent, &[]);
+        }
         for (node, agent) in &mut self.agents {
             let id = agent.number_call();
             self.meter.asked.insert((node.clone(), id));
@@ -74,9 +76,11 @@ impl Kernel {
         if !self.meter.asked.remove(&(node.clone(), call)) {
             return false;
         }
-        if let Ok(Reply::Stats(stats)) = result {
-            self.store.measured(stats);
-        }
+        let stats = match result {
+            Ok(Reply::Stats(stats)) => stats.as_slice(),
+            _ => &[],
+        };
+        self.store.measured(node, stats);
         true
     }
 }

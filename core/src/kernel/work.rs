@@ -292,6 +292,7 @@ impl Kernel {
         }
         // Without its lease the node would never be missed; a lease that somebody removed is no reason to keep the agent.
         let _ = self.hold_lease(node, Some(now), now);
+        self.store.measured(node, &[]);
         self.busy.remove(node);
         if let Some(at) = self.alarm_of.remove(node) {
             self.alarms.remove(&(at, node.clone()));

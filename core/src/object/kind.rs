@@ -18,6 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::scale::ScalePaths;
 use super::wire;
 use crate::text::Text;
 
@@ -154,6 +155,8 @@ pub struct KindInfo {
     pub scope: Scope,
     /// Its subresources, sorted.
     pub subresources: Texts,
+    /// Where objects of a user's own kind keep their scale, if they have one.
+    pub scale: ScalePaths,
     /// What can be done with its objects.
     pub verbs: Verbs,
     /// The kind whose objects these are, seen through another version: itself, or for example `autoscaling/v2` for the
@@ -188,6 +191,7 @@ impl KindInfo {
             categories: Texts::Static(&[]),
             scope: if is_namespaced { Scope::Namespaced } else { Scope::Cluster },
             subresources: Texts::Static(&[]),
+            scale: ScalePaths::USUAL,
             verbs: Verbs::All,
             stored_as: id,
             codec: None,
@@ -201,6 +205,22 @@ impl KindInfo {
         names.sort();
         names.dedup();
         Self { subresources: names.into_iter().collect(), ..self }
+    }
+
+    /// The same with the subresource `scale`, and where its objects keep it: what autoscalers and `kubectl scale` need.
+    ///
+    /// ```
+    /// # use inboard::prelude::ConfigMap as Farm;
+    /// use inboard::object::kind::KindInfo;
+    /// use inboard::object::scale::ScalePaths;
+    ///
+    /// let usual = KindInfo::custom::<Farm>().scale(ScalePaths::USUAL);
+    /// let other = KindInfo::custom::<Farm>().scale(ScalePaths { replicas: ".spec.workers".into(), ..ScalePaths::USUAL });
+    /// assert!(usual.has_subresource("scale") && other.has_subresource("scale"));
+    /// ```
+    #[must_use]
+    pub fn scale(self, paths: ScalePaths) -> Self {
+        Self { scale: paths, ..self.subresource("scale") }
     }
 
     /// The same with this shorter name, for those who type.

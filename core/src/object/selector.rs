@@ -241,6 +241,11 @@ impl Selector {
         }
     }
 
+    /// A label that everything has that it selects, where there is one: what an index can be asked for.
+    pub fn label(&self) -> Option<(&str, &str)> {
+        self.requirements().iter().find_map(|requirement| Some((&*requirement.key, self.exact(&requirement.key)?)))
+    }
+
     /// Also demands what another selector demands.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
@@ -249,6 +254,22 @@ impl Selector {
             _ => Self::nothing(),
         }
     }
+}
+
+/// A selector as Go prints it, for messages that upstream makes so.
+pub fn in_go(selector: Option<&LabelSelector>) -> String {
+    let Some(selector) = selector else { return "nil".to_owned() };
+    let labels: String =
+        selector.match_labels.iter().flatten().map(|(key, value)| format!("{key}: {value},")).collect();
+    let expressions = selector.match_expressions.iter().flatten().map(|each| {
+        let values = each.values.as_deref().unwrap_or_default().join(" ");
+        format!("LabelSelectorRequirement{{Key:{},Operator:{},Values:[{values}],}},", each.key, each.operator)
+    });
+    let expressions: String = expressions.collect();
+    format!(
+        "&LabelSelector{{MatchLabels:map[string]string{{{labels}}},\
+         MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},}}"
+    )
 }
 
 impl TryFrom<&LabelSelector> for Selector {

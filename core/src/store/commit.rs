@@ -22,6 +22,7 @@ use crate::control::plan::{Action, MetaEdit, Target};
 use crate::error::{ApiError, Reason, Subject};
 use crate::ids::Uid;
 use crate::object::kind::{KindId, KindInfo, Kinds};
+use crate::object::scale::Scale;
 use crate::store::pod::{ConditionKind, ConditionStatus, PodCondition};
 use crate::time::Time;
 
@@ -171,9 +172,9 @@ impl Store {
 
     fn scale(&mut self, target: Target, replicas: i32, now: Time) -> Result<(), ApiError> {
         let Some(object) = self.live.get(target.uid).cloned() else { return Ok(()) };
-        let name = (&*object.meta.namespace, &*object.meta.name);
+        let (info, name) = (self.info(object.meta.kind)?.clone(), (&*object.meta.namespace, &*object.meta.name));
         let edit = |mut value: Value| {
-            value["spec"]["replicas"] = replicas.into();
+            Scale::set(&info, &mut value, replicas);
             Ok(value)
         };
         self.edit(object.meta.kind, name, Part::Main, WriteOptions::default(), now, edit).map(|_| ())

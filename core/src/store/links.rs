@@ -2,6 +2,7 @@
 //!
 //! One sorted set answers all of these questions; an object says in [`links`] what it names.
 
+use std::fmt;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Service};
@@ -11,7 +12,8 @@ use smallvec::SmallVec;
 use super::object::{Object, StringMap};
 use super::snapshot::{NameKey, Snapshot};
 use crate::ids::{NodeName, Uid};
-use crate::object::storage;
+use crate::object::selector::Selector;
+use crate::object::{kind, storage};
 
 /// How an object is linked to the name of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,7 +76,7 @@ pub(super) fn links(object: &Object) -> SmallVec<[LinkKey; 2]> {
     links
 }
 
-fn label_text((key, value): (&String, &String)) -> String {
+pub(super) fn label_text((key, value): (impl fmt::Display, impl fmt::Display)) -> String {
     format!("{key}={value}")
 }
 
@@ -133,6 +135,15 @@ impl Snapshot {
         let first = labels.first_key_value().map(label_text);
         let pods = first.map(|label| self.linked(Link::PodWithLabel, namespace, &label));
         pods.into_iter().flatten().filter(|pod| has_all(&pod.meta.labels, labels))
+    }
+
+    /// The pods of a namespace that a selector selects.
+    pub fn pods_selected<'a>(&'a self, namespace: &'a str, selector: &Selector) -> Vec<&'a Arc<Object>> {
+        let is_selected = |pod: &&Arc<Object>| selector.matches(&pod.meta.labels);
+        match selector.label() {
+            Some(label) => self.linked(Link::PodWithLabel, namespace, &label_text(label)).filter(is_selected).collect(),
+            None => self.list_in(kind::POD, namespace).filter(is_selected).collect(),
+        }
     }
 
     /// The services of a namespace whose selectors match these labels.

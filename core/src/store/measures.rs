@@ -3,16 +3,20 @@
 //! It is part of every snapshot, so that decisions about it stay pure, and like events it is never durable: after a crash
 //! it is measured anew. Changing it makes no revision.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 
 use super::commit::Store;
-use super::snapshot::Snapshot;
-use crate::ids::Uid;
+use super::links::label_text;
+use super::object::{Object, StringMap};
+use super::snapshot::{NameKey, Snapshot};
+use crate::ids::{NodeName, Uid};
 use crate::object::quantity::{Quantity, QuantityFormat};
+use crate::object::selector::Selector;
 use crate::runtime::PodSandboxStats;
 use crate::time::Time;
 
@@ -169,6 +173,8 @@ pub type MetricAnswer = Result<Vec<MetricSample>, String>;
 pub struct ScaleHistory {
     /// When it is looked at next.
     pub due: Time,
+    /// Which pods its target had when it was looked at last.
+    pub selector: Option<Arc<Selector>>,
     /// What it would have wanted, before any limit.
     pub recommendations: Vec<(Time, i32)>,
     /// By how much it scaled up, and when.
@@ -183,18 +189,43 @@ pub(super) struct Measures {
     pub(super) usage: OrdMap<Uid, Arc<PodUsage>>,
     pub(super) answers: OrdMap<MetricQuery, Arc<MetricAnswer>>,
     pub(super) histories: OrdMap<Uid, Arc<ScaleHistory>>,
+    /// The autoscalers by a label that all of their pods have, or by none: `key=value` in a namespace.
+    selecting: OrdSet<(NameKey, Uid)>,
     pub(super) settings: Arc<AutoscalingSettings>,
 }
 
 impl Measures {
     /// An object is gone, and what was measured of it.
-    pub(super) fn forget(this: &mut Arc<Self>, uid: Uid) {
+    pub(super) fn forget(this: &mut Arc<Self>, object: &Object) {
+        let uid = object.meta.uid;
         if this.usage.contains_key(&uid) || this.histories.contains_key(&uid) {
             let this = Arc::make_mut(this);
             this.usage.remove(&uid);
-            this.histories.remove(&uid);
+            let history = this.histories.remove(&uid);
+            if let Some(selector) = history.and_then(|history| history.selector.clone()) {
+                this.selecting.remove(&(selected(&object.meta.namespace, &selector), uid));
+            }
         }
     }
+
+    fn remember(&mut self, object: &Object, history: Arc<ScaleHistory>) {
+        let (namespace, uid) = (&object.meta.namespace, object.meta.uid);
+        let before = self.histories.get(&uid).and_then(|before| before.selector.clone());
+        if before != history.selector {
+            if let Some(selector) = before {
+                self.selecting.remove(&(selected(namespace, &selector), uid));
+            }
+            if let Some(selector) = &history.selector {
+                self.selecting.insert((selected(namespace, selector), uid));
+            }
+        }
+        self.histories.insert(uid, history);
+    }
+}
+
+/// What an autoscaler is found by that looks after pods of this selector.
+fn selected(namespace: &Arc<str>, selector: &Selector) -> NameKey {
+    NameKey::new(Arc::clone(namespace), selector.label().map(label_text).unwrap_or_default())
 }
 
 impl Snapshot {
@@ -213,6 +244,20 @@ impl Snapshot {
         self.measures.histories.get(&autoscaler)
     }
 
+    /// The autoscalers whose targets had such pods when they were looked at last.
+    pub fn autoscalers_selecting(&self, namespace: &str, labels: &StringMap) -> impl Iterator<Item = &Arc<Object>> {
+        let texts = labels.iter().map(|(key, value)| label_text((key, value))).chain([String::new()]);
+        let keys = texts.map(move |text| NameKey::new(namespace, text));
+        let found = keys.flat_map(|key| {
+            let range = (key.clone(), Uid::LOWEST)..=(key, Uid::HIGHEST);
+            self.measures.selecting.range(range).map(|(_, uid)| *uid)
+        });
+        found.filter_map(move |uid| {
+            let selector = self.measures.histories.get(&uid)?.selector.as_ref()?;
+            self.objects.get(&uid).filter(|_| selector.matches(labels))
+        })
+    }
+
     /// How autoscalers work here.
     pub fn autoscaling(&self) -> &AutoscalingSettings {
         &self.measures.settings
@@ -229,8 +274,14 @@ impl Store {
         self.measures().settings = Arc::new(settings);
     }
 
-    /// Takes in what a node measured.
-    pub(crate) fn measured(&mut self, stats: &[PodSandboxStats]) {
+    /// Takes in what a node measured. Of its other pods nothing is known any more: they have ended, or it is silent.
+    pub(crate) fn measured(&mut self, node: &NodeName, stats: &[PodSandboxStats]) {
+        let known: BTreeSet<Uid> = stats.iter().map(|one| one.pod.uid).collect();
+        let is_unknown = |uid: &Uid| !known.contains(uid) && self.live.measures.usage.contains_key(uid);
+        let unknown: Vec<Uid> = self.live.pods_on(node).map(|pod| pod.meta.uid).filter(is_unknown).collect();
+        for uid in unknown {
+            self.measures().usage.remove(&uid);
+        }
         for one in stats {
             if !self.live.objects.contains_key(&one.pod.uid) {
                 continue;
@@ -267,8 +318,8 @@ impl Store {
     }
 
     pub(super) fn remember(&mut self, autoscaler: Uid, history: Arc<ScaleHistory>) {
-        if self.live.objects.contains_key(&autoscaler) {
-            self.measures().histories.insert(autoscaler, history);
+        if let Some(object) = self.live.objects.get(&autoscaler).cloned() {
+            self.measures().remember(&object, history);
         }
     }
 }

@@ -40,7 +40,7 @@ impl Snapshot {
         let key = NameKey { namespace: Arc::clone(&before.meta.namespace), name: Arc::clone(&before.meta.name) };
         self.names.remove(&(before.meta.kind, key));
         self.objects.remove(&before.meta.uid);
-        Measures::forget(&mut self.measures, before.meta.uid);
+        Measures::forget(&mut self.measures, &before);
         self.unindex(&before);
         self.book(Some(&before), None);
         let object = self.stamp(before.meta.clone(), before.body.clone());

@@ -2,17 +2,19 @@
 
 mod kinds;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, MetricSpec, MetricStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::status::Report;
-use super::target::{self, Scale};
+use super::target;
 use super::usage::PodFacts;
 use super::{Observed, ratio};
 use crate::object::kind;
 use crate::object::quantity::Quantity;
+use crate::object::scale::Scale;
 use crate::object::selector::Selector;
 use crate::store::{MetricAnswer, MetricQuery, Object, Snapshot};
 
@@ -21,7 +23,9 @@ use crate::store::{MetricAnswer, MetricQuery, Object, Snapshot};
 pub(super) struct Metrics<'w> {
     /// The pods of the target.
     pub(super) pods: Vec<PodFacts<'w>>,
-    /// The autoscalers whose targets have pods among them, by `namespace/name`.
+    /// Which pods those are.
+    pub(super) selector: Option<Arc<Selector>>,
+    /// The autoscalers that look after pods among them, by `namespace/name`.
     rivals: Vec<String>,
     /// What the embedder's metrics said, metric by metric.
     pub(super) answers: Vec<Option<&'w Arc<MetricAnswer>>>,
@@ -37,22 +41,31 @@ impl<'w> Metrics<'w> {
         let namespace = &object.meta.namespace;
         let Some(scale) = scale.filter(|scale| !scale.selector.is_empty()) else { return Self::default() };
         let Ok(selector) = scale.selector.parse::<Selector>() else { return Self::default() };
-        let pods = snapshot.list_in(kind::POD, namespace).filter(|pod| selector.matches(&pod.meta.labels));
-        let pods: Vec<_> = pods.map(|object| PodFacts { object, usage: snapshot.usage_of(object.meta.uid) }).collect();
+        let pods = snapshot.pods_selected(namespace, &selector);
+        let facts = |object: &'w Arc<Object>| PodFacts { object, usage: snapshot.usage_of(object.meta.uid) };
+        let mut pods: Vec<_> = pods.into_iter().map(facts).collect();
+        pods.sort_by(|one, other| one.name().cmp(other.name()));
         let specs = autoscaler.spec.metrics.iter().flatten();
         let answers = specs.map(|spec| snapshot.answer_to(&query_of(spec, namespace, &scale.selector)?));
-        Self { rivals: rivals(snapshot, namespace, &pods), answers: answers.collect(), pods }
+        let answers = answers.collect();
+        Self { rivals: rivals(snapshot, object, &pods), answers, pods, selector: Some(Arc::new(selector)) }
     }
 }
 
-fn rivals(snapshot: &Snapshot, namespace: &str, pods: &[PodFacts<'_>]) -> Vec<String> {
-    let all = snapshot.list_in(kind::HORIZONTAL_POD_AUTOSCALER, namespace);
-    let selects_some = |object: &&Arc<Object>| {
-        let scale = object.typed().and_then(|autoscaler| target::find(snapshot, object, autoscaler).ok());
-        let selector = scale.and_then(|(_, scale)| scale.selector.parse::<Selector>().ok());
-        selector.is_some_and(|selector| pods.iter().any(|pod| selector.matches(&pod.object.meta.labels)))
-    };
-    all.filter(selects_some).map(|object| object.meta.path()).collect()
+/// All autoscalers that have looked at one of these pods, and this one.
+fn rivals(snapshot: &Snapshot, object: &Object, pods: &[PodFacts<'_>]) -> Vec<String> {
+    let mut found = BTreeSet::new();
+    let mut last = None;
+    for pod in pods {
+        // The pods of a template have the same labels.
+        let labels = &*pod.object.meta.labels;
+        if last.replace(labels) != Some(labels) {
+            let selecting = snapshot.autoscalers_selecting(&object.meta.namespace, labels);
+            found.extend(selecting.map(|autoscaler| autoscaler.meta.path()));
+            found.insert(object.meta.path());
+        }
+    }
+    found.into_iter().collect()
 }
 
 /// What the metrics of all autoscalers have to ask of the embedder.
@@ -60,9 +73,14 @@ pub(crate) fn queries(snapshot: &Snapshot) -> Vec<MetricQuery> {
     let mut queries = Vec::new();
     for object in snapshot.list(kind::HORIZONTAL_POD_AUTOSCALER) {
         let Some(autoscaler) = object.typed::<HorizontalPodAutoscaler>() else { continue };
+        let specs = autoscaler.spec.metrics.as_deref().unwrap_or_default();
+        // What pods use of resources is measured by their nodes: most autoscalers ask for nothing else.
+        let are_asked = |spec: &MetricSpec| spec.pods.is_some() || spec.object.is_some() || spec.external.is_some();
+        if !specs.iter().any(are_asked) {
+            continue;
+        }
         let Ok((_, scale)) = target::find(snapshot, object, autoscaler) else { continue };
-        let specs = autoscaler.spec.metrics.iter().flatten();
-        queries.extend(specs.filter_map(|spec| query_of(spec, &object.meta.namespace, &scale.selector)));
+        queries.extend(specs.iter().filter_map(|spec| query_of(spec, &object.meta.namespace, &scale.selector)));
     }
     queries.sort();
     queries.dedup();
@@ -99,13 +117,11 @@ fn query_of(spec: &MetricSpec, namespace: &Arc<str>, pods: &str) -> Option<Metri
     }
 }
 
-/// What came of all metrics together.
+/// What all metrics together want: so many replicas, because of this one.
 #[derive(Debug, PartialEq)]
-pub(super) enum Decided {
-    /// So many replicas, because of this metric.
-    Wanted { replicas: i32, metric: String },
-    /// Nobody can say.
-    Nothing,
+pub(super) struct Wanted {
+    pub(super) replicas: i32,
+    pub(super) metric: String,
 }
 
 /// What one metric wants.
@@ -127,14 +143,14 @@ pub(super) struct Failure {
     pub(super) error: String,
 }
 
-/// Asks all metrics. What cannot be said goes into the report.
-pub(super) fn decide(observed: &Observed<'_>, scale: &Scale, report: &mut Report<'_>) -> Decided {
+/// Asks all metrics. What cannot be said goes into the report; where nobody can say, nothing is wanted.
+pub(super) fn decide(observed: &Observed<'_>, scale: &Scale, report: &mut Report<'_>) -> Option<Wanted> {
     if let Err((event, condition, message)) = check_selector(observed, scale) {
         report.warn(event, &message);
         let shown = if event == "SelectorRequired" { "the HPA target's scale is missing a selector" } else { &message };
         report.inactive(condition, shown);
         report.cannot_compute(&message);
-        return Decided::Nothing;
+        return None;
     }
     let specs = observed.autoscaler.spec.metrics.as_deref().unwrap_or_default();
     let (mut best, mut first, mut failed) = (None::<(i32, String)>, None::<Failure>, 0);
@@ -170,15 +186,15 @@ pub(super) fn decide(observed: &Observed<'_>, scale: &Scale, report: &mut Report
                 "invalid metrics ({failed} invalid out of {of}), first error is: {}",
                 failure.error
             ));
-            Decided::Nothing
+            None
         }
         (Some((replicas, metric)), _) => {
             report.active(&metric);
-            Decided::Wanted { replicas, metric }
+            Some(Wanted { replicas, metric })
         }
         (None, _) => {
             report.active("");
-            Decided::Wanted { replicas: 0, metric: String::new() }
+            Some(Wanted { replicas: 0, metric: String::new() })
         }
     }
 }
@@ -209,21 +225,6 @@ fn from_milli(milli: i64) -> k8s_openapi::apimachinery::pkg::api::resource::Quan
 /// A target as thousandths of a unit.
 fn milli(target: Option<&k8s_openapi::apimachinery::pkg::api::resource::Quantity>) -> Option<i64> {
     Quantity::from_api(target?).ok().map(Quantity::as_milli)
-}
-
-/// A selector as Go prints it.
-fn in_go(selector: Option<&LabelSelector>) -> String {
-    let Some(selector) = selector else { return "nil".to_owned() };
-    let labels: String =
-        selector.match_labels.iter().flatten().map(|(key, value)| format!("{key}: {value},")).collect();
-    let expressions = selector.match_expressions.iter().flatten().map(|each| {
-        let values = each.values.as_deref().unwrap_or_default().join(" ");
-        format!("LabelSelectorRequirement{{Key:{},Operator:{},Values:[{values}],}},", each.key, each.operator)
-    });
-    let expressions: String = expressions.collect();
-    format!(
-        "&LabelSelector{{MatchLabels:map[string]string{{{labels}}},MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},}}"
-    )
 }
 
 /// The tolerance of an autoscaler, where it does not take the cluster's.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::autoscaling::v2::{HPAScalingRules, HorizontalPodAutoscalerBehavior};
 
-use super::{Observed, ratio};
+use super::{Observed, Resize, ratio};
 use crate::store::ScaleHistory;
 use crate::time::Time;
 
@@ -177,10 +177,10 @@ fn remember(
     history.recommendations.push((now, wanted));
 }
 
-/// Notes that it scaled, where policies will ask for it.
+/// Notes that it scales, where policies will ask for it.
 pub(super) fn note(
     behavior: Option<&HorizontalPodAutoscalerBehavior>,
-    (before, after): (i32, i32),
+    resize: &Resize,
     history: &mut ScaleHistory,
     now: Time,
 ) {
@@ -194,9 +194,8 @@ pub(super) fn note(
     for events in [&mut history.ups, &mut history.downs] {
         events.retain(|(at, _)| *at >= since);
     }
-    match after.checked_sub(before) {
-        Some(by) if by > 0 => history.ups.push((now, by)),
-        Some(by) if by < 0 => history.downs.push((now, -by)),
-        _ => {}
+    match resize.to.saturating_sub(resize.from) {
+        by if by > 0 => history.ups.push((now, by)),
+        by => history.downs.push((now, by.saturating_neg())),
     }
 }

@@ -7,7 +7,7 @@ use k8s_openapi::api::autoscaling::v2::{
 };
 
 use super::stabilize::Words;
-use super::{COMPONENT, Observed};
+use super::{COMPONENT, Observed, Resize};
 use crate::control::{Action, Plan, Target};
 use crate::error::ApiError;
 use crate::store::{EventDraft, Object};
@@ -93,29 +93,26 @@ impl<'w> Report<'w> {
         self.set(LIMITED, is_limited, limited.0, limited.1);
     }
 
-    pub(super) fn rescaled(&mut self, replicas: i32, reason: &str) {
-        let message = format!("the HPA controller was able to update the target scale to {replicas}");
+    pub(super) fn rescaled(&mut self, Resize { to, reason, .. }: &Resize) {
+        let message = format!("the HPA controller was able to update the target scale to {to}");
         self.set(ABLE, true, "SucceededRescale", &message);
-        let message = format!("New size: {replicas}; reason: {reason}");
+        let message = format!("New size: {to}; reason: {reason}");
         self.events.push(EventDraft::normal(&self.object.meta, COMPONENT, "SuccessfulRescale", message));
+        self.status.last_scale_time = Some(self.now.to_api());
     }
 
-    /// The target did not take its new size.
-    pub(super) fn refused(&mut self, current: i32, error: &ApiError) {
-        self.warn("FailedRescale", &format!("New size was refused: {error}"));
+    /// The target did not take its new size: what is desired stays.
+    pub(super) fn refused(&mut self, Resize { to, reason, .. }: &Resize, error: &ApiError) {
+        self.warn("FailedRescale", &format!("New size: {to}; reason: {reason}; error: {error}"));
         let message = format!("the HPA controller was unable to update the target scale: {error}");
         self.set(ABLE, false, "FailedUpdateScale", &message);
-        self.status.current_replicas = Some(current).filter(|current| *current != 0);
+        self.status.desired_replicas = self.autoscaler.status.as_ref().map_or(0, |status| status.desired_replicas);
     }
 
     /// The sizes, where a number was found.
-    pub(super) fn sizes(&mut self, current: i32, desired: i32, rescaled: bool) {
-        self.status.current_replicas = Some(current).filter(|current| *current != 0);
+    pub(super) fn sizes(&mut self, current: i32, desired: i32) {
+        self.without_decision(current);
         self.status.desired_replicas = desired;
-        self.status.current_metrics = self.metrics.take();
-        if rescaled {
-            self.status.last_scale_time = Some(self.now.to_api());
-        }
     }
 
     /// The sizes, where none was found: what is desired stays.

@@ -1,24 +1,25 @@
-//! The facts of upstream's replica calculator and autoscaler, as tables, and what holds in all of them.
+//! The facts of upstream's replica calculator and autoscaler, as tables.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+mod cpu;
+mod kinds;
+mod limits;
+mod targets;
+
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde_json::{Value, json};
 
-use super::ratio::{self, Groups, Tolerance, Values};
 use super::*;
+use crate::object::kind::KindId;
 use crate::store::{
-    ConditionKind, ConditionStatus, ContainerUsage, Draft, PodCondition, PodPhase, PodUsage, Store, WriteOptions,
+    ConditionKind, ConditionStatus, ContainerUsage, Draft, MetricAnswer, MetricQuery, MetricSample, Part, PodCondition,
+    PodPhase, PodUsage, Store, WriteOptions,
 };
 
 const SYNC: Duration = Duration::from_secs(15);
-/// Each pod asks for a core.
-const REQUEST: &str = "1";
+const CONTAINERS: [&str; 2] = ["c", "side"];
 
 /// A target with pods, and an autoscaler for it.
 struct World {
@@ -28,18 +29,29 @@ struct World {
 }
 
 impl World {
-    /// `pods` are words: a letter for the state, and the use of CPU in thousandths of a core, if it was measured. Ready
-    /// (`r`), never ready since its start (`u`), ready since a moment (`y`), pending (`p`), failed (`f`).
-    fn new(replicas: i32, pods: &str, spec: Value) -> Self {
+    /// `pods` are words: a letter for the state, and the use of CPU of each container in thousandths of a core, joined by
+    /// `+`, if it was measured; then of memory in MiB behind a colon. Ready (`r`), never ready since its start (`u`), ready
+    /// since a moment (`y`), pending (`p`), failed (`f`). Each container asks for a core, if `podSpec` in `spec` says
+    /// nothing else.
+    fn new(replicas: i32, pods: &str, mut spec: Value) -> Self {
         let mut store = Store::new(1);
         let now = Time::from_secs(1_000_000);
         store.found(now);
         store.set_autoscaling(AutoscalingSettings::default());
         let mut world = Self { store, now, key: Uid::from_random(0) };
-        let template = json!({
+        let has_side = pods.contains('+');
+        let containers = CONTAINERS.iter().take(1 + usize::from(has_side));
+        let containers = containers.map(
+            |name| json!({"name": name, "image": "web", "resources": {"requests": {"cpu": "1", "memory": "100Mi"}}}),
+        );
+        let mut template = json!({
             "metadata": {"labels": {"app": "web"}},
-            "spec": {"containers": [{"name": "c", "image": "web", "resources": {"requests": {"cpu": REQUEST}}}]},
+            "spec": {"containers": containers.collect::<Vec<_>>()},
         });
+        let own = spec.as_object_mut().and_then(|spec| spec.remove("podSpec"));
+        for (field, value) in own.iter().flat_map(|own| own.as_object().into_iter().flatten()) {
+            template["spec"][field] = value.clone();
+        }
         let deployment: Deployment = read(json!({
             "metadata": {"name": "web", "namespace": "default"},
             "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}, "template": template},
@@ -48,6 +60,12 @@ impl World {
         for (index, word) in pods.split_whitespace().enumerate() {
             world.pod(index, word, &template);
         }
+        world.key = world.autoscaler("web", spec);
+        world
+    }
+
+    /// Makes an autoscaler, and takes the first look, which only says when the next one is.
+    fn autoscaler(&mut self, name: &str, spec: Value) -> Uid {
         let mut whole = json!({
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
             "minReplicas": 1, "maxReplicas": 20,
@@ -57,11 +75,11 @@ impl World {
             whole[field] = value.clone();
         }
         let autoscaler: HorizontalPodAutoscaler =
-            read(json!({"metadata": {"name": "web", "namespace": "default"}, "spec": whole}));
-        world.key = world.create(Draft::of(autoscaler));
-        let first = world.step();
-        assert!(!first.changes_something() && first.wake_at == Some(world.now + SYNC), "a first look changes nothing");
-        world
+            read(json!({"metadata": {"name": name, "namespace": "default"}, "spec": whole}));
+        let key = self.create(Draft::of(autoscaler));
+        let first = self.step(key);
+        assert!(!first.changes_something() && first.wake_at == Some(self.now + SYNC), "a first look changes nothing");
+        key
     }
 
     fn create(&mut self, draft: Draft) -> Uid {
@@ -74,7 +92,7 @@ impl World {
         pod["metadata"]["namespace"] = "default".into();
         let pod: k8s_openapi::api::core::v1::Pod = read(pod);
         let uid = self.create(Draft::of(pod));
-        let (letter, amount) = word.split_at(1);
+        let (letter, amounts) = word.split_at(1);
         let hour = Duration::from_secs(3600);
         let (phase, ready, start, since) = match letter {
             "r" => (PodPhase::Running, ConditionStatus::True, self.now.minus(hour), self.now.minus(hour)),
@@ -95,42 +113,97 @@ impl World {
         });
         let write = Action::UpdatePodState { target: Target::any_version(uid), state: Box::new(state) };
         self.store.commit(vec![write], self.now).expect("written");
-        if let Ok(milli) = amount.parse::<u64>() {
-            self.measure(uid, milli);
+        if !amounts.is_empty() {
+            self.measure(uid, amounts);
         }
     }
 
-    fn measure(&mut self, pod: Uid, milli: u64) {
-        let container = ContainerUsage {
-            name: "c".into(),
-            cpu_nanocores: Some(milli * 1_000_000),
+    fn measure(&mut self, pod: Uid, amounts: &str) {
+        let (cpu, memory) = amounts.split_once(':').unwrap_or((amounts, "0"));
+        let number = |text: &str| text.parse::<u64>().expect("a number");
+        let containers = CONTAINERS.iter().zip(cpu.split('+')).map(|(name, milli)| ContainerUsage {
+            name: (*name).into(),
+            cpu_nanocores: Some(number(milli) * 1_000_000),
             cpu_total: Duration::ZERO,
-            memory: 0,
-        };
-        self.store.set_usage(pod, PodUsage { time: self.now, window: SYNC, containers: vec![container] });
+            memory: number(memory) << 20,
+        });
+        self.store.set_usage(pod, PodUsage { time: self.now, window: SYNC, containers: containers.collect() });
     }
 
-    fn step(&mut self) -> Plan {
-        let observed = AutoscalerController::observe(self.store.snapshot(), self.key).expect("observed");
+    /// The embedder's metrics say so: `object=value` for each.
+    fn answer(&mut self, query: MetricQuery, samples: &str) {
+        let samples = samples.split_whitespace().map(|sample| {
+            let (object, value) = sample.split_once('=').unwrap_or(("", sample));
+            MetricSample { object: object.to_owned(), value: value.parse().expect("a quantity") }
+        });
+        let answer: MetricAnswer = Ok(samples.collect());
+        self.store.answered(query, answer);
+    }
+
+    fn answer_queue(&mut self, length: &str) {
+        let query =
+            MetricQuery::External { namespace: "default".into(), metric: "queue".into(), selector: String::new() };
+        self.answer(query, length);
+    }
+
+    fn step(&mut self, key: Uid) -> Plan {
+        let observed = AutoscalerController::observe(self.store.snapshot(), key).expect("observed");
         let plan = AutoscalerController::decide(&observed, self.now);
         self.store.commit(plan.actions.clone(), self.now).expect("committed");
         plan
     }
 
-    /// One period later: how many replicas there are then, and the reasons of the conditions.
+    /// One period later: how many replicas there are then, all of them up, and the reasons of the conditions.
     fn sync(&mut self) -> (i64, String) {
-        self.now = self.now + SYNC;
-        let plan = self.step();
-        assert_eq!(plan.wake_at, Some(self.now + SYNC), "it looks again");
-        let value = |uid: Uid| {
-            let snapshot = self.store.snapshot();
-            snapshot.get(uid).map(|object| object.to_value(snapshot.kinds_known())).unwrap_or_default()
-        };
-        let target = self.store.snapshot().find(kind::DEPLOYMENT, "default", "web").expect("the target").meta.uid;
-        let conditions = value(self.key)["status"]["conditions"].clone();
-        let reasons = conditions.as_array().into_iter().flatten().filter_map(|one| one["reason"].as_str());
-        (value(target)["spec"]["replicas"].as_i64().unwrap_or(-1), reasons.collect::<Vec<_>>().join(" "))
+        let look = self.look();
+        (look.replicas, look.reasons)
     }
+
+    fn look(&mut self) -> Look {
+        self.now = self.now + SYNC;
+        let plan = self.step(self.key);
+        assert_eq!(plan.wake_at, Some(self.now + SYNC), "it looks again");
+        let events = plan.actions.iter().filter_map(|action| match action {
+            Action::Emit(event) => Some(format!("{}: {}", event.reason, event.message)),
+            _ => None,
+        });
+        let events = events.collect();
+        let replicas = self.value(kind::DEPLOYMENT, "web")["spec"]["replicas"].as_i64().unwrap_or(-1);
+        self.report_replicas(replicas);
+        let value = self.store.snapshot().get(self.key).expect("it is there").clone();
+        let status = self.value(kind::HORIZONTAL_POD_AUTOSCALER, &value.meta.name)["status"].clone();
+        let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
+        let reasons: Vec<_> = conditions.iter().filter_map(|one| one["reason"].as_str()).collect();
+        let active = conditions.iter().find(|one| one["type"] == "ScalingActive");
+        let active = active.and_then(|active| active["message"].as_str()).unwrap_or_default().to_owned();
+        Look { replicas, reasons: reasons.join(" "), active, events, metrics: status["currentMetrics"].clone() }
+    }
+
+    fn value(&self, kind: KindId, name: &str) -> Value {
+        let snapshot = self.store.snapshot();
+        snapshot.find(kind, "default", name).expect("it is there").to_value(snapshot.kinds_known())
+    }
+
+    fn report_replicas(&mut self, replicas: i64) {
+        let edit = |mut value: Value| {
+            value["status"]["replicas"] = replicas.into();
+            Ok(value)
+        };
+        let target = (kind::DEPLOYMENT, ("default", "web"));
+        self.store.edit(target.0, target.1, Part::Status, WriteOptions::default(), self.now, edit).expect("written");
+    }
+}
+
+/// What came of a look.
+struct Look {
+    replicas: i64,
+    /// Of all conditions.
+    reasons: String,
+    /// The message of `ScalingActive`.
+    active: String,
+    events: Vec<String>,
+    /// `status.currentMetrics`
+    metrics: Value,
 }
 
 fn read<K: serde::de::DeserializeOwned>(value: Value) -> K {
@@ -142,166 +215,8 @@ fn metric(percent: i32) -> Value {
         {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": percent}}})
 }
 
-#[test]
-fn use_of_cpu_asks_for_replicas() {
-    // What is the case; replicas; pods; target in per cent of the request; replicas that are asked for.
-    let facts = [
-        ("above the target", 3, "r300 r500 r700", 30, 5),
-        ("above, one has never been ready: as idle", 3, "u300 r500 r700", 30, 4),
-        ("above, but not with the two that are unready", 3, "r400 u500 u700", 30, 3),
-        ("above, one has just become ready: its use says nothing yet", 3, "y300 r500 r700", 30, 4),
-        ("above, a pending one takes its share", 2, "r1000 p", 50, 2),
-        ("just above", 3, "r1010 r1030 r1020", 100, 3),
-        ("just below", 3, "r950 r960 r970", 100, 3),
-        ("below the target", 5, "r100 r300 r500 r250 r250", 50, 3),
-        ("below, unready ones do not count", 5, "r100 r300 r500 u250 u250", 50, 2),
-        ("below, what is missing counts as all of its request", 4, "r r r400 r95", 100, 3),
-        ("right, and one is missing", 2, "r1000 r", 100, 2),
-        ("above, but not if the missing one is idle", 2, "r1900 r", 100, 2),
-        ("below, but not if the missing one is busy", 2, "r600 r", 100, 2),
-        ("far above, whatever the unready and the missing one do", 3, "u100 r r2000", 50, 4),
-        ("failed ones are left out", 2, "r500 r500 f900", 50, 2),
-        ("a target of more than is asked for", 2, "r3000 r3000", 150, 4),
-    ];
-    for (case, replicas, pods, target, expected) in facts {
-        let no_window = json!({"scaleDown": {"stabilizationWindowSeconds": 0}});
-        let mut world = World::new(replicas, pods, json!({"metrics": [metric(target)], "behavior": no_window}));
-        let (found, reasons) = world.sync();
-        assert_eq!(found, expected, "{case}: {reasons}");
-    }
-}
-
-#[test]
-fn limits_and_their_words() {
-    let up = json!({"scaleUp": {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}]}});
-    let percent = json!({"scaleUp": {"policies": [{"type": "Percent", "value": 50, "periodSeconds": 60}]}});
-    let least = json!({"scaleUp": {"selectPolicy": "Min", "policies": [
-        {"type": "Pods", "value": 3, "periodSeconds": 60}, {"type": "Percent", "value": 50, "periodSeconds": 60}]}});
-    let never = json!({"scaleDown": {"selectPolicy": "Disabled", "stabilizationWindowSeconds": 0}});
-    let slowly = json!({"scaleDown": {"stabilizationWindowSeconds": 0,
-        "policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}]}});
-    let tolerant = json!({"scaleUp": {"tolerance": "0.5"}});
-    let waits = json!({"scaleUp": {"stabilizationWindowSeconds": 60}});
-    let (busy, idle) = ("r1000 r1000 r1000 r1000", "r10 r10 r10 r10");
-    let facts = [
-        ("the most", 4, busy, json!({"maxReplicas": 5}), 5, "SucceededRescale ValidMetricFound TooManyReplicas"),
-        (
-            "twice as many at once",
-            4,
-            "r5000 r5000 r5000 r5000",
-            json!({}),
-            8,
-            "SucceededRescale ValidMetricFound ScaleUpLimit",
-        ),
-        ("four at once", 1, "r5000", json!({}), 4, "SucceededRescale ValidMetricFound ScaleUpLimit"),
-        ("one a minute", 4, busy, json!({"behavior": up}), 5, "SucceededRescale ValidMetricFound ScaleUpLimit"),
-        (
-            "half as many a minute",
-            4,
-            busy,
-            json!({"behavior": percent}),
-            6,
-            "SucceededRescale ValidMetricFound ScaleUpLimit",
-        ),
-        (
-            "the smaller change",
-            4,
-            busy,
-            json!({"behavior": least}),
-            6,
-            "SucceededRescale ValidMetricFound ScaleUpLimit",
-        ),
-        ("never down", 4, idle, json!({"behavior": never}), 4, "ReadyForNewScale ValidMetricFound ScaleDownLimit"),
-        (
-            "one less a minute",
-            4,
-            idle,
-            json!({"behavior": slowly}),
-            3,
-            "SucceededRescale ValidMetricFound ScaleDownLimit",
-        ),
-        (
-            "an own tolerance",
-            4,
-            "r700 r700 r700 r700",
-            json!({"behavior": tolerant}),
-            4,
-            "ReadyForNewScale ValidMetricFound DesiredWithinRange",
-        ),
-        (
-            "not at once",
-            4,
-            busy,
-            json!({"behavior": waits}),
-            4,
-            "ScaleUpStabilized ValidMetricFound DesiredWithinRange",
-        ),
-        ("stabilized", 4, idle, json!({}), 4, "ScaleDownStabilized ValidMetricFound DesiredWithinRange"),
-        ("more than the most", 4, idle, json!({"maxReplicas": 3}), 3, "SucceededRescale"),
-        ("fewer than the least", 1, "r10", json!({"minReplicas": 2}), 2, "SucceededRescale"),
-        ("none: somebody switched it off", 0, "", json!({}), 0, "SucceededGetScale ScalingDisabled"),
-        ("nothing measured", 2, "r r", json!({}), 2, "SucceededGetScale FailedGetResourceMetric"),
-        (
-            "one of two metrics cannot be read: still up",
-            1,
-            "r1000",
-            json!({"metrics": [metric(50), {"type": "External", "external":
-                {"metric": {"name": "queue"}, "target": {"type": "AverageValue", "averageValue": "1"}}}]}),
-            2,
-            "SucceededRescale ValidMetricFound DesiredWithinRange",
-        ),
-        (
-            "one of two metrics cannot be read: not down",
-            4,
-            idle,
-            json!({"metrics": [metric(50), {"type": "External", "external":
-                {"metric": {"name": "queue"}, "target": {"type": "AverageValue", "averageValue": "1"}}}]}),
-            4,
-            "SucceededGetScale FailedGetExternalMetric",
-        ),
-    ];
-    for (case, replicas, pods, spec, expected, reasons) in facts {
-        let mut world = World::new(replicas, pods, spec);
-        let (found, said) = world.sync();
-        assert_eq!((found, &*said), (expected, reasons), "{case}");
-    }
-}
-
-#[test]
-fn idle_replicas_go_when_the_window_is_over() {
-    let mut world = World::new(4, "r10 r10 r10 r10", json!({}));
-    let mut kept = 0;
-    while world.sync().0 == 4 {
-        kept += 1;
-        assert!(kept < 100, "it never scales down");
-    }
-    // The recommendation to keep four was noted at the first look; five minutes later it no longer counts.
-    assert_eq!(kept, 21);
-}
-
-/// Data that is missing never turns the direction round, and no decision leaves the limits.
-#[test]
-fn missing_data_never_turns_the_direction_round() {
-    let mut dice = ChaCha8Rng::seed_from_u64(7);
-    let mut roll = |sides: u64| dice.next_u64() % sides;
-    let tolerance = Tolerance { up: 0.1, down: 0.1 };
-    for _ in 0..20_000 {
-        let (known, missing, unready) = (1 + roll(6), roll(4), roll(4));
-        let name = |letter: &str, index: u64| Arc::<str>::from(format!("{letter}{index}"));
-        let values: Values = (0..known).map(|index| (name("k", index), roll(300) as i64)).collect();
-        let groups = Groups {
-            ready: values.len(),
-            missing: (0..missing).map(|index| name("m", index)).collect(),
-            unready: (0..unready).map(|index| name("u", index)).collect(),
-            ignored: BTreeSet::new(),
-        };
-        let current = (known + missing + unready) as i32;
-        let average = |values: &Values| values.values().sum::<i64>() as f64 / values.len() as f64 / 100.0;
-        let first = average(&values);
-        let wanted = ratio::replicas(values.clone(), &groups, current, tolerance, |v| Ok(average(v)), |_| 100);
-        let wanted = wanted.expect("a number");
-        let turned = (first > 1.0 && wanted < current) || (first < 1.0 && wanted > current);
-        let is_conservative = missing > 0 || (unready > 0 && first > 1.0);
-        assert!(!turned || !is_conservative, "{values:?} {groups:?}: {first} leads from {current} to {wanted}");
-    }
+/// A queue outside of the cluster, with so much for each pod.
+fn queue(each: &str) -> Value {
+    json!({"type": "External", "external":
+        {"metric": {"name": "queue"}, "target": {"type": "AverageValue", "averageValue": each}}})
 }

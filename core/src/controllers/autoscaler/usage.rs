@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{Container, PodSpec};
 
 use super::ratio::{Groups, Values};
 use crate::object::quantity::Quantity;
+use crate::scheduler::requests_of;
 use crate::store::{AutoscalingSettings, ConditionKind, ConditionStatus, Object, PodPhase, PodUsage};
 use crate::time::Time;
 
@@ -33,13 +34,14 @@ impl PodFacts<'_> {
 /// # Errors
 /// Upstream's words when nothing is measured, or a pod lacks the container.
 pub(super) fn of_resource(pods: &[PodFacts<'_>], resource: &str, container: Option<&str>) -> Result<Values, String> {
-    let mut values = Values::new();
+    let (mut values, mut measured) = (Values::new(), false);
     for pod in pods {
         let Some(usage) = pod.usage.filter(|usage| usage.is_complete()) else { continue };
+        measured = true;
         let value = match container {
             None => {
                 let amounts: Option<Vec<Quantity>> = usage.containers.iter().map(|each| each.of(resource)).collect();
-                amounts.map(|amounts| amounts.into_iter().map(Quantity::as_milli).sum())
+                amounts.map(|amounts| amounts.into_iter().map(Quantity::as_milli).fold(0, i64::saturating_add))
             }
             Some(wanted) => {
                 let found = usage.containers.iter().find(|each| *each.name == *wanted);
@@ -52,39 +54,52 @@ pub(super) fn of_resource(pods: &[PodFacts<'_>], resource: &str, container: Opti
             values.insert(Arc::clone(pod.name()), value);
         }
     }
-    if values.is_empty() { Err("no metrics returned from resource metrics API".to_owned()) } else { Ok(values) }
+    if measured { Ok(values) } else { Err("no metrics returned from resource metrics API".to_owned()) }
 }
 
-/// What each pod asks for of a resource.
+/// What each pod asks for of a resource; of one container only, where it is named. What a pod says for all of its containers
+/// counts before what they say.
 ///
 /// # Errors
-/// Upstream's words when a container asks for none.
+/// Upstream's words when somebody asks for none, or a pod lacks the container.
 pub(super) fn requests(pods: &[PodFacts<'_>], resource: &str, container: Option<&str>) -> Result<Values, String> {
-    let mut requests = Values::new();
-    for pod in pods {
-        let Some(spec) = pod.object.pod().map(|pod| &*pod.spec) else { continue };
-        let of_pod = spec.resources.as_ref().and_then(|all| all.requests.as_ref()?.get(resource));
-        let sum = match of_pod.filter(|_| container.is_none()) {
-            Some(amount) => milli(amount),
-            None => of_containers(pod.name(), spec, resource, container)?,
+    let specs = pods.iter().filter_map(|pod| Some((pod.name(), &*pod.object.pod()?.spec)));
+    let requests = specs.map(|(name, spec)| {
+        let whole = spec.resources.as_ref().and_then(|all| all.requests.as_ref()).is_some_and(|all| !all.is_empty());
+        let request = match container {
+            None if whole => of_pod(name, spec, resource),
+            _ => of_containers(name, spec, resource, container),
         };
-        requests.insert(Arc::clone(pod.name()), sum);
-    }
-    Ok(requests)
+        Ok((Arc::clone(name), request?))
+    });
+    requests.collect()
+}
+
+fn of_pod(pod: &str, spec: &PodSpec, resource: &str) -> Result<i64, String> {
+    let (total, _) = requests_of(spec);
+    let amount = match resource {
+        "cpu" => total.cpu_milli,
+        "memory" => total.memory.saturating_mul(1000),
+        _ => 0,
+    };
+    if amount == 0 { Err(format!("missing pod-level request for {resource} in Pod {pod}")) } else { Ok(amount) }
 }
 
 fn of_containers(pod: &str, spec: &PodSpec, resource: &str, container: Option<&str>) -> Result<i64, String> {
     let is_sidecar = |container: &&Container| container.restart_policy.as_deref() == Some("Always");
     let sidecars = spec.init_containers.iter().flatten().filter(is_sidecar);
     let all = spec.containers.iter().chain(sidecars);
-    let mut sum = 0;
+    let mut asked = None;
     for each in all.filter(|each| container.is_none_or(|wanted| each.name == wanted)) {
         let amount = each.resources.as_ref().and_then(|all| all.requests.as_ref()?.get(resource));
         let amount =
             amount.ok_or_else(|| format!("missing request for {resource} in container {} of Pod {pod}", each.name))?;
-        sum += milli(amount);
+        asked = Some(milli(amount).saturating_add(asked.unwrap_or(0)));
     }
-    Ok(sum)
+    match (asked, container) {
+        (None, Some(container)) => Err(format!("container {container} not found in Pod {pod}")),
+        (asked, _) => Ok(asked.unwrap_or(0)),
+    }
 }
 
 fn milli(amount: &k8s_openapi::apimachinery::pkg::api::resource::Quantity) -> i64 {

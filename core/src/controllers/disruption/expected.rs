@@ -8,11 +8,12 @@ use k8s_openapi::api::core::v1::ReplicationController;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, OwnerReference};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use serde_json::Value;
 
 use crate::ids::Uid;
 use crate::object::int_or_percent::{Rounding, scaled};
-use crate::object::kind;
+use crate::object::kind::{self, KindInfo};
+use crate::object::scale::Scale;
+use crate::object::selector;
 use crate::store::{Body, Object, Snapshot};
 
 /// What a budget asks for.
@@ -83,11 +84,11 @@ fn scale_of(snapshot: &Snapshot, namespace: &str, controller: &OwnerReference) -
     let above = object.meta.controller_uid().filter(|_| object.meta.kind == kind::REPLICA_SET);
     let deployment = above.and_then(|uid| snapshot.get(uid)).filter(|above| above.meta.kind == kind::DEPLOYMENT);
     let object = deployment.unwrap_or(object);
-    Ok(Some((object.meta.uid, replicas_of(object)?)))
+    Ok(Some((object.meta.uid, replicas_of(info, object)?)))
 }
 
 /// `spec.replicas` of a kind with a scale.
-fn replicas_of(object: &Object) -> Result<i32, String> {
+fn replicas_of(info: &KindInfo, object: &Object) -> Result<i32, String> {
     let replicas = if let Some(deployment) = object.typed::<Deployment>() {
         deployment.spec.replicas
     } else if let Some(set) = object.typed::<ReplicaSet>() {
@@ -97,11 +98,7 @@ fn replicas_of(object: &Object) -> Result<i32, String> {
     } else if let Some(controller) = object.typed::<ReplicationController>() {
         controller.spec.as_ref().and_then(|spec| spec.replicas)
     } else if let Body::Custom(value) = &object.body {
-        let replicas = value.pointer("/spec/replicas").and_then(Value::as_i64);
-        let replicas = replicas.and_then(|replicas| i32::try_from(replicas).ok());
-        return replicas.ok_or_else(|| {
-            "Internal error occurred: the spec replicas field \".spec.replicas\" does not exist".to_owned()
-        });
+        return Scale::of(info, value).map(|scale| scale.replicas).map_err(|error| error.to_string());
     } else {
         None
     };
@@ -110,28 +107,10 @@ fn replicas_of(object: &Object) -> Result<i32, String> {
 
 /// What is said of pods without a controller; the selector in the form that Go prints.
 pub(super) fn unmanaged_message(selector: Option<&LabelSelector>) -> String {
-    let selector = selector.map_or_else(|| "nil".to_owned(), go_text);
+    let selector = selector::in_go(selector);
     format!(
         "Pods selected by this PodDisruptionBudget (selector: {selector}) were found to be unmanaged. As a result, the \
          status of the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these \
          pods please set \".spec.minAvailable\" field of the PDB to an integer value."
-    )
-}
-
-fn go_text(selector: &LabelSelector) -> String {
-    let labels: String =
-        selector.match_labels.iter().flatten().map(|(key, value)| format!("{key}: {value},")).collect();
-    let expressions: String = selector
-        .match_expressions
-        .iter()
-        .flatten()
-        .map(|each| {
-            let values = each.values.as_deref().unwrap_or_default().join(" ");
-            format!("LabelSelectorRequirement{{Key:{},Operator:{},Values:[{values}],}},", each.key, each.operator)
-        })
-        .collect();
-    format!(
-        "&LabelSelector{{MatchLabels:map[string]string{{{labels}}},\
-         MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},}}"
     )
 }

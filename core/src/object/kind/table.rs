@@ -11,6 +11,7 @@ use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1 as apiregistrat
 use k8s_openapi::{ClusterResourceScope, NamespaceResourceScope, Resource};
 
 use super::{BuiltInKind, Codec, KindId, KindInfo, Scope, Texts, Verbs};
+use crate::object::scale::ScalePaths;
 use crate::text::Text;
 
 /// The scope that a Kubernetes type declares.
@@ -56,6 +57,7 @@ macro_rules! kinds {
                 categories: Texts::Static(&$categories),
                 scope: <<$($path)::+ as Resource>::Scope as Scoped>::SCOPE,
                 subresources: Texts::Static(&$subresources),
+                scale: ScalePaths::USUAL,
                 verbs: Verbs::$verbs,
                 stored_as: storage!($id $($stored)?),
                 codec: Some(Codec::of::<$($path)::+>()),

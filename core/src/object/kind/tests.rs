@@ -63,6 +63,7 @@ fn a_users_kind_gets_its_own_number_and_never_anothers() {
         categories: Texts::Static(&[]),
         scope: Scope::Namespaced,
         subresources: Texts::Static(&["status"]),
+        scale: ScalePaths::USUAL,
         verbs: Verbs::All,
         stored_as: POD,
         codec: None,

@@ -10,10 +10,11 @@ use k8s_openapi::api::autoscaling::v2::{
 
 use super::super::Observed;
 use super::super::ratio::{self, Values};
-use super::super::target::Scale;
 use super::super::usage::{self, PodFacts};
-use super::{Failure, Proposal, from_milli, in_go, milli, tolerance};
+use super::{Failure, Proposal, from_milli, milli, tolerance};
 use crate::object::quantity::{Quantity, QuantityFormat};
+use crate::object::scale::Scale;
+use crate::object::selector::in_go;
 use crate::store::MetricAnswer;
 use crate::time::Time;
 
@@ -51,7 +52,7 @@ pub(super) fn evaluate(
         let proposed = case.resource(&source.name, Some(&source.container), &source.target);
         let (replicas, name, current) = proposed.map_err(|cause| Failure {
             reason: "FailedGetContainerResourceMetric",
-            error: format!("failed to get {} container metric value: {cause}", source.name),
+            error: format!("failed to get {} container metric value: {cause}", source.container),
             cause,
         })?;
         let (container, resource) = (source.container.clone(), source.name.clone());
@@ -72,6 +73,15 @@ pub(super) fn evaluate(
             Err(Failure { reason: "InvalidMetricSourceType", error: cause.clone(), cause })
         }
     }
+}
+
+fn average(values: &Values) -> i64 {
+    sum(values.values().copied()) / i64::try_from(values.len()).unwrap_or(i64::MAX).max(1)
+}
+
+/// A sum that stays at the most that a number can say.
+fn sum(values: impl Iterator<Item = i64>) -> i64 {
+    values.fold(0, i64::saturating_add)
 }
 
 impl Case<'_, '_> {
@@ -127,10 +137,10 @@ impl Case<'_, '_> {
         let pods = self.facts();
         let groups = usage::group(pods, &values, resource == "cpu", self.observed.settings, self.now);
         values.retain(|pod, _| !groups.unready.contains(pod) && !groups.ignored.contains(pod));
-        let requests = usage::requests(pods, resource, container)?;
         if values.is_empty() {
             return Err(NONE_READY.to_owned());
         }
+        let requests = usage::requests(pods, resource, container)?;
         let share = |values: &Values| {
             let known = values.iter().filter_map(|(pod, value)| Some((*value, *requests.get(pod)?)));
             let (used, requested) =
@@ -139,7 +149,7 @@ impl Case<'_, '_> {
             percent.map(|percent| percent as i32).ok_or_else(|| "no metrics returned matched known pods".to_owned())
         };
         let utilization = share(&values)?;
-        let raw = values.values().sum::<i64>() / i64::try_from(values.len()).unwrap_or(i64::MAX).max(1);
+        let raw = average(&values);
         let fallback = i64::from(target.max(100));
         let replicas = ratio::replicas(
             values,
@@ -163,7 +173,6 @@ impl Case<'_, '_> {
         if values.is_empty() {
             return Err(NONE_READY.to_owned());
         }
-        let average = |values: &Values| values.values().sum::<i64>() / i64::try_from(values.len()).unwrap_or(1).max(1);
         let raw = average(&values);
         let replicas = ratio::replicas(
             values,
@@ -189,9 +198,11 @@ impl Case<'_, '_> {
     fn pods(&self, source: &PodsMetricSource) -> Result<Proposal, String> {
         let metric = &source.metric;
         let samples = self.custom().map_err(|error| format!("unable to get metric {}: {error}", metric.name))?;
-        let values = samples.iter().map(|sample| (Arc::from(&*sample.object), sample.value.as_milli()));
+        let mut values: Values =
+            samples.iter().map(|sample| (Arc::from(&*sample.object), sample.value.as_milli())).collect();
+        values.retain(|name, _| self.facts().iter().any(|pod| pod.name() == name));
         let target = milli(source.target.average_value.as_ref()).unwrap_or(0);
-        let (replicas, raw) = self.plain(values.collect(), target, false)?;
+        let (replicas, raw) = self.plain(values, target, false)?;
         let current = MetricValueStatus { average_value: Some(from_milli(raw)), ..MetricValueStatus::default() };
         let pods = Some(PodsMetricStatus { current, metric: metric.clone() });
         let status = MetricStatus { type_: "Pods".to_owned(), pods, ..MetricStatus::default() };
@@ -231,12 +242,10 @@ impl Case<'_, '_> {
         };
         let namespace = &self.observed.object.meta.namespace;
         let value = self.custom().map(|samples| samples.first().map_or(0, |sample| sample.value.as_milli()));
-        let value = value.map_err(|error| {
-            format!(
-                "unable to get metric {}: {error} on {} {namespace}/{}",
-                metric.name, described.kind, described.name
-            )
-        });
+        // The words come in this order upstream.
+        let (of, name) = (&described.kind, &described.name);
+        let value =
+            value.map_err(|error| format!("unable to get metric {}: {of} on {namespace} {name}/{error}", metric.name));
         let average = milli(source.target.average_value.as_ref()).filter(|_| source.target.type_ == "AverageValue");
         let whole = milli(source.target.value.as_ref()).filter(|_| source.target.type_ == "Value");
         let (replicas, name, current) = match (whole, average) {
@@ -284,7 +293,7 @@ impl Case<'_, '_> {
             }
             Some(Err(error)) => Err(unable(error)),
             Some(Ok(samples)) if samples.is_empty() => Err("no metrics returned from external metrics API".to_owned()),
-            Some(Ok(samples)) => Ok(samples.iter().map(|sample| sample.value.as_milli()).sum::<i64>()),
+            Some(Ok(samples)) => Ok(sum(samples.iter().map(|sample| sample.value.as_milli()))),
         };
         let namespace = &self.observed.object.meta.namespace;
         let sum = sum.map_err(|error| format!("unable to get external metric {namespace}/{name}/{selector}: {error}"));
