@@ -38,7 +38,6 @@ use k8s_openapi::api::storage::v1::StorageClass;
 pub use self::decision::{Decision, Nomination};
 pub(crate) use self::plugins::node_affinity::admits;
 pub(crate) use self::plugins::taint_toleration::tolerates;
-pub(crate) use self::resources::requests_of;
 
 use self::classes::Classes;
 use self::cycle::{Candidate, Nowhere, Placement};

@@ -6,8 +6,8 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 
 use super::ratio::{Groups, Values};
+use crate::object::pod_total;
 use crate::object::quantity::Quantity;
-use crate::scheduler::requests_of;
 use crate::store::{AutoscalingSettings, ConditionKind, ConditionStatus, Object, PodPhase, PodUsage};
 use crate::time::Time;
 
@@ -65,7 +65,8 @@ pub(super) fn of_resource(pods: &[PodFacts<'_>], resource: &str, container: Opti
 pub(super) fn requests(pods: &[PodFacts<'_>], resource: &str, container: Option<&str>) -> Result<Values, String> {
     let specs = pods.iter().filter_map(|pod| Some((pod.name(), &*pod.object.pod()?.spec)));
     let requests = specs.map(|(name, spec)| {
-        let whole = spec.resources.as_ref().and_then(|all| all.requests.as_ref()).is_some_and(|all| !all.is_empty());
+        let whole = spec.resources.as_ref().and_then(|all| all.requests.as_ref());
+        let whole = whole.is_some_and(|all| all.keys().any(|name| pod_total::is_of_pod(name)));
         let request = match container {
             None if whole => of_pod(name, spec, resource),
             _ => of_containers(name, spec, resource, container),
@@ -76,13 +77,9 @@ pub(super) fn requests(pods: &[PodFacts<'_>], resource: &str, container: Option<
 }
 
 fn of_pod(pod: &str, spec: &PodSpec, resource: &str) -> Result<i64, String> {
-    let (total, _) = requests_of(spec);
-    let amount = match resource {
-        "cpu" => total.cpu_milli,
-        "memory" => total.memory.saturating_mul(1000),
-        _ => 0,
-    };
-    if amount == 0 { Err(format!("missing pod-level request for {resource} in Pod {pod}")) } else { Ok(amount) }
+    let requests = pod_total::requests(spec);
+    let amount = requests.get(resource).map(|amount| amount.as_milli());
+    amount.ok_or_else(|| format!("missing pod-level request for {resource} in Pod {pod}"))
 }
 
 fn of_containers(pod: &str, spec: &PodSpec, resource: &str, container: Option<&str>) -> Result<i64, String> {
