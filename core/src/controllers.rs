@@ -21,6 +21,7 @@ pub(crate) mod provisioning;
 mod replica_set;
 mod replication_controller;
 mod resource_quota;
+mod service_account_tokens;
 mod stateful_set;
 mod taint_eviction;
 mod ttl_after_finished;
@@ -46,6 +47,7 @@ pub use self::pod_garbage::PodGarbageCollector;
 pub use self::replica_set::ReplicaSetController;
 pub use self::replication_controller::ReplicationControllerController;
 pub use self::resource_quota::ResourceQuotaController;
+pub use self::service_account_tokens::ServiceAccountTokensController;
 pub use self::stateful_set::StatefulSetController;
 pub use self::taint_eviction::TaintEvictionController;
 pub use self::ttl_after_finished::TtlAfterFinishedController;
@@ -75,6 +77,7 @@ pub(crate) fn all() -> Vec<Box<dyn AnyLoop>> {
         Loop::<NamespaceController>::boxed(),
         Loop::<NamespaceDefaultsController>::boxed(),
         Loop::<ResourceQuotaController>::boxed(),
+        Loop::<ServiceAccountTokensController>::boxed(),
         Loop::<EndpointSliceController>::boxed(),
         Loop::<ClusterRoleAggregationController>::boxed(),
         Loop::<EphemeralVolumeController>::boxed(),

@@ -30,6 +30,7 @@ use self::provisioning::Provisioning;
 pub use self::provisioning::{ProvisionerCall, VolumeCallId};
 pub use self::request::{Answer, Request, RequestId};
 pub use self::warning::Warning;
+use crate::authority::Authority;
 use crate::control::{AnyLoop, ControllerMetrics, ControllerMode, Plan};
 use crate::controllers;
 use crate::error::ApiError;
@@ -54,6 +55,8 @@ pub struct KernelConfig {
     pub provisioners: BTreeSet<Arc<str>>,
     /// How autoscalers work, and how often usage is measured.
     pub autoscaling: AutoscalingSettings,
+    /// Who makes tokens of service accounts; nobody otherwise.
+    pub authority: Option<Arc<dyn Authority>>,
     /// Whether every input and change is folded into [`Kernel::digest`]: it costs more than the work itself.
     pub digest: bool,
 }
@@ -66,6 +69,7 @@ impl Default for KernelConfig {
             scheduler: Some(SchedulerConfig::default()),
             provisioners: BTreeSet::new(),
             autoscaling: AutoscalingSettings::default(),
+            authority: None,
             digest: false,
         }
     }
@@ -153,6 +157,7 @@ impl Kernel {
 
     fn around(config: &KernelConfig, mut store: Store) -> Self {
         store.set_autoscaling(config.autoscaling.clone());
+        store.set_authority(config.authority.clone());
         let mut loops = controllers::all();
         for each in &mut loops {
             each.set_mode(config.controllers.get(each.name()).copied().unwrap_or_default());

@@ -14,6 +14,7 @@
 //! | [`simulation`] | the same kernel in virtual time, with faults; [`invariants`]: what always holds |
 //! | [`runtime`] | the boundary to what runs containers |
 
+pub mod authority;
 pub mod cluster;
 pub mod control;
 pub mod controllers;
@@ -32,6 +33,7 @@ pub mod store;
 pub mod text;
 pub mod time;
 
+pub use authority::Authority;
 pub use cluster::{
     Api, Applied, ApplyAction, ApplyError, Cluster, ClusterBuilder, Description, DrainOptions, DynamicApi, ExecOptions,
     LogRequest, MetricsSource, NodeLocal, NodeMetrics, NodeSpec, PodMetrics, Revision, Revisioned, RolloutStatus,

@@ -37,7 +37,7 @@ mod work;
 mod tests;
 
 pub use self::agent::NodeAgent;
-pub use self::config::{ClusterDns, NodeConfig, Resources, TokenRequest, TokenSource};
+pub use self::config::{ClusterDns, NodeConfig, Resources};
 pub use self::node_status::apply_report;
 pub(crate) use self::node_status::refreshed;
 pub use self::output::{CallId, NodeOutputs, NodeReport, PodWrite};

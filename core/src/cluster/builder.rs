@@ -11,6 +11,7 @@ use super::clock::Clock;
 use super::driver::Embedder;
 use super::metrics::MetricsSource;
 use super::warnings::WarningHandler;
+use crate::authority::Authority;
 use crate::control::ControllerMode;
 use crate::error::{ApiError, Reason};
 use crate::ids::NodeName;
@@ -280,6 +281,14 @@ impl ClusterBuilder {
     #[must_use]
     pub fn metrics(mut self, source: impl MetricsSource) -> Self {
         self.embedder.metrics = Some(Arc::new(source));
+        self
+    }
+
+    /// Who makes tokens of service accounts, for pods and for Secrets: an [`Authority`] whose word an API that is served
+    /// to them takes. Nobody otherwise, and then no token is mounted for the account `default`.
+    #[must_use]
+    pub fn authority(mut self, authority: impl Authority) -> Self {
+        self.kernel.authority = Some(Arc::new(authority));
         self
     }
 

@@ -167,7 +167,7 @@ impl Cluster {
 
     async fn measured(&self) -> Result<Snapshot, ApiError> {
         match self.ask(Request::Measures).await? {
-            Answer::Snapshot(snapshot) => Ok(snapshot),
+            Answer::Snapshot(snapshot) => Ok(*snapshot),
             other => Err(ApiError::new(Reason::InternalError, format!("an odd answer: {other:?}"))),
         }
     }

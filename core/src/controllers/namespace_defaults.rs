@@ -3,13 +3,14 @@
 //! **The rule**: a namespace that is not going has the account `default` and the ConfigMap `kube-root-ca.crt`; whoever
 //! deletes or changes them gets them back.
 //!
-//! The ConfigMap is empty text as long as there is no authority: no API is served to pods.
+//! The ConfigMap is empty text as long as there is no [`Authority`](crate::Authority) with a certificate.
 
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use crate::authority::Authority;
 use crate::control::{Action, Controller, Keys, Plan, Target, Watched};
 use crate::ids::Uid;
 use crate::object::kind;
@@ -40,6 +41,8 @@ pub struct Observed<'w> {
     namespace: &'w Arc<Object>,
     has_account: bool,
     root_ca: Option<&'w Arc<Object>>,
+    has_tokens: bool,
+    certificate: &'w str,
 }
 
 impl Controller for NamespaceDefaultsController {
@@ -63,6 +66,8 @@ impl Controller for NamespaceDefaultsController {
             namespace,
             has_account: snapshot.find(kind::SERVICE_ACCOUNT, name, ACCOUNT).is_some(),
             root_ca: snapshot.find(kind::CONFIG_MAP, name, ROOT_CA),
+            has_tokens: snapshot.authority().is_some(),
+            certificate: snapshot.authority().map(Authority::root_certificate).unwrap_or_default(),
         })
     }
 
@@ -70,11 +75,11 @@ impl Controller for NamespaceDefaultsController {
         let mut plan = Plan::nothing();
         let name = &observed.namespace.meta.name;
         if !observed.has_account {
-            plan.push(create(Draft::of(default_service_account(name))));
+            plan.push(create(Draft::of(default_service_account(name, observed.has_tokens))));
         }
         match observed.root_ca {
-            None => plan.push(create(Draft::of(root_ca(name)))),
-            Some(object) => plan.actions.extend(restore(object)),
+            None => plan.push(create(Draft::of(root_ca(name, observed.certificate)))),
+            Some(object) => plan.actions.extend(restore(object, observed.certificate)),
         }
         plan
     }
@@ -85,9 +90,9 @@ fn create(draft: Draft) -> Action {
 }
 
 /// Writes the ConfigMap anew when somebody has changed what it says.
-fn restore(object: &Arc<Object>) -> Option<Action> {
+fn restore(object: &Arc<Object>, certificate: &str) -> Option<Action> {
     let current: &ConfigMap = object.typed()?;
-    let wanted = content();
+    let wanted = content(certificate);
     if current.data.as_ref() == Some(&wanted) && object.meta.annotations.contains_key(DESCRIPTION.0) {
         return None;
     }
@@ -98,18 +103,18 @@ fn restore(object: &Arc<Object>) -> Option<Action> {
     Some(Action::Update { target: Target::seen(object), object: Arc::new(next), spec_changed: false })
 }
 
-fn content() -> StringMap {
-    StringMap::from([(ROOT_CA_KEY.to_owned(), String::new())])
+fn content(certificate: &str) -> StringMap {
+    StringMap::from([(ROOT_CA_KEY.to_owned(), certificate.to_owned())])
 }
 
-fn root_ca(namespace: &str) -> ConfigMap {
+fn root_ca(namespace: &str, certificate: &str) -> ConfigMap {
     let metadata = ObjectMeta {
         name: Some(ROOT_CA.to_owned()),
         namespace: Some(namespace.to_owned()),
         annotations: Some(StringMap::from([(DESCRIPTION.0.to_owned(), DESCRIPTION.1.to_owned())])),
         ..ObjectMeta::default()
     };
-    ConfigMap { metadata, data: Some(content()), ..ConfigMap::default() }
+    ConfigMap { metadata, data: Some(content(certificate)), ..ConfigMap::default() }
 }
 
 /// A default that is gone or changed concerns its namespace.

@@ -99,7 +99,7 @@ pub enum Request {
 #[derive(Debug)]
 pub enum Answer {
     /// All objects at one revision.
-    Snapshot(Snapshot),
+    Snapshot(Box<Snapshot>),
     /// The object as it is now.
     Object(Arc<Object>),
     /// The object as it was deleted, or is being deleted.
@@ -144,7 +144,7 @@ impl Kernel {
 
     fn answer(&mut self, request: Request, now: Time, output: &mut Output) -> Result<Answer, ApiError> {
         match request {
-            Request::Snapshot => Ok(Answer::Snapshot(self.store.snapshot().clone())),
+            Request::Snapshot => Ok(Answer::Snapshot(Box::new(self.store.snapshot().clone()))),
             Request::Create(draft, options) => self.store.create_with(draft, options, now).map(Answer::Object),
             Request::Update(draft, part, options) => self.store.update(draft, part, options, now).map(Answer::Object),
             Request::Patch { kind, namespace, name, part, patch, options } => self
@@ -167,7 +167,7 @@ impl Kernel {
             Request::SetController(name, mode) => self.set_controller(&name, mode, now),
             Request::Measures => {
                 self.want_measures(now);
-                Ok(Answer::Snapshot(self.store.snapshot().clone()))
+                Ok(Answer::Snapshot(Box::new(self.store.snapshot().clone())))
             }
             Request::SetUsage { namespace, name, usage } => {
                 let pod = self.snapshot().find(kind::POD, &namespace, &name).map(|object| object.meta.uid);

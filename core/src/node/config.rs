@@ -1,7 +1,6 @@
 //! What a node is told about itself.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +8,9 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Taint;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use crate::ids::{NodeName, Uid};
+use crate::ids::NodeName;
 use crate::runtime::RuntimeInfo;
 use crate::store::StringMap;
-use crate::time::Time;
 
 /// Amounts of resources by name: `cpu`, `memory`, `pods`, ...
 pub type Resources = BTreeMap<String, Quantity>;
@@ -40,8 +38,6 @@ pub struct NodeConfig {
     pub pulls_at_a_time: u16,
     /// How often the node's `Ready` condition and lease are renewed when nothing changes; never when absent.
     pub report_every: Option<Duration>,
-    /// Who makes service account tokens for projected volumes.
-    pub tokens: Option<Arc<dyn TokenSource>>,
 }
 
 impl NodeConfig {
@@ -58,7 +54,6 @@ impl NodeConfig {
             dns: None,
             pulls_at_a_time: 1,
             report_every: None,
-            tokens: None,
         }
     }
 }
@@ -70,30 +65,4 @@ pub struct ClusterDns {
     pub servers: Vec<IpAddr>,
     /// The domain of the cluster, such as `cluster.local`.
     pub domain: String,
-}
-
-/// A request for a service account token (`serviceAccountToken` of a projected volume).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenRequest<'a> {
-    /// The namespace of the account and of the pod.
-    pub namespace: &'a str,
-    /// The name of the account.
-    pub service_account: &'a str,
-    /// The pod that it is bound to: name and uid.
-    pub pod: (&'a str, Uid),
-    /// For whom it is; the API server when empty.
-    pub audience: &'a str,
-    /// How long it shall be valid.
-    pub expires_in: Duration,
-    /// Now.
-    pub now: Time,
-}
-
-/// Makes service account tokens. Deterministic: the same request gives the same token.
-pub trait TokenSource: fmt::Debug + Send + Sync {
-    /// A token.
-    ///
-    /// # Errors
-    /// A text for the event when it cannot be made.
-    fn token(&self, request: &TokenRequest<'_>) -> Result<String, String>;
 }

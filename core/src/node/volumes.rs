@@ -121,6 +121,6 @@ fn claimed(view: &View<'_>, name: &str) -> Result<VolumeSource, String> {
 /// Says once that a service account token is left out.
 fn no_token(plan: &mut PodPlan, volume: &Volume) {
     let text =
-        format!("volume {:?} has no service account token: this node was given no source of tokens", volume.name);
+        format!("volume {:?} has no service account token: this cluster has no authority that makes them", volume.name);
     plan.note(None, EventType::Warning, "ServiceAccountTokenUnavailable", text);
 }

@@ -67,7 +67,7 @@ impl Store {
         }
         let object = self.add(meta, body);
         if object.meta.kind == kind::NAMESPACE {
-            self.create(Draft::of(default_service_account(&object.meta.name)), now)?;
+            self.create(Draft::of(default_service_account(&object.meta.name, self.live.authority().is_some())), now)?;
         }
         Ok(object)
     }
@@ -372,10 +372,10 @@ fn kept_parts(mut pod: PodBody, current: &Object, part: Part) -> PodBody {
 
 /// The account that a pod has when it names none. A namespace is born with it, so that nobody has to wait for it.
 ///
-/// Its token is not put into pods: there is nothing to show it to, as long as no API is served.
-pub(crate) fn default_service_account(namespace: &str) -> ServiceAccount {
+/// Its token is not put into pods as long as nobody makes tokens.
+pub(crate) fn default_service_account(namespace: &str, has_tokens: bool) -> ServiceAccount {
     ServiceAccount {
-        automount_service_account_token: Some(false),
+        automount_service_account_token: (!has_tokens).then_some(false),
         metadata: ObjectMeta {
             name: Some("default".to_owned()),
             namespace: Some(namespace.to_owned()),

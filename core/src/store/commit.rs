@@ -18,6 +18,7 @@ use super::ids::IdSource;
 use super::memo::SpecMemo;
 use super::object::{Body, Meta, Object};
 use super::snapshot::Snapshot;
+use crate::authority::Authority;
 use crate::control::plan::{Action, MetaEdit, Target};
 use crate::error::{ApiError, Reason, Subject};
 use crate::ids::Uid;
@@ -68,6 +69,11 @@ impl Store {
     /// The objects as they are now. A clone costs O(1).
     pub const fn snapshot(&self) -> &Snapshot {
         &self.live
+    }
+
+    /// Says who makes tokens of service accounts.
+    pub(crate) fn set_authority(&mut self, authority: Option<Arc<dyn Authority>>) {
+        self.live.authority = authority;
     }
 
     /// The kinds that it knows.

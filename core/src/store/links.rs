@@ -1,11 +1,12 @@
-//! Which objects name which others: pods their claims, volumes and claims each other, services the labels of pods.
+//! Which objects name which others: pods their claims, volumes and claims each other, services the labels of pods,
+//! Secrets their accounts.
 //!
 //! One sorted set answers all of these questions; an object says in [`links`] what it names.
 
 use std::fmt;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Service};
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Secret, Service};
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use smallvec::SmallVec;
 
@@ -14,6 +15,7 @@ use super::snapshot::{NameKey, Snapshot};
 use crate::ids::{NodeName, Uid};
 use crate::object::selector::Selector;
 use crate::object::{kind, storage};
+use crate::object::{secret, storage};
 
 /// How an object is linked to the name of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +36,8 @@ pub(super) enum Link {
     PodWithLabel,
     /// The selector of a service asks for this label, before any other.
     ServiceOfLabel,
+    /// A Secret is for the token of the account of this name.
+    TokenOfAccount,
     /// A cluster role has its rules from others.
     AggregatedRole,
 }
@@ -70,6 +74,8 @@ pub(super) fn links(object: &Object) -> SmallVec<[LinkKey; 2]> {
         if let Some(label) = selector.and_then(|selector| selector.first_key_value()) {
             add(Link::ServiceOfLabel, &object.meta.namespace, &label_text(label));
         }
+    } else if let Some(account) = object.typed::<Secret>().and_then(secret::token_of) {
+        add(Link::TokenOfAccount, &object.meta.namespace, account);
     } else if object.typed::<ClusterRole>().is_some_and(|role| role.aggregation_rule.is_some()) {
         add(Link::AggregatedRole, "", "");
     }
@@ -158,6 +164,11 @@ impl Snapshot {
             let spec = service.typed::<Service>().and_then(|service| service.spec.as_ref());
             spec.and_then(|spec| spec.selector.as_ref()).is_some_and(|selector| has_all(labels, selector))
         })
+    }
+
+    /// The Secrets for tokens of an account of this name.
+    pub fn tokens_of(&self, namespace: &str, account: &str) -> impl Iterator<Item = &Arc<Object>> {
+        self.linked(Link::TokenOfAccount, namespace, account)
     }
 
     /// The cluster roles that have their rules from others.

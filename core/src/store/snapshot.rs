@@ -14,6 +14,7 @@ use super::accounts::Account;
 use super::links::LinkKey;
 use super::measures::Measures;
 use super::object::Object;
+use crate::authority::Authority;
 use crate::ids::{NodeName, Revision, Uid};
 use crate::object::kind::{KindId, Kinds};
 
@@ -115,6 +116,8 @@ pub struct Snapshot {
     pub(super) pods_by_node: OrdSet<(NodeName, Uid)>,
     pub(super) links: OrdSet<(LinkKey, Uid)>,
     pub(super) accounts: OrdMap<Uid, Arc<Account>>,
+    /// Not an object, but what decisions may ask: it gives the same answer each time.
+    pub(super) authority: Option<Arc<dyn Authority>>,
     pub(super) events: OrdMap<Revision, Arc<Object>>,
     pub(super) measures: Arc<Measures>,
 }
@@ -131,6 +134,11 @@ impl Snapshot {
     /// The kinds that the cluster knows, users' own among them.
     pub const fn kinds_known(&self) -> &Kinds {
         &self.kinds
+    }
+
+    /// Who makes tokens of service accounts, if anybody does.
+    pub fn authority(&self) -> Option<&dyn Authority> {
+        self.authority.as_deref()
     }
 
     /// How many objects there are.

@@ -7,7 +7,8 @@ use k8s_openapi::api::core::v1 as api;
 
 use super::fake::secs;
 use super::world::{World, config};
-use crate::node::{ClusterDns, NodeConfig, TokenRequest, TokenSource};
+use crate::authority::{Authority, TokenRequest};
+use crate::node::{ClusterDns, NodeConfig};
 use crate::runtime::{RuntimeEvent, VolumeSource};
 use crate::store::{ContainerPhase, Draft, PodPhase, WriteOptions};
 
@@ -19,7 +20,7 @@ fn create<K: crate::object::kind::BuiltInKind + serde::de::DeserializeOwned>(wor
 #[derive(Debug)]
 struct Tokens;
 
-impl TokenSource for Tokens {
+impl Authority for Tokens {
     fn token(&self, request: &TokenRequest<'_>) -> Result<String, String> {
         Ok(format!("token of {} for {:?}", request.service_account, request.audience))
     }
@@ -77,7 +78,8 @@ fn variables_come_from_everywhere_and_are_expanded() {
 
 #[test]
 fn volumes_hold_what_they_name_and_follow_it() {
-    let mut world = World::on(NodeConfig { tokens: Some(Arc::new(Tokens)), ..config() });
+    let mut world = World::new();
+    world.store.set_authority(Some(Arc::new(Tokens)));
     create::<api::ConfigMap>(&mut world, "{metadata: {name: m}, data: {a: one}, binaryData: {b: AAE=}}");
     create::<api::ServiceAccount>(&mut world, "{metadata: {name: robot}, automountServiceAccountToken: false}");
     create::<api::PersistentVolume>(

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{
 };
 
 use super::{PodPlan, View, no_token};
-use crate::node::config::TokenRequest;
+use crate::authority::{BoundTo, TokenRequest};
 use crate::node::{env, fields};
 use crate::runtime::FileEntry;
 
@@ -153,20 +153,20 @@ fn downward(
     Ok(())
 }
 
-/// The token; `None` when nobody makes tokens for this node.
+/// The token; `None` when nobody makes tokens.
 fn token(view: &View<'_>, wanted: &ServiceAccountTokenProjection) -> Result<Option<String>, String> {
-    let (Some(source), Some(pod)) = (&view.config.tokens, view.pod()) else { return Ok(None) };
+    let (Some(authority), Some(pod)) = (view.snapshot.authority(), view.pod()) else { return Ok(None) };
     let pod_identity = &view.work.identity;
     let seconds = wanted.expiration_seconds.unwrap_or(TOKEN_SECS);
     let request = TokenRequest {
         namespace: &pod_identity.namespace,
         service_account: fields::service_account(pod),
-        pod: (&pod_identity.name, pod_identity.uid),
+        bound_to: BoundTo::Pod { name: &pod_identity.name, uid: pod_identity.uid },
         audience: wanted.audience.as_deref().unwrap_or_default(),
-        expires_in: Duration::from_secs(u64::try_from(seconds).unwrap_or(0)),
+        expires_in: Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0))),
         now: view.now,
     };
-    source.token(&request).map(Some).map_err(|wrong| format!("failed to fetch token: {wrong}"))
+    authority.token(&request).map(Some).map_err(|wrong| format!("failed to fetch token: {wrong}"))
 }
 
 fn add(files: &mut Files, path: &str, content: Bytes, mode: u32) {

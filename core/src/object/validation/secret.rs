@@ -10,8 +10,7 @@ use super::names::{self, name_is_dns_subdomain};
 use super::shared::{self, METADATA, meta_update};
 use super::{checks, go_json};
 use crate::object::field::{FieldErrors, Path};
-
-const ACCOUNT_NAME: &str = "kubernetes.io/service-account.name";
+use crate::object::secret::ACCOUNT_NAME;
 
 /// What is wrong with a new Secret.
 pub fn secret(secret: &Secret) -> FieldErrors {
