@@ -14,8 +14,7 @@ use super::object::{Object, StringMap};
 use super::snapshot::{NameKey, Snapshot};
 use crate::ids::{NodeName, Uid};
 use crate::object::selector::Selector;
-use crate::object::{kind, storage};
-use crate::object::{secret, storage};
+use crate::object::{kind, secret, storage};
 
 /// How an object is linked to the name of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
