@@ -2,6 +2,7 @@
 //! which everything must come to what was declared.
 
 mod accidents;
+mod autoscalers;
 mod fixpoint;
 mod people;
 mod quotas;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use inboard::invariants::Violation;
 use inboard::simulation::Simulation;
-use inboard_runtime_mock::{MockState, Script};
+use inboard_runtime_mock::{MockState, Script, Usage};
 
 use crate::dice::Dice;
 
@@ -151,6 +152,7 @@ fn runtime(seed: u64) -> MockState {
         .script(Script::image("slow").pull_takes(Duration::from_secs(20)).start_takes(Duration::from_secs(2)))
         .script(Script::image("late").ready_after(Duration::from_secs(4)))
         .script(Script::image("stubborn").ignores_sigterm())
+        .script(Script::image("web").cpu(Usage::constant(60)))
         .script(Script::image("crash").exits_after(Duration::from_secs(3), 1))
         .build_state()
 }

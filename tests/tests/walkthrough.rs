@@ -1,8 +1,10 @@
 //! The walk-through: what a user of the cluster does, told once, for every runtime.
 //!
 //! Three nodes. A pod, its logs and its end; a Deployment that heals, scales, rolls, refuses a bad image and survives the
-//! loss of a node; a StatefulSet whose pods find their files again; and nothing left at the end.
+//! loss of a node, and follows its load; a StatefulSet whose pods find their files again; and nothing left at the end.
 
+#[path = "walkthrough/autoscaler.rs"]
+mod autoscaler;
 #[path = "walkthrough/daemons_and_jobs.rs"]
 mod daemons_and_jobs;
 #[cfg(feature = "containerd")]
@@ -29,6 +31,8 @@ trait World {
     async fn cut_off(&self, cluster: &Cluster, node: &str);
     /// Brings its network back.
     async fn reconnect(&self, cluster: &Cluster, node: &str);
+    /// From now on the pods of the Deployment need so much CPU together, in thousandths of a core.
+    async fn load(&self, cluster: &Cluster, millis: u64);
     /// How long pods stay on a node that is lost, where the five minutes of every pod would be too long to wait for.
     fn toleration_seconds(&self) -> Option<u32> {
         None
@@ -179,6 +183,7 @@ async fn walk_through(cluster: &Cluster, world: &impl World) {
     self_healing_and_scaling(cluster).await;
     rolling_update(cluster, world).await;
     a_node_is_lost(cluster, world).await;
+    autoscaler::autoscaler(cluster, world).await;
     stateful_set::stateful_set(cluster).await;
     names(cluster).await;
     delete_everything(cluster, &manifest).await;

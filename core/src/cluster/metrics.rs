@@ -17,7 +17,35 @@ use crate::time::Time;
 
 /// The embedder's metrics: what upstream's clusters have as `custom.metrics.k8s.io` and `external.metrics.k8s.io`.
 ///
-/// Autoscalers read the answers that came in last; a source that is slow delays nobody.
+/// It is asked at each measurement, only for what autoscalers name, and autoscalers read the answers that came in last: a
+/// source that is slow delays nobody.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use inboard::store::{MetricAnswer, MetricQuery, MetricSample};
+/// use inboard::{Cluster, MetricsSource};
+///
+/// /// How many messages wait for our workers.
+/// #[derive(Debug)]
+/// struct Queue;
+///
+/// #[async_trait]
+/// impl MetricsSource for Queue {
+///     async fn measure(&self, query: &MetricQuery) -> MetricAnswer {
+///         match query {
+///             MetricQuery::External { metric, .. } if metric == "messages" => {
+///                 Ok(vec![MetricSample { object: String::new(), value: "42".parse().expect("a quantity") }])
+///             }
+///             _ => Err(format!("{query} is not measured here")),
+///         }
+///     }
+/// }
+///
+/// # async fn start() -> Result<(), inboard::StartError> {
+/// let cluster = Cluster::builder().metrics(Queue).start().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait MetricsSource: fmt::Debug + Send + Sync + 'static {
     /// The values of a metric now: one for each pod of [`MetricQuery::Pods`], one for [`MetricQuery::Object`], all that

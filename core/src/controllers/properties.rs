@@ -11,6 +11,7 @@
 //! no controller has anything to do and all is as declared. A key is looked at only when what it watches changed, when
 //! its time has come, or when its plan was cut short: a forgotten wake-up shows.
 
+mod autoscaled;
 mod cron_jobs;
 mod jobs;
 mod rollouts;
@@ -21,6 +22,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
@@ -284,6 +286,11 @@ fn stranger(action: &Action, key: Uid, snapshot: &Snapshot) -> Option<String> {
     }
     let target = *target_of(&mut action.clone())?;
     let object = snapshot.get(target.uid)?;
+    if let Action::Scale { .. } = action {
+        let autoscaler = snapshot.get(key).and_then(|object| object.typed::<HorizontalPodAutoscaler>());
+        let named = autoscaler.is_some_and(|autoscaler| autoscaler.spec.scale_target_ref.name == *object.meta.name);
+        return (!named).then(|| object.meta.path());
+    }
     let own = object.meta.uid == key
         || is_claim_of_set(&object.meta, key, snapshot)
         || object.meta.owners.iter().any(|owner| owner.uid == key.to_string());

@@ -208,6 +208,15 @@ impl Measures {
         }
     }
 
+    /// Whether the autoscalers are found by what they remember, and only they.
+    pub(super) fn is_indexed<'o>(&self, object: impl Fn(Uid) -> Option<&'o Arc<Object>>) -> bool {
+        let selecting = self.histories.iter().filter_map(|(uid, history)| {
+            let namespace = &object(*uid)?.meta.namespace;
+            history.selector.as_ref().map(|selector| (selected(namespace, selector), *uid))
+        });
+        selecting.collect::<OrdSet<_>>() == self.selecting
+    }
+
     fn remember(&mut self, object: &Object, history: Arc<ScaleHistory>) {
         let (namespace, uid) = (&object.meta.namespace, object.meta.uid);
         let before = self.histories.get(&uid).and_then(|before| before.selector.clone());

@@ -127,6 +127,7 @@ impl Snapshot {
             ("pods_by_node", fresh.pods_by_node == self.pods_by_node),
             ("links", fresh.links == self.links),
             ("accounts", fresh.accounts == self.accounts),
+            ("selecting", self.measures.is_indexed(|uid| self.objects.get(&uid))),
         ];
         match same.iter().find(|(_, same)| !same) {
             Some((index, _)) => Err(format!("the index `{index}` does not agree with the objects")),

@@ -10,7 +10,7 @@ use inboard::simulation::Simulation;
 use inboard::store::{Object, PodPhase};
 use inboard_runtime_mock::MockState;
 
-use super::{quotas, services, storage};
+use super::{autoscalers, quotas, services, storage};
 
 pub(super) type Cluster = Simulation<MockState>;
 
@@ -34,6 +34,7 @@ pub(super) fn missing(cluster: &Cluster) -> Option<String> {
         .or_else(|| storage::missing(cluster))
         .or_else(|| services::missing(cluster))
         .or_else(|| quotas::missing(cluster))
+        .or_else(|| autoscalers::missing(cluster))
         .or_else(|| leftover(cluster))
 }
 
@@ -134,6 +135,7 @@ pub(super) fn unfinished(cluster: &Cluster) -> Option<String> {
         kind::PERSISTENT_VOLUME_CLAIM,
         kind::SERVICE,
         kind::RESOURCE_QUOTA,
+        kind::HORIZONTAL_POD_AUTOSCALER,
     ];
     for object in kinds.into_iter().flat_map(|kind| cluster.snapshot().list(kind)) {
         for (controller, _) in kernel.metrics() {

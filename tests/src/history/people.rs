@@ -16,8 +16,9 @@ const GOOD: [&str; 4] = ["web:1", "web:2", "slow:1", "stubborn:1"];
 
 impl History {
     pub(super) fn people(&mut self) {
-        match self.dice.roll(16) {
-            12.. => self.use_storage(),
+        match self.dice.roll(17) {
+            16.. => self.use_autoscalers(),
+            12..16 => self.use_storage(),
             0..=3 => self.create(),
             5 | 6 => self.roll_out(),
             7 => self.pause(),

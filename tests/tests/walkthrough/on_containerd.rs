@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use inboard::prelude::*;
 use inboard::runtime::Runtime;
-use inboard::{Cluster, NodeLocal, NodeSpec, Shutdown};
+use inboard::store::AutoscalingSettings;
+use inboard::{Api, Cluster, ExecOptions, NodeLocal, NodeSpec, Shutdown};
 use inboard_runtime_containerd::ContainerdRuntime;
 use inboard_tests::containerd::TestDaemon;
 
-use super::{NODES, World, walk_through};
+use super::{NODES, World, app_pods, name, walk_through};
 
 /// Three nodes on one daemon.
 struct Machines(BTreeMap<&'static str, Arc<ContainerdRuntime>>);
@@ -42,6 +44,18 @@ impl World for Machines {
         cluster.add_node(self.spec(node)).await.expect("the node comes back");
     }
 
+    async fn load(&self, cluster: &Cluster, millis: u64) {
+        let pods: Api<Pod> = Api::default_namespaced(cluster);
+        let work = match millis {
+            0 => "rm -f /tmp/busy",
+            _ => "touch /tmp/busy; (while [ -e /tmp/busy ]; do :; done) > /dev/null 2>&1 &",
+        };
+        for pod in app_pods(cluster).await {
+            let done = pods.exec(name(&pod), ["/bin/sh", "-c", work], &ExecOptions::default()).await.expect("it runs");
+            assert_eq!(done.code, 0, "{done:?}");
+        }
+    }
+
     fn images(&self) -> (&'static str, &'static str) {
         ("docker.io/library/nginx:latest", "nginx:none")
     }
@@ -60,8 +74,15 @@ async fn the_walk_through() {
     }
     let world = Machines(runtimes);
     let nodes = NODES.map(|name| world.spec(name));
-    let cluster =
-        Cluster::builder().nodes(nodes).storage_class(NodeLocal::class("longhorn")).start().await.expect("a cluster");
+    // Real time is waited for: windows and periods are shorter than upstream's.
+    let autoscaling = AutoscalingSettings {
+        sync_period: Duration::from_secs(5),
+        metric_resolution: Duration::from_secs(5),
+        downscale_stabilization: Duration::from_secs(20),
+        ..AutoscalingSettings::default()
+    };
+    let builder = Cluster::builder().nodes(nodes).storage_class(NodeLocal::class("longhorn"));
+    let cluster = builder.autoscaling(autoscaling).start().await.expect("a cluster");
     walk_through(&cluster, &world).await;
     cluster.shutdown(Shutdown::Stop { grace: Duration::from_secs(1) }).await.expect("stopped");
     for runtime in world.0.values() {

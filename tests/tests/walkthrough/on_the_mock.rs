@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use inboard::runtime::{RuntimeError, RuntimeErrorKind};
 use inboard::{Cluster, NodeLocal, NodeSpec, Shutdown};
-use inboard_runtime_mock::{MockRuntime, Script};
+use inboard_runtime_mock::{MockRuntime, Script, share_cpu};
 
 use super::{NODES, World, walk_through};
 
@@ -45,6 +45,11 @@ impl World for Mocks {
         self.0[node].reconnect();
     }
 
+    async fn load(&self, _: &Cluster, millis: u64) {
+        let nodes: Vec<MockRuntime> = self.0.values().cloned().collect();
+        share_cpu(&nodes, "nginx-*", "nginx", millis, 1000);
+    }
+
     fn images(&self) -> (&'static str, &'static str) {
         ("nginx:1.27", "nginx:none")
     }
@@ -81,6 +86,10 @@ impl World for Agents {
 
     async fn reconnect(&self, cluster: &Cluster, node: &str) {
         self.come_back(cluster, node).await;
+    }
+
+    async fn load(&self, cluster: &Cluster, millis: u64) {
+        self.0.load(cluster, millis).await;
     }
 
     fn images(&self) -> (&'static str, &'static str) {
