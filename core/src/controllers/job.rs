@@ -24,6 +24,7 @@ mod tracking;
 mod verdict;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::{Job, JobCondition, JobSpec};
 
@@ -42,6 +43,8 @@ use crate::time::Time;
 
 /// The value of `spec.managedBy` that means this controller.
 const MANAGER: &str = "kubernetes.io/job-controller";
+/// For how long changes of pods are gathered before their Job is looked at, as upstream does: each look counts all of them.
+const POD_CHANGES_GATHERED: Duration = Duration::from_secs(1);
 
 /// Runs Jobs to their end.
 #[derive(Debug)]
@@ -165,8 +168,10 @@ impl Controller for JobController {
 
     const NAME: &'static str = "job-controller";
 
-    const WATCHED: &'static [Watched] =
-        &[Watched::kind(kind::JOB, job_and_its_pods), Watched::kind(kind::POD, jobs_of_pod)];
+    const WATCHED: &'static [Watched] = &[
+        Watched::kind(kind::JOB, job_and_its_pods),
+        Watched::kind(kind::POD, jobs_of_pod).after(POD_CHANGES_GATHERED),
+    ];
 
     fn observe<'w>(snapshot: &'w Snapshot, key: Uid) -> Option<Subject<'w>> {
         let object = snapshot.get(key)?;

@@ -106,6 +106,8 @@ pub(super) struct World {
     subjects: Vec<Box<dyn Subject>>,
     queue: BTreeSet<(usize, Uid)>,
     timers: BTreeSet<(Time, usize, Uid)>,
+    /// What will be looked at a while after a change.
+    gathered: BTreeSet<(usize, Uid)>,
     log: Vec<String>,
 }
 
@@ -118,6 +120,7 @@ impl World {
             subjects,
             queue: BTreeSet::new(),
             timers: BTreeSet::new(),
+            gathered: BTreeSet::new(),
             log: Vec::new(),
         };
         world.store.found(world.now);
@@ -155,6 +158,7 @@ impl World {
                         self.queue.insert((index, key));
                     } else {
                         self.timers.insert((self.now + after, index, key));
+                        self.gathered.insert((index, key));
                     }
                 }
             }
@@ -164,6 +168,7 @@ impl World {
     fn wake(&mut self) {
         while let Some((at, index, key)) = self.timers.first().copied().filter(|(at, ..)| *at <= self.now) {
             self.timers.remove(&(at, index, key));
+            self.gathered.remove(&(index, key));
             self.queue.insert((index, key));
         }
     }
@@ -239,7 +244,10 @@ impl World {
         let snapshot = self.store.snapshot();
         let objects = snapshot.kinds().flat_map(|kind| snapshot.list(kind));
         for object in objects {
-            for subject in &self.subjects {
+            for (index, subject) in self.subjects.iter().enumerate() {
+                if self.gathered.contains(&(index, object.meta.uid)) {
+                    continue;
+                }
                 let plan = subject.decide(snapshot, object.meta.uid, self.now);
                 let plan = plan.filter(Plan::changes_something);
                 if let Some(action) = plan.and_then(|plan| plan.actions.into_iter().next()) {
