@@ -56,6 +56,7 @@ pub(super) async fn autoscaler(cluster: &Cluster, world: &impl World) {
         move |object: Option<&Deployment>| object.is_some_and(|object| object.spec.replicas == Some(count))
     };
     deployments.wait("nginx", SOON, has(10)).await.expect("scaled up");
+    settled_at(cluster, 10, SOON).await;
     let said = autoscalers.events("nginx").await.expect("events");
     let said: Vec<&str> = said.iter().filter_map(|event| event.message.as_deref()).collect();
     let up = "New size: 10; reason: cpu resource utilization (percentage of request) above target";
