@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{PodSpec, PodTemplateSpec};
 
 use super::claim::controller_reference;
 use crate::object::kind;
-use crate::store::{Body, Draft, Expect, Meta, Object, PodBody, PodState, StringMap};
+use crate::store::{Body, Change, Draft, Expect, Meta, Object, PodBody, PodState, StringMap};
 use crate::time::Time;
 
 /// Whether a pod counts: it has not ended and is not being deleted.
@@ -32,6 +32,20 @@ pub fn available_from(object: &Object, min_ready: Duration) -> Option<Time> {
         return is_ready(object).then(|| ready_since.unwrap_or(Time::EPOCH));
     }
     ready_since.map(|since| since + min_ready)
+}
+
+/// Whether a change leaves all of a pod that a set judges it by: who it is, its spec, its phase, and since when it is ready.
+/// Where it is placed, and how far it is on its way, is none of that.
+pub fn is_immaterial(change: &Change) -> bool {
+    let (Some(before), Some(after)) = (change.before.as_ref(), change.after()) else { return false };
+    let (Some(old), Some(new)) = (before.pod(), after.pod()) else { return false };
+    let state = |pod: &PodBody| (pod.state.phase, pod.is_ready(), pod.state.ready_since());
+    before.meta.deletion == after.meta.deletion
+        && before.meta.labels == after.meta.labels
+        && before.meta.owners == after.meta.owners
+        && before.meta.finalizers == after.meta.finalizers
+        && Arc::ptr_eq(&old.spec, &new.spec)
+        && state(old) == state(new)
 }
 
 /// The seconds of `minReadySeconds` and its like.

@@ -254,8 +254,12 @@ fn members<'w>(mut claims: Claims<'w>, set: &Object) -> Claims<'w> {
     claims
 }
 
-/// The sets that a pod concerns; also the one whose pod had or wants this very name.
+/// The sets that a pod concerns; also the one whose pod had or wants this very name. Each look counts all pods of a set, so
+/// that what changes nothing about a pod is not looked at.
 fn sets_of_pod(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
+    if pods::is_immaterial(change) {
+        return;
+    }
     owners_of(change, snapshot, kind::STATEFUL_SET, |set| Some(&set.typed::<StatefulSet>()?.spec.selector), keys);
     let meta = &change.object.meta;
     if let Some((parent, _)) = identity::parse(&meta.name)
