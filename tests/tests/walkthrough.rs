@@ -5,8 +5,10 @@
 
 #[path = "walkthrough/autoscaler.rs"]
 mod autoscaler;
-#[path = "walkthrough/daemons_and_jobs.rs"]
-mod daemons_and_jobs;
+#[path = "walkthrough/batch.rs"]
+mod batch;
+#[path = "walkthrough/daemon_set.rs"]
+mod daemon_set;
 #[cfg(feature = "containerd")]
 #[path = "walkthrough/on_containerd.rs"]
 mod on_containerd;
@@ -187,8 +189,9 @@ async fn walk_through(cluster: &Cluster, world: &impl World) {
     stateful_set::stateful_set(cluster).await;
     names(cluster).await;
     delete_everything(cluster, &manifest).await;
-    daemons_and_jobs::jobs(cluster).await;
-    daemons_and_jobs::daemon_set(cluster, world).await;
+    batch::jobs(cluster).await;
+    batch::cron_job(cluster).await;
+    daemon_set::daemon_set(cluster, world).await;
 }
 
 /// Steps 1 to 3: apply, look at the runtime, describe.

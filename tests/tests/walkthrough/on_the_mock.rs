@@ -121,3 +121,11 @@ async fn the_walk_through_with_agents_that_leave() {
     walk_through(&cluster, &world).await;
     cluster.shutdown(Shutdown::Stop { grace: Duration::from_secs(1) }).await.expect("stopped");
 }
+
+/// A night has to come, so this is told in virtual time only.
+#[tokio::test(start_paused = true)]
+async fn three_o_clock() {
+    let cluster = cluster_of(&Mocks::new()).await;
+    super::batch::three_o_clock(&cluster).await;
+    cluster.shutdown(Shutdown::Stop { grace: Duration::from_secs(1) }).await.expect("stopped");
+}
