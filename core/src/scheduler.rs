@@ -4,7 +4,7 @@
 //! waiting pods when asked ([`Scheduler::step`]), and answers with [`Decision`]s, which the kernel commits. It counts a
 //! pod on its node from the moment of the decision on; the change that follows is recognised.
 //!
-//! Filters, scores, weights and texts are those of upstream's default profile. Every node is looked at, as upstream
+//! Filters, scores, weights and texts are those of upstream's default profile, unless a [`Profile`] says otherwise. Every node is looked at, as upstream
 //! does with `percentageOfNodesToScore: 100`, but only once for all pods that are alike (`class.rs`).
 
 mod class;
@@ -20,6 +20,7 @@ mod people;
 mod plugin;
 mod plugins;
 mod preempt;
+mod profile;
 mod queue;
 mod resources;
 mod shape;
@@ -38,6 +39,7 @@ use k8s_openapi::api::storage::v1::StorageClass;
 pub use self::decision::{Decision, Nomination};
 pub(crate) use self::plugins::node_affinity::admits;
 pub(crate) use self::plugins::taint_toleration::tolerates;
+pub use self::profile::{Profile, ScoringStrategy, UnknownPlugin};
 
 use self::classes::Classes;
 use self::cycle::{Candidate, Nowhere, Placement};
@@ -69,8 +71,9 @@ pub const WATCHED: [KindId; 7] = [
 /// How the scheduler works.
 #[derive(Clone, Debug)]
 pub struct SchedulerConfig {
-    /// The values of `spec.schedulerName` whose pods it places; others are left to others.
-    pub names: Vec<Arc<str>>,
+    /// Pods that name one of these in `spec.schedulerName` are placed by its rules; others are left to others. Of two
+    /// with one name the first counts.
+    pub profiles: Vec<Arc<Profile>>,
     /// Decides among nodes that are equally good.
     pub seed: u64,
     /// How long a pod backs off after its first failure; doubled for each further one.
@@ -80,10 +83,10 @@ pub struct SchedulerConfig {
 }
 
 impl Default for SchedulerConfig {
-    /// `default-scheduler`, seed 0, 1 s to 10 s.
+    /// The profile `default-scheduler`, seed 0, 1 s to 10 s.
     fn default() -> Self {
         Self {
-            names: vec![COMPONENT.into()],
+            profiles: vec![Arc::new(Profile::default())],
             seed: 0,
             backoff_first: Duration::from_secs(1),
             backoff_max: Duration::from_secs(10),
@@ -161,7 +164,7 @@ impl Scheduler {
     pub fn ranking(&mut self, object: &Object, snapshot: &Snapshot) -> Vec<(NodeName, i64)> {
         let Some((profile, pod)) = self.profile_of(object).zip(object.pod()) else { return Vec::new() };
         let tenant = self.people.tenant(object, pod);
-        let class = self.classes.of(profile, object, pod, &tenant, &self.table, snapshot);
+        let class = self.classes.of(&profile, object, pod, &tenant, &self.table, snapshot);
         class.catch_up(&self.table);
         let named = |(slot, points)| Some((self.table.node(slot)?.name.clone(), points));
         let mut ranking: Vec<_> = class.totals(&self.table).into_iter().filter_map(named).collect();
@@ -180,7 +183,7 @@ impl Scheduler {
         let uid = object.meta.uid;
         let Some((profile, pod)) = self.profile_of(object).zip(object.pod()) else { return self.queue.remove(uid) };
         let tenant = self.people.tenant(object, pod);
-        let class = self.classes.of(profile, object, pod, &tenant, &self.table, snapshot);
+        let class = self.classes.of(&profile, object, pod, &tenant, &self.table, snapshot);
         class.catch_up(&self.table);
         let candidate = Candidate { pod: uid, priority: pod.priority(), nominated: self.promised.get(&uid).cloned() };
         match cycle::place(class, &self.table, &candidate) {
@@ -293,15 +296,14 @@ impl Scheduler {
         }
     }
 
-    /// Which of the scheduler's names a pod asks for, if it waits for a node.
-    fn profile_of(&self, object: &Object) -> Option<u16> {
+    /// The profile that a pod asks for, if it waits for a node.
+    fn profile_of(&self, object: &Object) -> Option<Arc<Profile>> {
         let pod = object.pod()?;
         let gated = pod.spec.scheduling_gates.as_ref().is_some_and(|gates| !gates.is_empty());
         if pod.node.is_some() || pod.is_finished() || object.meta.is_deleting() || gated {
             return None;
         }
         let name = pod.spec.scheduler_name.as_deref().filter(|name| !name.is_empty()).unwrap_or(COMPONENT);
-        let index = self.config.names.iter().position(|known| **known == *name)?;
-        u16::try_from(index).ok()
+        self.config.profiles.iter().find(|known| known.name() == name).cloned()
     }
 }

@@ -27,9 +27,14 @@ pub struct Scheduling {
 impl Scheduling {
     /// An empty cluster with the namespaces `default` and `test`.
     pub fn new(seed: u64) -> Self {
-        let scheduler = Scheduler::new(SchedulerConfig { seed, ..SchedulerConfig::default() });
+        Self::with(SchedulerConfig { seed, ..SchedulerConfig::default() })
+    }
+
+    /// The same, with a scheduler of this configuration.
+    pub fn with(config: SchedulerConfig) -> Self {
         let now = Time::from_secs(1_800_000_000);
-        let mut this = Self { store: Store::new(seed), scheduler, now, decisions: Vec::new() };
+        let store = Store::new(config.seed);
+        let mut this = Self { store, scheduler: Scheduler::new(config), now, decisions: Vec::new() };
         for name in ["default", "test"] {
             this.create(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
         }

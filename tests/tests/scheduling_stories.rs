@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use inboard::ids::Uid;
+use inboard::k8s_openapi::api::core::v1::TopologySpreadConstraint;
 use inboard::object::kind::{self, KindId};
-use inboard::scheduler::Decision;
+use inboard::scheduler::{Decision, Profile, SchedulerConfig, ScoringStrategy};
 use inboard::store::{ConditionKind, Part};
 use inboard_tests::scheduling::Scheduling;
 use serde_json::{Value, json};
@@ -273,4 +274,90 @@ fn a_claim_that_waits_for_its_first_consumer_gets_the_node_before_the_pod_does()
     world.edit_named(kind, "test", "c", Part::Main, |claim| claim["spec"]["volumeName"] = "v".into());
     world.settle();
     assert_eq!(placed(&world), "a@n2");
+}
+
+/// Three nodes of which one is half full, and pods that name their scheduler.
+fn profiled(profile: Profile, scheduler: &str) -> String {
+    let profiles = vec![Profile::default().into(), profile.into()];
+    let mut world = Scheduling::with(SchedulerConfig { profiles, ..SchedulerConfig::default() });
+    for name in ["n1", "n2", "n3"] {
+        world.create(node(name, "4"));
+    }
+    let mut first = pod("first", "2");
+    first["spec"]["nodeName"] = "n2".into();
+    world.create(first);
+    let mut named = pod("pod", "1");
+    named["spec"]["schedulerName"] = scheduler.into();
+    let uid = world.create(named).meta.uid;
+    let snapshot = world.store.snapshot();
+    let ranked = world.scheduler.ranking(snapshot.get(uid).expect("the pod"), snapshot);
+    let best = ranked.iter().map(|(_, points)| *points).max();
+    let best = ranked.iter().filter(|(_, points)| Some(*points) == best).map(|(name, _)| name.to_string());
+    best.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn each_pod_is_placed_by_the_rules_of_the_profile_it_names() {
+    let packing = || Profile::new("packing").scoring_strategy(ScoringStrategy::MostAllocated);
+    let alone = |profile: Profile| profile.without("NodeResourcesBalancedAllocation").expect("a plugin");
+    assert_eq!(profiled(packing(), "default-scheduler"), "n1 n3");
+    assert_eq!(profiled(alone(packing()), "packing"), "n2");
+    let blind = alone(packing()).weight("NodeResourcesFit", 0).expect("a plugin that gives points");
+    assert_eq!(profiled(blind, "packing"), "n1 n2 n3");
+    assert_eq!(profiled(packing(), "somebody-else"), "", "it is left to others");
+}
+
+#[test]
+fn a_profile_without_a_filter_does_not_put_nodes_out_by_it() {
+    let careless = Profile::new("careless").without("NodeUnschedulable").expect("a plugin");
+    let careless = careless.without("TaintToleration").expect("a plugin");
+    let profiles = vec![Profile::default().into(), careless.into()];
+    let mut world = Scheduling::with(SchedulerConfig { profiles, ..SchedulerConfig::default() });
+    let mut cordoned = node("n1", "4");
+    cordoned["spec"]["unschedulable"] = true.into();
+    world.create(cordoned);
+    let mut named = pod("b", "1");
+    named["spec"]["schedulerName"] = "careless".into();
+    world.create(pod("a", "1"));
+    world.create(named);
+    world.settle();
+    assert_eq!(placed(&world), "a@- b@n1");
+}
+
+#[test]
+fn a_profile_spreads_the_pods_of_a_service_by_its_own_default_constraints() {
+    let apart = TopologySpreadConstraint {
+        max_skew: 1,
+        topology_key: "kubernetes.io/hostname".into(),
+        when_unsatisfiable: "DoNotSchedule".into(),
+        ..Default::default()
+    };
+    let profiles = vec![Profile::default().default_constraints([apart]).into()];
+    let mut world = Scheduling::with(SchedulerConfig { profiles, ..SchedulerConfig::default() });
+    world.create(node("n1", "9"));
+    world.create(node("n2", "1"));
+    world.create(json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": "test"},
+        "spec": {"selector": {"of": "s"}, "clusterIP": "None", "ports": [{"port": 80}]},
+    }));
+    for name in ["a", "b", "c", "d"] {
+        let mut pod = pod(name, "1");
+        pod["metadata"]["labels"]["of"] = "s".into();
+        world.create(pod);
+    }
+    world.create(pod("e", "1"));
+    world.settle();
+    // Two on the large node and one on the small one; the fourth may not be a second more. The last is of no Service.
+    let placed = placed(&world);
+    assert_eq!(placed.matches("@n1").count(), 3, "{placed}");
+    assert_eq!(placed.matches("@n2").count(), 1, "{placed}");
+    assert!(placed.contains("d@-") && placed.contains("e@n1"), "{placed}");
+}
+
+#[test]
+fn a_profile_names_only_plugins_that_there_are() {
+    let refused = Profile::new("x").without("NodeFit").expect_err("no such plugin").to_string();
+    assert!(refused.starts_with("\"NodeFit\" is no plugin; there are NodeUnschedulable, NodeName,"), "{refused}");
+    let refused = Profile::new("x").weight("NodeName", 2).expect_err("it only filters").to_string();
+    assert!(refused.starts_with("\"NodeName\" is no plugin of this profile that gives points"), "{refused}");
 }

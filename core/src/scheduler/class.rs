@@ -14,7 +14,6 @@ use smallvec::SmallVec;
 
 use super::node_table::{NodeRow, NodeTable, Slot};
 use super::plugin::{Candidates, Cure, Group, Narrowed, Plugin, Rejected, SCORE_MAX, Scale};
-use super::plugins::PLUGINS;
 use super::shape::Shape;
 use super::topology::{self, Cells, Topology};
 use crate::text::Text;
@@ -211,7 +210,7 @@ impl Class {
     }
 
     fn choose_scorers(&mut self, table: &NodeTable) {
-        let with_weight = PLUGINS.iter().map(|plugin| Scorer { plugin: *plugin, weight: plugin.weight() });
+        let with_weight = self.shape.profile.plugins().map(|(plugin, weight)| Scorer { plugin, weight });
         let scorers: SmallVec<[Scorer; 8]> = with_weight.filter(|scorer| scorer.weight > 0).collect();
         let by_row = scorers.iter().copied().filter(|scorer| scorer.plugin.scores(&self.shape, table));
         (self.pointers, self.rankers) = by_row.partition(|scorer| scorer.plugin.scale() == Scale::Points);
@@ -408,7 +407,7 @@ fn narrow(shape: &Shape) -> (Scope, SmallVec<[&'static dyn Plugin; 8]>) {
     let mut filters = SmallVec::new();
     let mut scope = Scope::All;
     let mut narrowing: Vec<&str> = Vec::new();
-    for plugin in PLUGINS {
+    for (plugin, _) in shape.profile.plugins() {
         match plugin.prepare(shape) {
             Narrowed::NotMyConcern => continue,
             Narrowed::All => {}

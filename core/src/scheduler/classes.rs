@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::PodSpec;
 use super::class::Class;
 use super::kin::{Kin, Terms};
 use super::node_table::{NodeTable, Tenant};
+use super::profile::Profile;
 use super::shape::Shape;
 use super::spread::{Spread, spreads_of};
 use super::volumes::{VolumeNeeds, has_claims, needs_of};
@@ -23,7 +24,7 @@ const SPECS_MAX: usize = 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Classes {
     by_key: BTreeMap<Arc<str>, (Class, u64)>,
-    by_address: BTreeMap<(usize, u16), Known>,
+    by_address: BTreeMap<(usize, usize), Known>,
     uses: u64,
 }
 
@@ -43,7 +44,7 @@ impl Classes {
     /// The class of a pod.
     pub(crate) fn of(
         &mut self,
-        profile: u16,
+        profile: &Arc<Profile>,
         object: &Object,
         pod: &PodBody,
         tenant: &Tenant,
@@ -53,7 +54,7 @@ impl Classes {
         self.uses += 1;
         let owner = object.meta.controller_uid();
         let terms_version = table.terms_version();
-        let address = (Arc::as_ptr(&pod.spec).addr(), profile);
+        let address = (Arc::as_ptr(&pod.spec).addr(), Arc::as_ptr(profile).addr());
         // What volumes demand changes with the claims, not with the pod.
         let has_claims = has_claims(&pod.spec);
         let is_same = |known: &&Known| {
@@ -63,10 +64,10 @@ impl Classes {
         let known = known.map(|known| Arc::clone(&known.key)).filter(|key| self.by_key.contains_key(key));
         let key = known.unwrap_or_else(|| {
             let (footprint, kin) = (Arc::clone(&tenant.footprint), Arc::clone(&tenant.kin));
-            let spreads = spreads_of(&object.meta, &pod.spec, snapshot);
+            let spreads = spreads_of(profile, &object.meta, &pod.spec, snapshot);
             let volumes = if has_claims { needs_of(&object.meta, pod, snapshot) } else { VolumeNeeds::default() };
             let standing = standing(&kin, &spreads, table);
-            let shape = Shape::of(profile, pod, footprint, standing, spreads, volumes);
+            let shape = Shape::of(Arc::clone(profile), pod, footprint, standing, spreads, volumes);
             let key: Arc<str> = shape.key().into();
             if self.by_address.len() >= SPECS_MAX {
                 self.by_address.clear();

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::{Container, NodeSelector, PodSpec, PreferredSche
 use smallvec::SmallVec;
 
 use super::kin::Kin;
+use super::profile::Profile;
 use super::resources::{Resources, Weight, requests_of};
 use super::spread::Spread;
 use super::volumes::VolumeNeeds;
@@ -52,8 +53,8 @@ impl Footprint {
 /// What of a pod matters for where it goes.
 #[derive(Debug)]
 pub(crate) struct Shape {
-    /// Which of the scheduler's profiles it asks for.
-    pub(crate) profile: u16,
+    /// The profile that it asks for.
+    pub(crate) profile: Arc<Profile>,
     /// The node it names, for those who ask about pods that are bound already.
     pub(crate) node: Option<NodeName>,
     pub(crate) footprint: Arc<Footprint>,
@@ -69,7 +70,7 @@ pub(crate) struct Shape {
 impl Shape {
     /// The shape of a pod. `standing` is who it is to others, where that makes a difference.
     pub(crate) fn of(
-        profile: u16,
+        profile: Arc<Profile>,
         pod: &PodBody,
         footprint: Arc<Footprint>,
         standing: Option<Kin>,
@@ -88,7 +89,7 @@ impl Shape {
         let others = (standing, &self.spreads, &self.volumes);
         format!(
             "{:?}",
-            (self.profile, &self.node, &self.footprint, &self.images, tolerations, selector, affinity, others)
+            (self.profile.name(), &self.node, &self.footprint, &self.images, tolerations, selector, affinity, others)
         )
     }
 

@@ -3,6 +3,7 @@
 use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{PodSpec, ReplicationController, Service, TopologySpreadConstraint};
 
+use super::profile::Profile;
 use crate::object::kind::KindId;
 use crate::object::selector::{Operator, Requirement, Selector};
 use crate::store::{Meta, Snapshot, StringMap};
@@ -24,7 +25,7 @@ pub(crate) struct Spread {
     pub(crate) honors_affinity: bool,
     /// `nodeTaintsPolicy: Honor`
     pub(crate) honors_taints: bool,
-    /// The pod does not say so itself.
+    /// It is one of the system's default constraints.
     pub(crate) is_default: bool,
 }
 
@@ -32,7 +33,7 @@ pub(crate) struct Spread {
 const DEFAULTS: [(&str, i64); 2] = [("kubernetes.io/hostname", 3), ("topology.kubernetes.io/zone", 5)];
 
 /// The constraints of a pod.
-pub(crate) fn spreads_of(meta: &Meta, spec: &PodSpec, snapshot: &Snapshot) -> Vec<Spread> {
+pub(crate) fn spreads_of(profile: &Profile, meta: &Meta, spec: &PodSpec, snapshot: &Snapshot) -> Vec<Spread> {
     let own = spec.topology_spread_constraints.as_deref().unwrap_or_default();
     if !own.is_empty() {
         return own.iter().map(|constraint| compile(constraint, &meta.labels)).collect();
@@ -40,6 +41,10 @@ pub(crate) fn spreads_of(meta: &Meta, spec: &PodSpec, snapshot: &Snapshot) -> Ve
     let selector = default_selector(meta, snapshot);
     if selector.is_everything() || selector.is_nothing() {
         return Vec::new();
+    }
+    if let Some(constraints) = profile.constraints() {
+        let with_selector = |constraint| Spread { selector: selector.clone(), ..compile(constraint, &meta.labels) };
+        return constraints.iter().map(with_selector).collect();
     }
     let default = |(key, skew_max): (&str, i64)| Spread {
         key: key.to_owned(),

@@ -15,7 +15,6 @@ use super::effects::{Amounts, Effects};
 use super::kin::Kin;
 use super::node_table::{NodeRow, NodeTable, Slot};
 use super::plugin::{Plugin, Rejected};
-use super::plugins::PLUGINS;
 use super::shape::Shape;
 use crate::store::StringMap;
 
@@ -102,11 +101,10 @@ pub(crate) struct Topology {
 
 /// What is to be counted for a pod of this shape.
 pub(crate) fn specs(shape: &Shape, table: &NodeTable) -> Vec<(&'static dyn Plugin, CounterSpec)> {
-    let of_plugin = |plugin: &&'static dyn Plugin| {
-        let plugin = *plugin;
+    let of_plugin = |(plugin, _): (&'static dyn Plugin, i64)| {
         plugin.counters(shape, table).into_iter().map(move |spec| (plugin, spec))
     };
-    PLUGINS.iter().flat_map(of_plugin).collect()
+    shape.profile.plugins().flat_map(of_plugin).collect()
 }
 
 impl Topology {
@@ -236,7 +234,7 @@ impl Topology {
 
 /// Whether pods of this shape fit nodes that are like this.
 pub(crate) fn judge(shape: &Shape, table: &NodeTable, view: &View<'_>) -> Result<(), Rejected> {
-    PLUGINS.iter().try_for_each(|plugin| plugin.judge_topology(shape, table, view))
+    shape.profile.plugins().try_for_each(|(plugin, _)| plugin.judge_topology(shape, table, view))
 }
 
 fn effect(counters: &[Counter], shape: &Shape, table: &NodeTable, kin: &Kin) -> Amounts {

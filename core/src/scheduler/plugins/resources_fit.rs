@@ -1,4 +1,5 @@
-//! A node must have room for what the pod requests; emptier nodes are better (`LeastAllocated`).
+//! A node must have room for what the pod requests; emptier nodes are better (`LeastAllocated`), or fuller ones
+//! (`MostAllocated`), as the profile says.
 //!
 //! What is more than the whole node has is cured by no eviction.
 
@@ -6,6 +7,7 @@ use smallvec::SmallVec;
 
 use crate::scheduler::node_table::{NodeRow, NodeTable, Slot};
 use crate::scheduler::plugin::{Candidates, Column, Cure, Narrowed, Plugin, Rejected, SCORE_MAX};
+use crate::scheduler::profile::ScoringStrategy;
 use crate::scheduler::shape::Shape;
 use crate::text::Text;
 
@@ -36,28 +38,36 @@ impl Plugin for NodeResourcesFit {
         true
     }
 
-    /// The free part of CPU and memory once the pod is there, averaged over those that the node has.
+    /// The free or the used part of CPU and memory once the pod is there, averaged over those that the node has.
     fn score(&self, shape: &Shape, _table: &NodeTable, rows: &[(Slot, &NodeRow)], column: &mut Column) {
+        let part = match shape.profile.strategy() {
+            ScoringStrategy::LeastAllocated => free_part,
+            ScoringStrategy::MostAllocated => used_part,
+        };
         column.extend(rows.iter().map(|(_, row)| {
             let pairs = [
                 (row.allocatable.cpu_milli, row.weighed.cpu_milli.saturating_add(shape.footprint.weighed.cpu_milli)),
                 (row.allocatable.memory, row.weighed.memory.saturating_add(shape.footprint.weighed.memory)),
             ];
             let known = pairs.iter().filter(|(has, _)| *has != 0);
-            let (sum, count) =
-                known.fold((0, 0), |(sum, count), (has, used)| (sum + free_part(*has, *used), count + 1));
+            let (sum, count) = known.fold((0, 0), |(sum, count), (has, used)| (sum + part(*has, *used), count + 1));
             if count == 0 { 0 } else { sum / count }
         }));
     }
 }
 
 fn free_part(has: i64, used: i64) -> i64 {
-    if used > has {
-        return 0;
-    }
-    match (has - used).checked_mul(SCORE_MAX) {
-        Some(points) => points / has,
-        None => (has - used) / (has / SCORE_MAX),
+    points(has - used.min(has), has)
+}
+
+fn used_part(has: i64, used: i64) -> i64 {
+    points(used.min(has), has)
+}
+
+fn points(part: i64, whole: i64) -> i64 {
+    match part.checked_mul(SCORE_MAX) {
+        Some(points) => points / whole,
+        None => part / (whole / SCORE_MAX),
     }
 }
 
