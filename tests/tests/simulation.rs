@@ -213,3 +213,24 @@ fn recreate_may_resize_an_adopted_set_before_it_empties_it_in_one_step() {
     check(&mut cluster);
     assert_eq!(pods_of(&cluster), 4);
 }
+
+#[test]
+fn a_volume_that_is_still_being_prepared_does_not_come_to_be_after_its_pod_is_gone() {
+    let mut cluster = cluster(Duration::ZERO);
+    cluster.on_node("host01", |node, _| node.inject(Fault::on(Verb::PrepareVolume).times(1).hangs()));
+    let mut with_volume = pod("web");
+    let spec = with_volume.spec.as_mut().expect("a spec");
+    spec.volumes = serde_json::from_value(json!([{"name": "data", "emptyDir": {}}])).expect("a volume");
+    cluster.create(with_volume).expect("created");
+    cluster.run_for(MINUTE);
+    cluster.delete(kind::POD, "web", DeleteOptions::default()).expect("deleted");
+    cluster.run_for(MINUTE);
+    assert_eq!(pods_of(&cluster), 1, "it goes once nothing can be made for it any more");
+    cluster.release("host01");
+    cluster.run_for(MINUTE);
+    check(&mut cluster);
+    assert_eq!(pods_of(&cluster), 0);
+    let held = cluster.runtime("host01").expect("the node").persistent_volumes().count();
+    let inventory = cluster.on_node("host01", |node, now| node.held(now)).expect("the node");
+    assert_eq!((held, inventory.volumes.len()), (0, 0));
+}

@@ -415,11 +415,14 @@ impl PodWork {
     pub(super) fn is_hurrying(&self) -> bool {
         let slots = || self.slots.iter();
         self.step == PodStep::RunningSandbox
-            || (self.volumes == Volumes::Partial
-                && self.transient.as_ref().is_some_and(|transient| {
-                    transient.volumes.iter().any(|volume| matches!(volume, VolumeStep::Preparing { .. }))
-                }))
+            || (self.volumes == Volumes::Partial && self.is_preparing())
             || slots().any(|slot| matches!(slot.step, SlotStep::Inspecting | SlotStep::Creating | SlotStep::Starting))
+    }
+
+    /// Whether a volume is being prepared: the call may still take effect.
+    pub(super) fn is_preparing(&self) -> bool {
+        let volumes = self.transient.as_ref().map(|transient| transient.volumes.as_slice()).unwrap_or_default();
+        volumes.iter().any(|volume| matches!(volume, VolumeStep::Preparing { .. }))
     }
 
     /// Lets go of what is not needed any more.

@@ -181,6 +181,10 @@ fn give_back(view: &View<'_>, plan: &mut PodPlan) {
     if work.step != PodStep::Idle {
         return plan.wait(WaitingOn::Sandbox);
     }
+    // What is being prepared could come to be after it was removed.
+    if work.is_preparing() {
+        return plan.wait(WaitingOn::Volumes);
+    }
     if let Some(retry_at) = work.transient.as_ref().and_then(|transient| transient.retry_at)
         && retry_at > view.now
     {
