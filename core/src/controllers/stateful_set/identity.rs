@@ -45,10 +45,15 @@ pub(super) fn parse(name: &str) -> Option<(&str, Ordinal)> {
     Some((parent, Ordinal::new(number)))
 }
 
+/// Whether a name is what [`pod_name`] gives: `web-07` speaks of an ordinal, and is the name of no pod.
+fn is_canonical(name: &str) -> bool {
+    name.rsplit_once('-').is_some_and(|(_, digits)| digits == "0" || !digits.starts_with('0'))
+}
+
 /// The ordinal of a pod of this set; `None` for one with another name.
 pub(super) fn ordinal(set: &Meta, pod: &Object) -> Option<Ordinal> {
     let (parent, ordinal) = parse(&pod.meta.name)?;
-    (parent == &*set.name && *pod.meta.name == *pod_name(set, ordinal)).then_some(ordinal)
+    (parent == &*set.name && is_canonical(&pod.meta.name)).then_some(ordinal)
 }
 
 pub(super) fn pod_name(set: &Meta, ordinal: Ordinal) -> String {
@@ -62,9 +67,17 @@ pub(super) fn revision(pod: &Object) -> &str {
 
 /// The identity labels that a pod lacks or has wrong.
 pub(super) fn missing_labels(pod: &Object, ordinal: Ordinal) -> Vec<(String, Option<String>)> {
-    let wanted = [(POD_NAME_LABEL, pod.meta.name.to_string()), (POD_INDEX_LABEL, ordinal.to_string())];
-    let wrong = wanted.into_iter().filter(|(key, value)| pod.meta.labels.get(*key) != Some(value));
-    wrong.map(|(key, value)| (key.to_owned(), Some(value))).collect()
+    let labels = &pod.meta.labels;
+    let mut missing = Vec::new();
+    if labels.get(POD_NAME_LABEL).is_none_or(|name| **name != *pod.meta.name) {
+        missing.push((POD_NAME_LABEL.to_owned(), Some(pod.meta.name.to_string())));
+    }
+    // The name ends in the ordinal.
+    let index = pod.meta.name.rsplit_once('-').map(|(_, digits)| digits);
+    if labels.get(POD_INDEX_LABEL).map(String::as_str) != index {
+        missing.push((POD_INDEX_LABEL.to_owned(), Some(ordinal.to_string())));
+    }
+    missing
 }
 
 /// What the pods of each revision are cast from: those of one plan share their spec, unless they have claims.
