@@ -7,6 +7,7 @@ mod daemon_set;
 mod deployment;
 mod disruption;
 mod endpoint_slice;
+mod endpoints;
 mod ephemeral_volume;
 mod garbage;
 mod job;
@@ -36,6 +37,7 @@ pub use self::daemon_set::DaemonSetController;
 pub use self::deployment::DeploymentController;
 pub use self::disruption::{DisruptionController, PodDisruptionController};
 pub use self::endpoint_slice::EndpointSliceController;
+pub use self::endpoints::EndpointsController;
 pub use self::ephemeral_volume::EphemeralVolumeController;
 pub use self::garbage::GarbageCollector;
 pub use self::job::JobController;
@@ -79,6 +81,7 @@ pub(crate) fn all() -> Vec<Box<dyn AnyLoop>> {
         Loop::<ResourceQuotaController>::boxed(),
         Loop::<ServiceAccountTokensController>::boxed(),
         Loop::<EndpointSliceController>::boxed(),
+        Loop::<EndpointsController>::boxed(),
         Loop::<ClusterRoleAggregationController>::boxed(),
         Loop::<EphemeralVolumeController>::boxed(),
         Loop::<VolumeBinder>::boxed(),

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 
-use self::desired::SelectedPod;
+pub(super) use self::desired::{SelectedPod, families, ports as service_ports};
 use crate::control::{Controller, Keys, Plan, Watched};
 use crate::ids::Uid;
 use crate::object::kind;
@@ -33,9 +33,9 @@ const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 /// What that label says on ours.
 const MANAGER: &str = "endpointslice-controller.k8s.io";
 /// The label of slices of a service without an address.
-const HEADLESS: &str = "service.kubernetes.io/headless";
+pub(super) const HEADLESS: &str = "service.kubernetes.io/headless";
 /// The annotation with the time of the change that made a slice be written.
-const TRIGGER_TIME: &str = "endpoints.kubernetes.io/last-change-trigger-time";
+pub(super) const TRIGGER_TIME: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 /// The label of a node with its zone.
 const ZONE: &str = "topology.kubernetes.io/zone";
 
@@ -100,7 +100,7 @@ fn is_ours(slice: &Object) -> bool {
 }
 
 /// A pod concerns the services that select it, and those that did.
-fn services_of_pod(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
+pub(super) fn services_of_pod(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
     let now = change.after();
     if let (Some(before), Some(now)) = (&change.before, now)
         && is_same_endpoint(before, now)

@@ -12,17 +12,40 @@ use crate::store::{Object, PodBody, Snapshot};
 
 /// A pod that can be reached, and where it is.
 #[derive(Debug)]
-pub(super) struct SelectedPod<'w> {
-    pub(super) object: &'w Arc<Object>,
-    pub(super) pod: &'w PodBody,
+pub(in crate::controllers) struct SelectedPod<'w> {
+    pub(in crate::controllers) object: &'w Arc<Object>,
+    pub(in crate::controllers) pod: &'w PodBody,
     node: Option<&'w Arc<Object>>,
 }
 
 impl<'w> SelectedPod<'w> {
-    pub(super) fn of(snapshot: &'w Snapshot, object: &'w Arc<Object>) -> Option<Self> {
+    pub(in crate::controllers) fn of(snapshot: &'w Snapshot, object: &'w Arc<Object>) -> Option<Self> {
         let pod = object.pod()?;
         let node = pod.node.as_ref().and_then(|node| snapshot.find(kind::NODE, "", node.as_str()));
         Some(Self { object, pod, node })
+    }
+
+    /// Its host name, where that is a name below the service's.
+    pub(in crate::controllers) fn hostname_in(&self, service: &Object) -> Option<String> {
+        let is_in_subdomain = self.pod.spec.subdomain.as_deref() == Some(&*service.meta.name);
+        self.pod.hostname.as_deref().filter(|name| is_in_subdomain && !name.is_empty()).map(str::to_owned)
+    }
+
+    /// The addresses of one family.
+    pub(in crate::controllers) fn addresses(&self, family: &str) -> impl Iterator<Item = String> {
+        let wants_v4 = family == "IPv4";
+        self.pod.state.pod_ips.iter().filter(move |ip| ip.is_ipv4() == wants_v4).map(ToString::to_string)
+    }
+
+    /// What the pod is called where it is referred to.
+    pub(in crate::controllers) fn reference(&self) -> ObjectReference {
+        ObjectReference {
+            kind: Some("Pod".to_owned()),
+            namespace: Some(self.object.meta.namespace.to_string()),
+            name: Some(self.object.meta.name.to_string()),
+            uid: Some(self.object.meta.uid.to_string()),
+            ..ObjectReference::default()
+        }
     }
 
     /// Whether it belongs into a slice: it has not ended, and its node is known or does not matter.
@@ -36,7 +59,7 @@ impl<'w> SelectedPod<'w> {
 pub(super) type ByPorts = Vec<(Vec<EndpointPort>, Vec<Endpoint>)>;
 
 /// The IP families of a service, the first one first.
-pub(super) fn families(spec: &ServiceSpec) -> Vec<String> {
+pub(in crate::controllers) fn families(spec: &ServiceSpec) -> Vec<String> {
     let families = spec.ip_families.clone().unwrap_or_default();
     if families.is_empty() { vec!["IPv4".to_owned()] } else { families }
 }
@@ -57,14 +80,12 @@ pub(super) fn endpoints(service: &Object, spec: &ServiceSpec, pods: &[SelectedPo
 
 fn endpoint(service: &Object, spec: &ServiceSpec, selected: &SelectedPod<'_>, family: &str) -> Option<Endpoint> {
     let SelectedPod { object, pod, node } = selected;
-    let of_family = pod.state.pod_ips.iter().filter(|ip| ip.is_ipv4() == (family == "IPv4"));
-    let addresses: Vec<String> = of_family.map(ToString::to_string).collect();
+    let addresses: Vec<String> = selected.addresses(family).collect();
     if addresses.is_empty() {
         return None;
     }
     let (serving, terminating) = (pod.is_ready(), object.meta.is_deleting());
     let ready = spec.publish_not_ready_addresses == Some(true) || (serving && !terminating);
-    let is_in_subdomain = pod.spec.subdomain.as_deref() == Some(&*service.meta.name);
     Some(Endpoint {
         addresses,
         conditions: Some(EndpointConditions {
@@ -72,22 +93,16 @@ fn endpoint(service: &Object, spec: &ServiceSpec, selected: &SelectedPod<'_>, fa
             serving: Some(serving),
             terminating: Some(terminating),
         }),
-        hostname: pod.hostname.as_deref().filter(|name| is_in_subdomain && !name.is_empty()).map(str::to_owned),
+        hostname: selected.hostname_in(service),
         node_name: pod.node.as_ref().map(ToString::to_string),
-        target_ref: Some(ObjectReference {
-            kind: Some("Pod".to_owned()),
-            namespace: Some(object.meta.namespace.to_string()),
-            name: Some(object.meta.name.to_string()),
-            uid: Some(object.meta.uid.to_string()),
-            ..ObjectReference::default()
-        }),
+        target_ref: Some(selected.reference()),
         zone: node.and_then(|node| node.meta.labels.get(ZONE)).cloned(),
         ..Endpoint::default()
     })
 }
 
 /// The ports of a service in a pod; one that the pod does not have is left out.
-fn ports(spec: &ServiceSpec, pod: &PodBody) -> Vec<EndpointPort> {
+pub(in crate::controllers) fn ports(spec: &ServiceSpec, pod: &PodBody) -> Vec<EndpointPort> {
     let ports = spec.ports.iter().flatten().filter_map(|port| {
         let protocol = port.protocol.as_deref().unwrap_or("TCP");
         let number = match port.target_port.as_ref() {

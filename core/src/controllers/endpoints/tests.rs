@@ -1,0 +1,156 @@
+//! What the Endpoints of services say, as tables.
+
+use k8s_openapi::api::core::v1::{EndpointAddress, Pod};
+use serde_json::{Value, json};
+
+use super::subsets::{ADDRESSES_MAX, capped};
+use super::*;
+use crate::store::{ConditionStatus, DeleteOptions, PodCondition, PodPhase, PodState, Store, WriteOptions};
+
+const NOW: Time = Time::from_secs(1_000);
+
+struct World {
+    store: Store,
+    service: Uid,
+}
+
+impl World {
+    fn new(spec: Value) -> Self {
+        let mut store = Store::new(1);
+        store.found(NOW);
+        let service = json!({"metadata": {"name": "svc", "labels": {"team": "a"}}, "spec": spec});
+        let service: Service = serde_json::from_value(service).expect("a service");
+        let service = store.create_with(Draft::of(service), WriteOptions::default(), NOW).expect("room for it");
+        Self { service: service.meta.uid, store }
+    }
+
+    /// A running pod with an address made of its number.
+    fn pod(&mut self, number: u8, ready: bool, spec: &Value) {
+        let pod = json!({"metadata": {"name": format!("p{number}"), "labels": {"app": "x"}}, "spec": spec});
+        let pod: Pod = serde_json::from_value(pod).expect("a pod");
+        let pod = self.store.create_with(Draft::of(pod), WriteOptions::default(), NOW).expect("room for it");
+        let mut state = PodState {
+            phase: PodPhase::Running,
+            pod_ips: [std::net::IpAddr::from([10, 0, 0, number])].into_iter().collect(),
+            ..PodState::default()
+        };
+        state.set_condition(PodCondition {
+            kind: ConditionKind::Ready,
+            status: if ready { ConditionStatus::True } else { ConditionStatus::False },
+            since: Some(NOW),
+            observed_generation: 1,
+            why: None,
+        });
+        let write = Action::UpdatePodState { target: Target::seen(&pod), state: Box::new(state) };
+        self.store.commit(vec![write], NOW).expect("nobody else writes");
+    }
+
+    /// Does what there is to do for this key; there is nothing to do after it.
+    fn settle(&mut self, key: Uid) {
+        for times in 0..2 {
+            let observed = EndpointsController::observe(self.store.snapshot(), key);
+            let plan = observed.map(|observed| EndpointsController::decide(&observed, NOW)).unwrap_or_default();
+            assert!(times == 0 || plan.is_empty(), "{plan:?}");
+            self.store.commit(plan.actions, NOW).expect("nobody else writes");
+        }
+    }
+
+    fn endpoints(&self) -> Option<&Arc<Object>> {
+        self.store.snapshot().find(kind::ENDPOINTS, "default", "svc")
+    }
+
+    /// Each subset: its ports, then its ready addresses, then the others behind a bar.
+    fn told(&mut self) -> Vec<String> {
+        self.settle(self.service);
+        let endpoints = self.endpoints().and_then(|object| object.typed::<Endpoints>());
+        let subsets = endpoints.iter().flat_map(|endpoints| endpoints.subsets.iter().flatten());
+        subsets.map(shown).collect()
+    }
+}
+
+fn shown(subset: &EndpointSubset) -> String {
+    let addresses = |list: &Option<Vec<EndpointAddress>>| {
+        let each = list.iter().flatten().map(|address| address.ip.clone());
+        each.collect::<Vec<_>>().join(" ")
+    };
+    let ports = subset.ports.iter().flatten().map(|port| port.port.to_string());
+    let ports = ports.collect::<Vec<_>>().join(",");
+    format!("{ports}: {} | {}", addresses(&subset.addresses), addresses(&subset.not_ready_addresses))
+}
+
+fn web(port: u16) -> Value {
+    json!({"containers": [{"name": "c", "image": "i", "ports": [{"name": "web", "containerPort": port}]}]})
+}
+
+#[test]
+fn addresses_stand_by_the_ports_they_serve() {
+    let two = json!([{"name": "a", "port": 80, "targetPort": "web"}, {"name": "b", "port": 81}]);
+    for (extra, expected) in [
+        (
+            json!({"ports": two}),
+            vec!["81: 10.0.0.1 10.0.0.3 | 10.0.0.2", "8080: 10.0.0.1 | 10.0.0.2", "9090: 10.0.0.3 | "],
+        ),
+        (json!({"ports": [{"port": 80}]}), vec!["80: 10.0.0.1 10.0.0.3 | 10.0.0.2"]),
+        (json!({"ports": [{"port": 80}], "publishNotReadyAddresses": true}), vec!["80: 10.0.0.1 10.0.0.2 10.0.0.3 | "]),
+        (json!({"clusterIP": "None"}), vec![": 10.0.0.1 10.0.0.3 | 10.0.0.2"]),
+    ] {
+        let mut spec = json!({"selector": {"app": "x"}});
+        spec.as_object_mut().expect("a map").extend(extra.as_object().expect("a map").clone());
+        let mut world = World::new(spec.clone());
+        assert_eq!(world.told(), [""; 0], "{spec}");
+        world.pod(1, true, &web(8080));
+        world.pod(2, false, &web(8080));
+        world.pod(3, true, &web(9090));
+        let mut told = world.told();
+        told.sort_by_key(|subset| subset.len());
+        let mut expected = expected;
+        expected.sort_by_key(|subset| subset.len());
+        assert_eq!(told, expected, "{spec}");
+    }
+}
+
+#[test]
+fn they_go_with_their_service_and_are_left_alone_without_a_selector() {
+    let mut world = World::new(json!({"selector": {"app": "x"}, "ports": [{"port": 80}], "clusterIP": "None"}));
+    world.pod(1, true, &web(1));
+    assert_eq!(world.told(), ["80: 10.0.0.1 | "]);
+    let object = world.endpoints().expect("they are there").clone();
+    let labels: Vec<&str> = object.meta.labels.keys().map(String::as_str).collect();
+    assert_eq!(labels, [MANAGED_BY, HEADLESS, "team"]);
+    assert_eq!(object.meta.annotations.get(TRIGGER_TIME), Some(&NOW.to_string()));
+    world.store.delete(kind::SERVICE, "default", "svc", DeleteOptions::default(), NOW).expect("it is there");
+    world.settle(object.meta.uid);
+    assert!(world.endpoints().is_none());
+
+    let mut world = World::new(json!({"ports": [{"port": 80}]}));
+    world.pod(1, true, &web(1));
+    assert_eq!(world.told(), [""; 0]);
+    assert!(world.endpoints().is_none());
+}
+
+#[test]
+fn what_is_too_much_is_left_out_by_shares() {
+    let list = |number: usize| {
+        let address = |at| EndpointAddress { ip: format!("a{at}"), ..EndpointAddress::default() };
+        (number > 0).then(|| (0..number).map(address).collect::<Vec<_>>())
+    };
+    let subset = |(ready, others): (usize, usize)| EndpointSubset {
+        addresses: list(ready),
+        not_ready_addresses: list(others),
+        ports: None,
+    };
+    assert_eq!(ADDRESSES_MAX, 1000);
+    for (given, expected, is_cut) in [
+        (vec![(600, 400)], vec![(600, 400)], false),
+        (vec![(600, 500)], vec![(600, 400)], true),
+        (vec![(900, 100), (300, 100)], vec![(750, 0), (250, 0)], true),
+        (vec![(500, 300), (400, 600)], vec![(500, 34), (400, 66)], true),
+        (vec![(1000, 0), (0, 5)], vec![(1000, 0)], true),
+    ] {
+        let (subsets, cut) = capped(given.iter().copied().map(subset).collect());
+        let count = |list: &Option<Vec<EndpointAddress>>| list.as_ref().map_or(0, Vec::len);
+        let found: Vec<(usize, usize)> =
+            subsets.iter().map(|subset| (count(&subset.addresses), count(&subset.not_ready_addresses))).collect();
+        assert_eq!((found, cut), (expected, is_cut), "{given:?}");
+    }
+}
