@@ -5,6 +5,7 @@
 //! - over what a node **holds**: the sandboxes and containers of its runtime;
 //! - at **rest**: when nothing is left to do, and nobody has asked for anything.
 
+mod budgets;
 mod held;
 mod quota;
 mod rest;
@@ -115,6 +116,11 @@ pub const CATALOGUE: &[Invariant] = &[
     on_step("I15", "an ordered StatefulSet makes a pod only once those below it are ready", step::ordered_sets_wait),
     on_step("I30", "a claim and its volume name each other, and no others", storage::bonds_are_mutual),
     on_step("I31", "no claim that a pod uses and no volume that is bound goes", storage::what_is_used_stays),
+    on_step(
+        "I32",
+        "an eviction of a pod in service takes one from what its budget allows",
+        budgets::evictions_take_one,
+    ),
     on_step("I40", "no pod is let in that makes a namespace use more than a quota allows", quota::quotas_hold),
 ];
 

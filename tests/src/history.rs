@@ -3,6 +3,7 @@
 
 mod accidents;
 mod autoscalers;
+mod budgets;
 mod fixpoint;
 mod people;
 mod quotas;

@@ -12,6 +12,7 @@
 //! its time has come, or when its plan was cut short: a forgotten wake-up shows.
 
 mod autoscaled;
+mod budgets;
 mod cron_jobs;
 mod jobs;
 mod rollouts;

@@ -10,7 +10,7 @@ use inboard::simulation::Simulation;
 use inboard::store::{Object, PodPhase};
 use inboard_runtime_mock::MockState;
 
-use super::{autoscalers, quotas, services, storage};
+use super::{autoscalers, budgets, quotas, services, storage};
 
 pub(super) type Cluster = Simulation<MockState>;
 
@@ -35,6 +35,7 @@ pub(super) fn missing(cluster: &Cluster) -> Option<String> {
         .or_else(|| services::missing(cluster))
         .or_else(|| quotas::missing(cluster))
         .or_else(|| autoscalers::missing(cluster))
+        .or_else(|| budgets::missing(cluster))
         .or_else(|| leftover(cluster))
 }
 
@@ -136,6 +137,7 @@ pub(super) fn unfinished(cluster: &Cluster) -> Option<String> {
         kind::SERVICE,
         kind::RESOURCE_QUOTA,
         kind::HORIZONTAL_POD_AUTOSCALER,
+        kind::POD_DISRUPTION_BUDGET,
     ];
     for object in kinds.into_iter().flat_map(|kind| cluster.snapshot().list(kind)) {
         for (controller, _) in kernel.metrics() {

@@ -22,6 +22,7 @@ impl History {
             0..=3 => self.create(),
             5 | 6 => self.roll_out(),
             7 => self.pause(),
+            8 | 9 if self.dice.one_in(2) => self.use_budgets(),
             8 | 9 => self.delete_pod(),
             10 => self.delete_workload(),
             11 if self.dice.one_in(2) => self.use_quotas(),
@@ -215,7 +216,15 @@ impl History {
     /// A request may find nothing, or something in its way; nothing that is asked here is wrong.
     pub(super) fn accept(&mut self, result: Result<(), ApiError>) {
         let Err(error) = result else { return };
-        let fine = [Reason::NotFound, Reason::AlreadyExists, Reason::Conflict, Reason::ServiceUnavailable];
+        let fine = [
+            Reason::NotFound,
+            Reason::AlreadyExists,
+            Reason::Conflict,
+            Reason::ServiceUnavailable,
+            // A budget does not allow an eviction, or there are two.
+            Reason::TooManyRequests,
+            Reason::Unknown,
+        ];
         let no_room = error.reason() == Reason::Forbidden && error.to_string().contains("exceeded quota");
         assert!(no_room || fine.contains(&error.reason()), "a right request was refused: {error}\n{}", self.story());
         self.note(format!("  it answered: {error}"));

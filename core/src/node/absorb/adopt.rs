@@ -145,7 +145,8 @@ impl PodWork {
     /// Something that the pod takes files or variables from has changed.
     pub(in crate::node) fn inputs_changed(&mut self) {
         self.forget_failures();
-        if self.volumes == Volumes::Ready && self.spec.volumes.as_ref().is_some_and(|volumes| !volumes.is_empty()) {
+        let mut volumes = self.spec.volumes.iter().flatten();
+        if self.volumes == Volumes::Ready && volumes.any(super::super::volumes::is_projection) {
             self.volumes = Volumes::Partial;
             let volumes: SmallVec<[VolumeStep; 4]> =
                 self.spec
