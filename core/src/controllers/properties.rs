@@ -15,6 +15,7 @@ mod autoscaled;
 mod budgets;
 mod cron_jobs;
 mod jobs;
+mod kubelet;
 mod rollouts;
 mod sets;
 

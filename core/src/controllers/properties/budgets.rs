@@ -6,15 +6,13 @@ use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use serde_json::{Value, json};
 
+use super::kubelet::{go, report};
 use super::{Scenario, Subject, World, hold, subject};
-use crate::control::{Action, Controller, Plan, Target, pods};
+use crate::control::{Action, Controller, Plan, pods};
 use crate::controllers::{DisruptionController, PodDisruptionController, ReplicaSetController};
-use crate::ids::NodeName;
 use crate::object::int_or_percent::{Rounding, scaled};
 use crate::object::kind::{self, BuiltInKind};
-use crate::store::{
-    ConditionKind, ConditionStatus, DeleteOptions, Draft, Object, PodCondition, PodPhase, Snapshot, WriteOptions,
-};
+use crate::store::{DeleteOptions, Draft, Object, PodPhase, Snapshot, WriteOptions};
 
 /// One set, and one budget for its pods.
 struct Budgets;
@@ -63,7 +61,7 @@ impl Scenario for Budgets {
             0..=3 => report(world, &pod, PodPhase::Running, true),
             4 => report(world, &pod, PodPhase::Running, false),
             5 => report(world, &pod, PodPhase::Failed, false),
-            6 if pod.meta.is_deleting() => go(world, &pod),
+            6 if pod.meta.is_deleting() => go(world, &pod, Some(0)),
             _ => evict(world, &pod),
         }
     }
@@ -72,7 +70,7 @@ impl Scenario for Budgets {
         let mut changed = false;
         for pod in world.objects(kind::POD) {
             if pod.meta.is_deleting() {
-                go(world, &pod);
+                go(world, &pod, Some(0));
                 changed = true;
             } else if pod.pod().is_some_and(|body| !body.is_finished()) && !pods::is_ready(&pod) {
                 report(world, &pod, PodPhase::Running, true);
@@ -156,34 +154,6 @@ fn create<K: BuiltInKind>(world: &mut World, object: &Value) {
     let object: K = serde_json::from_value(object.clone()).expect("an object");
     world.write(format!("create {}", K::KIND), |store, now| {
         store.create_with(Draft::of(object), WriteOptions::default(), now).expect("created");
-    });
-}
-
-fn go(world: &mut World, pod: &Arc<Object>) {
-    world.write(format!("{} is gone", pod.meta.name), |store, now| {
-        let options = DeleteOptions { grace_seconds: Some(0), ..DeleteOptions::default() };
-        let _ = store.delete(kind::POD, "default", &pod.meta.name, options, now);
-    });
-}
-
-fn report(world: &mut World, pod: &Arc<Object>, phase: PodPhase, ready: bool) {
-    let Some(body) = pod.pod().filter(|body| !body.is_finished()) else { return };
-    world.write(format!("{} is {phase:?}, ready: {ready}", pod.meta.name), |store, now| {
-        let mut state = body.state.clone();
-        state.phase = phase;
-        state.set_condition(PodCondition {
-            kind: ConditionKind::Ready,
-            status: ConditionStatus::from(ready),
-            since: Some(now.whole_second()),
-            observed_generation: 0,
-            why: None,
-        });
-        let target = Target::any_version(pod.meta.uid);
-        let mut actions = vec![Action::UpdatePodState { target, state: Box::new(state) }];
-        if body.node.is_none() {
-            actions.insert(0, Action::Bind { target, node: NodeName::from("n") });
-        }
-        let _ = store.commit(actions, now);
     });
 }
 

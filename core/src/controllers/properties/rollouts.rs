@@ -1,18 +1,14 @@
 //! Deployments and their sets: surge and availability are kept by every single write, and a rollout ends as declared.
 
-use std::sync::Arc;
-
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use serde_json::{Value, json};
 
+use super::kubelet::report;
 use super::{Scenario, Subject, World, hold, subject};
-use crate::control::{Action, Target, pods};
+use crate::control::{Action, pods};
 use crate::controllers::{DeploymentController, ReplicaSetController};
 use crate::object::{int_or_percent, kind};
-use crate::store::{
-    ConditionKind, ConditionStatus, DeleteOptions, Draft, Object, PodCondition, PodPhase, Snapshot, Store, WriteOptions,
-};
-use crate::time::Time;
+use crate::store::{DeleteOptions, Draft, PodPhase, Snapshot, WriteOptions};
 
 const SHARES: [&str; 5] = ["0", "1", "2", "25%", "60%"];
 
@@ -63,8 +59,8 @@ impl Scenario for Rollouts {
         }
         let pod = world.pick(&pods);
         match world.roll(6) {
-            0..=3 => set_ready(world, &pod, true),
-            4 => set_ready(world, &pod, false),
+            0..=3 => report(world, &pod, PodPhase::Running, true),
+            4 => report(world, &pod, PodPhase::Running, false),
             _ => world.write(format!("{} is lost", pod.meta.name), |store, now| {
                 let options = DeleteOptions { grace_seconds: Some(0), ..DeleteOptions::default() };
                 let _ = store.delete(kind::POD, "default", &pod.meta.name, options, now);
@@ -80,7 +76,7 @@ impl Scenario for Rollouts {
         }
         let late: Vec<_> = world.objects(kind::POD).into_iter().filter(|pod| !pods::is_ready(pod)).collect();
         for pod in &late {
-            set_ready(world, pod, true);
+            report(world, pod, PodPhase::Running, true);
         }
         !late.is_empty()
     }
@@ -152,23 +148,6 @@ fn promised(deployment: &Deployment) -> i32 {
 
 fn patch(world: &mut World, spec: &Value) {
     super::patch(world, kind::DEPLOYMENT, "web", spec);
-}
-
-fn set_ready(world: &mut World, pod: &Arc<Object>, ready: bool) {
-    world.write(format!("{} is ready: {ready}", pod.meta.name), |store: &mut Store, now: Time| {
-        let Some(body) = pod.pod() else { return };
-        let mut state = body.state.clone();
-        state.phase = PodPhase::Running;
-        state.set_condition(PodCondition {
-            kind: ConditionKind::Ready,
-            status: ConditionStatus::from(ready),
-            since: Some(now.whole_second()),
-            observed_generation: 0,
-            why: None,
-        });
-        let target = Target::any_version(pod.meta.uid);
-        let _ = store.commit(vec![Action::UpdatePodState { target, state: Box::new(state) }], now);
-    });
 }
 
 #[test]

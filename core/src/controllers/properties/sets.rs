@@ -6,15 +6,12 @@ use std::sync::Arc;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use serde_json::{Value, json};
 
+use super::kubelet::{go, report};
 use super::{Scenario, Subject, World, hold, subject};
-use crate::control::{Action, Target, pods};
+use crate::control::{Action, pods};
 use crate::controllers::StatefulSetController;
-use crate::ids::NodeName;
 use crate::object::kind;
-use crate::store::{
-    ConditionKind, ConditionStatus, DeleteOptions, Draft, Object, PodCondition, PodPhase, Snapshot, Store, WriteOptions,
-};
-use crate::time::Time;
+use crate::store::{Draft, Object, PodPhase, Snapshot, WriteOptions};
 
 const IMAGES: [&str; 3] = ["db:1", "db:2", "db:3"];
 
@@ -212,37 +209,6 @@ fn patch(world: &mut World, spec: &Value) {
 }
 
 /// Asks for a pod's deletion, or says that it is gone.
-fn go(world: &mut World, pod: &Arc<Object>, grace_seconds: Option<i64>) {
-    world.write(format!("{} goes, grace {grace_seconds:?}", pod.meta.name), |store, now| {
-        let options = DeleteOptions { grace_seconds, ..DeleteOptions::default() };
-        let _ = store.delete(kind::POD, "default", &pod.meta.name, options, now);
-    });
-}
-
-fn report(world: &mut World, pod: &Arc<Object>, phase: PodPhase, ready: bool) {
-    if is_finished(pod) {
-        return;
-    }
-    world.write(format!("{} is {phase:?}, ready: {ready}", pod.meta.name), |store: &mut Store, now: Time| {
-        let Some(body) = pod.pod() else { return };
-        let mut state = body.state.clone();
-        state.phase = phase;
-        state.set_condition(PodCondition {
-            kind: ConditionKind::Ready,
-            status: ConditionStatus::from(ready),
-            since: Some(now.whole_second()),
-            observed_generation: 0,
-            why: None,
-        });
-        let target = Target::any_version(pod.meta.uid);
-        let mut actions = vec![Action::UpdatePodState { target, state: Box::new(state) }];
-        if body.node.is_none() {
-            actions.insert(0, Action::Bind { target, node: NodeName::from("n") });
-        }
-        let _ = store.commit(actions, now);
-    });
-}
-
 #[test]
 fn pods_of_a_set_come_and_go_in_order_and_it_ends_as_declared() {
     hold(&Sets, 0..300);
