@@ -18,16 +18,10 @@ const BUDGETS: [(&str, &str); 4] = [("b-d0", "d0"), ("b-s0", "s0"), ("b-q0", "q0
 impl History {
     pub(super) fn use_budgets(&mut self) {
         let (name, app) = self.dice.pick(&BUDGETS);
+        let is_there = self.cluster.snapshot().list(kind::POD_DISRUPTION_BUDGET).next().is_some();
         match self.dice.roll(8) {
-            0 | 1 => {
-                let mut spec = self.demand();
-                spec["selector"] = json!({"matchLabels": {"app": app}});
-                let budget = json!({"metadata": {"name": name, "namespace": "default"}, "spec": spec});
-                self.note(format!("create budget {budget}"));
-                let budget: PodDisruptionBudget = serde_json::from_value(budget).expect("a budget");
-                let result = self.cluster.create(budget);
-                self.accept(result.map(|_| ()));
-            }
+            0 | 1 => self.create_budget(name, app),
+            2..=5 if !is_there => self.create_budget(name, app),
             2 => {
                 let mut spec = self.demand();
                 for field in ["minAvailable", "maxUnavailable", "unhealthyPodEvictionPolicy"] {
@@ -48,6 +42,16 @@ impl History {
         }
     }
 
+    fn create_budget(&mut self, name: &str, app: &str) {
+        let mut spec = self.demand();
+        spec["selector"] = json!({"matchLabels": {"app": app}});
+        let budget = json!({"metadata": {"name": name, "namespace": "default"}, "spec": spec});
+        self.note(format!("create budget {budget}"));
+        let budget: PodDisruptionBudget = serde_json::from_value(budget).expect("a budget");
+        let result = self.cluster.create(budget);
+        self.accept(result.map(|_| ()));
+    }
+
     fn demand(&mut self) -> Value {
         let share = self.dice.pick(&[json!(0), json!(1), json!(2), json!("34%"), json!("100%")]);
         let field = self.dice.pick(&["minAvailable", "maxUnavailable"]);
@@ -58,10 +62,18 @@ impl History {
         spec
     }
 
-    /// Evicts several pods at once, as one who empties a node.
+    /// Evicts several pods at once, as one who empties a node: rather those that a budget is for.
     fn evict(&mut self) {
-        let names: Vec<String> =
-            self.cluster.snapshot().list(kind::POD).map(|object| object.meta.name.to_string()).collect();
+        let snapshot = self.cluster.snapshot();
+        let is_guarded = |pod: &Object| {
+            BUDGETS.iter().any(|(name, app)| {
+                pod.meta.labels.get("app").is_some_and(|label| label == app)
+                    && snapshot.find(kind::POD_DISRUPTION_BUDGET, "default", name).is_some()
+            })
+        };
+        let (guarded, free): (Vec<_>, Vec<_>) = snapshot.list(kind::POD).partition(|pod| is_guarded(pod));
+        let chosen = if guarded.is_empty() { free } else { guarded };
+        let names: Vec<String> = chosen.into_iter().map(|object| object.meta.name.to_string()).collect();
         for _ in 0..3 {
             if names.is_empty() {
                 return;

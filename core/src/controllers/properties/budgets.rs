@@ -58,7 +58,8 @@ impl Scenario for Budgets {
         }
         let pod = world.pick(&all);
         match world.roll(10) {
-            0..=3 => report(world, &pod, PodPhase::Running, true),
+            0 | 1 => all.iter().for_each(|pod| report(world, pod, PodPhase::Running, true)),
+            2 | 3 => report(world, &pod, PodPhase::Running, true),
             4 => report(world, &pod, PodPhase::Running, false),
             5 => report(world, &pod, PodPhase::Failed, false),
             6 if pod.meta.is_deleting() => go(world, &pod, Some(0)),
@@ -101,21 +102,26 @@ fn demand(world: &mut World) -> Value {
     json!({ field: world.pick(&[json!(0), json!(1), json!(2), json!(4), json!("30%"), json!("70%"), json!("100%")]) })
 }
 
-/// Evicts a pod. When the controller had nothing to do for the budget, it must still hold afterwards, unless only a pod
-/// went that did not count.
-fn evict(world: &mut World, pod: &Arc<Object>) {
+/// Evicts some pods before any controller looks. When the controller had nothing to do for the budget, it must still hold
+/// afterwards, unless only pods went that did not count.
+fn evict(world: &mut World, first: &Arc<Object>) {
     let is_judged = the_budget(world.store.snapshot()).is_some_and(|budget| is_up_to_date(world, &budget));
-    let (was_ready, needed) = (counts(pod), needed(world.store.snapshot()).unwrap_or(0));
-    let before = healthy(world.store.snapshot());
-    let mut allowed = false;
-    world.write(format!("evict {}", pod.meta.name), |store, now| {
-        allowed = store.evict("default", &pod.meta.name, DeleteOptions::default(), now).is_ok();
-    });
-    let after = healthy(world.store.snapshot());
-    if is_judged && allowed && was_ready {
-        assert!(after >= needed, "{} went: {before} were healthy, {after} are, {needed} are needed", pod.meta.name);
+    let needed = needed(world.store.snapshot()).unwrap_or(0);
+    let pods = world.objects(kind::POD);
+    let others: Vec<_> = (0..world.roll(3)).map(|_| world.pick(&pods)).collect();
+    for pod in std::iter::once(first).chain(&others) {
+        let before = healthy(world.store.snapshot());
+        let was_counted = world.store.snapshot().get(pod.meta.uid).is_some_and(|pod| counts(pod));
+        let mut allowed = false;
+        world.write(format!("evict {}", pod.meta.name), |store, now| {
+            allowed = store.evict("default", &pod.meta.name, DeleteOptions::default(), now).is_ok();
+        });
+        let after = healthy(world.store.snapshot());
+        if is_judged && allowed && was_counted {
+            assert!(after >= needed, "{} went: {before} were healthy, {after} are, {needed} are needed", pod.meta.name);
+        }
+        assert!(allowed || before == after, "a refusal ends nothing");
     }
-    assert!(allowed || before == after, "a refusal ends nothing");
 }
 
 fn is_up_to_date(world: &World, budget: &Object) -> bool {
