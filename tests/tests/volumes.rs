@@ -173,6 +173,35 @@ async fn a_claim_that_asks_for_more_gets_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_claim_on_a_volume_that_people_made_may_ask_for_more_and_keeps_what_it_has() {
+    let world = World::new(NodeLocal::class("longhorn")).await;
+    world
+        .apply(
+            "
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: by-hand}
+spec:
+  storageClassName: longhorn
+  accessModes: [ReadWriteOnce]
+  capacity: {storage: 10Mi}
+  hostPath: {path: /by-hand}
+  claimRef: {namespace: default, name: data}
+",
+        )
+        .await;
+    world.apply(CLAIM).await;
+    let bound = |claim: Option<&PersistentVolumeClaim>| claim.is_some_and(|claim| phase(claim) == "Bound");
+    world.claims().wait("data", MINUTE, bound).await.expect("bound to the volume that waits for it");
+    let more = serde_json::json!({"spec": {"resources": {"requests": {"storage": "20Mi"}}}});
+    world.claims().patch("data", &PatchParams::default(), &Patch::Merge(more)).await.expect("its class allows it");
+    tokio::time::sleep(10 * MINUTE).await;
+    let claim = world.claims().get("data").await.expect("there");
+    let has = claim.status.as_ref().and_then(|status| Some(status.capacity.as_ref()?.get("storage")?.0.as_str()));
+    assert_eq!((phase(&claim), has), ("Bound", Some("10Mi")));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_class_that_nobody_serves_leaves_the_claim_pending_and_says_so() {
     let world = World::new(NodeLocal::class("another")).await;
     world.apply(CLAIM).await;

@@ -137,11 +137,18 @@ fn claim_missing(cluster: &Cluster, object: &Object) -> Option<String> {
     let is_used = users(cluster, &object.meta.name).next().is_some();
     let right = match (object.meta.is_deleting(), phase) {
         (true, _) => is_used,
-        (false, "Bound") => storage::given(claim) >= storage::requested(claim),
+        (false, "Bound") => storage::given(claim) >= storage::requested(claim) || !can_grow(cluster, claim),
         (false, "Pending") => storage::class_of_claim(claim) != "eager",
         _ => false,
     };
     (!right).then(|| format!("claim {} is {phase}", object.meta.path()))
+}
+
+/// Whether somebody makes its volume larger: one that people created is nobody's to grow, in Kubernetes too.
+fn can_grow(cluster: &Cluster, claim: &PersistentVolumeClaim) -> bool {
+    let volume = storage::volume_name(claim);
+    let volume = volume.and_then(|name| cluster.snapshot().find(kind::PERSISTENT_VOLUME, "", name));
+    volume.is_some_and(|volume| volume.meta.annotations.contains_key(storage::PROVISIONED_BY))
 }
 
 fn volume_missing(object: &Object) -> Option<String> {
