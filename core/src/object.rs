@@ -20,6 +20,7 @@ pub mod prepare;
 pub mod quantity;
 pub mod quota;
 pub mod scale;
+pub mod schema;
 pub mod secret;
 pub mod selector;
 pub mod storage;

@@ -27,11 +27,19 @@ type Adopt = fn(Box<dyn Any + Send + Sync>) -> Option<Arc<dyn TypedObject>>;
 pub struct Codec {
     decode: fn(&Value) -> Result<Decoded, DecodeError>,
     adopt: Adopt,
+    /// How the Rust type differs from the table of types.
+    #[cfg(test)]
+    pub(crate) differences: fn() -> Vec<String>,
 }
 
 impl Codec {
     pub(super) const fn of<K: BuiltInKind>() -> Self {
-        Self { decode: decode_as::<K>, adopt: adopt_as::<K> }
+        Self {
+            decode: decode_as::<K>,
+            adopt: adopt_as::<K>,
+            #[cfg(test)]
+            differences: crate::object::schema::probe::differences::<K>,
+        }
     }
 
     /// Makes an object from JSON. A missing `apiVersion` or `kind` is no error here, a wrong one is.
