@@ -13,6 +13,7 @@ mod filter;
 mod jobs;
 mod metrics;
 mod rollout;
+mod serving;
 mod shared;
 mod storage;
 mod summary;
@@ -36,12 +37,15 @@ pub use self::containers::{ExecOptions, LogRequest};
 pub use self::drain::DrainOptions;
 use self::driver::{Driver, Message, stopping};
 pub use self::dynamic::DynamicApi;
+pub use self::filter::Filter;
 pub use self::metrics::{MetricsSource, NodeMetrics, PodMetrics};
 pub use self::rollout::{Revision, Revisioned, RolloutStatus};
+pub use self::serving::{Answered, Changes, Listing, Moment, Page};
 use self::shared::Shared;
 pub use self::storage::NodeLocal;
 pub use self::summary::Description;
 pub use self::wait::WaitError;
+use self::warnings::WarningHandler;
 use crate::control::{ControllerMetrics, ControllerMode, Plan};
 use crate::error::ApiError;
 use crate::ids::{NodeName, Revision as StoreRevision, Uid};
@@ -88,6 +92,7 @@ struct Inner {
     messages: mpsc::Sender<Message>,
     shared: Arc<Shared>,
     clock: Clock,
+    warnings: WarningHandler,
     driver: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -110,12 +115,13 @@ impl Cluster {
         clock: Clock,
         durability: Box<dyn Durability>,
         embedder: driver::Embedder,
+        warnings: WarningHandler,
     ) -> Self {
         let (messages, inbox) = mpsc::channel(MESSAGES_MAX);
         let shared = Arc::new(Shared::starting_after(committed));
         let driver = Driver::new(kernel, clock, Arc::clone(&shared), inbox, durability, embedder);
         let task = tokio::spawn(driver.run());
-        Self { inner: Arc::new(Inner { messages, shared, clock, driver: Mutex::new(Some(task)) }) }
+        Self { inner: Arc::new(Inner { messages, shared, clock, warnings, driver: Mutex::new(Some(task)) }) }
     }
 
     /// The time inside: that of tokio's clock, which a paused test moves by itself.
@@ -128,9 +134,9 @@ impl Cluster {
     }
 
     pub(crate) async fn ask(&self, request: Request) -> Result<Answer, ApiError> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Message::Ask(Box::new(request), reply)).await?;
-        answer.await.map_err(|_| stopping())?
+        let Answered { result, warnings } = self.request(request).await?;
+        warnings.iter().for_each(|warning| self.inner.warnings.tell(warning));
+        result
     }
 
     pub(crate) async fn inspect<T: Send + 'static>(

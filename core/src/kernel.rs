@@ -49,6 +49,8 @@ pub struct KernelConfig {
     pub seed: u64,
     /// Controllers that are not on; the others are.
     pub controllers: BTreeMap<&'static str, ControllerMode>,
+    /// The mode of the controllers that are not named there.
+    pub other_controllers: ControllerMode,
     /// The scheduler; `None` for a cluster that leaves pods where they are put.
     pub scheduler: Option<SchedulerConfig>,
     /// The names of the provisioners that the shell has.
@@ -66,6 +68,7 @@ impl Default for KernelConfig {
         Self {
             seed: 0,
             controllers: BTreeMap::new(),
+            other_controllers: ControllerMode::default(),
             scheduler: Some(SchedulerConfig::default()),
             provisioners: BTreeSet::new(),
             autoscaling: AutoscalingSettings::default(),
@@ -160,7 +163,7 @@ impl Kernel {
         store.set_authority(config.authority.clone());
         let mut loops = controllers::all();
         for each in &mut loops {
-            each.set_mode(config.controllers.get(each.name()).copied().unwrap_or_default());
+            each.set_mode(config.controllers.get(each.name()).copied().unwrap_or(config.other_controllers));
         }
         Self {
             store,

@@ -14,15 +14,15 @@ use serde_json::Value;
 
 use super::Cluster;
 use super::filter::Filter;
+use super::serving::Listing;
 use crate::control::Propagation;
 use crate::error::{ApiError, Reason, Subject};
-use crate::ids::Revision;
 use crate::kernel::{Answer, Request};
 use crate::object::field::{FieldErrors, Path};
 use crate::object::kind::{Kind, KindId, KindInfo, Kinds, convert};
 use crate::object::patch::Patch as KernelPatch;
 use crate::object::scale;
-use crate::store::{DeleteOptions, Draft, Expect, NameKey, Object, Part, Snapshot, WriteOptions};
+use crate::store::{DeleteOptions, Draft, Expect, Object, Part, Snapshot, WriteOptions};
 
 /// The objects of one kind, in one namespace or in all.
 ///
@@ -118,60 +118,28 @@ impl<K: Kind> Api<K> {
     /// `BadRequest` for a selector or a token that cannot be understood, `Expired` for a token whose moment is no longer
     /// kept: list again from the start.
     pub async fn list(&self, params: &ListParams) -> Result<ObjectList<K>, ApiError> {
-        let mut view = self.view().await?;
+        let moment = self.cluster.moment().await?;
+        let kind = info::<K>(&moment.kinds)?.stored_as;
         let filter = Filter::parse(params.label_selector.as_deref(), params.field_selector.as_deref())?;
-        let mut after = None;
-        if let Some(text) = params.continue_token.as_deref().filter(|text| !text.is_empty()) {
-            let token = PageToken::parse(text)?;
-            view.snapshot = self.cluster.inner.shared.page(token.revision).ok_or_else(page_expired)?;
-            after = Some(token.last);
-        }
-        let limit = params.limit.map_or(usize::MAX, |limit| limit.max(1) as usize);
-        let mut items = Vec::new();
-        let (mut last, mut more) = (None, false);
-        for object in self.objects(&view, after.as_ref()) {
-            if !filter.matches(object, &view.kinds) {
-                continue;
-            }
-            if items.len() == limit {
-                more = true;
-                break;
-            }
-            items.push(to_kind(object, &view.kinds)?);
-            last = Some(object);
-        }
-        let next = last.filter(|_| more).map(|object| PageToken::after(view.snapshot.revision(), object).to_string());
-        if next.is_some() {
-            self.cluster.inner.shared.keep_page(&view.snapshot);
-        }
-        let api_version = info::<K>(&view.kinds)?.api_version();
+        let listing = Listing {
+            kind,
+            namespace: self.namespace.as_deref(),
+            filter: &filter,
+            limit: params.limit.map(|limit| limit.max(1) as usize),
+            token: params.continue_token.as_deref(),
+        };
+        let page = self.cluster.page(&moment, &listing)?;
+        let items = page.objects.iter().map(|object| to_kind(object, &moment.kinds)).collect::<Result<_, _>>()?;
+        let api_version = info::<K>(&moment.kinds)?.api_version();
         Ok(ObjectList {
             types: TypeMeta { api_version, kind: format!("{}List", K::kind(&())) },
             metadata: ListMeta {
-                continue_: next,
-                resource_version: Some(view.snapshot.revision().to_string()),
+                continue_: page.next,
+                resource_version: Some(page.revision.to_string()),
                 ..ListMeta::default()
             },
             items,
         })
-    }
-
-    pub(super) fn objects<'v>(
-        &self,
-        view: &'v View,
-        after: Option<&'v NameKey>,
-    ) -> Box<dyn Iterator<Item = &'v Arc<Object>> + 'v> {
-        let namespace = self.namespace.clone();
-        let here = move |object: &&Arc<Object>| {
-            namespace.as_deref().is_none_or(|name| object.meta.namespace.is_empty() || *object.meta.namespace == *name)
-        };
-        if view.kind == crate::object::kind::EVENT {
-            return Box::new(view.snapshot.list(view.kind).chain(view.snapshot.events()).filter(here));
-        }
-        match after {
-            Some(after) => Box::new(view.snapshot.list_after(view.kind, after).filter(here)),
-            None => Box::new(view.snapshot.list(view.kind).filter(here)),
-        }
     }
 
     /// Creates an object.
@@ -439,36 +407,4 @@ fn scale_of(info: Option<&KindInfo>, name: &str, value: &Value) -> Result<Scale,
         spec: Some(ScaleSpec { replicas: Some(found.replicas) }),
         status: Some(ScaleStatus { replicas: found.actual, selector: Some(found.selector) }),
     })
-}
-
-/// Where the next page of a list begins, and of which moment it is.
-struct PageToken {
-    revision: Revision,
-    last: NameKey,
-}
-
-impl PageToken {
-    fn after(revision: Revision, object: &Object) -> Self {
-        Self { revision, last: NameKey::new(Arc::clone(&object.meta.namespace), Arc::clone(&object.meta.name)) }
-    }
-
-    fn parse(text: &str) -> Result<Self, ApiError> {
-        let parts = text.splitn(3, '/').collect::<Vec<_>>();
-        if let [revision, namespace, name] = parts[..]
-            && let Ok(revision) = revision.parse()
-        {
-            return Ok(Self { revision, last: NameKey::new(namespace, name) });
-        }
-        Err(ApiError::bad_request(format!("continue token `{text}` is not one that a list gave")))
-    }
-}
-
-impl fmt::Display for PageToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.revision, self.last.namespace, self.last.name)
-    }
-}
-
-fn page_expired() -> ApiError {
-    ApiError::new(Reason::Expired, "the moment that this list began at is no longer kept: list again without the token")
 }

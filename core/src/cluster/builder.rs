@@ -179,6 +179,7 @@ pub struct ClusterBuilder {
     kinds: Vec<KindInfo>,
     classes: Vec<StorageClass>,
     embedder: Embedder,
+    warnings: WarningHandler,
 }
 
 impl Default for ClusterBuilder {
@@ -191,6 +192,7 @@ impl Default for ClusterBuilder {
             kinds: Vec::new(),
             classes: Vec::new(),
             embedder: Embedder::default(),
+            warnings: WarningHandler::default(),
         }
     }
 }
@@ -228,6 +230,14 @@ impl ClusterBuilder {
     #[must_use]
     pub fn controller(mut self, name: &'static str, mode: ControllerMode) -> Self {
         self.kernel.controllers.insert(name, mode);
+        self
+    }
+
+    /// Starts all controllers that are not named by [`ClusterBuilder::controller`] in this mode: off, for an API server
+    /// alone behind which nothing moves.
+    #[must_use]
+    pub fn other_controllers(mut self, mode: ControllerMode) -> Self {
+        self.kernel.other_controllers = mode;
         self
     }
 
@@ -302,7 +312,7 @@ impl ClusterBuilder {
     /// ```
     #[must_use]
     pub fn on_warning(mut self, handler: impl Fn(&Warning) + Send + Sync + 'static) -> Self {
-        self.embedder.warnings = WarningHandler::new(handler);
+        self.warnings = WarningHandler::new(handler);
         self
     }
 
@@ -329,7 +339,7 @@ impl ClusterBuilder {
         let revision = committed.revision;
         self.kernel.provisioners = self.embedder.provisioners.keys().cloned().collect();
         let kernel = Kernel::restore(&self.kernel, committed, clock.now());
-        let cluster = Cluster::launch(kernel, revision, clock, self.durability, self.embedder);
+        let cluster = Cluster::launch(kernel, revision, clock, self.durability, self.embedder, self.warnings);
         for class in self.classes {
             let created = cluster.ask(Request::Create(Draft::of(class), WriteOptions::default())).await;
             match created {

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_core::stream::BoxStream;
 use futures_util::{SinkExt, StreamExt};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 
@@ -78,21 +79,44 @@ impl Api<Pod> {
     /// `NotFound` for the pod; `BadRequest` when no container is named where there are several, or when it has not
     /// started, or has no previous instance.
     pub async fn logs(&self, name: &str, request: &LogRequest) -> Result<String, ApiError> {
-        let Some((node, mut entries)) = self.open_log(name, request).await? else { return Ok(String::new()) };
+        let Some(mut pieces) = self.log_text(name, request).await? else { return Ok(String::new()) };
         let mut text = Vec::new();
-        let mut begins = true;
-        while let Some(entry) = entries.next().await {
-            let LogEntry { time, line, partial, .. } = entry.map_err(|error| runtime_failed(node.as_str(), &error))?;
-            if request.timestamps && begins {
-                text.extend_from_slice(format!("{:.9} ", time.to_timestamp()).as_bytes());
-            }
-            text.extend_from_slice(&line);
-            if !partial {
-                text.push(b'\n');
-            }
-            begins = !partial;
+        while let Some(piece) = pieces.next().await {
+            text.extend_from_slice(&piece?);
         }
         Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// The log of a container as text, piece by piece as it comes; `None` while the pod is on no node.
+    ///
+    /// # Errors
+    /// As [`Api::logs`].
+    pub async fn log_text(
+        &self,
+        name: &str,
+        request: &LogRequest,
+    ) -> Result<Option<BoxStream<'static, Result<Bytes, ApiError>>>, ApiError> {
+        let Some((node, entries)) = self.open_log(name, request).await? else { return Ok(None) };
+        let timestamps = request.timestamps;
+        let pieces = entries.scan(true, move |begins, entry| {
+            let piece = match entry {
+                Ok(LogEntry { time, line, partial, .. }) => {
+                    let mut piece = Vec::with_capacity(line.len() + 1);
+                    if timestamps && *begins {
+                        piece.extend_from_slice(format!("{:.9} ", time.to_timestamp()).as_bytes());
+                    }
+                    piece.extend_from_slice(&line);
+                    if !partial {
+                        piece.push(b'\n');
+                    }
+                    *begins = !partial;
+                    Ok(Bytes::from(piece))
+                }
+                Err(error) => Err(runtime_failed(node.as_str(), &error)),
+            };
+            std::future::ready(Some(piece))
+        });
+        Ok(Some(pieces.boxed()))
     }
 
     /// The lines of a container's log, as they come.

@@ -16,11 +16,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::clock::Clock;
 use super::metrics::MetricsSource;
+use super::serving::Answered;
 use super::shared::Shared;
-use super::warnings::WarningHandler;
 use crate::error::{ApiError, Reason};
 use crate::ids::NodeName;
-use crate::kernel::{Answer, Input, Kernel, NodeCall, Output, ProvisionerCall, Request, RequestId};
+use crate::kernel::{Input, Kernel, NodeCall, Output, ProvisionerCall, Request, RequestId, Warning};
 use crate::provision::Provisioner;
 use crate::runtime::{Runtime, RuntimeEvent};
 use crate::store::{Batch, Durability, DurabilityError};
@@ -36,7 +36,7 @@ type Look = Box<dyn FnOnce(&Kernel, crate::time::Time) + Send>;
 /// What handles send to the driver.
 pub(super) enum Message {
     /// A request, and where its answer goes.
-    Ask(Box<Request>, oneshot::Sender<Result<Answer, ApiError>>),
+    Ask(Box<Request>, oneshot::Sender<Answered>),
     /// Connect a node's runtime.
     Connect(NodeName, Arc<dyn Runtime>),
     /// Hand out a node's runtime.
@@ -57,7 +57,6 @@ pub(super) type Provisioners = BTreeMap<Arc<str>, Arc<dyn Provisioner>>;
 pub(super) struct Embedder {
     pub(super) provisioners: Provisioners,
     pub(super) metrics: Option<Arc<dyn MetricsSource>>,
-    pub(super) warnings: WarningHandler,
 }
 
 pub(super) struct Driver {
@@ -69,7 +68,7 @@ pub(super) struct Driver {
     embedder: Embedder,
     runtimes: BTreeMap<NodeName, Arc<dyn Runtime>>,
     inputs: VecDeque<Input>,
-    asked: BTreeMap<RequestId, oneshot::Sender<Result<Answer, ApiError>>>,
+    asked: BTreeMap<RequestId, oneshot::Sender<Answered>>,
     next_request: u64,
     calls: FuturesUnordered<BoxFuture<'static, Input>>,
     events: SelectAll<BoxStream<'static, (NodeName, RuntimeEvent)>>,
@@ -114,7 +113,7 @@ impl Driver {
         let ended = self.work().await;
         self.shared.close();
         for (_, reply) in std::mem::take(&mut self.asked) {
-            let _ = reply.send(Err(stopping()));
+            let _ = reply.send(Answered { result: Err(stopping()), warnings: Vec::new() });
         }
         match ended {
             Ended::Stopped(done) => {
@@ -239,12 +238,13 @@ impl Driver {
     /// What the kernel decided leaves here, and only after it is durable.
     fn perform(&mut self, output: Output) {
         self.shared.publish(output.changes);
-        for (_, warning) in &output.warnings {
-            self.embedder.warnings.tell(warning);
+        let mut warnings: BTreeMap<RequestId, Vec<Warning>> = BTreeMap::new();
+        for (id, warning) in output.warnings {
+            warnings.entry(id).or_default().push(warning);
         }
-        for (id, reply) in output.replies {
+        for (id, result) in output.replies {
             if let Some(asker) = self.asked.remove(&id) {
-                let _ = asker.send(reply);
+                let _ = asker.send(Answered { result, warnings: warnings.remove(&id).unwrap_or_default() });
             }
         }
         for node in output.removed_nodes {

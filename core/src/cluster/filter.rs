@@ -10,17 +10,23 @@ use crate::object::selector::{FieldSelector, Selector};
 use crate::store::Object;
 
 /// What a list or a watch lets through.
-#[derive(Debug)]
-pub(super) struct Filter {
+#[derive(Debug, Default)]
+pub struct Filter {
     labels: Option<Selector>,
     fields: Option<FieldSelector>,
+    name: Option<String>,
 }
 
 impl Filter {
-    pub(super) fn parse(labels: Option<&str>, fields: Option<&str>) -> Result<Self, ApiError> {
+    /// From a label selector and a field selector; an empty one lets everything through.
+    ///
+    /// # Errors
+    /// `BadRequest` for a selector that cannot be understood.
+    pub fn parse(labels: Option<&str>, fields: Option<&str>) -> Result<Self, ApiError> {
         let bad = |error: &dyn fmt::Display| ApiError::bad_request(error.to_string());
         let some = |text: Option<&'_ str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
         Ok(Self {
+            name: None,
             labels: some(labels)
                 .map(|text| text.parse().map_err(|error: _| bad(&error as &dyn fmt::Display)))
                 .transpose()?,
@@ -30,8 +36,22 @@ impl Filter {
         })
     }
 
-    pub(super) fn matches(&self, object: &Object, kinds: &Kinds) -> bool {
-        self.labels.as_ref().is_none_or(|labels| labels.matches(&object.meta.labels))
+    /// The same, and only the object of this name.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = Some(name.to_owned());
+        self
+    }
+
+    /// Whether it lets everything through.
+    pub const fn is_open(&self) -> bool {
+        self.labels.is_none() && self.fields.is_none() && self.name.is_none()
+    }
+
+    /// Whether it lets this object through.
+    pub fn matches(&self, object: &Object, kinds: &Kinds) -> bool {
+        self.name.as_deref().is_none_or(|name| *object.meta.name == *name)
+            && self.labels.as_ref().is_none_or(|labels| labels.matches(&object.meta.labels))
             && self.fields.as_ref().is_none_or(|fields| matches_fields(fields, object, kinds))
     }
 }

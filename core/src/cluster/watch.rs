@@ -8,15 +8,14 @@ use kube_core::watch::WatchEvent;
 
 use super::api::{Api, to_kind};
 use super::filter::Filter;
-use super::shared::Bell;
+use super::serving;
 use crate::error::{ApiError, Reason};
 use crate::ids::Revision;
 use crate::object::kind::{Kind, KindId, Kinds};
 use crate::store::{Change, ChangeKind, Object};
 
-/// Where a watch is.
+/// What a watch is about.
 struct Cursor {
-    seen: Revision,
     filter: Filter,
     kind: KindId,
     namespace: Option<String>,
@@ -37,7 +36,6 @@ impl<K: Kind> Api<K> {
         params: &WatchParams,
         version: &str,
     ) -> Result<BoxStream<'static, Result<WatchEvent<K>, ApiError>>, ApiError> {
-        let bell = self.cluster.inner.shared.listen();
         let view = self.view().await?;
         let filter = Filter::parse(params.label_selector.as_deref(), params.field_selector.as_deref())?;
         let from: Revision = version.parse().map_err(|_| {
@@ -47,32 +45,18 @@ impl<K: Kind> Api<K> {
         let mut seen = from;
         if from == Revision::ZERO {
             seen = view.snapshot.revision();
-            for object in self.objects(&view, None).filter(|object| filter.matches(object, &view.kinds)) {
+            let there = serving::objects(&view.snapshot, view.kind, self.namespace.as_deref(), None);
+            for object in there.filter(|object| filter.matches(object, &view.kinds)) {
                 first.push(Ok(WatchEvent::Added(to_kind(object, &view.kinds)?)));
             }
         }
-        let cursor = Cursor { seen, filter, kind: view.kind, namespace: self.namespace.clone(), kinds: view.kinds };
-        let shared = std::sync::Arc::clone(&self.cluster.inner.shared);
-        let later = stream::unfold(Some((cursor, bell, shared)), |state| async move {
-            let (mut cursor, mut bell, shared) = state?;
-            loop {
-                // Marking first: what is published while reading rings again.
-                let closed = *bell.borrow_and_update() == Bell::Closed;
-                match shared.read(cursor.seen, |change| cursor.event(change)) {
-                    Err(expired) => {
-                        let error = ApiError::new(Reason::Expired, expired.to_string());
-                        return Some((vec![Err(error)], None));
-                    }
-                    Ok((events, newest)) => {
-                        cursor.seen = newest;
-                        if !events.is_empty() {
-                            return Some((events, Some((cursor, bell, shared))));
-                        }
-                    }
-                }
-                if closed || bell.changed().await.is_err() {
-                    return None;
-                }
+        let cursor = Cursor { filter, kind: view.kind, namespace: self.namespace.clone(), kinds: view.kinds };
+        let changes = self.cluster.changes(seen);
+        let later = stream::unfold(Some((cursor, changes)), |state| async move {
+            let (cursor, mut changes) = state?;
+            match changes.next(|change| cursor.event(change)).await {
+                Ok(events) => events.map(|events| (events, Some((cursor, changes)))),
+                Err(expired) => Some((vec![Err(ApiError::new(Reason::Expired, expired.to_string()))], None)),
             }
         });
         Ok(stream::iter(first).chain(later.flat_map(stream::iter)).boxed())

@@ -1,0 +1,50 @@
+//! Pages about the server itself: its version, whether it is well.
+
+use http::{Response, StatusCode};
+use serde_json::json;
+
+use crate::body::Body;
+use crate::negotiate::Wanted;
+use crate::respond;
+
+/// The Kubernetes version whose behaviour is served.
+const MAJOR: &str = "1";
+const MINOR: &str = "36";
+const GIT_VERSION: &str = "v1.36.2";
+
+/// What a page says; nothing when there is no such page.
+pub(crate) fn page(path: &str, wanted: Wanted) -> Option<Response<Body>> {
+    match path {
+        "/version" => {
+            let version = json!({
+                "major": MAJOR,
+                "minor": MINOR,
+                "emulationMajor": MAJOR,
+                "emulationMinor": MINOR,
+                "minCompatibilityMajor": MAJOR,
+                "minCompatibilityMinor": "35",
+                "gitVersion": GIT_VERSION,
+                "gitCommit": "",
+                "gitTreeState": "clean",
+                "buildDate": "1970-01-01T00:00:00Z",
+                "goVersion": "",
+                "compiler": "rustc",
+                "platform": format!("{}/{}", std::env::consts::OS, architecture()),
+            });
+            Some(respond::value(StatusCode::OK, &version, wanted.whole()))
+        }
+        "/healthz" | "/livez" | "/readyz" | "/healthz/ping" | "/livez/ping" | "/readyz/ping" => {
+            Some(respond::bytes(StatusCode::OK, "text/plain; charset=utf-8", "ok"))
+        }
+        _ => None,
+    }
+}
+
+/// As Go calls it.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}

@@ -1,0 +1,36 @@
+//! The Kubernetes API of an [Inboard](inboard) cluster: an HTTP service for kubectl, kube-rs and helm.
+//!
+//! [`ApiServer`] is a [`tower_service::Service`]: hand it to a client in the same process, or let [`Server`] serve it on a
+//! socket.
+//!
+//! ```text
+//!   request ─► route ─► what is asked for ─► verb ─► kernel ─► representation ─► response
+//!              path     Target, Query        read, write, watch   JSON, YAML, Table, metadata
+//! ```
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `route`, `query`, `negotiate` | what a request asks for, as values |
+//! | `read`, `watch`, `write`, `subresource` | the verbs |
+//! | `discovery`, `health` | what describes the server itself |
+//! | `represent`, `respond` | from objects to bytes |
+//! | `serve` | the listener |
+
+mod body;
+mod discovery;
+mod health;
+mod negotiate;
+mod query;
+mod read;
+mod represent;
+mod respond;
+mod route;
+mod serve;
+mod service;
+mod subresource;
+mod watch;
+mod write;
+
+pub use body::Body;
+pub use serve::{Address, ServeError, Server};
+pub use service::ApiServer;

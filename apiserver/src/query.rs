@@ -1,0 +1,124 @@
+//! The query of a request: what every verb may be told behind the `?`.
+
+use inboard::cluster::Filter;
+use inboard::error::Subject;
+use inboard::k8s_openapi::apimachinery::pkg::apis::meta::v1::StatusCause;
+use inboard::object::manifest::FieldValidation;
+use inboard::{ApiError, Reason};
+
+use crate::route::decoded;
+
+/// The names and values of a query, in order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Reads what stands behind the `?`. What cannot be read is left out, as upstream does.
+    pub(crate) fn read(text: Option<&str>) -> Self {
+        let parts = text.unwrap_or_default().split('&').filter(|part| !part.is_empty());
+        let pair = |part: &str| {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            Some((decoded(&name.replace('+', " "))?, decoded(&value.replace('+', " "))?))
+        };
+        Self(parts.filter_map(pair).collect())
+    }
+
+    /// The first value of a name.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.all(name).next()
+    }
+
+    /// The first value of a name, if it is not empty.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).filter(|value| !value.is_empty())
+    }
+
+    /// All values of a name.
+    pub(crate) fn all<'q>(&'q self, name: &str) -> impl Iterator<Item = &'q str> {
+        let name = name.to_owned();
+        self.0.iter().filter(move |(key, _)| *key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a flag is up: `true`, `1`, or there without a value; anything else that is not `false` or `0` is true, too.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| !matches!(value, "false" | "0"))
+    }
+
+    /// A number.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<i64>, ApiError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        text.parse()
+            .map(Some)
+            .map_err(|_| ApiError::bad_request(format!("strconv.ParseInt: parsing \"{text}\": invalid syntax")))
+    }
+
+    /// What a list or a watch lets through.
+    pub(crate) fn filter(&self) -> Result<Filter, ApiError> {
+        Filter::parse(self.get("labelSelector"), self.get("fieldSelector"))
+    }
+
+    /// Whether nothing is to be kept; `options` is the kind of options that the query stands for.
+    pub(crate) fn dry_run(&self, options: &str) -> Result<bool, ApiError> {
+        Self::check_dry_run(self.all("dryRun").filter(|value| !value.is_empty()), options)
+    }
+
+    /// As [`Query::dry_run`], from the values themselves.
+    pub(crate) fn check_dry_run<'v>(values: impl Iterator<Item = &'v str>, options: &str) -> Result<bool, ApiError> {
+        let values: Vec<&str> = values.collect();
+        if values.iter().all(|value| *value == "All") {
+            return Ok(!values.is_empty());
+        }
+        let values = serde_json::to_string(&values).unwrap_or_default();
+        let problem = format!("dryRun: Unsupported value: {values}: supported values: \"All\"");
+        Err(invalid_options(options, &problem))
+    }
+
+    /// What to do with fields that a kind does not have.
+    pub(crate) fn field_validation(&self) -> Result<FieldValidation, ApiError> {
+        match self.get("fieldValidation") {
+            None | Some("" | "Warn") => Ok(FieldValidation::Warn),
+            Some("Strict") => Ok(FieldValidation::Strict),
+            Some("Ignore") => Ok(FieldValidation::Ignore),
+            Some(other) => Err(invalid_options(
+                "FieldValidation",
+                &format!(
+                    "fieldValidation: Unsupported value: \"{other}\": supported values: \"Ignore\", \"Strict\", \"Warn\""
+                ),
+            )),
+        }
+    }
+}
+
+/// That the options of a request are not valid: `problem` begins with the field.
+pub(crate) fn invalid_options(kind: &str, problem: &str) -> ApiError {
+    let (field, message) = problem.split_once(": ").unwrap_or(("", problem));
+    let reason = match message.split(": ").next().unwrap_or_default() {
+        "Unsupported value" => "FieldValueNotSupported",
+        "Forbidden" => "FieldValueForbidden",
+        _ => "FieldValueInvalid",
+    };
+    ApiError::new(Reason::Invalid, format!("{kind}.meta.k8s.io \"\" is invalid: {problem}"))
+        .about(Subject::new("meta.k8s.io", kind, ""))
+        .cause(StatusCause {
+            field: Some(field.to_owned()),
+            message: Some(message.to_owned()),
+            reason: Some(reason.to_owned()),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_read_as_a_form() {
+        let query =
+            Query::read(Some("labelSelector=a%3Db%2Cc&watch&command=ls&command=-l+x&limit=5&force=false&x=%zz"));
+        assert_eq!(query.get("labelSelector"), Some("a=b,c"));
+        assert!(query.flag("watch") && !query.flag("force") && !query.flag("other"));
+        assert_eq!(query.all("command").collect::<Vec<_>>(), ["ls", "-l x"]);
+        assert_eq!(query.number("limit").expect("a number"), Some(5));
+        assert_eq!(query.get("x"), None);
+        assert!(Query::read(Some("limit=x")).number("limit").is_err());
+    }
+}

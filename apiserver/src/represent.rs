@@ -1,0 +1,179 @@
+//! From stored objects to what a client is shown: whole objects, their metadata, or lines of a table.
+
+use std::sync::Arc;
+
+use inboard::cluster::Moment;
+use inboard::object::kind::Kinds;
+use inboard::object::kind::{KindInfo, convert};
+use inboard::object::table::{Column, Table};
+use inboard::store::Object;
+use inboard::time::Time;
+use serde_json::{Map, Value, json};
+
+use crate::negotiate::{Form, Include};
+
+/// How the objects of one request are shown.
+#[derive(Clone, Debug)]
+pub(crate) struct Representation {
+    pub(crate) kinds: Kinds,
+    /// The kind that the request named, in its version.
+    pub(crate) info: KindInfo,
+    pub(crate) form: Form,
+}
+
+/// What stands in the metadata of a list.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ListMeta {
+    pub(crate) resource_version: String,
+    pub(crate) next: Option<String>,
+    pub(crate) remaining: Option<usize>,
+}
+
+impl ListMeta {
+    fn to_value(&self) -> Value {
+        let mut meta = Map::new();
+        meta.insert("resourceVersion".to_owned(), self.resource_version.as_str().into());
+        if let Some(next) = &self.next {
+            meta.insert("continue".to_owned(), next.as_str().into());
+        }
+        if let Some(remaining) = self.remaining {
+            meta.insert("remainingItemCount".to_owned(), remaining.into());
+        }
+        meta.into()
+    }
+}
+
+impl Representation {
+    pub(crate) fn new(moment: &Moment, info: &KindInfo, form: Form) -> Self {
+        Self { kinds: moment.kinds.clone(), info: info.clone(), form }
+    }
+
+    /// One object in the form that is wanted.
+    pub(crate) fn object(&self, object: &Arc<Object>, now: Time) -> Value {
+        match self.form {
+            Form::Whole => self.whole(object),
+            Form::Metadata(version) => metadata(&self.whole(object), version),
+            Form::Table(version, include) => {
+                let meta = json!({ "resourceVersion": object.meta.revision.to_string() });
+                self.table(std::slice::from_ref(object), meta, version, include, now, true)
+            }
+        }
+    }
+
+    /// One object of a watch; only the first table of a watch says what its columns are.
+    pub(crate) fn watched(&self, object: &Arc<Object>, now: Time, is_first: bool) -> Value {
+        match self.form {
+            Form::Table(version, include) => {
+                let meta = json!({ "resourceVersion": object.meta.revision.to_string() });
+                self.table(std::slice::from_ref(object), meta, version, include, now, is_first)
+            }
+            _ => self.object(object, now),
+        }
+    }
+
+    /// A list in the form that is wanted.
+    pub(crate) fn list(&self, objects: &[Arc<Object>], meta: &ListMeta, now: Time) -> Value {
+        let meta = meta.to_value();
+        match self.form {
+            Form::Whole => {
+                let items: Vec<Value> = objects.iter().map(|object| self.item(object)).collect();
+                json!({
+                    "kind": format!("{}List", self.info.kind),
+                    "apiVersion": self.info.api_version(),
+                    "metadata": meta,
+                    "items": items,
+                })
+            }
+            Form::Metadata(version) => {
+                let items: Vec<Value> = objects.iter().map(|object| metadata(&self.whole(object), version)).collect();
+                json!({
+                    "kind": "PartialObjectMetadataList",
+                    "apiVersion": format!("meta.k8s.io/{version}"),
+                    "metadata": meta,
+                    "items": items,
+                })
+            }
+            Form::Table(version, include) => self.table(objects, meta, version, include, now, true),
+        }
+    }
+
+    /// The whole object, in the version that the request named.
+    pub(crate) fn whole(&self, object: &Object) -> Value {
+        let stored = object.meta.kind;
+        convert(stored, self.info.id, object.to_value(&self.kinds)).unwrap_or_default()
+    }
+
+    /// As an item of a list: built-in kinds do not say there what they are.
+    fn item(&self, object: &Object) -> Value {
+        let mut value = self.whole(object);
+        if self.info.id.built_in().is_some()
+            && let Some(fields) = value.as_object_mut()
+        {
+            fields.remove("kind");
+            fields.remove("apiVersion");
+        }
+        value
+    }
+
+    fn table(
+        &self,
+        objects: &[Arc<Object>],
+        meta: Value,
+        version: &str,
+        include: Include,
+        now: Time,
+        has_columns: bool,
+    ) -> Value {
+        let table = self.lines(objects, now);
+        let columns: Vec<Value> = table.columns.iter().map(column).collect();
+        let rows = objects.iter().zip(table.rows).map(|(object, cells)| {
+            let mut row = json!({ "cells": cells });
+            let shown = match include {
+                Include::Nothing => None,
+                Include::Metadata => Some(metadata(&self.whole(object), version)),
+                Include::Object => Some(self.whole(object)),
+            };
+            if let Some(shown) = shown {
+                row["object"] = shown;
+            }
+            row
+        });
+        json!({
+            "kind": "Table",
+            "apiVersion": format!("meta.k8s.io/{version}"),
+            "metadata": meta,
+            "columnDefinitions": if has_columns { Value::from(columns) } else { Value::Null },
+            "rows": rows.collect::<Vec<_>>(),
+        })
+    }
+
+    fn lines(&self, objects: &[Arc<Object>], now: Time) -> Table {
+        let typed: Option<Vec<_>> = objects.iter().map(|object| object.to_typed(&self.kinds)).collect();
+        match typed.filter(|_| self.info.id.built_in().is_some()) {
+            Some(typed) => Table::of(self.info.stored_as, typed.iter().map(|object| &**object), now),
+            None => {
+                let values: Vec<Value> = objects.iter().map(|object| self.whole(object)).collect();
+                Table::of_values(&values, now)
+            }
+        }
+    }
+}
+
+fn column(column: &Column) -> Value {
+    json!({
+        "name": column.name,
+        "type": "string",
+        "format": if column.name == "Name" { "name" } else { "" },
+        "description": "",
+        "priority": i32::from(column.wide),
+    })
+}
+
+/// What identifies an object and says who manages it, without what it is.
+pub(crate) fn metadata(object: &Value, version: &str) -> Value {
+    json!({
+        "kind": "PartialObjectMetadata",
+        "apiVersion": format!("meta.k8s.io/{version}"),
+        "metadata": object.get("metadata").cloned().unwrap_or_default(),
+    })
+}

@@ -1,0 +1,212 @@
+//! Serving on a socket: plain HTTP on loopback or on a Unix socket.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::service::ApiServer;
+
+/// How long connections may take to end once the server is told to.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long a client may take to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How many connections there may be at one time; more wait.
+const CONNECTIONS_MAX: usize = 20_000;
+
+/// Why a server cannot listen.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// Plain HTTP is served on loopback only: anybody who reaches the address owns the cluster.
+    NotLoopback(SocketAddr),
+    /// The address cannot be bound.
+    Bind {
+        /// The address or path.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl std::fmt::Display for ServeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotLoopback(address) => {
+                write!(f, "{address} is not a loopback address: plain HTTP without authentication is served there only")
+            }
+            Self::Bind { address, source } => write!(f, "cannot listen on {address}: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for ServeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NotLoopback(_) => None,
+            Self::Bind { source, .. } => Some(source),
+        }
+    }
+}
+
+/// A server on a socket. It stops at [`Server::stop`], or when it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    address: Address,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// On a TCP port.
+    Tcp(SocketAddr),
+    /// On a Unix socket.
+    Unix(PathBuf),
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "http://{address}"),
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+        }
+    }
+}
+
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+impl Listener {
+    async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+        Ok(match self {
+            Self::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                // Small pieces of a watch must leave at once.
+                stream.set_nodelay(true)?;
+                Box::new(stream)
+            }
+            Self::Unix(listener) => Box::new(listener.accept().await?.0),
+        })
+    }
+}
+
+impl Server {
+    /// Serves plain HTTP on a loopback address, and asks nobody who they are; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// When the address is not a loopback address, or is taken.
+    pub async fn insecure(api: ApiServer, address: SocketAddr) -> Result<Self, ServeError> {
+        if !address.ip().is_loopback() {
+            return Err(ServeError::NotLoopback(address));
+        }
+        let failed = |source| ServeError::Bind { address: address.to_string(), source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let bound = listener.local_addr().map_err(failed)?;
+        Ok(Self::start(Address::Tcp(bound), Listener::Tcp(listener), api))
+    }
+
+    /// Serves on a Unix socket that only its owner may open. A socket that is left there from before is replaced.
+    ///
+    /// # Errors
+    /// When the path cannot be bound.
+    pub async fn unix(api: ApiServer, path: impl AsRef<Path>) -> Result<Self, ServeError> {
+        let path = path.as_ref();
+        let failed = |source| ServeError::Bind { address: path.display().to_string(), source };
+        if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+            std::fs::remove_file(path).map_err(failed)?;
+        }
+        let listener = UnixListener::bind(path).map_err(failed)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        Ok(Self::start(Address::Unix(path.to_owned()), Listener::Unix(listener), api))
+    }
+
+    fn start(address: Address, listener: Listener, api: ApiServer) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(run(listener, api, stopped));
+        Self { address, stop, task }
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Takes no more connections, lets those that are at work finish for a few seconds, and cuts off the rest.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+        if let Address::Unix(path) = &self.address {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+async fn run(listener: Listener, api: ApiServer, stopped: watch::Receiver<bool>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
+                Ok(stream) => {
+                    connections.spawn(converse(stream, api.clone(), stopped.clone()));
+                }
+                Err(error) => {
+                    // Out of file descriptors, most likely: those that end make room.
+                    tracing::warn!(%error, "a connection could not be taken");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            () = told(stopped.clone()) => break,
+        }
+    }
+    drop(listener);
+    let ends = async { while connections.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(GRACE, ends).await;
+    connections.shutdown().await;
+}
+
+async fn converse(stream: Box<dyn Stream>, api: ApiServer, stopped: watch::Receiver<bool>) {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    builder.http2().timer(TokioTimer::new());
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(api));
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = told(stopped) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke off");
+    }
+}
+
+/// Waits until the server is told to stop.
+async fn told(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}

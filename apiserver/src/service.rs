@@ -1,0 +1,196 @@
+//! The service: takes a request, finds out what it asks for, and has it done.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_core::future::BoxFuture;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use inboard::cluster::{Cluster, Moment};
+use inboard::object::kind::{KindInfo, Verbs};
+use inboard::{ApiError, Reason};
+
+use crate::body::Body;
+use crate::negotiate::Wanted;
+use crate::query::Query;
+use crate::route::{self, ResourcePath, Target};
+use crate::write::{self, Place, Sent, no_such_resource, not_allowed};
+use crate::{discovery, health, read, respond, subresource, watch};
+
+/// The most that a request may bring, in bytes.
+const BODY_MAX: usize = 3 * 1024 * 1024;
+
+/// The Kubernetes API of a cluster, as a service of HTTP requests. Cheap to clone.
+#[derive(Clone)]
+pub struct ApiServer {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    cluster: Cluster,
+}
+
+impl fmt::Debug for ApiServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiServer").finish_non_exhaustive()
+    }
+}
+
+impl ApiServer {
+    /// The API of this cluster.
+    pub fn new(cluster: &Cluster) -> Self {
+        Self { inner: Arc::new(Inner { cluster: cluster.clone() }) }
+    }
+}
+
+impl<B> tower_service::Service<Request<B>> for ApiServer
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let server = self.clone();
+        Box::pin(async move { Ok(server.answer(request).await) })
+    }
+}
+
+impl ApiServer {
+    async fn answer<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (parts, body) = request.into_parts();
+        let query = Query::read(parts.uri.query());
+        let wanted = Wanted::read(&parts.headers, &query);
+        let target = route::read(parts.uri.path());
+        // A refusal is told in JSON when the client wants nothing that there is.
+        let form = *wanted.as_ref().unwrap_or(&Wanted::PLAIN);
+        let done = match target {
+            None => Ok(page_not_found()),
+            Some(target) => match collect(body).await {
+                Err(error) => Err(error),
+                Ok(body) => {
+                    self.serve(
+                        &target,
+                        &parts.method,
+                        Sent { headers: parts.headers, query, body, wanted: form },
+                        wanted,
+                    )
+                    .await
+                }
+            },
+        };
+        done.unwrap_or_else(|error| respond::error(&error, form))
+    }
+
+    async fn serve(
+        &self,
+        target: &Target,
+        method: &Method,
+        sent: Sent,
+        wanted: Result<Wanted, ApiError>,
+    ) -> Result<Response<Body>, ApiError> {
+        if let Target::Page(path) = target {
+            return Ok(health::page(path, sent.wanted).unwrap_or_else(page_not_found));
+        }
+        let cluster = &self.inner.cluster;
+        let moment = cluster.moment().await?;
+        let found = match target {
+            Target::CoreVersions => Some(discovery::core_versions(&moment.kinds, &sent.headers, sent.wanted)),
+            Target::Groups => Some(discovery::all_groups(&moment.kinds, &sent.headers, sent.wanted)),
+            Target::Group(group) => discovery::one_group(&moment.kinds, group, sent.wanted),
+            Target::Version { group, version } => discovery::one_version(&moment.kinds, group, version, sent.wanted),
+            Target::Page(_) => None,
+            Target::Resource(path) => {
+                if !moment.kinds.iter().any(|info| info.group == *path.group && info.version == *path.version) {
+                    None
+                } else {
+                    let info = path.kind(&moment.kinds).ok_or_else(no_such_resource)?;
+                    wanted?;
+                    Some(resource(cluster, &moment, info, path, method, sent).await?)
+                }
+            }
+        };
+        Ok(found.unwrap_or_else(page_not_found))
+    }
+}
+
+/// A request for objects.
+async fn resource(
+    cluster: &Cluster,
+    moment: &Moment,
+    info: &KindInfo,
+    path: &ResourcePath,
+    method: &Method,
+    sent: Sent,
+) -> Result<Response<Body>, ApiError> {
+    if path.namespace.is_some() && !info.is_namespaced() {
+        return Err(no_such_resource());
+    }
+    let namespace = path.namespace.as_deref();
+    let place =
+        Place { cluster, moment, info, namespace: namespace.unwrap_or(""), name: path.name.as_deref().unwrap_or("") };
+    // Objects of a kind with namespaces are named in one; without it only lists make sense.
+    let is_placed = namespace.is_some() || !info.is_namespaced();
+    let watches = path.is_watch || sent.query.flag("watch");
+    if let Some(name) = &path.subresource {
+        if !is_placed {
+            return Err(no_such_resource());
+        }
+        return subresource::serve(&place, name, method, &sent).await;
+    }
+    let of_all = |verb: &str| info.verbs.names().contains(&verb);
+    let which = (namespace, path.name.as_deref());
+    match (method.as_str(), &path.name) {
+        ("GET", _) if watches && of_all("watch") => {
+            watch::watch(cluster, moment, info, which, &sent.query, sent.wanted)
+        }
+        ("GET", None) if of_all("list") => read::list(cluster, moment, info, which, &sent.query, sent.wanted),
+        ("GET", Some(name)) if is_placed && of_all("get") => {
+            read::get(moment, info, (place.namespace, name), &sent.query, sent.wanted)
+        }
+        ("POST", None) if is_placed && of_all("create") => match info.verbs {
+            Verbs::Create => Err(not_allowed(info)),
+            Verbs::All | Verbs::NoCollectionDelete | Verbs::Read => write::create(&place, &sent).await,
+        },
+        ("PUT", Some(_)) if is_placed && of_all("update") => {
+            write::update(&place, inboard::store::Part::Main, &sent).await
+        }
+        ("PATCH", Some(_)) if is_placed && of_all("patch") => {
+            write::patch(&place, inboard::store::Part::Main, &sent).await
+        }
+        ("DELETE", Some(_)) if is_placed && of_all("delete") => write::delete(&place, &sent).await,
+        ("DELETE", None) if of_all("deletecollection") => write::delete_collection(&place, namespace, &sent).await,
+        _ => Err(not_allowed(info)),
+    }
+}
+
+async fn collect<B>(body: B) -> Result<Bytes, ApiError>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match Limited::new(body, BODY_MAX).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(ApiError::new(Reason::RequestEntityTooLarge, format!("Request entity too large: limit is {BODY_MAX}")))
+        }
+        Err(error) => Err(ApiError::bad_request(format!("the body of the request broke off: {error}"))),
+    }
+}
+
+fn page_not_found() -> Response<Body> {
+    respond::bytes(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", "404 page not found\n")
+}

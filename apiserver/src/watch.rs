@@ -1,0 +1,199 @@
+//! Watching: one line of JSON for each thing that happens, sent at once.
+//!
+//! ```text
+//!   what there is (ADDED...) ─► [a bookmark: that was all] ─► changes as they come ─► end by timeout or shutdown
+//! ```
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use http::{Response, StatusCode};
+use inboard::cluster::{Changes, Cluster, Filter, Listing, Moment};
+use inboard::ids::Revision;
+use inboard::object::kind::KindInfo;
+use inboard::store::{Change, ChangeKind};
+use inboard::{ApiError, Reason};
+use serde_json::{Value, json};
+
+use crate::body::Body;
+use crate::negotiate::Wanted;
+use crate::query::Query;
+use crate::read::bad_version;
+use crate::represent::Representation;
+use crate::respond::{self, KindFirst};
+
+/// How often a watcher that wants bookmarks gets one.
+const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+/// How long a watch lasts when its client does not say.
+const LASTS: Duration = Duration::from_secs(30 * 60);
+/// Says in a bookmark that everything that there was has been told.
+const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
+
+struct Watch {
+    cluster: Cluster,
+    changes: Changes,
+    filter: Filter,
+    namespace: Option<String>,
+    representation: Representation,
+    bookmarks: Option<tokio::time::Interval>,
+    end: tokio::time::Instant,
+    /// Tables say once what their columns are.
+    told_columns: bool,
+}
+
+/// `watch`
+pub(crate) fn watch(
+    cluster: &Cluster,
+    moment: &Moment,
+    info: &KindInfo,
+    (namespace, name): (Option<&str>, Option<&str>),
+    query: &Query,
+    wanted: Wanted,
+) -> Result<Response<Body>, ApiError> {
+    let mut filter = query.filter()?;
+    if let Some(name) = name {
+        filter = filter.named(name);
+    }
+    let wants_bookmarks = query.flag("allowWatchBookmarks");
+    let version = query.text("resourceVersion");
+    let from: Revision = version.unwrap_or("0").parse().map_err(|_| bad_version(version.unwrap_or_default()))?;
+    let sends_initial = initial_events(query, from)?;
+    let representation = Representation::new(moment, info, wanted.form);
+    let mut first = Vec::new();
+    let mut seen = from;
+    let mut told_columns = false;
+    if sends_initial {
+        seen = moment.snapshot.revision();
+        let listing = Listing { kind: info.stored_as, namespace, filter: &filter, limit: None, token: None };
+        for object in cluster.page(moment, &listing)?.objects {
+            first.push(line("ADDED", &representation.watched(&object, moment.now, !told_columns)));
+            told_columns = true;
+        }
+    }
+    if query.flag("sendInitialEvents") && wants_bookmarks {
+        first.push(line("BOOKMARK", &bookmark(info, seen, true)));
+    }
+    let lasts = query.number("timeoutSeconds")?.and_then(|seconds| u64::try_from(seconds).ok()).filter(|s| *s > 0);
+    let start = tokio::time::Instant::now();
+    let watch = Watch {
+        cluster: cluster.clone(),
+        changes: cluster.changes(seen),
+        filter,
+        namespace: namespace.map(str::to_owned),
+        representation,
+        bookmarks: wants_bookmarks.then(|| tokio::time::interval_at(start + BOOKMARK_EVERY, BOOKMARK_EVERY)),
+        end: start + lasts.map_or(LASTS, Duration::from_secs),
+        told_columns,
+    };
+    let later = stream::unfold(Some(watch), |watch| async move {
+        let mut watch = watch?;
+        let (lines, goes_on) = watch.next().await?;
+        Some((lines, goes_on.then_some(watch)))
+    });
+    let lines = stream::iter((!first.is_empty()).then(|| Bytes::from(first.concat()))).chain(later);
+    Ok(respond::whole(StatusCode::OK, wanted.encoding.media_type(), Body::stream(lines)))
+}
+
+/// Whether what there is is told first.
+fn initial_events(query: &Query, from: Revision) -> Result<bool, ApiError> {
+    let invalid =
+        |detail: &str| ApiError::new(Reason::Invalid, format!("ListOptions.meta.k8s.io \"\" is invalid: {detail}"));
+    let how = query.text("resourceVersionMatch");
+    let Some(asked) = query.text("sendInitialEvents") else {
+        return match how {
+            None => Ok(from == Revision::ZERO),
+            Some(_) => Err(invalid(
+                "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+            )),
+        };
+    };
+    match how {
+        Some("NotOlderThan") => Ok(asked != "false"),
+        None => Err(invalid(
+            "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+        )),
+        Some(other) => Err(invalid(&format!(
+            "resourceVersionMatch: Unsupported value: \"{other}\": supported values: \"NotOlderThan\""
+        ))),
+    }
+}
+
+impl Watch {
+    /// The next lines, and whether more may follow.
+    async fn next(&mut self) -> Option<(Bytes, bool)> {
+        let Self { cluster, changes, filter, namespace, representation, bookmarks, end, told_columns } = self;
+        let now = cluster.now();
+        let mut pick = |change: &Change| {
+            let (what, object) = event(change, filter, namespace.as_deref(), representation)?;
+            let shown = representation.watched(object, now, !*told_columns);
+            *told_columns = true;
+            Some(line(what, &shown))
+        };
+        tokio::select! {
+            biased;
+            next = changes.next(&mut pick) => match next {
+                Ok(lines) => lines.map(|lines| (Bytes::from(lines.concat()), true)),
+                Err(expired) => {
+                    let error = ApiError::new(Reason::Expired, expired.to_string());
+                    Some((Bytes::from(line("ERROR", &respond::status_value(&error))), false))
+                }
+            },
+            () = tick(bookmarks) => {
+                let bookmark = bookmark(&representation.info, changes.seen(), false);
+                Some((Bytes::from(line("BOOKMARK", &bookmark)), true))
+            }
+            () = tokio::time::sleep_until(*end) => None,
+        }
+    }
+}
+
+async fn tick(interval: &mut Option<tokio::time::Interval>) {
+    match interval {
+        Some(interval) => {
+            interval.tick().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// What a change means for a watch: an object that begins to match is added, one that no longer does is deleted.
+fn event<'c>(
+    change: &'c Change,
+    filter: &Filter,
+    namespace: Option<&str>,
+    representation: &Representation,
+) -> Option<(&'static str, &'c std::sync::Arc<inboard::store::Object>)> {
+    let object = &change.object;
+    let is_here = |name: &str| object.meta.namespace.is_empty() || *object.meta.namespace == *name;
+    if object.meta.kind != representation.info.stored_as || !namespace.is_none_or(is_here) {
+        return None;
+    }
+    let matches = |object: &inboard::store::Object| filter.matches(object, &representation.kinds);
+    let before = change.before.as_deref().is_some_and(matches);
+    let after = change.kind != ChangeKind::Deleted && matches(object);
+    let what = match (before, after) {
+        (false, true) => "ADDED",
+        (true, true) => "MODIFIED",
+        (true, false) => "DELETED",
+        (false, false) => return None,
+    };
+    Some((what, object))
+}
+
+fn bookmark(info: &KindInfo, seen: Revision, is_end_of_initial: bool) -> Value {
+    let mut metadata = json!({ "resourceVersion": seen.to_string() });
+    if is_end_of_initial {
+        metadata["annotations"] = json!({ INITIAL_EVENTS_END: "true" });
+    }
+    json!({ "kind": info.kind.to_string(), "apiVersion": info.api_version(), "metadata": metadata })
+}
+
+/// One event as a line of JSON.
+fn line(what: &str, object: &Value) -> Vec<u8> {
+    let mut line = format!("{{\"type\":\"{what}\",\"object\":").into_bytes();
+    // Writing into memory does not fail.
+    let _ = serde_json::to_writer(&mut line, &KindFirst(object));
+    line.extend_from_slice(b"}\n");
+    line
+}

@@ -1,0 +1,352 @@
+//! Writing: create, update, patch, delete. Each becomes one request to the kernel, which judges and does it in one step.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Response, StatusCode};
+use inboard::cluster::{Cluster, Moment};
+use inboard::control::Propagation;
+use inboard::error::Subject;
+use inboard::kernel::{Answer, Request};
+use inboard::object::body::{self, Format};
+use inboard::object::kind::{KindInfo, convert};
+use inboard::object::patch::Patch;
+use inboard::store::{DeleteOptions, Deleted, Draft, Expect, Object, Part, WriteOptions};
+use inboard::{ApiError, Reason};
+use serde_json::{Value, json};
+
+use crate::body::Body;
+use crate::negotiate::{Form, Wanted};
+use crate::query::Query;
+use crate::read::{self, subject};
+use crate::represent::Representation;
+use crate::respond;
+
+/// What a request brings besides its path.
+pub(crate) struct Sent {
+    pub(crate) headers: HeaderMap,
+    pub(crate) query: Query,
+    pub(crate) body: Bytes,
+    pub(crate) wanted: Wanted,
+}
+
+/// A collection, or an object in it.
+pub(crate) struct Place<'a> {
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) moment: &'a Moment,
+    pub(crate) info: &'a KindInfo,
+    /// Empty for a kind without namespaces.
+    pub(crate) namespace: &'a str,
+    pub(crate) name: &'a str,
+}
+
+impl Place<'_> {
+    /// The answer of the kernel, and what it warns of.
+    pub(crate) async fn ask(&self, request: Request) -> Result<(Answer, Vec<String>), ApiError> {
+        let answered = self.cluster.request(request).await?;
+        let warnings = answered.warnings.into_iter().map(|warning| warning.text).collect();
+        Ok((answered.result?, warnings))
+    }
+
+    pub(crate) fn show(&self, object: &Arc<Object>, code: StatusCode, wanted: Wanted) -> Response<Body> {
+        let shown = Representation::new(self.moment, self.info, wanted.form).object(object, self.moment.now);
+        respond::value(code, &shown, wanted)
+    }
+}
+
+/// How the body of a write is written.
+pub(crate) fn format(headers: &HeaderMap) -> Result<Format, ApiError> {
+    let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match media.split(';').next().unwrap_or_default().trim() {
+        "" | "application/json" => Ok(Format::Json),
+        "application/yaml" => Ok(Format::Yaml),
+        _ => Err(ApiError::new(
+            Reason::UnsupportedMediaType,
+            "the body of the request was in an unknown format - accepted media types include: application/json, \
+             application/yaml, application/vnd.kubernetes.protobuf",
+        )),
+    }
+}
+
+/// The object that a request brings, as a draft of the kind that is stored, and what is to be said about it.
+fn draft(place: &Place<'_>, sent: &Sent) -> Result<(Draft, Vec<String>), ApiError> {
+    let Place { moment, info, .. } = place;
+    let validation = sent.query.field_validation()?;
+    let read = body::read(&sent.body, format(&sent.headers)?, &moment.kinds, info, validation)?;
+    let draft = match (info.stored_as == info.id, read.decoded) {
+        (true, Some(decoded)) => Draft::typed(decoded.object),
+        (true, None) => Draft::custom(info.id, read.value).map_err(|error| ApiError::bad_request(error.to_string()))?,
+        (false, _) => {
+            let value = convert(info.id, info.stored_as, read.value);
+            let codec = moment.kinds.info(info.stored_as).and_then(|stored| stored.codec);
+            let (Some(value), Some(codec)) = (value, codec) else {
+                return Err(ApiError::internal("a version that cannot be converted"));
+            };
+            let decoded = codec.decode(&value).map_err(|error| ApiError::bad_request(error.to_string()))?;
+            Draft::typed(decoded.object)
+        }
+    };
+    Ok((draft, read.warnings))
+}
+
+fn check_namespace(draft: &mut Draft, place: &Place<'_>) -> Result<(), ApiError> {
+    if draft.meta.namespace.is_empty() || !place.info.is_namespaced() {
+        draft.meta.namespace = place.namespace.into();
+    }
+    if *draft.meta.namespace != *place.namespace {
+        return Err(ApiError::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    Ok(())
+}
+
+/// `create`
+pub(crate) async fn create(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
+    let (mut draft, mut warnings) = draft(place, sent)?;
+    check_namespace(&mut draft, place)?;
+    let options = WriteOptions { dry_run: sent.query.dry_run("CreateOptions")? };
+    let (answer, more) = place.ask(Request::Create(draft, options)).await?;
+    warnings.extend(more);
+    let response = place.show(&object_of(answer)?, StatusCode::CREATED, sent.wanted);
+    Ok(respond::with_warnings(response, &warnings))
+}
+
+/// `update`
+pub(crate) async fn update(place: &Place<'_>, part: Part, sent: &Sent) -> Result<Response<Body>, ApiError> {
+    let (mut draft, mut warnings) = draft(place, sent)?;
+    let name = place.name;
+    if draft.meta.name.is_empty() {
+        return Err(ApiError::bad_request(
+            "the name of the object (\"\" based on URL) was undeterminable: name must be provided",
+        ));
+    }
+    if *draft.meta.name != *name {
+        let named = &draft.meta.name;
+        return Err(ApiError::bad_request(format!(
+            "the name of the object ({named}) does not match the name on the URL ({name})"
+        )));
+    }
+    check_namespace(&mut draft, place)?;
+    let options = WriteOptions { dry_run: sent.query.dry_run("UpdateOptions")? };
+    let (answer, more) = place.ask(Request::Update(draft, part, options)).await?;
+    warnings.extend(more);
+    let response = place.show(&object_of(answer)?, StatusCode::OK, sent.wanted);
+    Ok(respond::with_warnings(response, &warnings))
+}
+
+/// `patch`
+pub(crate) async fn patch(place: &Place<'_>, part: Part, sent: &Sent) -> Result<Response<Body>, ApiError> {
+    let patch = read_patch(sent)?;
+    let request = Request::Patch {
+        kind: place.info.id,
+        namespace: place.namespace.to_owned(),
+        name: place.name.to_owned(),
+        part,
+        patch,
+        options: WriteOptions { dry_run: sent.query.dry_run("PatchOptions")? },
+    };
+    let (answer, warnings) = place.ask(request).await?;
+    let response = place.show(&object_of(answer)?, StatusCode::OK, sent.wanted);
+    Ok(respond::with_warnings(response, &warnings))
+}
+
+/// The patch that a request brings.
+pub(crate) fn read_patch(sent: &Sent) -> Result<Patch, ApiError> {
+    let media = sent.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let value = || -> Result<Value, ApiError> {
+        serde_json::from_slice(&sent.body).map_err(|error| ApiError::bad_request(error.to_string()))
+    };
+    match media.split(';').next().unwrap_or_default().trim() {
+        "application/json-patch+json" => Ok(Patch::Json(value()?)),
+        "application/merge-patch+json" => Ok(Patch::Merge(value()?)),
+        "application/strategic-merge-patch+json" => Ok(Patch::Strategic(value()?)),
+        _ => Err(ApiError::new(Reason::UnsupportedMediaType, "415: Unsupported Media Type")),
+    }
+}
+
+/// `delete`
+pub(crate) async fn delete(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
+    let options = delete_options(sent)?;
+    let request = Request::Delete {
+        kind: place.info.stored_as,
+        namespace: place.namespace.to_owned(),
+        name: place.name.to_owned(),
+        options,
+    };
+    let (answer, warnings) = place.ask(request).await?;
+    let Answer::Deleted(deleted) = answer else { return Err(ApiError::internal("an odd answer to a deletion")) };
+    let response = match &deleted {
+        Deleted::Gone(object) if !tells_last_state(place.info) => {
+            respond::value(StatusCode::OK, &gone(place.info, object), sent.wanted.whole())
+        }
+        deleted => place.show(deleted.object(), StatusCode::OK, sent.wanted),
+    };
+    Ok(respond::with_warnings(response, &warnings))
+}
+
+/// Kinds whose objects are shown once more when they go (`ReturnDeletedObject` upstream).
+fn tells_last_state(info: &KindInfo) -> bool {
+    info.group.is_empty()
+        && matches!(
+            &*info.kind,
+            "Pod"
+                | "PodTemplate"
+                | "PersistentVolume"
+                | "PersistentVolumeClaim"
+                | "ReplicationController"
+                | "ResourceQuota"
+                | "ServiceAccount"
+                | "Service"
+        )
+        && !matches!(&*info.kind, "ReplicationController" | "Service")
+}
+
+/// What is told of an object that is gone.
+fn gone(info: &KindInfo, object: &Object) -> Value {
+    let mut details = json!({
+        "name": &*object.meta.name,
+        "kind": info.plural.to_string(),
+        "uid": object.meta.uid.to_string(),
+    });
+    if !info.group.is_empty() {
+        details["group"] = info.group.to_string().into();
+    }
+    json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details })
+}
+
+/// `deletecollection`: what matches, one by one; what is gone meanwhile is no error.
+pub(crate) async fn delete_collection(
+    place: &Place<'_>,
+    namespace: Option<&str>,
+    sent: &Sent,
+) -> Result<Response<Body>, ApiError> {
+    let options = delete_options(sent)?;
+    let filter = sent.query.filter()?;
+    let listing =
+        inboard::cluster::Listing { kind: place.info.stored_as, namespace, filter: &filter, limit: None, token: None };
+    let page = place.cluster.page(place.moment, &listing)?;
+    let mut shown = Vec::new();
+    for object in &page.objects {
+        let request = Request::Delete {
+            kind: place.info.stored_as,
+            namespace: object.meta.namespace.to_string(),
+            name: object.meta.name.to_string(),
+            options,
+        };
+        match place.ask(request).await {
+            Ok((Answer::Deleted(deleted), _)) => shown.push(Arc::clone(deleted.object())),
+            Ok(_) => return Err(ApiError::internal("an odd answer to a deletion")),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let meta = crate::represent::ListMeta { resource_version: page.revision.to_string(), ..Default::default() };
+    let list = Representation::new(place.moment, place.info, sent.wanted.form).list(&shown, &meta, place.moment.now);
+    Ok(respond::value(StatusCode::OK, &list, sent.wanted))
+}
+
+/// How to delete: from the body, or from the query when there is none.
+pub(crate) fn delete_options(sent: &Sent) -> Result<DeleteOptions, ApiError> {
+    if sent.body.is_empty() {
+        let query = &sent.query;
+        let orphan = query.text("orphanDependents").map(|_| query.flag("orphanDependents"));
+        let policy = query.text("propagationPolicy");
+        return Ok(DeleteOptions {
+            grace_seconds: query.number("gracePeriodSeconds")?,
+            propagation: propagation(policy, orphan)?,
+            expect: Expect::default(),
+            dry_run: query.dry_run("DeleteOptions")?,
+        });
+    }
+    let options = read_options(&sent.body, format(&sent.headers)?)?;
+    options_of(&options)
+}
+
+fn read_options(bytes: &[u8], format: Format) -> Result<Value, ApiError> {
+    let bad = |error: &dyn std::fmt::Display| ApiError::bad_request(error.to_string());
+    let value: Value = match format {
+        Format::Json => serde_json::from_slice(bytes).map_err(|error| bad(&error))?,
+        Format::Yaml => {
+            let text = std::str::from_utf8(bytes).map_err(|error| bad(&error))?;
+            let documents =
+                inboard::object::manifest::Document::from_yaml(text).map_err(|error| bad(&error.message))?;
+            documents.into_iter().next().map(|document| document.value).unwrap_or_default()
+        }
+    };
+    match value["kind"].as_str() {
+        None | Some("" | "DeleteOptions") => Ok(value),
+        Some(kind) => {
+            let version = value["apiVersion"].as_str().unwrap_or_default();
+            Err(ApiError::bad_request(format!(
+                "no kind \"{kind}\" is registered for version \"{version}\" in scheme \
+                 \"pkg/apis/meta/internalversion/scheme/register.go:27\""
+            )))
+        }
+    }
+}
+
+/// The options of a deletion, from their JSON.
+pub(crate) fn options_of(options: &Value) -> Result<DeleteOptions, ApiError> {
+    let conditions = &options["preconditions"];
+    let uid = conditions["uid"].as_str();
+    let revision = conditions["resourceVersion"].as_str();
+    let bad = |what: &str, text: &str| ApiError::bad_request(format!("preconditions.{what}: `{text}` is not valid"));
+    Ok(DeleteOptions {
+        grace_seconds: options["gracePeriodSeconds"].as_i64(),
+        propagation: propagation(options["propagationPolicy"].as_str(), options["orphanDependents"].as_bool())?,
+        expect: Expect {
+            uid: uid.map(|uid| uid.parse().map_err(|_| bad("uid", uid))).transpose()?,
+            revision: revision.map(|text| text.parse().map_err(|_| bad("resourceVersion", text))).transpose()?,
+        },
+        dry_run: Query::check_dry_run(
+            options["dryRun"].as_array().into_iter().flatten().filter_map(Value::as_str),
+            "DeleteOptions",
+        )?,
+    })
+}
+
+fn propagation(policy: Option<&str>, orphan: Option<bool>) -> Result<Option<Propagation>, ApiError> {
+    let invalid = |detail: String| {
+        ApiError::new(Reason::Invalid, format!("DeleteOptions.meta.k8s.io \"\" is invalid: {detail}"))
+            .about(Subject::new("meta.k8s.io", "DeleteOptions", ""))
+    };
+    match (policy, orphan) {
+        (Some(policy), Some(_)) => Err(invalid(format!(
+            "propagationPolicy: Invalid value: \"{policy}\": orphanDependents and deletionPropagation cannot be both set"
+        ))),
+        (None, None) => Ok(None),
+        (None, Some(true)) | (Some("Orphan"), None) => Ok(Some(Propagation::Orphan)),
+        (None, Some(false)) | (Some("Background"), None) => Ok(Some(Propagation::Background)),
+        (Some("Foreground"), None) => Ok(Some(Propagation::Foreground)),
+        (Some(other), None) => Err(invalid(format!(
+            "propagationPolicy: Unsupported value: \"{other}\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
+        ))),
+    }
+}
+
+/// The object of an answer.
+pub(crate) fn object_of(answer: Answer) -> Result<Arc<Object>, ApiError> {
+    match answer {
+        Answer::Object(object) => Ok(object),
+        other => Err(ApiError::internal(format_args!("an answer without an object: {other:?}"))),
+    }
+}
+
+/// An object that was read, shown whole, as JSON.
+pub(crate) fn shown_whole(place: &Place<'_>) -> Result<Value, ApiError> {
+    let object = read::find(place.moment, place.info, place.namespace, place.name)?;
+    Ok(Representation::new(place.moment, place.info, Form::Whole).whole(&object))
+}
+
+/// That a kind does not have what was asked for.
+pub(crate) fn no_such_resource() -> ApiError {
+    ApiError::new(Reason::NotFound, "the server could not find the requested resource")
+}
+
+/// That a kind does not do what was asked for.
+pub(crate) fn not_allowed(info: &KindInfo) -> ApiError {
+    ApiError::new(Reason::MethodNotAllowed, "the server does not allow this method on the requested resource")
+        .about(subject(info, ""))
+}

@@ -1,0 +1,145 @@
+//! A cluster that kubectl, helm and other programs can use: it serves the Kubernetes API until it is told to stop.
+//!
+//! ```text
+//! cargo run --example serve -- --insecure-http --listen 127.0.0.1:8001
+//! kubectl --server http://127.0.0.1:8001 get nodes
+//! ```
+//! It prints one line, `ready` and its address, when it answers, and ends in order at SIGTERM or Ctrl-C.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use inboard::control::ControllerMode;
+use inboard::runtime::Runtime;
+use inboard::{Cluster, NodeLocal, NodeSpec, Shutdown};
+use inboard_apiserver::{ApiServer, Server};
+use inboard_runtime_mock::MockRuntime;
+use tokio::signal::unix::{SignalKind, signal};
+
+const USAGE: &str = "\
+usage: serve [--runtime mock|containerd] [--nodes N] [--listen 127.0.0.1:PORT | --unix PATH] [--insecure-http]
+             [--no-scheduler] [--no-controllers] [--seed N] [--containerd SOCKET]";
+
+type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+
+/// What the command line says.
+struct Options {
+    runtime: String,
+    nodes: usize,
+    listen: SocketAddr,
+    unix: Option<PathBuf>,
+    insecure: bool,
+    scheduler: bool,
+    controllers: bool,
+    seed: u64,
+    containerd: Option<PathBuf>,
+}
+
+impl Options {
+    fn read(words: impl Iterator<Item = String>) -> Outcome<Self> {
+        let mut options = Self {
+            runtime: "mock".to_owned(),
+            nodes: 3,
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            unix: None,
+            insecure: false,
+            scheduler: true,
+            controllers: true,
+            seed: 0,
+            containerd: None,
+        };
+        let mut words = words;
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or_else(|| format!("{word} needs a value\n{USAGE}"));
+            match word.as_str() {
+                "--runtime" => options.runtime = value()?,
+                "--nodes" => options.nodes = parsed(&word, &value()?)?,
+                "--listen" => options.listen = parsed(&word, &value()?)?,
+                "--unix" => options.unix = Some(value()?.into()),
+                "--insecure-http" => options.insecure = true,
+                "--no-scheduler" => options.scheduler = false,
+                "--no-controllers" => options.controllers = false,
+                "--seed" => options.seed = parsed(&word, &value()?)?,
+                "--containerd" => options.containerd = Some(value()?.into()),
+                _ => return Err(format!("unknown argument {word}\n{USAGE}").into()),
+            }
+        }
+        Ok(options)
+    }
+}
+
+fn parsed<T: std::str::FromStr>(word: &str, value: &str) -> Outcome<T>
+where
+    T::Err: std::fmt::Display,
+{
+    value.parse().map_err(|error| format!("{word} {value}: {error}").into())
+}
+
+fn main() -> Outcome {
+    let options = Options::read(std::env::args().skip(1))?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(options))
+}
+
+#[expect(clippy::print_stdout, reason = "programs wait for this line")]
+async fn serve(options: Options) -> Outcome {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut builder = Cluster::builder()
+        .seed(options.seed)
+        .storage_class(NodeLocal::class("local-path").default_class())
+        .storage_class(NodeLocal::class("longhorn"));
+    if !options.controllers {
+        builder = builder.other_controllers(ControllerMode::Off);
+    }
+    if !options.scheduler {
+        builder = builder.scheduler(None);
+    }
+    for number in 1..=options.nodes {
+        let name = format!("host{number:02}");
+        let runtime = runtime(&options, number).await?;
+        builder = builder.node(NodeSpec::new(name.as_str(), runtime));
+    }
+    let cluster = builder.start().await?;
+    let api = ApiServer::new(&cluster);
+    let server = match &options.unix {
+        Some(path) => Server::unix(api, path).await?,
+        None if options.insecure => Server::insecure(api, options.listen).await?,
+        None => return Err(format!("say --insecure-http, or --unix PATH\n{USAGE}").into()),
+    };
+    println!("ready {}", server.address());
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    server.stop().await;
+    cluster.shutdown(Shutdown::Stop { grace: Duration::from_secs(5) }).await?;
+    Ok(())
+}
+
+#[cfg(feature = "containerd")]
+async fn runtime(options: &Options, number: usize) -> Outcome<Arc<dyn Runtime>> {
+    match options.runtime.as_str() {
+        "mock" => Ok(Arc::new(MockRuntime::builder().build())),
+        "containerd" => {
+            let mut builder =
+                inboard_runtime_containerd::ContainerdRuntime::builder(format!("inboard-host{number:02}"));
+            if let Some(socket) = &options.containerd {
+                builder = builder.socket(socket);
+            }
+            Ok(Arc::new(builder.connect().await?))
+        }
+        other => Err(format!("--runtime {other}: there are mock and containerd").into()),
+    }
+}
+
+#[cfg(not(feature = "containerd"))]
+async fn runtime(options: &Options, _: usize) -> Outcome<Arc<dyn Runtime>> {
+    match options.runtime.as_str() {
+        "mock" => Ok(Arc::new(MockRuntime::builder().build())),
+        "containerd" => Err("--runtime containerd needs --features containerd".into()),
+        other => Err(format!("--runtime {other}: there are mock and containerd").into()),
+    }
+}
