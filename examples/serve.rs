@@ -15,7 +15,7 @@ use std::time::Duration;
 use inboard::control::ControllerMode;
 use inboard::runtime::Runtime;
 use inboard::{Cluster, NodeLocal, NodeSpec, Shutdown};
-use inboard_apiserver::{ApiServer, Server};
+use inboard_apiserver::{ApiServer, Server, Tokens};
 use inboard_runtime_mock::MockRuntime;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -88,6 +88,7 @@ async fn serve(options: Options) -> Outcome {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut builder = Cluster::builder()
+        .authority(Tokens::generate()?)
         .seed(options.seed)
         .storage_class(NodeLocal::class("local-path").default_class())
         .storage_class(NodeLocal::class("longhorn"));

@@ -28,9 +28,11 @@ mod route;
 mod serve;
 mod service;
 mod subresource;
+mod tokens;
 mod watch;
 mod write;
 
 pub use body::Body;
 pub use serve::{Address, ServeError, Server};
 pub use service::ApiServer;
+pub use tokens::{NoRandomness, Tokens};

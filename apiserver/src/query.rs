@@ -1,5 +1,7 @@
 //! The query of a request: what every verb may be told behind the `?`.
 
+use http::HeaderMap;
+use http::header::USER_AGENT;
 use inboard::cluster::Filter;
 use inboard::error::Subject;
 use inboard::k8s_openapi::apimachinery::pkg::apis::meta::v1::StatusCause;
@@ -7,6 +9,9 @@ use inboard::object::manifest::FieldValidation;
 use inboard::{ApiError, Reason};
 
 use crate::route::decoded;
+
+/// How long the name of a field manager may be.
+const MANAGER_BYTES_MAX: usize = 128;
 
 /// The names and values of a query, in order.
 #[derive(Clone, Debug, Default)]
@@ -73,20 +78,61 @@ impl Query {
         Err(invalid_options(options, &problem))
     }
 
-    /// What to do with fields that a kind does not have.
-    pub(crate) fn field_validation(&self) -> Result<FieldValidation, ApiError> {
+    /// What to do with fields that a kind does not have; `options` is the kind of options that the query stands for.
+    pub(crate) fn field_validation(&self, options: &str) -> Result<FieldValidation, ApiError> {
         match self.get("fieldValidation") {
             None | Some("" | "Warn") => Ok(FieldValidation::Warn),
             Some("Strict") => Ok(FieldValidation::Strict),
             Some("Ignore") => Ok(FieldValidation::Ignore),
-            Some(other) => Err(invalid_options(
-                "FieldValidation",
-                &format!(
-                    "fieldValidation: Unsupported value: \"{other}\": supported values: \"Ignore\", \"Strict\", \"Warn\""
-                ),
-            )),
+            Some(other) => {
+                let supported = "\"\", \"Ignore\", \"Strict\", \"Warn\"";
+                let problem = format!("fieldValidation: Unsupported value: \"{other}\": supported values: {supported}");
+                Err(invalid_options(options, &problem))
+            }
         }
     }
+
+    /// Who writes, for the fields that the write touches; the name of the client's program when it does not say.
+    pub(crate) fn field_manager(&self, options: &str, headers: &HeaderMap) -> Result<String, ApiError> {
+        let Some(name) = self.text("fieldManager") else {
+            let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or("unknown");
+            let program = agent.split('/').next().unwrap_or_default();
+            return Ok(program.chars().take(MANAGER_BYTES_MAX).collect());
+        };
+        if name.len() > MANAGER_BYTES_MAX {
+            let problem = format!("fieldManager: Too long: may not be more than {MANAGER_BYTES_MAX} bytes");
+            return Err(invalid_options(options, &problem));
+        }
+        if let Some((at, letter)) = name.char_indices().find(|(_, letter)| letter.is_control()) {
+            let (value, code) = (go_quoted(name), u32::from(letter));
+            let problem =
+                format!("fieldManager: Invalid value: {value}: invalid character U+{code:04X} (at position {at})");
+            return Err(invalid_options(options, &problem));
+        }
+        Ok(name.to_owned())
+    }
+}
+
+/// A text in quotes, as Go writes it.
+fn go_quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' => quoted.push_str("\\\""),
+            '\\' => quoted.push_str("\\\\"),
+            '\u{7}' => quoted.push_str("\\a"),
+            '\u{8}' => quoted.push_str("\\b"),
+            '\u{c}' => quoted.push_str("\\f"),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            '\u{b}' => quoted.push_str("\\v"),
+            control if control.is_control() => quoted.push_str(&format!("\\x{:02x}", u32::from(control))),
+            other => quoted.push(other),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 /// That the options of a request are not valid: `problem` begins with the field.
@@ -95,6 +141,7 @@ pub(crate) fn invalid_options(kind: &str, problem: &str) -> ApiError {
     let reason = match message.split(": ").next().unwrap_or_default() {
         "Unsupported value" => "FieldValueNotSupported",
         "Forbidden" => "FieldValueForbidden",
+        "Too long" => "FieldValueTooLong",
         _ => "FieldValueInvalid",
     };
     ApiError::new(Reason::Invalid, format!("{kind}.meta.k8s.io \"\" is invalid: {problem}"))

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use inboard::cluster::{Cluster, Listing, Moment};
 use inboard::error::Subject;
+use inboard::k8s_openapi::apimachinery::pkg::apis::meta::v1::StatusCause;
 use inboard::object::kind::{self, KindInfo};
 use inboard::store::Object;
 use inboard::{ApiError, Reason};
 
 use crate::body::Body;
 use crate::negotiate::Wanted;
-use crate::query::Query;
+use crate::query::{Query, invalid_options};
 use crate::represent::{ListMeta, Representation};
 use crate::respond;
 
@@ -57,7 +58,7 @@ pub(crate) fn list(
         filter = filter.named(name);
     }
     let token = query.text("continue");
-    check_match(moment, query, token.is_some())?;
+    check_moment(moment, query, token.is_some())?;
     let limit = query.number("limit")?.and_then(|limit| usize::try_from(limit).ok());
     let listing = Listing { kind: info.stored_as, namespace, filter: &filter, limit, token };
     let page = cluster.page(moment, &listing)?;
@@ -72,24 +73,32 @@ pub(crate) fn check_version(moment: &Moment, query: &Query) -> Result<(), ApiErr
     let current: u64 = moment.snapshot.revision().to_string().parse().unwrap_or(0);
     let asked: u64 = text.parse().map_err(|_| bad_version(text))?;
     if asked > current {
-        let message = format!("Too large resource version: {asked}, current: {current}");
-        return Err(ApiError::new(Reason::Timeout, message).retry_after(1));
+        let message = format!("Timeout: Too large resource version: {asked}, current: {current}");
+        let cause = StatusCause {
+            field: None,
+            message: Some("Too large resource version".to_owned()),
+            reason: Some("ResourceVersionTooLarge".to_owned()),
+        };
+        return Err(ApiError::new(Reason::Timeout, message).cause(cause).retry_after(1));
     }
     Ok(())
 }
 
 pub(crate) fn bad_version(text: &str) -> ApiError {
-    ApiError::bad_request(format!(
-        "resourceVersion: Invalid value: \"{text}\": strconv.ParseUint: parsing \"{text}\": invalid syntax"
-    ))
+    // Without a reason, and so 500: upstream wraps the error as it comes.
+    ApiError::new(
+        Reason::Unknown,
+        format!("resourceVersion: Invalid value: \"{text}\": strconv.ParseUint: parsing \"{text}\": invalid syntax"),
+    )
 }
 
-fn check_match(moment: &Moment, query: &Query, continues: bool) -> Result<(), ApiError> {
+/// What a list says of the moment that it wants.
+fn check_moment(moment: &Moment, query: &Query, continues: bool) -> Result<(), ApiError> {
     let version = query.text("resourceVersion");
-    let invalid = |detail: &str| {
-        let message = format!("ListOptions.meta.k8s.io \"\" is invalid: {detail}");
-        ApiError::new(Reason::Invalid, message).about(Subject::new("meta.k8s.io", "ListOptions", ""))
-    };
+    let invalid = |problem: &str| Err(invalid_options("ListOptions", problem));
+    if query.text("sendInitialEvents").is_some() {
+        return invalid("sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list");
+    }
     let Some(how) = query.text("resourceVersionMatch") else {
         if continues && version.is_some_and(|version| version != "0") {
             return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
@@ -97,30 +106,27 @@ fn check_match(moment: &Moment, query: &Query, continues: bool) -> Result<(), Ap
         return check_version(moment, query);
     };
     if version.is_none() {
-        return Err(invalid(
+        return invalid(
             "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided",
-        ));
+        );
     }
     if continues {
-        return Err(invalid(
-            "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden when continue is provided",
-        ));
+        return invalid("resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden when continue is provided");
     }
     match (how, version) {
         ("NotOlderThan", _) => check_version(moment, query),
-        ("Exact", Some("0")) => Err(invalid(
-            "resourceVersionMatch: Forbidden: resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"",
-        )),
+        ("Exact", Some("0")) => invalid(
+            "resourceVersionMatch: Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
+        ),
         ("Exact", Some(version)) => {
             check_version(moment, query)?;
             if *version == moment.snapshot.revision().to_string() {
                 return Ok(());
             }
-            let message = "The resourceVersion for the provided list is too old.";
-            Err(ApiError::new(Reason::Expired, message))
+            Err(ApiError::new(Reason::Expired, "The resourceVersion for the provided list is too old."))
         }
-        (other, _) => Err(invalid(&format!(
+        (other, _) => invalid(&format!(
             "resourceVersionMatch: Unsupported value: \"{other}\": supported values: \"Exact\", \"NotOlderThan\", \"\""
-        ))),
+        )),
     }
 }

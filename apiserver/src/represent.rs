@@ -6,7 +6,7 @@ use inboard::cluster::Moment;
 use inboard::object::kind::Kinds;
 use inboard::object::kind::{KindInfo, convert};
 use inboard::object::table::{Column, Table};
-use inboard::store::Object;
+use inboard::store::{Object, PodPhase};
 use inboard::time::Time;
 use serde_json::{Map, Value, json};
 
@@ -100,7 +100,15 @@ impl Representation {
     /// The whole object, in the version that the request named.
     pub(crate) fn whole(&self, object: &Object) -> Value {
         let stored = object.meta.kind;
-        convert(stored, self.info.id, object.to_value(&self.kinds)).unwrap_or_default()
+        let value = object.to_wire(&self.kinds);
+        match self.info.codec.filter(|_| stored != self.info.id) {
+            None => value,
+            Some(codec) => {
+                let converted = convert(stored, self.info.id, value).unwrap_or_default();
+                // Each version prints in its own way what is empty.
+                codec.decode(&converted).map_or(converted, |decoded| decoded.object.to_wire())
+            }
+        }
     }
 
     /// As an item of a list: built-in kinds do not say there what they are.
@@ -128,6 +136,9 @@ impl Representation {
         let columns: Vec<Value> = table.columns.iter().map(column).collect();
         let rows = objects.iter().zip(table.rows).map(|(object, cells)| {
             let mut row = json!({ "cells": cells });
+            if let Some(condition) = completed(object) {
+                row["conditions"] = condition;
+            }
             let shown = match include {
                 Include::Nothing => None,
                 Include::Metadata => Some(metadata(&self.whole(object), version)),
@@ -159,10 +170,20 @@ impl Representation {
     }
 }
 
+/// What marks the line of a pod that has ended.
+fn completed(object: &Object) -> Option<Value> {
+    let (reason, message) = match object.pod()?.state.phase {
+        PodPhase::Succeeded => ("Succeeded", "The pod has completed successfully."),
+        PodPhase::Failed => ("Failed", "The pod failed."),
+        PodPhase::Pending | PodPhase::Running | PodPhase::Unknown => return None,
+    };
+    Some(json!([{ "type": "Completed", "status": "True", "reason": reason, "message": message }]))
+}
+
 fn column(column: &Column) -> Value {
     json!({
         "name": column.name,
-        "type": "string",
+        "type": column.kind.name(),
         "format": if column.name == "Name" { "name" } else { "" },
         "description": "",
         "priority": i32::from(column.wide),

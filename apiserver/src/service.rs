@@ -162,7 +162,7 @@ async fn resource(
             read::get(moment, info, (place.namespace, name), &sent.query, sent.wanted)
         }
         ("POST", None) if is_placed && of_all("create") => match info.verbs {
-            Verbs::Create => Err(not_allowed(info)),
+            Verbs::Create => Err(not_allowed()),
             Verbs::All | Verbs::NoCollectionDelete | Verbs::Read => write::create(&place, &sent).await,
         },
         ("PUT", Some(_)) if is_placed && of_all("update") => {
@@ -173,7 +173,7 @@ async fn resource(
         }
         ("DELETE", Some(_)) if is_placed && of_all("delete") => write::delete(&place, &sent).await,
         ("DELETE", None) if of_all("deletecollection") => write::delete_collection(&place, namespace, &sent).await,
-        _ => Err(not_allowed(info)),
+        _ => Err(not_allowed()),
     }
 }
 

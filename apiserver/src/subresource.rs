@@ -12,6 +12,7 @@ use inboard::k8s_openapi::api::core::v1::Pod;
 use inboard::kernel::Request;
 use inboard::object::body;
 use inboard::object::field::{FieldErrors, Path};
+use inboard::object::manifest::FieldValidation;
 use inboard::object::patch::Patch;
 use inboard::object::scale::Scale;
 use inboard::store::{Part, WriteOptions};
@@ -48,7 +49,7 @@ pub(crate) async fn serve(
         ("eviction", "POST") => evict(place, sent).await,
         ("binding", "POST") => bind(place, sent).await,
         ("log", "GET") => log(place, sent).await,
-        _ => Err(not_allowed(place.info)),
+        _ => Err(not_allowed()),
     }
 }
 
@@ -135,6 +136,7 @@ async fn set_scale(place: &Place<'_>, scale: &Value, sent: &Sent) -> Result<Resp
         name: place.name.to_owned(),
         part: Part::Main,
         patch: Patch::Merge(patch),
+        validation: FieldValidation::Ignore,
         options: WriteOptions { dry_run: sent.query.dry_run("UpdateOptions")? },
     };
     let (answer, warnings) = place.ask(request).await?;

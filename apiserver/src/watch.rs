@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::body::Body;
 use crate::negotiate::Wanted;
-use crate::query::Query;
+use crate::query::{Query, invalid_options};
 use crate::read::bad_version;
 use crate::represent::Representation;
 use crate::respond::{self, KindFirst};
@@ -97,8 +97,7 @@ pub(crate) fn watch(
 
 /// Whether what there is is told first.
 fn initial_events(query: &Query, from: Revision) -> Result<bool, ApiError> {
-    let invalid =
-        |detail: &str| ApiError::new(Reason::Invalid, format!("ListOptions.meta.k8s.io \"\" is invalid: {detail}"));
+    let invalid = |problem: &str| invalid_options("ListOptions", problem);
     let how = query.text("resourceVersionMatch");
     let Some(asked) = query.text("sendInitialEvents") else {
         return match how {

@@ -10,7 +10,8 @@ use inboard::control::Propagation;
 use inboard::error::Subject;
 use inboard::kernel::{Answer, Request};
 use inboard::object::body::{self, Format};
-use inboard::object::kind::{KindInfo, convert};
+use inboard::object::field::{FieldErrors, Path};
+use inboard::object::kind::{self, KindInfo, convert};
 use inboard::object::patch::Patch;
 use inboard::store::{DeleteOptions, Deleted, Draft, Expect, Object, Part, WriteOptions};
 use inboard::{ApiError, Reason};
@@ -19,7 +20,7 @@ use serde_json::{Value, json};
 use crate::body::Body;
 use crate::negotiate::{Form, Wanted};
 use crate::query::Query;
-use crate::read::{self, subject};
+use crate::read;
 use crate::represent::Representation;
 use crate::respond;
 
@@ -70,9 +71,10 @@ pub(crate) fn format(headers: &HeaderMap) -> Result<Format, ApiError> {
 }
 
 /// The object that a request brings, as a draft of the kind that is stored, and what is to be said about it.
-fn draft(place: &Place<'_>, sent: &Sent) -> Result<(Draft, Vec<String>), ApiError> {
+fn draft(place: &Place<'_>, sent: &Sent, options: &str) -> Result<(Draft, Vec<String>), ApiError> {
     let Place { moment, info, .. } = place;
-    let validation = sent.query.field_validation()?;
+    let validation = sent.query.field_validation(options)?;
+    sent.query.field_manager(options, &sent.headers)?;
     let read = body::read(&sent.body, format(&sent.headers)?, &moment.kinds, info, validation)?;
     let draft = match (info.stored_as == info.id, read.decoded) {
         (true, Some(decoded)) => Draft::typed(decoded.object),
@@ -104,7 +106,7 @@ fn check_namespace(draft: &mut Draft, place: &Place<'_>) -> Result<(), ApiError>
 
 /// `create`
 pub(crate) async fn create(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
-    let (mut draft, mut warnings) = draft(place, sent)?;
+    let (mut draft, mut warnings) = draft(place, sent, "CreateOptions")?;
     check_namespace(&mut draft, place)?;
     let options = WriteOptions { dry_run: sent.query.dry_run("CreateOptions")? };
     let (answer, more) = place.ask(Request::Create(draft, options)).await?;
@@ -115,7 +117,7 @@ pub(crate) async fn create(place: &Place<'_>, sent: &Sent) -> Result<Response<Bo
 
 /// `update`
 pub(crate) async fn update(place: &Place<'_>, part: Part, sent: &Sent) -> Result<Response<Body>, ApiError> {
-    let (mut draft, mut warnings) = draft(place, sent)?;
+    let (mut draft, mut warnings) = draft(place, sent, "UpdateOptions")?;
     let name = place.name;
     if draft.meta.name.is_empty() {
         return Err(ApiError::bad_request(
@@ -130,21 +132,81 @@ pub(crate) async fn update(place: &Place<'_>, part: Part, sent: &Sent) -> Result
     }
     check_namespace(&mut draft, place)?;
     let options = WriteOptions { dry_run: sent.query.dry_run("UpdateOptions")? };
-    let (answer, more) = place.ask(Request::Update(draft, part, options)).await?;
+    let is_there = read::find(place.moment, place.info, place.namespace, name).is_ok();
+    let creates = !is_there && part == Part::Main && update_creates(place.info) && draft.expect.revision.is_none();
+    if is_there && draft.expect.revision.is_none() && needs_revision(place.info) {
+        return Err(no_revision(place));
+    }
+    let (request, code) = if creates {
+        (Request::Create(draft, options), StatusCode::CREATED)
+    } else {
+        (Request::Update(draft, part, options), StatusCode::OK)
+    };
+    let (answer, more) = place.ask(request).await?;
     warnings.extend(more);
-    let response = place.show(&object_of(answer)?, StatusCode::OK, sent.wanted);
+    let response = place.show(&object_of(answer)?, code, sent.wanted);
     Ok(respond::with_warnings(response, &warnings))
+}
+
+/// Kinds of which an update makes the object that is not there (`AllowCreateOnUpdate` upstream).
+fn update_creates(info: &KindInfo) -> bool {
+    matches!(
+        info.stored_as,
+        kind::ENDPOINTS
+            | kind::EVENT
+            | kind::LIMIT_RANGE
+            | kind::LEASE
+            | kind::POD_TEMPLATE
+            | kind::SERVICE
+            | kind::ROLE
+            | kind::ROLE_BINDING
+            | kind::CLUSTER_ROLE
+            | kind::CLUSTER_ROLE_BINDING
+    )
+}
+
+/// Kinds of which an update must say which version it replaces (`AllowUnconditionalUpdate` is false upstream).
+fn needs_revision(info: &KindInfo) -> bool {
+    info.id.built_in().is_none()
+        || matches!(
+            info.stored_as,
+            kind::LEASE
+                | kind::POD_DISRUPTION_BUDGET
+                | kind::CSI_DRIVER
+                | kind::CSI_NODE
+                | kind::CSI_STORAGE_CAPACITY
+                | kind::RUNTIME_CLASS
+                | kind::VOLUME_ATTACHMENT
+                | kind::CUSTOM_RESOURCE_DEFINITION
+                | kind::API_SERVICE
+                | kind::STORAGE_VERSION_MIGRATION
+                | kind::CLUSTER_TRUST_BUNDLE
+                | kind::MUTATING_WEBHOOK_CONFIGURATION
+                | kind::VALIDATING_WEBHOOK_CONFIGURATION
+                | kind::VALIDATING_ADMISSION_POLICY
+                | kind::VALIDATING_ADMISSION_POLICY_BINDING
+                | kind::MUTATING_ADMISSION_POLICY
+                | kind::MUTATING_ADMISSION_POLICY_BINDING
+        )
+}
+
+fn no_revision(place: &Place<'_>) -> ApiError {
+    let mut errors = FieldErrors::new();
+    errors.invalid(&Path::new("metadata").field("resourceVersion"), 0, "must be specified for an update");
+    ApiError::invalid(read::subject(place.info, place.name), errors)
 }
 
 /// `patch`
 pub(crate) async fn patch(place: &Place<'_>, part: Part, sent: &Sent) -> Result<Response<Body>, ApiError> {
     let patch = read_patch(sent)?;
+    sent.query.field_manager("PatchOptions", &sent.headers)?;
     let request = Request::Patch {
         kind: place.info.id,
         namespace: place.namespace.to_owned(),
         name: place.name.to_owned(),
         part,
         patch,
+        validation: sent.query.field_validation("PatchOptions")?,
         options: WriteOptions { dry_run: sent.query.dry_run("PatchOptions")? },
     };
     let (answer, warnings) = place.ask(request).await?;
@@ -162,7 +224,10 @@ pub(crate) fn read_patch(sent: &Sent) -> Result<Patch, ApiError> {
         "application/json-patch+json" => Ok(Patch::Json(value()?)),
         "application/merge-patch+json" => Ok(Patch::Merge(value()?)),
         "application/strategic-merge-patch+json" => Ok(Patch::Strategic(value()?)),
-        _ => Err(ApiError::new(Reason::UnsupportedMediaType, "415: Unsupported Media Type")),
+        _ => {
+            let error = ApiError::new(Reason::UnsupportedMediaType, "415: Unsupported Media Type");
+            Err(error.about(Subject::default()))
+        }
     }
 }
 
@@ -342,11 +407,11 @@ pub(crate) fn shown_whole(place: &Place<'_>) -> Result<Value, ApiError> {
 
 /// That a kind does not have what was asked for.
 pub(crate) fn no_such_resource() -> ApiError {
-    ApiError::new(Reason::NotFound, "the server could not find the requested resource")
+    ApiError::new(Reason::NotFound, "the server could not find the requested resource").about(Subject::default())
 }
 
 /// That a kind does not do what was asked for.
-pub(crate) fn not_allowed(info: &KindInfo) -> ApiError {
+pub(crate) fn not_allowed() -> ApiError {
     ApiError::new(Reason::MethodNotAllowed, "the server does not allow this method on the requested resource")
-        .about(subject(info, ""))
+        .about(Subject::default())
 }

@@ -177,6 +177,13 @@ impl ApiError {
             .about(subject)
     }
 
+    /// The same error, its text behind another one and a colon.
+    #[must_use]
+    pub fn within(mut self, context: &str) -> Self {
+        self.0.message = format!("{context}: {}", self.0.message);
+        self
+    }
+
     /// The object has changed since it was read, or a precondition does not hold.
     pub fn conflict(subject: Subject, detail: impl fmt::Display) -> Self {
         let message =

@@ -15,6 +15,7 @@
 
 mod digest;
 mod measure;
+mod patching;
 mod provisioning;
 mod request;
 mod restore;

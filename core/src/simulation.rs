@@ -34,6 +34,7 @@ use crate::ids::NodeName;
 use crate::invariants::{self, Rest, Violation};
 use crate::kernel::{Answer, Input, Kernel, KernelConfig, Request, RequestId};
 use crate::object::kind::{BuiltInKind, KindId};
+use crate::object::manifest::FieldValidation;
 use crate::object::patch::Patch;
 use crate::runtime::SimulatedRuntime;
 use crate::store::{DeleteOptions, Draft, MetricAnswer, MetricQuery, Object, Part, Snapshot, WriteOptions};
@@ -149,7 +150,15 @@ impl<R: SimulatedRuntime> Simulation<R> {
     pub fn patch(&mut self, kind: KindId, name: &str, patch: Patch) -> Result<Arc<Object>, ApiError> {
         let (namespace, part) = ("default".to_owned(), Part::Main);
         let options = WriteOptions::default();
-        let request = Request::Patch { kind, namespace, name: name.to_owned(), part, patch, options };
+        let request = Request::Patch {
+            kind,
+            namespace,
+            name: name.to_owned(),
+            part,
+            patch,
+            validation: FieldValidation::Strict,
+            options,
+        };
         object_of(self.request(request)?, name)
     }
 

@@ -5,6 +5,7 @@ pub mod containerd;
 pub mod dice;
 pub mod history;
 pub mod oracle;
+pub mod recorded;
 pub mod reference_scheduler;
 pub mod scheduling;
 pub mod story;

@@ -10,6 +10,7 @@ use inboard::error::{ApiError, Reason};
 use inboard::k8s_openapi::api::core::v1::Namespace;
 use inboard::kernel::{Input, Kernel, KernelConfig, Request, RequestId};
 use inboard::object::kind::{KindInfo, Kinds};
+use inboard::object::manifest::FieldValidation;
 use inboard::object::patch::Patch;
 use inboard::store::{DeleteOptions, Draft, Part, WriteOptions};
 use inboard::time::Time;
@@ -111,7 +112,15 @@ impl Server {
             }
             (Some("PATCH"), Some(name)) => {
                 let patch = Patch::Merge(request["body"].clone());
-                Request::Patch { kind: info.id, namespace, name, part, patch, options }
+                Request::Patch {
+                    kind: info.id,
+                    namespace,
+                    name,
+                    part,
+                    patch,
+                    validation: FieldValidation::Ignore,
+                    options,
+                }
             }
             (Some("DELETE"), Some(name)) => {
                 Request::Delete { kind: info.id, namespace, name, options: DeleteOptions::default() }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use k8s_openapi::api::autoscaling::v1::{Scale, ScaleSpec, ScaleStatus};
 use kube_core::object::ObjectList;
-use kube_core::params::{DeleteParams, ListParams, Patch, PatchParams, PostParams, PropagationPolicy};
+use kube_core::params::{
+    DeleteParams, ListParams, Patch, PatchParams, PostParams, PropagationPolicy, ValidationDirective,
+};
 use kube_core::{ListMeta, TypeMeta};
 use serde::Serialize;
 use serde_json::Value;
@@ -20,6 +22,7 @@ use crate::error::{ApiError, Reason, Subject};
 use crate::kernel::{Answer, Request};
 use crate::object::field::{FieldErrors, Path};
 use crate::object::kind::{Kind, KindId, KindInfo, Kinds, convert};
+use crate::object::manifest::FieldValidation;
 use crate::object::patch::Patch as KernelPatch;
 use crate::object::scale;
 use crate::store::{DeleteOptions, Draft, Expect, Object, Part, Snapshot, WriteOptions};
@@ -226,6 +229,7 @@ impl<K: Kind> Api<K> {
             name: name.to_owned(),
             part,
             patch: kernel_patch(patch)?,
+            validation: field_validation(params),
             options: WriteOptions { dry_run: params.dry_run },
         };
         object_of(self.cluster.ask(request).await?, &kinds)
@@ -362,6 +366,15 @@ fn object_of<K: Kind>(answer: Answer, kinds: &Kinds) -> Result<K, ApiError> {
         Answer::Object(object) => to_kind(object, kinds),
         Answer::Deleted(deleted) => to_kind(deleted.object(), kinds),
         Answer::Snapshot(_) | Answer::Kind(_) | Answer::Done => Err(ApiError::internal("an answer without an object")),
+    }
+}
+
+/// As an API server: fields that the kind does not have are warned of, unless the client wants it otherwise.
+fn field_validation(params: &PatchParams) -> FieldValidation {
+    match params.field_validation {
+        Some(ValidationDirective::Strict) => FieldValidation::Strict,
+        Some(ValidationDirective::Ignore) => FieldValidation::Ignore,
+        Some(ValidationDirective::Warn) | None => FieldValidation::Warn,
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
+use super::patching::Patching;
 use super::warning::Written;
 use super::{Input, Kernel, Output};
 use crate::control::{Action, ControllerMode, Target};
@@ -11,7 +10,8 @@ use crate::error::{ApiError, Reason, Subject};
 use crate::ids::{NodeName, Uid};
 use crate::node::NodeConfig;
 use crate::object::kind::{self, KindId, KindInfo};
-use crate::object::patch::{Patch, PatchError};
+use crate::object::manifest::FieldValidation;
+use crate::object::patch::Patch;
 use crate::store::{DeleteOptions, Deleted, Draft, Object, Part, PodUsage, Snapshot, WriteOptions};
 use crate::time::Time;
 
@@ -38,8 +38,10 @@ pub enum Request {
         name: String,
         /// Which part of it.
         part: Part,
-        /// The change.
+        /// The change, in the version of the kind that is named.
         patch: Patch,
+        /// What to do with fields that the kind does not have.
+        validation: FieldValidation,
         /// How to write.
         options: WriteOptions,
     },
@@ -115,9 +117,11 @@ impl Kernel {
         match input {
             Input::Request(id, request) => {
                 let write = Written::of(&request, self.snapshot());
-                let reply = self.answer(*request, now, output);
+                let mut notes = Vec::new();
+                let reply = self.answer(*request, now, output, &mut notes);
                 if let (Some(Written { before }), Ok(Answer::Object(object))) = (write, &reply) {
-                    let warnings = self.warnings(object, before.as_deref());
+                    let mut warnings = self.noted(object, notes);
+                    warnings.extend(self.warnings(object, before.as_deref()));
                     output.warnings.extend(warnings.into_iter().map(|warning| (id, warning)));
                 }
                 output.replies.push((id, reply));
@@ -142,15 +146,27 @@ impl Kernel {
         }
     }
 
-    fn answer(&mut self, request: Request, now: Time, output: &mut Output) -> Result<Answer, ApiError> {
+    fn answer(
+        &mut self,
+        request: Request,
+        now: Time,
+        output: &mut Output,
+        notes: &mut Vec<String>,
+    ) -> Result<Answer, ApiError> {
         match request {
             Request::Snapshot => Ok(Answer::Snapshot(Box::new(self.store.snapshot().clone()))),
             Request::Create(draft, options) => self.store.create_with(draft, options, now).map(Answer::Object),
             Request::Update(draft, part, options) => self.store.update(draft, part, options, now).map(Answer::Object),
-            Request::Patch { kind, namespace, name, part, patch, options } => self
-                .store
-                .edit(kind, (&namespace, &name), part, options, now, |value| apply_patch(kind, value, &patch))
-                .map(Answer::Object),
+            Request::Patch { kind, namespace, name, part, patch, validation, options } => {
+                let kinds = self.store.kinds().clone();
+                let info = kinds.info(kind).ok_or_else(no_such_kind)?;
+                let patching = Patching { info, patch: &patch, validation };
+                let mut told = Vec::new();
+                let change = |value| patching.apply(value, &mut told);
+                let object = self.store.edit(info.stored_as, (&namespace, &name), part, options, now, change)?;
+                notes.extend(told);
+                Ok(Answer::Object(object))
+            }
             Request::Delete { kind, namespace, name, options } => {
                 self.store.delete(kind, &namespace, &name, options, now).map(Answer::Deleted)
             }
@@ -233,16 +249,6 @@ impl Kernel {
     }
 }
 
-fn apply_patch(kind: KindId, mut value: Value, patch: &Patch) -> Result<Value, ApiError> {
-    patch.apply(kind, &mut value).map_err(|error| {
-        let reason = match &error {
-            PatchError::TooManyOperations { .. } => Reason::RequestEntityTooLarge,
-            PatchError::Operation { .. } => Reason::Invalid,
-            PatchError::Directive(_) => Reason::InternalError,
-            PatchError::NotStrategic => Reason::UnsupportedMediaType,
-            PatchError::Malformed(_) => Reason::BadRequest,
-        };
-        ApiError::new(reason, error.to_string())
-    })?;
-    Ok(value)
+fn no_such_kind() -> ApiError {
+    ApiError::new(Reason::NotFound, "the server could not find the requested resource")
 }

@@ -47,6 +47,13 @@ impl Written {
 }
 
 impl Kernel {
+    /// What was found about an object on its way in, as warnings.
+    pub(super) fn noted(&self, written: &Object, texts: Vec<String>) -> Vec<Warning> {
+        let Some(info) = self.store.kinds().info(written.meta.kind) else { return Vec::new() };
+        let named = |text| Warning { resource: info.group_resource(), object: written.meta.path(), text };
+        texts.into_iter().map(named).collect()
+    }
+
     /// The warnings about an object that was just written in the place of `before`.
     pub(super) fn warnings(&self, written: &Object, before: Option<&Object>) -> Vec<Warning> {
         let kinds = self.store.kinds();

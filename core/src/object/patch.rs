@@ -19,6 +19,7 @@ mod merge;
 mod schema;
 mod strategic;
 mod three_way;
+pub(crate) mod told;
 
 use serde_json::Value;
 

@@ -26,6 +26,33 @@ pub struct Column {
     pub name: &'static str,
     /// Whether it is only shown when asked for (`-o wide`).
     pub wide: bool,
+    /// What its cells are.
+    pub kind: ColumnKind,
+}
+
+/// What the cells of a column are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnKind {
+    /// Texts.
+    Text,
+    /// Whole numbers.
+    Integer,
+    /// True or false.
+    Boolean,
+    /// Times.
+    Date,
+}
+
+impl ColumnKind {
+    /// As a table of the API calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "string",
+            Self::Integer => "integer",
+            Self::Boolean => "boolean",
+            Self::Date => "date",
+        }
+    }
 }
 
 /// Objects of one kind, one in each row.
@@ -38,11 +65,23 @@ pub struct Table {
 }
 
 const fn narrow(name: &'static str) -> Column {
-    Column { name, wide: false }
+    Column { name, wide: false, kind: ColumnKind::Text }
 }
 
 const fn wide(name: &'static str) -> Column {
-    Column { name, wide: true }
+    Column { name, wide: true, kind: ColumnKind::Text }
+}
+
+const fn integer(name: &'static str) -> Column {
+    Column { name, wide: false, kind: ColumnKind::Integer }
+}
+
+const fn boolean(name: &'static str) -> Column {
+    Column { name, wide: false, kind: ColumnKind::Boolean }
+}
+
+const fn date(name: &'static str) -> Column {
+    Column { name, wide: false, kind: ColumnKind::Date }
 }
 
 impl Table {
@@ -60,7 +99,8 @@ impl Table {
             let created: Option<meta::Time> = serde_json::from_value(created).ok();
             vec![name, age(created.as_ref(), now)]
         };
-        Self { columns: NAME_AND_AGE.to_vec(), rows: objects.into_iter().map(row).collect() }
+        let columns = vec![narrow("Name"), date("Age")];
+        Self { columns, rows: objects.into_iter().map(row).collect() }
     }
 
     /// As kubectl prints it, with a title line; `wide` shows all columns.

@@ -62,8 +62,9 @@ impl Store {
         meta.generation = i64::from(prepare::has_generation(meta.kind));
         let body = self.admit_new(&mut meta, body, now)?;
         self.charge((&meta, &body), None, now)?;
-        if self.live.find(meta.kind, &meta.namespace, &meta.name).is_some() {
-            return Err(ApiError::already_exists(self.subject(meta.kind, &meta.name)));
+        if let Some(there) = self.live.find(meta.kind, &meta.namespace, &meta.name) {
+            let taken = ApiError::already_exists(self.subject(meta.kind, &meta.name));
+            return Err(if there.meta.is_deleting() { taken.within("object is being deleted") } else { taken });
         }
         let object = self.add(meta, body);
         if object.meta.kind == kind::NAMESPACE {
@@ -248,11 +249,20 @@ impl Store {
     ) -> Result<Arc<Object>, ApiError> {
         let namespace = self.namespace_of(kind, namespace)?;
         let current = self.expect(kind, &namespace, name, super::draft::Expect::default())?;
-        let next = edit(current.to_value(&self.live.kinds))?;
+        let next = edit(current.to_wire(&self.live.kinds))?;
         let draft = self.decode(kind, next)?;
-        if draft.expect.uid.is_some_and(|uid| uid != current.meta.uid) || *draft.meta.name != *current.meta.name {
-            return Err(ApiError::bad_request("a patch must not change the name or the uid of an object"));
+        if *draft.meta.name != *current.meta.name {
+            let named = &draft.meta.name;
+            return Err(ApiError::bad_request(format!(
+                "the name of the object ({named}) does not match the name on the URL ({name})"
+            )));
         }
+        if *draft.meta.namespace != *current.meta.namespace && !draft.meta.namespace.is_empty() {
+            return Err(ApiError::bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request",
+            ));
+        }
+        self.expect(kind, &namespace, name, super::draft::Expect { revision: None, ..draft.expect })?;
         if draft.expect.revision.is_some_and(|revision| revision != current.meta.revision) {
             return Err(ApiError::stale(self.subject(kind, name)));
         }

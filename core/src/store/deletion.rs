@@ -68,12 +68,34 @@ impl Store {
         options: DeleteOptions,
         now: Time,
     ) -> Result<Deleted, ApiError> {
-        let object = self.expect(kind, namespace, name, options.expect)?;
+        let object = self.expect(kind, namespace, name, Expect::default())?;
+        self.check_preconditions(&object, options.expect)?;
         if kind == kind::NAMESPACE && matches!(name, "default" | "kube-system" | "kube-public") {
             return Err(ApiError::forbidden(self.subject(kind, name), "this namespace may not be deleted"));
         }
         let delete = |store: &mut Self| store.delete_object(&object, options.grace_seconds, options.propagation, now);
         Ok(if options.dry_run { self.rehearse(delete) } else { delete(self) })
+    }
+
+    /// What a client says must still hold before a deletion; the words are not those of an update.
+    fn check_preconditions(&self, object: &Object, expect: Expect) -> Result<(), ApiError> {
+        let conflict =
+            |detail: String| Err(ApiError::conflict(self.kind_subject(object.meta.kind, &object.meta.name), detail));
+        if let Some(uid) = expect.uid.filter(|uid| *uid != object.meta.uid) {
+            return conflict(format!(
+                "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been \
+                 deleted and then recreated",
+                object.meta.uid
+            ));
+        }
+        if let Some(revision) = expect.revision.filter(|revision| *revision != object.meta.revision) {
+            return conflict(format!(
+                "the ResourceVersion in the precondition ({revision}) does not match the ResourceVersion in record ({}). \
+                 The object might have been modified",
+                object.meta.revision
+            ));
+        }
+        Ok(())
     }
 
     pub(super) fn delete_object(
@@ -89,7 +111,8 @@ impl Store {
         let grace = grace_of(object, grace_seconds);
         let held = grace > 0 || !meta.finalizers.is_empty() || holds_namespace(&body);
         if !held {
-            return Deleted::Gone(self.take_out(Arc::clone(object)));
+            let gone = self.take_out(Arc::clone(object));
+            return Deleted::Gone(if object.pod().is_some() { last_state(&gone, now) } else { gone });
         }
         let is_new = meta.deletion.is_none();
         meta.deletion = Some(mark(&object.meta, &body, grace, now));
@@ -106,6 +129,15 @@ impl Store {
         }
         Deleted::Held(self.put(Arc::clone(object), meta, body))
     }
+}
+
+/// A pod that went at once is shown as one whose grace was over at once.
+fn last_state(pod: &Arc<Object>, now: Time) -> Arc<Object> {
+    let mut last = Object::clone(pod);
+    last.meta.generation += i64::from(last.meta.deletion.is_none());
+    let at = last.meta.deletion.map_or(now.whole_second(), |deletion| deletion.at);
+    last.meta.deletion = Some(Deletion { at, grace_seconds: Some(0) });
+    Arc::new(last)
 }
 
 /// What becomes of the dependents where nobody says so: they stay only with a kind that is older than garbage collection.

@@ -231,8 +231,17 @@ impl Object {
 
     /// As JSON, with `apiVersion` and `kind`.
     pub fn to_value(&self, kinds: &Kinds) -> Value {
+        self.to_json(kinds, |typed| typed.to_value())
+    }
+
+    /// As JSON in the form in which an API server prints it.
+    pub fn to_wire(&self, kinds: &Kinds) -> Value {
+        self.to_json(kinds, |typed| typed.to_wire())
+    }
+
+    fn to_json(&self, kinds: &Kinds, print: impl FnOnce(&dyn TypedObject) -> Value) -> Value {
         match (&self.body, self.to_typed(kinds)) {
-            (_, Some(typed)) => typed.to_value(),
+            (_, Some(typed)) => print(&*typed),
             (Body::Custom(value), None) => {
                 let mut value = (**value).clone();
                 if let Some(object) = value.as_object_mut() {

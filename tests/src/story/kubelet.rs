@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use inboard::kernel::Request;
 use inboard::object::kind;
+use inboard::object::manifest::FieldValidation;
 use inboard::object::patch::Patch;
 use inboard::store::{DeleteOptions, Object, Part, WriteOptions};
 use serde_json::{Value, json};
@@ -139,6 +140,7 @@ fn write_status(pod: &Object, status: Value) -> Request {
         name: pod.meta.name.to_string(),
         part: Part::Status,
         patch: Patch::Strategic(json!({ "status": status })),
+        validation: FieldValidation::Strict,
         options: WriteOptions::default(),
     }
 }

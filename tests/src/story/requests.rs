@@ -7,6 +7,7 @@ use inboard::error::ApiError;
 use inboard::ids::NodeName;
 use inboard::kernel::Request;
 use inboard::object::kind::{self, KindInfo, Kinds};
+use inboard::object::manifest::FieldValidation;
 use inboard::object::patch::Patch;
 use inboard::object::quantity::Quantity;
 use inboard::store::{ContainerUsage, DeleteOptions, Part, PodUsage, WriteOptions};
@@ -144,8 +145,15 @@ impl Stage {
             _ => Patch::Merge(body),
         };
         let part = if patch["subresource"] == "status" { Part::Status } else { Part::Main };
-        let request =
-            Request::Patch { kind: info.id, namespace, name, part, patch: change, options: WriteOptions::default() };
+        let request = Request::Patch {
+            kind: info.id,
+            namespace,
+            name,
+            part,
+            patch: change,
+            validation: FieldValidation::Strict,
+            options: WriteOptions::default(),
+        };
         Ok(self.request(request).map(|_| ()))
     }
 
@@ -229,7 +237,15 @@ impl Stage {
         let namespace = found.map(|object| object.meta.namespace.to_string()).ok_or_else(|| format!("no {target}"))?;
         let patch = Patch::Merge(json!({"metadata": {"finalizers": null}}));
         let (name, options) = (name.to_owned(), WriteOptions::default());
-        let request = Request::Patch { kind: info.id, namespace, name, part: Part::Main, patch, options };
+        let request = Request::Patch {
+            kind: info.id,
+            namespace,
+            name,
+            part: Part::Main,
+            patch,
+            validation: FieldValidation::Strict,
+            options,
+        };
         Ok(self.request(request).map(|_| ()))
     }
 }

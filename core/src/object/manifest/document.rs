@@ -1,7 +1,7 @@
 //! One document of a manifest as JSON, whether it was written as JSON or as YAML 1.1.
 //!
 //! YAML is read as Kubernetes reads it: `on` and `yes` are booleans, `0644` is octal, merge keys are merged. A key that
-//! stands twice in one mapping is noted with its path, and its last value wins. What a hostile text could blow up
+//! stands twice in one mapping is noted with its path, and its last value wins (two mappings come together). What a hostile text could blow up
 //! (aliases, nesting, size) is limited.
 
 use std::borrow::Cow;
@@ -227,9 +227,31 @@ impl<'de> Visitor<'de> for Build<'_> {
             if map.contains_key(&*key) {
                 self.duplicates.borrow_mut().push(path.to_string());
             }
-            map.insert(key.into_owned(), value);
+            match map.get_mut(&*key) {
+                Some(before) => read_again(before, value),
+                None => {
+                    map.insert(key.into_owned(), value);
+                }
+            }
         }
         Ok(map.into())
+    }
+}
+
+/// A field that stands twice: the second text is read over the first, as Go does it, so that mappings come together.
+fn read_again(before: &mut Value, value: Value) {
+    match (before, value) {
+        (Value::Object(before), Value::Object(fields)) => {
+            for (key, value) in fields {
+                match before.get_mut(&key) {
+                    Some(before) => read_again(before, value),
+                    None => {
+                        before.insert(key, value);
+                    }
+                }
+            }
+        }
+        (before, value) => *before = value,
     }
 }
 

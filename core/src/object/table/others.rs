@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Column, NONE, age_of, narrow, wide};
+use super::{Column, NONE, age_of, boolean, date, integer, narrow, wide};
 use crate::object::kind::{self, KindId, KindInfo};
 use crate::object::selector::Selector;
 use crate::time::Time;
@@ -154,8 +154,8 @@ const CRON_JOB: Lines = Lines {
         narrow("Name"),
         narrow("Schedule"),
         narrow("Timezone"),
-        narrow("Suspend"),
-        narrow("Active"),
+        boolean("Suspend"),
+        integer("Active"),
         narrow("Last Schedule"),
         narrow("Age"),
         wide("Containers"),
@@ -286,16 +286,16 @@ const STORAGE_CLASS: Lines = Lines {
 };
 
 const CSI_NODE: Lines = Lines {
-    columns: &[narrow("Name"), narrow("Drivers"), narrow("Age")],
+    columns: &[narrow("Name"), integer("Drivers"), narrow("Age")],
     cells: |node, now| vec![name(node), list(node, "/spec/drivers").len().into(), created(node, now)],
 };
 
 const REPLICATION_CONTROLLER: Lines = Lines {
     columns: &[
         narrow("Name"),
-        narrow("Desired"),
-        narrow("Current"),
-        narrow("Ready"),
+        integer("Desired"),
+        integer("Current"),
+        integer("Ready"),
         narrow("Age"),
         wide("Containers"),
         wide("Images"),
@@ -324,7 +324,7 @@ const DISRUPTION_BUDGET: Lines = Lines {
         narrow("Name"),
         narrow("Min Available"),
         narrow("Max Unavailable"),
-        narrow("Allowed Disruptions"),
+        integer("Allowed Disruptions"),
         narrow("Age"),
     ],
     cells: |budget, now| {
@@ -378,7 +378,7 @@ const QUOTA: Lines = Lines {
 };
 
 const PRIORITY_CLASS: Lines = Lines {
-    columns: &[narrow("Name"), narrow("Value"), narrow("Global-Default"), narrow("Age"), narrow("PreemptionPolicy")],
+    columns: &[narrow("Name"), integer("Value"), boolean("Global-Default"), narrow("Age"), narrow("PreemptionPolicy")],
     cells: |class, now| {
         vec![
             name(class),
@@ -440,11 +440,11 @@ const BINDING: Lines = Lines {
 };
 
 const CREATED_AT: Lines = Lines {
-    columns: &[narrow("Name"), narrow("Created At")],
+    columns: &[narrow("Name"), date("Created At")],
     cells: |object, _| vec![name(object), text(object, "/metadata/creationTimestamp").into()],
 };
 
 const WEBHOOKS: Lines = Lines {
-    columns: &[narrow("Name"), narrow("Webhooks"), narrow("Age")],
+    columns: &[narrow("Name"), integer("Webhooks"), narrow("Age")],
     cells: |object, now| vec![name(object), list(object, "/webhooks").len().into(), created(object, now)],
 };

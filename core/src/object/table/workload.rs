@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde_json::Value;
 
-use super::{Column, NONE, created, labels, name, narrow, wide};
+use super::{Column, NONE, created, integer, labels, name, narrow, wide};
 use crate::object::selector::Selector;
 use crate::time::Time;
 
@@ -37,9 +37,9 @@ pub(super) fn deployment(object: &Deployment, now: Time) -> Vec<Value> {
 
 pub(super) const REPLICA_SET: &[Column] = &[
     narrow("Name"),
-    narrow("Desired"),
-    narrow("Current"),
-    narrow("Ready"),
+    integer("Desired"),
+    integer("Current"),
+    integer("Ready"),
     narrow("Age"),
     wide("Containers"),
     wide("Images"),
@@ -73,11 +73,11 @@ pub(super) fn stateful_set(object: &StatefulSet, now: Time) -> Vec<Value> {
 
 pub(super) const DAEMON_SET: &[Column] = &[
     narrow("Name"),
-    narrow("Desired"),
-    narrow("Current"),
-    narrow("Ready"),
-    narrow("Up-to-date"),
-    narrow("Available"),
+    integer("Desired"),
+    integer("Current"),
+    integer("Ready"),
+    integer("Up-to-date"),
+    integer("Available"),
     narrow("Node Selector"),
     narrow("Age"),
     wide("Containers"),

@@ -1,0 +1,103 @@
+//! A patch as an API server takes it: applied to what the client sees, in the version that it speaks, and judged as
+//! strictly as it asks.
+//!
+//! ```text
+//! stored object ─► version of the request ─► patch ─► decode, judge unknown fields ─► stored version
+//! ```
+
+use serde_json::Value;
+
+use crate::error::{ApiError, Reason, Subject};
+use crate::object::decode::DecodeError;
+use crate::object::field::{FieldErrors, Path};
+use crate::object::kind::{KindInfo, convert};
+use crate::object::manifest::FieldValidation;
+use crate::object::patch::{Patch, PatchError, told};
+
+/// One patch on its way.
+pub(super) struct Patching<'a> {
+    /// The kind in the version that the request names.
+    pub(super) info: &'a KindInfo,
+    pub(super) patch: &'a Patch,
+    pub(super) validation: FieldValidation,
+}
+
+impl Patching<'_> {
+    /// The next object, in the stored version, from the JSON of the current one; `notes` gets what is to be warned of.
+    pub(super) fn apply(&self, stored: Value, notes: &mut Vec<String>) -> Result<Value, ApiError> {
+        let Self { info, patch, .. } = self;
+        let unknown = || ApiError::internal("a version that cannot be converted");
+        let before = convert(info.stored_as, info.id, stored).ok_or_else(unknown)?;
+        let mut after = before.clone();
+        patch.apply(info.id, &mut after).map_err(|error| refused(&error))?;
+        if let Some(fields) = after.as_object_mut() {
+            // What it is was settled by the path.
+            fields.insert("apiVersion".to_owned(), info.api_version().into());
+            fields.insert("kind".to_owned(), info.kind.to_string().into());
+        }
+        if let Some(codec) = info.codec {
+            let decoded = codec.decode(&after).map_err(|error| self.unreadable(&after, &error))?;
+            self.judge(&after, decoded.unknown_fields, notes)?;
+        }
+        convert(info.id, info.stored_as, after).ok_or_else(unknown)
+    }
+
+    fn judge(&self, after: &Value, unknown: Vec<String>, notes: &mut Vec<String>) -> Result<(), ApiError> {
+        let problems = || {
+            let operations = told::unknown_operation_fields(self.patch).into_iter();
+            let operations = operations.map(|field| format!("json patch unknown field \"{field}\""));
+            let fields = unknown.iter().map(|field| format!("unknown field \"{field}\""));
+            operations.chain(fields).collect::<Vec<String>>()
+        };
+        match self.validation {
+            FieldValidation::Ignore => Ok(()),
+            FieldValidation::Warn => {
+                notes.extend(problems());
+                Ok(())
+            }
+            FieldValidation::Strict => {
+                let problems = problems();
+                if problems.is_empty() {
+                    return Ok(());
+                }
+                Err(self.invalid(after, &format!("strict decoding error: {}", problems.join(", "))))
+            }
+        }
+    }
+
+    fn unreadable(&self, after: &Value, error: &DecodeError) -> ApiError {
+        match self.patch {
+            Patch::Strategic(_) => self.invalid(after, &told::conversion(error)),
+            Patch::Json(_) | Patch::Merge(_) => self.invalid(after, &error.to_string()),
+        }
+    }
+
+    /// What the patch makes is not an object of its kind: the error shows what it made, or the patch itself.
+    fn invalid(&self, after: &Value, problem: &str) -> ApiError {
+        let shown = match self.patch {
+            Patch::Strategic(patch) => told::go_map(patch),
+            Patch::Json(_) | Patch::Merge(_) => told::go_json(self.info, after, self.patch),
+        };
+        let mut errors = FieldErrors::new();
+        errors.invalid(&Path::new("patch"), shown, problem);
+        ApiError::invalid(Subject::default(), errors)
+    }
+}
+
+fn refused(error: &PatchError) -> ApiError {
+    let text = error.to_string();
+    match error {
+        PatchError::TooManyOperations { .. } => {
+            ApiError::new(Reason::RequestEntityTooLarge, format!("Request entity too large: {text}"))
+        }
+        // Upstream does not say which operation it was: the log does.
+        PatchError::Operation { .. } => {
+            tracing::debug!("{text}");
+            ApiError::new(Reason::Invalid, "the server rejected our request due to an error in our request")
+                .about(Subject::default())
+        }
+        PatchError::Directive(_) => ApiError::new(Reason::Unknown, text),
+        PatchError::NotStrategic => ApiError::new(Reason::UnsupportedMediaType, text),
+        PatchError::Malformed(_) => ApiError::bad_request(text),
+    }
+}
