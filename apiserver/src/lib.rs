@@ -35,4 +35,4 @@ mod write;
 pub use body::Body;
 pub use serve::{Address, ServeError, Server};
 pub use service::ApiServer;
-pub use tokens::{NoRandomness, Tokens};
+pub use tokens::{Claims, NoRandomness, Tokens};

@@ -54,6 +54,7 @@ pub(crate) fn list(
     wanted: Wanted,
 ) -> Result<Response<Body>, ApiError> {
     let mut filter = query.filter()?;
+    filter.check(info)?;
     if let Some(name) = name {
         filter = filter.named(name);
     }

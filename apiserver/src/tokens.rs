@@ -48,11 +48,13 @@ impl std::error::Error for NoRandomness {}
 
 /// Whose token it is, as far as it can be told without the objects that it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Claims {
-    pub(crate) namespace: String,
-    pub(crate) service_account: String,
-    /// Kind, name and uid of what it is bound to.
-    pub(crate) bound_to: (String, String, String),
+pub struct Claims {
+    /// The namespace of the account.
+    pub namespace: String,
+    /// The name of the account.
+    pub service_account: String,
+    /// Kind (`pod` or `secret`), name and uid of what it is bound to.
+    pub bound_to: (String, String, String),
 }
 
 impl fmt::Debug for Tokens {
@@ -79,7 +81,7 @@ impl Tokens {
     }
 
     /// What a token says, if it is one of ours, is for the API server, and its time is not over.
-    pub(crate) fn read(&self, token: &str, now: Time) -> Option<Claims> {
+    pub fn read(&self, token: &str, now: Time) -> Option<Claims> {
         let (signed, signature) = token.rsplit_once('.')?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
         self.signature(signed).verify_slice(&signature).ok()?;

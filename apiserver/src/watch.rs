@@ -52,6 +52,7 @@ pub(crate) fn watch(
     wanted: Wanted,
 ) -> Result<Response<Body>, ApiError> {
     let mut filter = query.filter()?;
+    filter.check(info)?;
     if let Some(name) = name {
         filter = filter.named(name);
     }

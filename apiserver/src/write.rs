@@ -111,7 +111,15 @@ pub(crate) async fn create(place: &Place<'_>, sent: &Sent) -> Result<Response<Bo
     let options = WriteOptions { dry_run: sent.query.dry_run("CreateOptions")? };
     let (answer, more) = place.ask(Request::Create(draft, options)).await?;
     warnings.extend(more);
-    let response = place.show(&object_of(answer)?, StatusCode::CREATED, sent.wanted);
+    let object = object_of(answer)?;
+    let mut shown = Representation::new(place.moment, place.info, sent.wanted.form).object(&object, place.moment.now);
+    if options.dry_run
+        && let Some(metadata) = shown["metadata"].as_object_mut()
+    {
+        // It has never been written, and so has no version.
+        metadata.remove("resourceVersion");
+    }
+    let response = respond::value(StatusCode::CREATED, &shown, sent.wanted);
     Ok(respond::with_warnings(response, &warnings))
 }
 
@@ -218,7 +226,8 @@ pub(crate) async fn patch(place: &Place<'_>, part: Part, sent: &Sent) -> Result<
 pub(crate) fn read_patch(sent: &Sent) -> Result<Patch, ApiError> {
     let media = sent.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let value = || -> Result<Value, ApiError> {
-        serde_json::from_slice(&sent.body).map_err(|error| ApiError::bad_request(error.to_string()))
+        let explain = |error: serde_json::Error| body::explain(&sent.body, &error.to_string());
+        serde_json::from_slice(&sent.body).map_err(|error| ApiError::bad_request(explain(error)))
     };
     match media.split(';').next().unwrap_or_default().trim() {
         "application/json-patch+json" => Ok(Patch::Json(value()?)),
@@ -289,6 +298,7 @@ pub(crate) async fn delete_collection(
 ) -> Result<Response<Body>, ApiError> {
     let options = delete_options(sent)?;
     let filter = sent.query.filter()?;
+    filter.check(place.info)?;
     let listing =
         inboard::cluster::Listing { kind: place.info.stored_as, namespace, filter: &filter, limit: None, token: None };
     let page = place.cluster.page(place.moment, &listing)?;

@@ -174,9 +174,32 @@ fn compare(path: &str, expected: &Value, found: &Value, lines: &mut Vec<String>)
                 compare(&format!("{path}/{at}"), one, other, lines);
             }
         }
-        (Value::String(expected), Value::String(found)) if fits(expected, found) => {}
+        (Value::String(expected), Value::String(found)) if fits(&comparable(expected), &comparable(found)) => {}
+        // Numbers that are given out stand as texts in the recordings.
+        (Value::String(expected), Value::Number(_)) if is_placeholder(expected) => {}
         _ if expected == found => {}
         _ => lines.push(format!("{path}: expected {expected}, found {found}")),
+    }
+}
+
+/// What cannot be compared letter by letter. Where a difference of two objects begins (`@@ -116,7 +116,13 @@`) depends on
+/// a volume that the recorded server had and that is not in the recordings; and a body that is recorded as JSON has lost
+/// the order in which its fields were sent, in which the server tells what it does not know.
+fn comparable(text: &str) -> String {
+    let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
+    for line in &mut lines {
+        if line.starts_with("@@ -") && line.ends_with(" @@") {
+            "@@".clone_into(line);
+        }
+    }
+    let text = lines.join("\n");
+    match text.split_once("strict decoding error: ") {
+        Some((before, problems)) if !problems.contains('\n') => {
+            let mut problems: Vec<&str> = problems.split(", ").collect();
+            problems.sort_unstable();
+            format!("{before}strict decoding error: {}", problems.join(", "))
+        }
+        _ => text,
     }
 }
 
@@ -211,7 +234,7 @@ fn is_placeholder(text: &str) -> bool {
     known.contains(&text) || text.starts_with("<hash:")
 }
 
-/// A placeholder for a number is a text in the recordings.
+/// Takes out who manages which fields: only the folder `apply` is about that.
 pub fn without_managed_fields(value: &mut Value) {
     match value {
         Value::Object(map) => {

@@ -13,8 +13,9 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 
 use super::api::Api;
 use super::runtime_failed;
-use crate::error::{ApiError, Reason};
+use crate::error::{ApiError, Reason, Subject};
 use crate::ids::NodeName;
+use crate::object::kind;
 use crate::runtime::{
     ContainerId, ExecOutput, ExecRequest, ExecSession, LogEntry, LogOptions, LogStream, PortForward, Runtime,
     RuntimeError, RuntimeErrorKind, SandboxState, StdStream,
@@ -134,8 +135,10 @@ impl Api<Pod> {
     async fn open_log(&self, name: &str, request: &LogRequest) -> Result<Option<(NodeName, LogStream)>, ApiError> {
         let pod = self.get(name).await?;
         let container = choose(&pod, name, request.container.as_deref())?;
-        if node_of(&pod).is_none() {
-            return Ok(None);
+        let Some(node) = node_of(&pod) else { return Ok(None) };
+        if self.cluster.snapshot().await?.find(kind::NODE, "", node.as_str()).is_none() {
+            // Upstream names the node and calls it a pod.
+            return Err(ApiError::not_found(Subject::new("", "pods", node.as_str())));
         }
         let id = logged_instance(&pod, name, &container, request.previous)?;
         let at = self.locate(&pod, name, id).await?;

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::error::ApiError;
-use crate::object::kind::Kinds;
+use crate::object::kind::{self, KindInfo, Kinds};
 use crate::object::selector::{FieldSelector, Selector};
 use crate::store::Object;
 
@@ -43,6 +43,25 @@ impl Filter {
         self
     }
 
+    /// Refuses fields by which objects of a kind cannot be selected: those that upstream does not know.
+    ///
+    /// # Errors
+    /// `BadRequest`, with the first such field.
+    pub fn check(&self, info: &KindInfo) -> Result<(), ApiError> {
+        let Some(fields) = &self.fields else { return Ok(()) };
+        let own = selectable(info);
+        let of_all = |field: &str| matches!(field, "metadata.name" | "metadata.namespace");
+        let Some(term) = fields.terms().iter().find(|term| !of_all(&term.field) && !own.contains(&&*term.field)) else {
+            return Ok(());
+        };
+        let field = &term.field;
+        Err(ApiError::bad_request(if own.is_empty() {
+            format!("\"{field}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+        } else {
+            format!("field label not supported: {field}")
+        }))
+    }
+
     /// Whether it lets everything through.
     pub const fn is_open(&self) -> bool {
         self.labels.is_none() && self.fields.is_none() && self.name.is_none()
@@ -53,6 +72,58 @@ impl Filter {
         self.name.as_deref().is_none_or(|name| *object.meta.name == *name)
             && self.labels.as_ref().is_none_or(|labels| labels.matches(&object.meta.labels))
             && self.fields.as_ref().is_none_or(|fields| matches_fields(fields, object, kinds))
+    }
+}
+
+/// The fields beside name and namespace by which objects of a kind can be selected.
+fn selectable(info: &KindInfo) -> &'static [&'static str] {
+    match info.id {
+        kind::POD => &[
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "spec.hostNetwork",
+            "status.phase",
+            "status.podIP",
+            "status.podIPs",
+            "status.nominatedNodeName",
+        ],
+        kind::NODE => &["spec.unschedulable"],
+        kind::NAMESPACE => &["status.phase"],
+        kind::SECRET => &["type"],
+        kind::SERVICE => &["spec.clusterIP", "spec.type"],
+        kind::REPLICATION_CONTROLLER | kind::REPLICA_SET => &["status.replicas"],
+        kind::JOB => &["status.successful"],
+        kind::CERTIFICATE_SIGNING_REQUEST | kind::CLUSTER_TRUST_BUNDLE => &["spec.signerName"],
+        kind::POD_CERTIFICATE_REQUEST => &["spec.signerName", "spec.podName", "spec.nodeName"],
+        kind::RESOURCE_SLICE => &["spec.nodeName", "spec.driver"],
+        kind::EVENT => &[
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "reportingComponent",
+            "source",
+            "type",
+        ],
+        kind::EVENT_V1 => &[
+            "regarding.kind",
+            "regarding.namespace",
+            "regarding.name",
+            "regarding.uid",
+            "regarding.apiVersion",
+            "regarding.resourceVersion",
+            "regarding.fieldPath",
+            "reason",
+            "reportingController",
+            "type",
+        ],
+        _ => &[],
     }
 }
 

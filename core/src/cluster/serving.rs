@@ -208,7 +208,9 @@ impl PageToken {
         {
             return Ok(Self { revision, last: NameKey::new(namespace, name) });
         }
-        Err(ApiError::bad_request(format!("continue token `{text}` is not one that a list gave")))
+        Err(ApiError::bad_request(format!(
+            "invalid continue token: continue key is not valid: `{text}` is not one that a list gave"
+        )))
     }
 }
 

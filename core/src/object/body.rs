@@ -125,8 +125,13 @@ fn document(bytes: &[u8], format: Format) -> Result<Document, String> {
 }
 
 fn json_problem(bytes: &[u8], error: &SyntaxError) -> String {
-    let explained = if bytes.len() <= EXPLAINED_BYTES_MAX { go_json::kind(bytes).err() } else { None };
-    format!("couldn't get version/kind; json parse error: {}", explained.unwrap_or_else(|| error.message.clone()))
+    format!("couldn't get version/kind; json parse error: {}", explain(bytes, &error.message))
+}
+
+/// What is wrong with a text that is no JSON, in the words of Go; `otherwise` when Go finds nothing.
+pub fn explain(json: &[u8], otherwise: &str) -> String {
+    let explained = if json.len() <= EXPLAINED_BYTES_MAX { go_json::kind(json).err() } else { None };
+    explained.unwrap_or_else(|| otherwise.to_owned())
 }
 
 /// What upstream's YAML library says, which ours says with more words around.

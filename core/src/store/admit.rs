@@ -250,6 +250,10 @@ impl Store {
         let namespace = self.namespace_of(kind, namespace)?;
         let current = self.expect(kind, &namespace, name, super::draft::Expect::default())?;
         let next = edit(current.to_wire(&self.live.kinds))?;
+        let mut next = next;
+        if !namespace.is_empty() && next.pointer("/metadata/namespace").is_none_or(Value::is_null) {
+            next["metadata"]["namespace"] = namespace.as_str().into();
+        }
         let draft = self.decode(kind, next)?;
         if *draft.meta.name != *current.meta.name {
             let named = &draft.meta.name;
