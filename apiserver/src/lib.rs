@@ -12,18 +12,24 @@
 //! |---|---|
 //! | `route`, `query`, `negotiate` | what a request asks for, as values |
 //! | `read`, `watch`, `write`, `subresource` | the verbs |
+//! | `authenticate`, `access`, `rbac`, `review` | who asks, and what they may do |
 //! | `discovery`, `health` | what describes the server itself |
 //! | `represent`, `respond` | from objects to bytes |
 //! | `serve` | the listener |
 
+mod access;
+mod authenticate;
 mod body;
 mod discovery;
 mod health;
+mod identity;
 mod negotiate;
 mod query;
+mod rbac;
 mod read;
 mod represent;
 mod respond;
+mod review;
 mod route;
 mod serve;
 mod service;
@@ -33,6 +39,7 @@ mod watch;
 mod write;
 
 pub use body::Body;
+pub use identity::User;
 pub use serve::{Address, ServeError, Server};
-pub use service::ApiServer;
+pub use service::{ApiServer, ApiServerBuilder};
 pub use tokens::{Claims, NoRandomness, Tokens};

@@ -10,15 +10,21 @@ use futures_core::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use inboard::cluster::{Cluster, Moment};
+use inboard::kernel::Request as Kernel;
 use inboard::object::kind::{KindInfo, Verbs};
+use inboard::store::{Draft, WriteOptions};
 use inboard::{ApiError, Reason};
 
+use crate::access::Access;
+use crate::authenticate::{self, Credentials};
 use crate::body::Body;
+use crate::identity::User;
 use crate::negotiate::Wanted;
 use crate::query::Query;
 use crate::route::{self, ResourcePath, Target};
+use crate::tokens::Tokens;
 use crate::write::{self, Place, Sent, no_such_resource, not_allowed};
-use crate::{discovery, health, read, respond, subresource, watch};
+use crate::{discovery, health, rbac, read, respond, review, subresource, watch};
 
 /// The most that a request may bring, in bytes.
 const BODY_MAX: usize = 3 * 1024 * 1024;
@@ -31,6 +37,43 @@ pub struct ApiServer {
 
 struct Inner {
     cluster: Cluster,
+    credentials: Credentials,
+}
+
+/// Sets up an [`ApiServer`].
+#[derive(Debug)]
+pub struct ApiServerBuilder {
+    cluster: Cluster,
+    credentials: Credentials,
+}
+
+impl ApiServerBuilder {
+    /// Believes the tokens of service accounts: the same [`Tokens`] that the cluster has for its authority.
+    #[must_use]
+    pub fn tokens(mut self, tokens: Tokens) -> Self {
+        self.credentials.tokens = Some(tokens);
+        self
+    }
+
+    /// Takes whoever brings this token for this user.
+    #[must_use]
+    pub fn bearer(mut self, token: impl Into<String>, user: User) -> Self {
+        self.credentials.users.insert(token.into(), user);
+        self
+    }
+
+    /// Takes whoever brings no credentials for nobody (`system:anonymous`), who may do next to nothing. Without this it is
+    /// the admin: right for a caller in the same process.
+    #[must_use]
+    pub const fn closed(mut self) -> Self {
+        self.credentials.are_needed = true;
+        self
+    }
+
+    /// The service.
+    pub fn build(self) -> ApiServer {
+        ApiServer { inner: Arc::new(Inner { cluster: self.cluster, credentials: self.credentials }) }
+    }
 }
 
 impl fmt::Debug for ApiServer {
@@ -40,9 +83,33 @@ impl fmt::Debug for ApiServer {
 }
 
 impl ApiServer {
-    /// The API of this cluster.
+    /// The API of this cluster, for callers in the same process: all of them are the admin, unless they say otherwise
+    /// (`Impersonate-User`).
     pub fn new(cluster: &Cluster) -> Self {
-        Self { inner: Arc::new(Inner { cluster: cluster.clone() }) }
+        Self::builder(cluster).build()
+    }
+
+    /// Sets up the API of this cluster.
+    pub fn builder(cluster: &Cluster) -> ApiServerBuilder {
+        ApiServerBuilder { cluster: cluster.clone(), credentials: Credentials::default() }
+    }
+
+    /// Makes the roles and bindings that a cluster has from the start (`cluster-admin`, `admin`, `edit`, `view`,
+    /// `system:discovery` and their like), as far as they are not there. Without them nobody but the admin may do
+    /// anything, not even look what there is.
+    ///
+    /// # Errors
+    /// When the cluster has been shut down, or does not take them.
+    pub async fn create_default_roles(&self) -> Result<(), ApiError> {
+        let drafts = rbac::defaults::roles().into_iter().map(Draft::of);
+        for draft in drafts.chain(rbac::defaults::bindings().into_iter().map(Draft::of)) {
+            let request = Kernel::Create(draft, WriteOptions::default());
+            match self.inner.cluster.request(request).await?.result {
+                Err(error) if error.reason() != Reason::AlreadyExists => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 
@@ -83,7 +150,7 @@ impl ApiServer {
                 Err(error) => Err(error),
                 Ok(body) => {
                     self.serve(
-                        &target,
+                        (&target, parts.uri.path()),
                         &parts.method,
                         Sent { headers: parts.headers, query, body, wanted: form },
                         wanted,
@@ -97,16 +164,22 @@ impl ApiServer {
 
     async fn serve(
         &self,
-        target: &Target,
+        (target, path): (&Target, &str),
         method: &Method,
         sent: Sent,
         wanted: Result<Wanted, ApiError>,
     ) -> Result<Response<Body>, ApiError> {
+        let cluster = &self.inner.cluster;
+        let moment = cluster.moment().await?;
+        let user = self.inner.credentials.user(&sent.headers, &moment)?;
+        let user = authenticate::impersonated(user, &sent.headers, &moment)?;
+        let access = Access::of(target, path, method, &sent.query);
+        if !rbac::is_allowed(&moment.snapshot, &user, &access) {
+            return Err(access.forbidden(&user));
+        }
         if let Target::Page(path) = target {
             return Ok(health::page(path, sent.wanted).unwrap_or_else(page_not_found));
         }
-        let cluster = &self.inner.cluster;
-        let moment = cluster.moment().await?;
         let found = match target {
             Target::CoreVersions => Some(discovery::core_versions(&moment.kinds, &sent.headers, sent.wanted)),
             Target::Groups => Some(discovery::all_groups(&moment.kinds, &sent.headers, sent.wanted)),
@@ -119,7 +192,13 @@ impl ApiServer {
                 } else {
                     let info = path.kind(&moment.kinds).ok_or_else(no_such_resource)?;
                     wanted?;
-                    Some(resource(cluster, &moment, info, path, method, sent).await?)
+                    if info.verbs == Verbs::Create && *method == Method::POST && path.subresource.is_none() {
+                        let namespace = path.namespace.as_deref().unwrap_or_default();
+                        let about = (info, namespace);
+                        return review::answer(&moment, &self.inner.credentials, &user, about, &sent);
+                    }
+                    let asking = Asking { cluster, moment: &moment, user: &user };
+                    Some(resource(&asking, info, path, method, sent).await?)
                 }
             }
         };
@@ -127,21 +206,28 @@ impl ApiServer {
     }
 }
 
+/// Who asks, and whom.
+struct Asking<'a> {
+    cluster: &'a Cluster,
+    moment: &'a Moment,
+    user: &'a User,
+}
+
 /// A request for objects.
 async fn resource(
-    cluster: &Cluster,
-    moment: &Moment,
+    asking: &Asking<'_>,
     info: &KindInfo,
     path: &ResourcePath,
     method: &Method,
     sent: Sent,
 ) -> Result<Response<Body>, ApiError> {
+    let Asking { cluster, moment, user } = *asking;
     if path.namespace.is_some() && !info.is_namespaced() {
         return Err(no_such_resource());
     }
     let namespace = path.namespace.as_deref();
-    let place =
-        Place { cluster, moment, info, namespace: namespace.unwrap_or(""), name: path.name.as_deref().unwrap_or("") };
+    let name = path.name.as_deref().unwrap_or("");
+    let place = Place { cluster, moment, user, info, namespace: namespace.unwrap_or(""), name };
     // Objects of a kind with namespaces are named in one; without it only lists make sense.
     let is_placed = namespace.is_some() || !info.is_namespaced();
     let watches = path.is_watch || sent.query.flag("watch");

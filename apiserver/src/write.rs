@@ -18,8 +18,10 @@ use inboard::{ApiError, Reason};
 use serde_json::{Value, json};
 
 use crate::body::Body;
+use crate::identity::User;
 use crate::negotiate::{Form, Wanted};
 use crate::query::Query;
+use crate::rbac::escalation;
 use crate::read;
 use crate::represent::Representation;
 use crate::respond;
@@ -36,6 +38,7 @@ pub(crate) struct Sent {
 pub(crate) struct Place<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) moment: &'a Moment,
+    pub(crate) user: &'a User,
     pub(crate) info: &'a KindInfo,
     /// Empty for a kind without namespaces.
     pub(crate) namespace: &'a str,
@@ -76,6 +79,8 @@ fn draft(place: &Place<'_>, sent: &Sent, options: &str) -> Result<(Draft, Vec<St
     let validation = sent.query.field_validation(options)?;
     sent.query.field_manager(options, &sent.headers)?;
     let read = body::read(&sent.body, format(&sent.headers)?, &moment.kinds, info, validation)?;
+    let name = read.value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    escalation::check(&moment.snapshot, place.user, info, (place.namespace, &name), &read.value)?;
     let draft = match (info.stored_as == info.id, read.decoded) {
         (true, Some(decoded)) => Draft::typed(decoded.object),
         (true, None) => Draft::custom(info.id, read.value).map_err(|error| ApiError::bad_request(error.to_string()))?,
@@ -208,6 +213,7 @@ fn no_revision(place: &Place<'_>) -> ApiError {
 pub(crate) async fn patch(place: &Place<'_>, part: Part, sent: &Sent) -> Result<Response<Body>, ApiError> {
     let patch = read_patch(sent)?;
     sent.query.field_manager("PatchOptions", &sent.headers)?;
+    escalation::check_patch(place, &patch)?;
     let request = Request::Patch {
         kind: place.info.id,
         namespace: place.namespace.to_owned(),

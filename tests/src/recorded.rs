@@ -7,7 +7,7 @@ use http_body_util::{BodyExt, Full};
 use inboard::Cluster;
 use inboard::control::ControllerMode;
 use inboard::time::Time;
-use inboard_apiserver::{ApiServer, Tokens};
+use inboard_apiserver::{ApiServer, Tokens, User};
 use serde_json::{Value, json};
 use tower_service::Service;
 
@@ -40,9 +40,17 @@ impl Server {
     /// Starts one, with a namespace of this name.
     pub async fn start(namespace: &str) -> Self {
         let tokens = Tokens::generate().expect("the machine gives random numbers");
-        let builder = Cluster::builder().other_controllers(ControllerMode::Off).scheduler(None).authority(tokens);
+        let builder =
+            Cluster::builder().other_controllers(ControllerMode::Off).scheduler(None).authority(tokens.clone());
         let cluster = builder.start().await.expect("a cluster without nodes starts");
-        let server = Self { api: ApiServer::new(&cluster), cluster };
+        let api = ApiServer::builder(&cluster)
+            .tokens(tokens)
+            .closed()
+            .bearer("admin", User::admin())
+            .bearer("alice", User::new("alice", ["devs"]))
+            .build();
+        api.create_default_roles().await.expect("an empty cluster takes them");
+        let server = Self { api, cluster };
         let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
         let made = server.send(Method::POST, "/api/v1/namespaces", &[], namespace.to_string()).await;
         assert_eq!(made.code, 201, "{made:?}");
@@ -54,12 +62,27 @@ impl Server {
         self.cluster.now()
     }
 
-    /// Sends one request.
+    /// Sends one request, as the admin.
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Response {
+        self.send_as(Some("admin"), method, path, headers, body).await
+    }
+
+    /// Sends one request with a token, or with none.
+    pub async fn send_as(
+        &self,
+        token: Option<&str>,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Response {
         // As the client of the recordings sent it: what is no part of a path or query is escaped.
         let mut request = Request::builder().method(method).uri(path.replace(' ', "%20"));
         for (name, value) in headers {
             request = request.header(*name, *value);
+        }
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
         }
         let request = request.header("user-agent", "vector").body(Full::new(body.into())).expect("a request");
         let Ok(response) = self.api.clone().call(request).await;
@@ -101,7 +124,13 @@ impl Server {
             headers.push(("content-type", text("contentType").unwrap_or("application/json")));
         }
         headers.extend(text("accept").map(|accept| ("accept", accept)));
-        Ok(self.send(method, path, &headers, body).await)
+        let token = match text("user") {
+            None => Some("admin"),
+            Some(user) if user.starts_with("none") => None,
+            Some(user) if user.starts_with("alice") => Some("alice"),
+            Some(_) => Some("unknown"),
+        };
+        Ok(self.send_as(token, method, path, &headers, body).await)
     }
 
     /// Replaces `<now-300s>` by a time, and `<repeat:x:N>` by that many letters.

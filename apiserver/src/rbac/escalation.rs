@@ -1,0 +1,220 @@
+//! Nobody gives away more than is allowed to themselves.
+//!
+//! Who writes a role must hold all of its rules, or be allowed to `escalate` it; who binds a role must hold its rules, or
+//! be allowed to `bind` it.
+
+use inboard::ApiError;
+use inboard::error::Subject;
+use inboard::k8s_openapi::api::rbac::v1::{PolicyRule, RoleRef};
+use inboard::object::kind::{self, KindInfo};
+use inboard::object::patch::Patch;
+use inboard::store::Snapshot;
+use serde_json::Value;
+
+use crate::access::{Access, What};
+use crate::identity::{MASTERS, User};
+use crate::rbac;
+use crate::write::{self, Place};
+
+/// Judges a role or binding that somebody wants to write.
+pub(crate) fn check(
+    snapshot: &Snapshot,
+    user: &User,
+    info: &KindInfo,
+    (namespace, name): (&str, &str),
+    object: &Value,
+) -> Result<(), ApiError> {
+    let (wanted, by) = match info.id {
+        kind::ROLE | kind::CLUSTER_ROLE => {
+            let rules = serde_json::from_value(object["rules"].clone()).unwrap_or_default();
+            (rules, access("escalate", info, namespace, name))
+        }
+        kind::ROLE_BINDING | kind::CLUSTER_ROLE_BINDING => {
+            let Ok(to) = serde_json::from_value::<RoleRef>(object["roleRef"].clone()) else { return Ok(()) };
+            let role = if to.kind == "ClusterRole" { kind::CLUSTER_ROLE } else { kind::ROLE };
+            let Some(role) = role.built_in() else { return Ok(()) };
+            let rules = rbac::role(snapshot, &to, namespace).to_vec();
+            (rules, access("bind", role, namespace, &to.name))
+        }
+        _ => return Ok(()),
+    };
+    if rbac::is_allowed(snapshot, user, &by) {
+        return Ok(());
+    }
+    let held: Vec<&PolicyRule> = rbac::rules(snapshot, user, namespace).collect();
+    let missing: Vec<PolicyRule> =
+        wanted.iter().flat_map(single).filter(|one| !held.iter().any(|rule| covers(rule, one))).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let groups: Vec<String> = user.groups.iter().map(|group| format!("{group:?}")).collect();
+    let detail = format!(
+        "user {:?} (groups=[{}]) is attempting to grant RBAC permissions not currently held:\n{}",
+        user.name,
+        groups.join(" "),
+        told(&missing)
+    );
+    Err(ApiError::forbidden(Subject::new(info.group.to_string(), info.plural.to_string(), name), detail))
+}
+
+/// Judges a patch of a role or binding by what it makes of the object as it is now.
+pub(crate) fn check_patch(place: &Place<'_>, patch: &Patch) -> Result<(), ApiError> {
+    let Place { moment, user, info, namespace, name, .. } = *place;
+    let is_judged =
+        matches!(info.id, kind::ROLE | kind::CLUSTER_ROLE | kind::ROLE_BINDING | kind::CLUSTER_ROLE_BINDING);
+    if !is_judged || user.is_in(MASTERS) {
+        return Ok(());
+    }
+    let mut object = write::shown_whole(place)?;
+    // What does not fit is refused by the write itself.
+    if patch.apply(info.id, &mut object).is_err() {
+        return Ok(());
+    }
+    check(&moment.snapshot, user, info, (namespace, name), &object)
+}
+
+fn access(verb: &str, info: &KindInfo, namespace: &str, name: &str) -> Access {
+    Access {
+        verb: verb.to_owned(),
+        what: What::Resource {
+            group: info.group.to_string(),
+            version: info.version.to_string(),
+            plural: info.plural.to_string(),
+            subresource: String::new(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        },
+    }
+}
+
+/// A rule as rules that each allow one thing.
+fn single(rule: &PolicyRule) -> Vec<PolicyRule> {
+    let mut all = Vec::new();
+    let names: Vec<Option<String>> = match rule.resource_names.as_deref() {
+        None | Some([]) => vec![None],
+        Some(names) => names.iter().cloned().map(Some).collect(),
+    };
+    for verb in &rule.verbs {
+        for url in rule.non_resource_urls.iter().flatten() {
+            all.push(PolicyRule {
+                verbs: vec![verb.clone()],
+                non_resource_urls: Some(vec![url.clone()]),
+                ..PolicyRule::default()
+            });
+        }
+        for group in rule.api_groups.iter().flatten() {
+            for resource in rule.resources.iter().flatten() {
+                for name in &names {
+                    all.push(PolicyRule {
+                        verbs: vec![verb.clone()],
+                        api_groups: Some(vec![group.clone()]),
+                        resources: Some(vec![resource.clone()]),
+                        resource_names: name.clone().map(|name| vec![name]),
+                        non_resource_urls: None,
+                    });
+                }
+            }
+        }
+    }
+    all
+}
+
+/// Whether a rule allows everything that another one allows.
+fn covers(held: &PolicyRule, wanted: &PolicyRule) -> bool {
+    let list = |texts: &Option<Vec<String>>| texts.clone().unwrap_or_default();
+    let has = |held: &[String], wanted: &[String]| {
+        wanted.iter().all(|one| held.iter().any(|other| other == "*" || other == one))
+    };
+    let resource = |one: &String| {
+        list(&held.resources).iter().any(|other| match other.split_once('/') {
+            _ if other == "*" || other == one => true,
+            Some(("*", sub)) => one.split_once('/').is_some_and(|(_, own)| own == sub),
+            _ => false,
+        })
+    };
+    let url = |one: &String| {
+        list(&held.non_resource_urls).iter().any(|other| match other.strip_suffix('*') {
+            Some(beginning) => one.starts_with(beginning),
+            None => one == other,
+        })
+    };
+    let held_names = list(&held.resource_names);
+    let wanted_names = list(&wanted.resource_names);
+    let has_names = held_names.is_empty() || (!wanted_names.is_empty() && has(&held_names, &wanted_names));
+    has(&held.verbs, &wanted.verbs)
+        && has(&list(&held.api_groups), &list(&wanted.api_groups))
+        && list(&wanted.resources).iter().all(resource)
+        && list(&wanted.non_resource_urls).iter().all(url)
+        && (wanted.resources.is_none() || has_names)
+}
+
+/// Rules as upstream tells them: those that differ in their verbs alone in one.
+fn told(rules: &[PolicyRule]) -> String {
+    let mut compact: Vec<PolicyRule> = Vec::new();
+    for rule in rules {
+        let same = |one: &&mut PolicyRule| {
+            let without_verbs = |rule: &PolicyRule| PolicyRule { verbs: Vec::new(), ..rule.clone() };
+            without_verbs(one) == without_verbs(rule)
+        };
+        match compact.iter_mut().find(same) {
+            Some(one) => one.verbs.extend(rule.verbs.iter().cloned()),
+            None => compact.push(rule.clone()),
+        }
+    }
+    let mut lines: Vec<String> = compact.iter().map(line).collect();
+    lines.sort();
+    lines.join("\n")
+}
+
+fn line(rule: &PolicyRule) -> String {
+    let lists = [
+        ("APIGroups", rule.api_groups.as_ref()),
+        ("Resources", rule.resources.as_ref()),
+        ("NonResourceURLs", rule.non_resource_urls.as_ref()),
+        ("ResourceNames", rule.resource_names.as_ref()),
+        ("Verbs", Some(&rule.verbs)),
+    ];
+    let parts = lists.into_iter().filter_map(|(name, list)| {
+        let texts: Vec<String> = list.filter(|list| !list.is_empty())?.iter().map(|text| format!("{text:?}")).collect();
+        Some(format!("{name}:[{}]", texts.join(" ")))
+    });
+    format!("{{{}}}", parts.collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(verbs: &str, resources: &str, names: &str) -> PolicyRule {
+        let own = |text: &str| text.split(',').filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+        PolicyRule {
+            verbs: own(verbs),
+            api_groups: Some(vec![String::new()]),
+            resources: Some(own(resources)),
+            resource_names: Some(own(names)).filter(|names| !names.is_empty()),
+            non_resource_urls: None,
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_told_in_few_rules() {
+        let held = rule("get,list", "pods,services", "");
+        let wanted = rule("get,watch,delete", "pods", "");
+        let missing: Vec<_> = single(&wanted).into_iter().filter(|one| !covers(&held, one)).collect();
+        assert_eq!(told(&missing), r#"{APIGroups:[""], Resources:["pods"], Verbs:["watch" "delete"]}"#);
+    }
+
+    #[test]
+    fn names_are_less_than_all() {
+        for (held, wanted, expected) in [
+            (rule("*", "*", ""), rule("get", "pods/log", ""), true),
+            (rule("get", "secrets", "a"), rule("get", "secrets", ""), false),
+            (rule("get", "secrets", "a,b"), rule("get", "secrets", "b"), true),
+            (rule("get", "secrets", ""), rule("get", "secrets", "b"), true),
+            (rule("get", "*/scale", ""), rule("get", "deployments/scale", ""), true),
+            (rule("get", "deployments", ""), rule("get", "deployments/scale", ""), false),
+        ] {
+            assert!(single(&wanted).iter().all(|one| covers(&held, one)) == expected, "{held:?} {wanted:?}");
+        }
+    }
+}
