@@ -1,10 +1,12 @@
 //! A cluster that kubectl, helm and other programs can use: it serves the Kubernetes API until it is told to stop.
 //!
 //! ```text
-//! cargo run --example serve -- --insecure-http --listen 127.0.0.1:8001
-//! kubectl --server http://127.0.0.1:8001 get nodes
+//! cargo run --example serve -- --kubeconfig /tmp/inboard.kubeconfig
+//! kubectl --kubeconfig /tmp/inboard.kubeconfig get nodes
 //! ```
-//! It prints one line, `ready` and its address, when it answers, and ends in order at SIGTERM or Ctrl-C.
+//! It prints one line, `ready` and its address, when it answers, and ends in order at SIGTERM or Ctrl-C. On TCP it serves
+//! TLS with certificates of its own making, on loopback, to whoever has the token in the kubeconfig; with
+//! `--insecure-http` it serves plain HTTP on loopback and asks nobody who they are, for test suites.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -15,13 +17,13 @@ use std::time::Duration;
 use inboard::control::ControllerMode;
 use inboard::runtime::Runtime;
 use inboard::{Cluster, NodeLocal, NodeSpec, Shutdown};
-use inboard_apiserver::{ApiServer, Server, Tokens};
+use inboard_apiserver::{ApiServer, Certificates, Kubeconfig, Reach, Server, Tokens, User, random_token};
 use inboard_runtime_mock::MockRuntime;
 use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str = "\
-usage: serve [--runtime mock|containerd] [--nodes N] [--listen 127.0.0.1:PORT | --unix PATH] [--insecure-http]
-             [--no-scheduler] [--no-controllers] [--seed N] [--containerd SOCKET]";
+usage: serve [--runtime mock|containerd] [--nodes N] [--listen 127.0.0.1:PORT | --unix PATH]
+             [--kubeconfig FILE] [--insecure-http] [--no-scheduler] [--no-controllers] [--seed N] [--containerd SOCKET]";
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
@@ -31,6 +33,7 @@ struct Options {
     nodes: usize,
     listen: SocketAddr,
     unix: Option<PathBuf>,
+    kubeconfig: Option<PathBuf>,
     insecure: bool,
     scheduler: bool,
     controllers: bool,
@@ -45,6 +48,7 @@ impl Options {
             nodes: 3,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             unix: None,
+            kubeconfig: None,
             insecure: false,
             scheduler: true,
             controllers: true,
@@ -59,6 +63,11 @@ impl Options {
                 "--nodes" => options.nodes = parsed(&word, &value()?)?,
                 "--listen" => options.listen = parsed(&word, &value()?)?,
                 "--unix" => options.unix = Some(value()?.into()),
+                "--kubeconfig" => options.kubeconfig = Some(value()?.into()),
+                "--data" => {
+                    let directory = value()?;
+                    return Err(format!("--data {directory}: objects are kept in memory only, so far").into());
+                }
                 "--insecure-http" => options.insecure = true,
                 "--no-scheduler" => options.scheduler = false,
                 "--no-controllers" => options.controllers = false,
@@ -87,8 +96,10 @@ fn main() -> Outcome {
 async fn serve(options: Options) -> Outcome {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let certificates = Certificates::generate(&[options.listen.ip()])?;
+    let tokens = Tokens::generate()?.root_certificate(certificates.authority());
     let mut builder = Cluster::builder()
-        .authority(Tokens::generate()?)
+        .authority(tokens.clone())
         .seed(options.seed)
         .storage_class(NodeLocal::class("local-path").default_class())
         .storage_class(NodeLocal::class("longhorn"));
@@ -104,12 +115,21 @@ async fn serve(options: Options) -> Outcome {
         builder = builder.node(NodeSpec::new(name.as_str(), runtime));
     }
     let cluster = builder.start().await?;
-    let api = ApiServer::new(&cluster);
+    let token = random_token()?;
+    let api = ApiServer::builder(&cluster).tokens(tokens).bearer(token.as_str(), User::admin());
+    let is_open = options.insecure || options.unix.is_some();
+    let api = if is_open { api.build() } else { api.closed().build() };
+    api.create_default_roles().await?;
     let server = match &options.unix {
         Some(path) => Server::unix(api, path).await?,
         None if options.insecure => Server::insecure(api, options.listen).await?,
-        None => return Err(format!("say --insecure-http, or --unix PATH\n{USAGE}").into()),
+        None => Server::tls(api, options.listen, Reach::Loopback, &certificates).await?,
     };
+    if let Some(path) = &options.kubeconfig {
+        let config = Kubeconfig::new(server.address().to_string()).token(token);
+        let config = if options.insecure { config } else { config.authority(certificates.authority()) };
+        config.write(path).map_err(|error| format!("--kubeconfig {}: {error}", path.display()))?;
+    }
     println!("ready {}", server.address());
     tokio::select! {
         _ = terminate.recv() => {}

@@ -15,14 +15,17 @@
 //! | `authenticate`, `access`, `rbac`, `review` | who asks, and what they may do |
 //! | `discovery`, `health` | what describes the server itself |
 //! | `represent`, `respond` | from objects to bytes |
-//! | `serve` | the listener |
+//! | `serve`, `certificates`, `kubeconfig` | the listener, and how clients find it and believe it |
 
 mod access;
 mod authenticate;
 mod body;
+#[cfg(feature = "tls")]
+mod certificates;
 mod discovery;
 mod health;
 mod identity;
+mod kubeconfig;
 mod negotiate;
 mod query;
 mod rbac;
@@ -39,7 +42,10 @@ mod watch;
 mod write;
 
 pub use body::Body;
+#[cfg(feature = "tls")]
+pub use certificates::{CertificateError, Certificates};
 pub use identity::User;
-pub use serve::{Address, ServeError, Server};
+pub use kubeconfig::Kubeconfig;
+pub use serve::{Address, Reach, ServeError, Server};
 pub use service::{ApiServer, ApiServerBuilder};
-pub use tokens::{Claims, NoRandomness, Tokens};
+pub use tokens::{Claims, NoRandomness, Tokens, random_token};

@@ -1,4 +1,4 @@
-//! Serving on a socket: plain HTTP on loopback or on a Unix socket.
+//! Serving on a socket: TLS on TCP; plain HTTP on loopback, when it is asked for by name, or on a Unix socket.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,10 +10,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+#[cfg(feature = "tls")]
+use crate::certificates::Certificates;
 use crate::service::ApiServer;
 
 /// How long connections may take to end once the server is told to.
@@ -29,6 +31,8 @@ const CONNECTIONS_MAX: usize = 20_000;
 pub enum ServeError {
     /// Plain HTTP is served on loopback only: anybody who reaches the address owns the cluster.
     NotLoopback(SocketAddr),
+    /// Nobody has said that others than this machine shall reach it.
+    NotPublic(SocketAddr),
     /// The address cannot be bound.
     Bind {
         /// The address or path.
@@ -44,6 +48,12 @@ impl std::fmt::Display for ServeError {
             Self::NotLoopback(address) => {
                 write!(f, "{address} is not a loopback address: plain HTTP without authentication is served there only")
             }
+            Self::NotPublic(address) => {
+                write!(
+                    f,
+                    "{address} is not a loopback address: say that it shall be reached from elsewhere (Reach::Anywhere)"
+                )
+            }
             Self::Bind { address, source } => write!(f, "cannot listen on {address}: {source}"),
         }
     }
@@ -52,7 +62,7 @@ impl std::fmt::Display for ServeError {
 impl std::error::Error for ServeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::NotLoopback(_) => None,
+            Self::NotLoopback(_) | Self::NotPublic(_) => None,
             Self::Bind { source, .. } => Some(source),
         }
     }
@@ -66,11 +76,23 @@ pub struct Server {
     task: JoinHandle<()>,
 }
 
+/// From where a server may be reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// From this machine.
+    #[default]
+    Loopback,
+    /// From wherever the address can be reached.
+    Anywhere,
+}
+
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
-    /// On a TCP port.
+    /// On a TCP port, in plain HTTP.
     Tcp(SocketAddr),
+    /// On a TCP port, with TLS.
+    Tls(SocketAddr),
     /// On a Unix socket.
     Unix(PathBuf),
 }
@@ -79,6 +101,7 @@ impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Tcp(address) => write!(f, "http://{address}"),
+            Self::Tls(address) => write!(f, "https://{address}"),
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
         }
     }
@@ -86,7 +109,29 @@ impl std::fmt::Display for Address {
 
 enum Listener {
     Tcp(TcpListener),
+    #[cfg(feature = "tls")]
+    Tls(TcpListener, tokio_rustls::TlsAcceptor),
     Unix(UnixListener),
+}
+
+/// A connection that was taken; with TLS it has yet to agree on its keys.
+enum Accepted {
+    Plain(Box<dyn Stream>),
+    #[cfg(feature = "tls")]
+    Tls(TcpStream, tokio_rustls::TlsAcceptor),
+}
+
+impl Accepted {
+    async fn into_stream(self) -> io::Result<Box<dyn Stream>> {
+        match self {
+            Self::Plain(stream) => Ok(stream),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream, acceptor) => {
+                let agreed = tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await;
+                Ok(Box::new(agreed.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??))
+            }
+        }
+    }
 }
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -94,15 +139,16 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 impl Listener {
-    async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+    async fn accept(&self) -> io::Result<Accepted> {
+        let tcp = |(stream, _): (TcpStream, SocketAddr)| {
+            // Small pieces of a watch must leave at once.
+            stream.set_nodelay(true).map(|()| stream)
+        };
         Ok(match self {
-            Self::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
-                // Small pieces of a watch must leave at once.
-                stream.set_nodelay(true)?;
-                Box::new(stream)
-            }
-            Self::Unix(listener) => Box::new(listener.accept().await?.0),
+            Self::Tcp(listener) => Accepted::Plain(Box::new(tcp(listener.accept().await?)?)),
+            #[cfg(feature = "tls")]
+            Self::Tls(listener, acceptor) => Accepted::Tls(tcp(listener.accept().await?)?, acceptor.clone()),
+            Self::Unix(listener) => Accepted::Plain(Box::new(listener.accept().await?.0)),
         })
     }
 }
@@ -120,6 +166,28 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
         Ok(Self::start(Address::Tcp(bound), Listener::Tcp(listener), api))
+    }
+
+    /// Serves with TLS; port 0 takes a free one. Give it a service that is [closed](crate::ApiServerBuilder::closed).
+    ///
+    /// # Errors
+    /// When the address is not a loopback address and nobody has said that it shall be reached from elsewhere, or is
+    /// taken.
+    #[cfg(feature = "tls")]
+    pub async fn tls(
+        api: ApiServer,
+        address: SocketAddr,
+        reach: Reach,
+        certificates: &Certificates,
+    ) -> Result<Self, ServeError> {
+        if reach == Reach::Loopback && !address.ip().is_loopback() {
+            return Err(ServeError::NotPublic(address));
+        }
+        let failed = |source| ServeError::Bind { address: address.to_string(), source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let bound = listener.local_addr().map_err(failed)?;
+        let acceptor = tokio_rustls::TlsAcceptor::from(certificates.config());
+        Ok(Self::start(Address::Tls(bound), Listener::Tls(listener, acceptor), api))
     }
 
     /// Serves on a Unix socket that only its owner may open. A socket that is left there from before is replaced.
@@ -188,7 +256,14 @@ async fn run(listener: Listener, api: ApiServer, stopped: watch::Receiver<bool>)
     connections.shutdown().await;
 }
 
-async fn converse(stream: Box<dyn Stream>, api: ApiServer, stopped: watch::Receiver<bool>) {
+async fn converse(accepted: Accepted, api: ApiServer, stopped: watch::Receiver<bool>) {
+    let stream = match accepted.into_stream().await {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::debug!(%error, "a client and this server did not agree on TLS");
+            return;
+        }
+    };
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     builder.http2().timer(TokioTimer::new());

@@ -32,6 +32,7 @@ const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 #[derive(Clone)]
 pub struct Tokens {
     key: Arc<[u8; 32]>,
+    root: Arc<str>,
 }
 
 /// The machine gives no random numbers.
@@ -45,6 +46,16 @@ impl fmt::Display for NoRandomness {
 }
 
 impl std::error::Error for NoRandomness {}
+
+/// A text that nobody can guess, for [`ApiServerBuilder::bearer`](crate::ApiServerBuilder::bearer).
+///
+/// # Errors
+/// When the machine gives no random numbers.
+pub fn random_token() -> Result<String, NoRandomness> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(NoRandomness)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
 
 /// Whose token it is, as far as it can be told without the objects that it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +82,13 @@ impl Tokens {
     pub fn generate() -> Result<Self, NoRandomness> {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(NoRandomness)?;
-        Ok(Self { key: Arc::new(key) })
+        Ok(Self { key: Arc::new(key), root: "".into() })
+    }
+
+    /// Gives pods this certificate, in PEM, to know the API server by (`kube-root-ca.crt`).
+    #[must_use]
+    pub fn root_certificate(self, pem: &str) -> Self {
+        Self { root: pem.into(), ..self }
     }
 
     fn signature(&self, text: &str) -> Hmac<Sha256> {
@@ -128,6 +145,10 @@ impl Authority for Tokens {
         let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(HEADER), URL_SAFE_NO_PAD.encode(claims.to_string()));
         let signature = self.signature(&signed).finalize().into_bytes();
         Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    }
+
+    fn root_certificate(&self) -> &str {
+        &self.root
     }
 }
 
