@@ -119,7 +119,7 @@ async fn serve(options: Options) -> Outcome {
     let api = ApiServer::builder(&cluster).tokens(tokens).bearer(token.as_str(), User::admin());
     let is_open = options.insecure || options.unix.is_some();
     let api = if is_open { api.build() } else { api.closed().build() };
-    api.create_default_roles().await?;
+    api.create_defaults().await?;
     let server = match &options.unix {
         Some(path) => Server::unix(api, path).await?,
         None if options.insecure => Server::insecure(api, options.listen).await?,

@@ -50,7 +50,11 @@ impl Credentials {
         let account = moment.snapshot.find(kind::SERVICE_ACCOUNT, namespace, name)?;
         account.typed::<ServiceAccount>()?;
         let (bound_kind, bound_name, bound_uid) = &claims.bound_to;
-        let bound_kind = if bound_kind == "pod" { kind::POD } else { kind::SECRET };
+        let bound_kind = match bound_kind.as_str() {
+            "pod" => kind::POD,
+            "secret" => kind::SECRET,
+            _ => kind::SERVICE_ACCOUNT,
+        };
         let bound = moment.snapshot.find(bound_kind, namespace, bound_name)?;
         if bound.meta.uid.to_string() != *bound_uid {
             return None;

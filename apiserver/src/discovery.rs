@@ -9,12 +9,17 @@ use serde_json::{Value, json};
 
 use crate::body::Body;
 use crate::negotiate::Wanted;
-use crate::respond;
+use crate::{respond, usage};
+
+/// The stored kinds, and those that are measured.
+fn served(kinds: &Kinds) -> impl Iterator<Item = &KindInfo> {
+    kinds.iter().chain(usage::kinds())
+}
 
 /// The groups in the order in which they are told, the core group left out; each with its versions, the preferred first.
 fn groups(kinds: &Kinds) -> Vec<(String, Vec<String>)> {
     let mut groups: Vec<(String, Vec<String>)> = Vec::new();
-    for info in kinds.iter().filter(|info| !info.group.is_empty()) {
+    for info in served(kinds).filter(|info| !info.group.is_empty()) {
         let (group, version) = (info.group.to_string(), info.version.to_string());
         match groups.iter_mut().find(|(name, _)| *name == group) {
             Some((_, versions)) if versions.contains(&version) => {}
@@ -43,7 +48,7 @@ fn rank(version: &str) -> (bool, u8, u32, u32) {
 }
 
 fn of_version<'k>(kinds: &'k Kinds, group: &str, version: &str) -> Vec<&'k KindInfo> {
-    let mut all: Vec<&KindInfo> = kinds.iter().filter(|info| info.group == group && info.version == version).collect();
+    let mut all: Vec<&KindInfo> = served(kinds).filter(|info| info.group == group && info.version == version).collect();
     all.sort_by(|one, other| one.plural.cmp(&other.plural));
     all
 }

@@ -13,7 +13,8 @@
 //! | `route`, `query`, `negotiate` | what a request asks for, as values |
 //! | `read`, `watch`, `write`, `subresource` | the verbs |
 //! | `authenticate`, `access`, `rbac`, `review` | who asks, and what they may do |
-//! | `discovery`, `health` | what describes the server itself |
+//! | `discovery`, `health`, `telemetry` | what describes the server itself |
+//! | `usage` | `metrics.k8s.io` |
 //! | `represent`, `respond` | from objects to bytes |
 //! | `serve`, `certificates`, `kubeconfig` | the listener, and how clients find it and believe it |
 
@@ -37,7 +38,9 @@ mod route;
 mod serve;
 mod service;
 mod subresource;
+mod telemetry;
 mod tokens;
+mod usage;
 mod watch;
 mod write;
 

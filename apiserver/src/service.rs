@@ -10,6 +10,9 @@ use futures_core::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use inboard::cluster::{Cluster, Moment};
+use inboard::k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
+use inboard::k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use inboard::k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use inboard::kernel::Request as Kernel;
 use inboard::object::kind::{KindInfo, Verbs};
 use inboard::store::{Draft, WriteOptions};
@@ -24,7 +27,7 @@ use crate::query::Query;
 use crate::route::{self, ResourcePath, Target};
 use crate::tokens::Tokens;
 use crate::write::{self, Place, Sent, no_such_resource, not_allowed};
-use crate::{discovery, health, rbac, read, respond, review, subresource, watch};
+use crate::{discovery, health, rbac, read, respond, review, subresource, telemetry, usage, watch};
 
 /// The most that a request may bring, in bytes.
 const BODY_MAX: usize = 3 * 1024 * 1024;
@@ -94,15 +97,16 @@ impl ApiServer {
         ApiServerBuilder { cluster: cluster.clone(), credentials: Credentials::default() }
     }
 
-    /// Makes the roles and bindings that a cluster has from the start (`cluster-admin`, `admin`, `edit`, `view`,
-    /// `system:discovery` and their like), as far as they are not there. Without them nobody but the admin may do
-    /// anything, not even look what there is.
+    /// Makes what an API server makes in every cluster, as far as it is not there: the roles and bindings that are there
+    /// from the start (`cluster-admin`, `admin`, `edit`, `view`, `system:discovery` and their like), and the Service
+    /// `kubernetes`. Without the roles nobody but the admin may do anything, not even look what there is.
     ///
     /// # Errors
     /// When the cluster has been shut down, or does not take them.
-    pub async fn create_default_roles(&self) -> Result<(), ApiError> {
-        let drafts = rbac::defaults::roles().into_iter().map(Draft::of);
-        for draft in drafts.chain(rbac::defaults::bindings().into_iter().map(Draft::of)) {
+    pub async fn create_defaults(&self) -> Result<(), ApiError> {
+        let roles = rbac::defaults::roles().into_iter().map(Draft::of);
+        let bindings = rbac::defaults::bindings().into_iter().map(Draft::of);
+        for draft in roles.chain(bindings).chain([Draft::of(own_service())]) {
             let request = Kernel::Create(draft, WriteOptions::default());
             match self.inner.cluster.request(request).await?.result {
                 Err(error) if error.reason() != Reason::AlreadyExists => return Err(error),
@@ -110,6 +114,30 @@ impl ApiServer {
             }
         }
         Ok(())
+    }
+}
+
+/// The Service by which pods find the API.
+fn own_service() -> Service {
+    let labels = [("component", "apiserver"), ("provider", "kubernetes")];
+    Service {
+        metadata: ObjectMeta {
+            name: Some("kubernetes".to_owned()),
+            namespace: Some("default".to_owned()),
+            labels: Some(labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()),
+            ..ObjectMeta::default()
+        },
+        spec: Some(ServiceSpec {
+            cluster_ip: Some("10.96.0.1".to_owned()),
+            ports: Some(vec![ServicePort {
+                name: Some("https".to_owned()),
+                port: 443,
+                target_port: Some(IntOrString::Int(6443)),
+                ..ServicePort::default()
+            }]),
+            ..ServiceSpec::default()
+        }),
+        status: None,
     }
 }
 
@@ -178,6 +206,9 @@ impl ApiServer {
             return Err(access.forbidden(&user));
         }
         if let Target::Page(path) = target {
+            if path == "/metrics" {
+                return telemetry::page(cluster, &moment).await;
+            }
             return Ok(health::page(path, sent.wanted).unwrap_or_else(page_not_found));
         }
         let found = match target {
@@ -186,6 +217,9 @@ impl ApiServer {
             Target::Group(group) => discovery::one_group(&moment.kinds, group, sent.wanted),
             Target::Version { group, version } => discovery::one_version(&moment.kinds, group, version, sent.wanted),
             Target::Page(_) => None,
+            Target::Resource(path) if path.group == usage::GROUP && path.version == usage::VERSION => {
+                Some(usage::serve(cluster, path, method, &sent).await?)
+            }
             Target::Resource(path) => {
                 if !moment.kinds.iter().any(|info| info.group == *path.group && info.version == *path.version) {
                     None

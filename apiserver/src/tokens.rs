@@ -64,7 +64,7 @@ pub struct Claims {
     pub namespace: String,
     /// The name of the account.
     pub service_account: String,
-    /// Kind (`pod` or `secret`), name and uid of what it is bound to.
+    /// Kind (`pod`, `secret` or `serviceaccount`), name and uid of what it is bound to.
     pub bound_to: (String, String, String),
 }
 
@@ -111,7 +111,7 @@ impl Tokens {
         }
         let (_, account) = claims["sub"].as_str()?.split_once("system:serviceaccount:")?;
         let (namespace, name) = account.split_once(':')?;
-        let bound = ["pod", "secret"].into_iter().find_map(|kind| {
+        let bound = ["pod", "secret", "serviceaccount"].into_iter().find_map(|kind| {
             let to = &claims["kubernetes.io"][kind];
             Some((kind.to_owned(), to["name"].as_str()?.to_owned(), to["uid"].as_str()?.to_owned()))
         });
@@ -125,6 +125,7 @@ impl Authority for Tokens {
         let (kind, name, uid) = match bound_to {
             BoundTo::Pod { name, uid } => ("pod", name, uid),
             BoundTo::Secret { name, uid } => ("secret", name, uid),
+            BoundTo::ServiceAccount { uid } => ("serviceaccount", service_account, uid),
         };
         let now = now.as_secs();
         let mut claims = json!({
@@ -133,12 +134,9 @@ impl Authority for Tokens {
             "iat": now,
             "nbf": now,
             "sub": format!("system:serviceaccount:{namespace}:{service_account}"),
-            "kubernetes.io": {
-                "namespace": namespace,
-                kind: { "name": name, "uid": uid.to_string() },
-                "serviceaccount": { "name": service_account },
-            },
+            "kubernetes.io": { "namespace": namespace, "serviceaccount": { "name": service_account } },
         });
+        claims["kubernetes.io"][kind] = json!({ "name": name, "uid": uid.to_string() });
         if let Some(time) = expires_in {
             claims["exp"] = now.saturating_add(i64::try_from(time.as_secs()).unwrap_or(i64::MAX)).into();
         }

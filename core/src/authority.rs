@@ -19,6 +19,11 @@ pub enum BoundTo<'a> {
         /// Its identity.
         uid: Uid,
     },
+    /// The service account itself.
+    ServiceAccount {
+        /// Its identity.
+        uid: Uid,
+    },
     /// The Secret that it is kept in (`kubernetes.io/service-account-token`).
     Secret {
         /// Its name.

@@ -49,7 +49,7 @@ impl Server {
             .bearer("admin", User::admin())
             .bearer("alice", User::new("alice", ["devs"]))
             .build();
-        api.create_default_roles().await.expect("an empty cluster takes them");
+        api.create_defaults().await.expect("an empty cluster takes them");
         let server = Self { api, cluster };
         let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
         let made = server.send(Method::POST, "/api/v1/namespaces", &[], namespace.to_string()).await;

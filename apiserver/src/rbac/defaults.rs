@@ -44,6 +44,11 @@ pub(crate) fn roles() -> Vec<ClusterRole> {
         aggregated("system:aggregate-to-admin", "admin", admin_rules()),
         aggregated("system:aggregate-to-edit", "edit", edit_rules()),
         aggregated("system:aggregate-to-view", "view", view_rules()),
+        aggregated(
+            "system:aggregated-metrics-reader",
+            "view",
+            vec![rule(READ, &["metrics.k8s.io"], &["pods", "nodes"])],
+        ),
         role(
             "system:basic-user",
             vec![
