@@ -59,7 +59,7 @@ pub(crate) fn daemon(doing: impl AsRef<str>, status: &Status) -> RuntimeError {
         Code::ResourceExhausted => Kind::ResourceExhausted,
         Code::DeadlineExceeded => Kind::DeadlineExceeded,
         Code::Unavailable | Code::Cancelled => Kind::Unavailable,
-        Code::Unknown if is_transport(status) => Kind::Unavailable,
+        Code::Unknown if is_transport(status) || is_shim_failure(status) => Kind::Unavailable,
         Code::Unknown if status.message().contains("no space left") => Kind::ResourceExhausted,
         _ => Kind::Internal,
     };
@@ -70,6 +70,11 @@ pub(crate) fn daemon(doing: impl AsRef<str>, status: &Status) -> RuntimeError {
 pub(crate) fn is_transport(status: &Status) -> bool {
     let text = status.message();
     status.code() == Code::Unavailable || text.contains("transport error") || text.contains("ttrpc: closed")
+}
+
+/// Whether the daemon could not start its helper for a container: nothing that the container could do about.
+pub(crate) fn is_shim_failure(status: &Status) -> bool {
+    status.message().contains("failed to start shim")
 }
 
 /// An error of the kernel at a path.

@@ -63,7 +63,8 @@ impl Network {
         for plugin in attachment.plugins.into_iter().rev() {
             self.call("DEL", id, dir, plugin, attachment.result.as_ref()).await?;
         }
-        std::fs::remove_file(&record).map_err(|e| error::io("remove", &record, &e))
+        std::fs::remove_file(&record).map_err(|e| error::io("remove", &record, &e))?;
+        state::remove_file(&dir.join("network.lock"))
     }
 
     /// Removes the bridge once nothing is connected to it any more.
@@ -97,6 +98,7 @@ impl Network {
             // A namespace that is gone has nothing left to take down in it; the plugins still free the address.
             namespace: Some(dir.join("net")).filter(|pin| command == "ADD" || os::is_pinned(pin)),
             link: LINK,
+            lock: dir.join("network.lock"),
         };
         plugin::run(&invocation, config, previous).await
     }

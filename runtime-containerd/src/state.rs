@@ -1,7 +1,7 @@
 //! The runtime's directory: where everything lies, and files that are there whole or not at all.
 //!
 //! ```text
-//! sandboxes/ID/   sandbox.json network.json  net ipc uts (pins)  hosts hostname resolv.conf shm
+//! sandboxes/ID/   sandbox.json network.json network.lock  net ipc uts (pins)  hosts hostname resolv.conf shm
 //! containers/ID/  container.json state.json log termination-log  stdin stdout stderr (fifos)
 //! pods/UID/       pod.json  volumes/NAME.json  volumes/NAME/
 //! persistent/     NAME/ of volumes that outlive their pods
@@ -101,6 +101,14 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
 /// Removes a directory and what is in it; one that is not there is no error.
 pub(crate) fn remove_dir(path: &Path) -> Result<(), RuntimeError> {
     match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error::io("remove", path, &error)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a file; one that is not there is no error.
+pub(crate) fn remove_file(path: &Path) -> Result<(), RuntimeError> {
+    match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error::io("remove", path, &error)),
         _ => Ok(()),
     }

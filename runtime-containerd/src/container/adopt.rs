@@ -76,6 +76,10 @@ impl Inner {
         }
         let running = run.started_at.is_some() && run.exit.is_none();
         let entry = Arc::new(ContainerEntry::new(record, dir.clone(), self.settings.logs));
+        if let Some(exit) = run.exit.as_mut().filter(|exit| exit.message.is_none()) {
+            // The last process may have ended between writing the exit down and reading the message.
+            exit.message = entry.message(exit.code);
+        }
         entry.set_run(run)?;
         guard(&self.containers).insert(id, entry.clone());
         if running {

@@ -9,7 +9,13 @@ use tokio::sync::watch;
 
 use super::record::{ContainerRecord, RunRecord};
 use crate::logs::{LogHub, LogLimits};
-use crate::{error, state};
+use crate::{error, logs, state};
+
+/// How much of a termination message is kept (`k8s.io/kubernetes`: `MaxContainerTerminationMessageLength`).
+const MESSAGE_BYTES_MAX: usize = 4096;
+/// How much of a log becomes the message when the container left none, in lines and bytes.
+const LOG_MESSAGE_LINES_MAX: usize = 80;
+const LOG_MESSAGE_BYTES_MAX: usize = 2048;
 
 #[derive(Debug)]
 pub(crate) struct ContainerEntry {
@@ -32,13 +38,32 @@ impl ContainerEntry {
 
     /// Writes the state down, then lets everybody see it; a log ends with its container.
     pub(crate) fn set_run(&self, run: RunRecord) -> Result<(), RuntimeError> {
-        let written = state::write_json(&self.dir.join("state.json"), &run);
+        let written = self.write_run(&run);
         let ended = run.exit.is_some();
         self.run.send_replace(run);
         if ended {
             self.log.close();
         }
         written
+    }
+
+    /// Writes a state down that nobody is to see yet.
+    pub(crate) fn write_run(&self, run: &RunRecord) -> Result<(), RuntimeError> {
+        state::write_json(&self.dir.join("state.json"), run)
+    }
+
+    /// What the container wrote to its termination message path, or the end of its log where it asked for that.
+    pub(crate) fn message(&self, code: i32) -> Option<String> {
+        let file = std::fs::read(self.dir.join("termination-log")).unwrap_or_default();
+        if !file.is_empty() {
+            let end = file.len().min(MESSAGE_BYTES_MAX);
+            return Some(String::from_utf8_lossy(file.get(..end).unwrap_or_default()).into_owned());
+        }
+        if code == 0 || !self.record.message_from_log {
+            return None;
+        }
+        let log = std::fs::read(&self.log.path).unwrap_or_default();
+        Some(logs::last_lines(&log, LOG_MESSAGE_LINES_MAX, LOG_MESSAGE_BYTES_MAX)).filter(|text| !text.is_empty())
     }
 
     pub(crate) fn is_running(&self) -> bool {

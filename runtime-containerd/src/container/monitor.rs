@@ -12,7 +12,7 @@ use tonic::Code;
 use super::entry::ContainerEntry;
 use super::record::{ExitRecord, RunRecord};
 use crate::client::{Daemon, call, gone};
-use crate::{cgroup, clock, logs};
+use crate::{cgroup, clock};
 
 /// The exit code of a container about whose end nothing is known (`ContainerStatusUnknown` upstream).
 pub(crate) const UNKNOWN_CODE: i32 = 255;
@@ -20,11 +20,6 @@ pub(crate) const UNKNOWN_CODE: i32 = 255;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long to wait before asking again a daemon that is away.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
-/// How much of a termination message is kept (`k8s.io/kubernetes`: `MaxContainerTerminationMessageLength`).
-const MESSAGE_BYTES_MAX: usize = 4096;
-/// How much of a log becomes the message when the container left none, in lines and bytes.
-const LOG_MESSAGE_LINES_MAX: usize = 80;
-const LOG_MESSAGE_BYTES_MAX: usize = 2048;
 
 #[derive(Debug)]
 pub(crate) struct Monitor {
@@ -43,13 +38,15 @@ impl Monitor {
 
     async fn until_exit(&self) {
         let mut exit = self.wait().await;
+        let started_at = self.entry.run().started_at;
+        // The daemon forgets the exit with its task, so it is written down first.
+        self.note(&RunRecord { started_at, exit: Some(exit.clone()) });
         while let Err(error) = self.delete_task().await {
             tracing::debug!(container = self.entry.record.id, %error, "an ended task is still to be deleted");
             tokio::time::sleep(RETRY_AFTER).await;
         }
         self.drain_log().await;
-        exit.message = self.message(exit.code);
-        let started_at = self.entry.run().started_at;
+        exit.message = self.entry.message(exit.code);
         if let Err(error) = self.entry.set_run(RunRecord { started_at, exit: Some(exit) }) {
             tracing::warn!(container = self.entry.record.id, %error, "a container's exit could not be written down");
         }
@@ -93,17 +90,9 @@ impl Monitor {
         drop(tokio::time::timeout(DRAIN_TIMEOUT, progress.wait_for(|progress| progress.drained)).await);
     }
 
-    /// What the container wrote to its termination message path, or the end of its log where it asked for that.
-    fn message(&self, code: i32) -> Option<String> {
-        let file = std::fs::read(self.entry.dir.join("termination-log")).unwrap_or_default();
-        if !file.is_empty() {
-            let end = file.len().min(MESSAGE_BYTES_MAX);
-            return Some(String::from_utf8_lossy(file.get(..end).unwrap_or_default()).into_owned());
+    fn note(&self, run: &RunRecord) {
+        if let Err(error) = self.entry.write_run(run) {
+            tracing::warn!(container = self.entry.record.id, %error, "a container's exit could not be written down");
         }
-        if code == 0 || !self.entry.record.message_from_log {
-            return None;
-        }
-        let log = std::fs::read(&self.entry.log.path).unwrap_or_default();
-        Some(logs::last_lines(&log, LOG_MESSAGE_LINES_MAX, LOG_MESSAGE_BYTES_MAX)).filter(|text| !text.is_empty())
     }
 }

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use containerd_client::services::v1::{CreateTaskRequest, DeleteTaskRequest, GetRequest, KillRequest, StartRequest};
 use inboard::runtime::{ContainerStatus, ExitReason, RuntimeError, RuntimeErrorKind};
 use inboard::time::Time;
 use tokio::net::unix::pipe;
-use tonic::Code;
+use tonic::{Code, Status};
 
 use super::entry::ContainerEntry;
 use super::monitor::Monitor;
@@ -20,6 +21,10 @@ use crate::{clock, error, os};
 
 /// The exit code of a container whose process could not be started: the kubelet shows `StartError` with it.
 const START_ERROR_CODE: i32 = 128;
+
+/// How often, and for how long each, to wait until nothing of an earlier try is in the way.
+const IN_THE_WAY_TRIES: u32 = 100;
+const IN_THE_WAY_PAUSE: Duration = Duration::from_millis(100);
 
 impl Inner {
     pub(crate) async fn start(&self, id: &str) -> Result<ContainerStatus, RuntimeError> {
@@ -82,15 +87,19 @@ impl Inner {
                 self.daemon.services().tasks().create(self.daemon.request(request.clone())).await
             })
         };
-        match create().await {
-            Err(failed) if failed.status.code() == Code::AlreadyExists => {
-                // An earlier try was cut off between creating and starting.
-                self.delete_task(&request.container_id).await?;
-                create().await?;
+        let mut tries = 0;
+        loop {
+            match create().await {
+                Err(failed) if is_in_the_way(&failed.status) && tries < IN_THE_WAY_TRIES => {
+                    // An earlier try was cut off before the start, and the daemon may still be at it: the process that
+                    // asked for it was killed a moment ago.
+                    self.delete_task(&request.container_id).await?;
+                    tries += 1;
+                    tokio::time::sleep(IN_THE_WAY_PAUSE).await;
+                }
+                created => return Ok(created.map(drop)?),
             }
-            created => drop(created?),
         }
-        Ok(())
     }
 
     /// Waits for the exit of a started container in the background.
@@ -120,6 +129,11 @@ impl Inner {
         let answer = optional(call("get task", self.daemon.services().tasks().get(request)).await)?;
         Ok(answer.and_then(|answer| answer.process).map(|process| process.pid))
     }
+}
+
+/// Whether a task, or the directory of one, is there already, or goes away at this moment.
+fn is_in_the_way(status: &Status) -> bool {
+    status.code() == Code::AlreadyExists || error::is_shim_failure(status)
 }
 
 /// Signals by their numbers on Linux.

@@ -1,10 +1,15 @@
 //! One call of one CNI plugin.
+//!
+//! A plugin outlives this process when that is killed. So each holds a lock through its standard error, which it inherits:
+//! the next process does not undo what a plugin of the last one is still doing.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use inboard::runtime::{RuntimeError, RuntimeErrorKind};
+use nix::fcntl::{Flock, FlockArg};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -22,6 +27,8 @@ pub(super) struct Invocation<'a> {
     pub(super) container: &'a str,
     pub(super) namespace: Option<PathBuf>,
     pub(super) link: &'a str,
+    /// The file that is locked while a plugin runs for this sandbox, and takes what it writes to standard error.
+    pub(super) lock: PathBuf,
 }
 
 /// Runs the plugin that the configuration names; its answer, which for DEL is empty.
@@ -41,6 +48,7 @@ pub(super) async fn run(
     if let Some(previous) = previous {
         config["prevResult"] = previous.clone();
     }
+    let lock = hold(&invocation.lock, &doing).await?;
     let mut child = Command::new(invocation.bin_dir.join(&name))
         .env_clear()
         .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
@@ -51,7 +59,7 @@ pub(super) async fn run(
         .env("CNI_PATH", invocation.bin_dir)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stderr(Stdio::from(lock.try_clone().map_err(|e| error::system(&doing, e))?))
         .kill_on_drop(true)
         .spawn()
         .map_err(|e| error::system(&doing, e))?;
@@ -69,7 +77,24 @@ pub(super) async fn run(
     if output.status.success() {
         return Ok(serde_json::from_slice(&output.stdout).unwrap_or_else(|_| json!({})));
     }
-    Err(failure(&doing, &output.stdout, &output.stderr))
+    let said = std::fs::read(&invocation.lock).unwrap_or_default();
+    Err(failure(&doing, &output.stdout, &said))
+}
+
+/// Waits until no plugin runs for the sandbox.
+async fn hold(path: &Path, doing: &str) -> Result<Flock<File>, RuntimeError> {
+    let path = path.to_path_buf();
+    let lock = tokio::task::spawn_blocking(move || {
+        let file = File::options().create(true).append(true).read(true).open(path)?;
+        let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| std::io::Error::from(errno))?;
+        lock.set_len(0)?;
+        Ok::<_, std::io::Error>(lock)
+    });
+    let lock = tokio::time::timeout(PLUGIN_TIMEOUT, lock).await.map_err(|_| {
+        let message = format!("{doing}: an earlier call still runs after {PLUGIN_TIMEOUT:?}");
+        RuntimeError::new(RuntimeErrorKind::DeadlineExceeded, message)
+    })?;
+    lock.map_err(|e| error::system(doing, e))?.map_err(|e| error::system(doing, e))
 }
 
 /// Plugins tell what went wrong as JSON with a code and a text.
