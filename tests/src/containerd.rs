@@ -3,6 +3,7 @@
 
 mod host;
 mod images;
+mod journal;
 mod pod;
 pub mod registry;
 
@@ -15,6 +16,7 @@ use inboard_runtime_containerd::{ContainerdBuilder, ContainerdRuntime};
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use self::host::HostState;
+pub use self::journal::Journal;
 pub use self::pod::TestPod;
 
 /// How long the daemon may take to open its socket.
@@ -81,6 +83,12 @@ impl TestDaemon {
         child.wait().expect("containerd stops");
     }
 
+    /// Kills the daemon's process, as a crash does; what it started runs on.
+    pub fn crash(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        child.kill().and_then(|()| child.wait()).expect("containerd ends");
+    }
+
     /// The daemon's socket.
     pub fn socket(&self) -> PathBuf {
         self.dir.join("c.sock")
@@ -137,19 +145,11 @@ impl TestDaemon {
 
     /// What [`TestDaemon::node`] builds, to be changed before.
     pub fn builder(&self, number: u8) -> ContainerdBuilder {
-        ContainerdRuntime::builder()
-            .socket(self.socket())
-            .namespace(format!("inboard-host{number:02}"))
-            .state_dir(self.dir.join(format!("host{number:02}")))
-            .snapshotter(self.snapshotter())
-            .bridge(format!("inbtest{number}"))
-            .pod_cidr(format!("10.123.{number}.0/24"))
-            .cgroup_root(format!("/inboard-test/host{number:02}"))
+        builder_in(&self.dir, number)
     }
 
-    /// Overlays cannot be stacked on an overlay, which is what a test that itself runs in a container has.
     fn snapshotter(&self) -> &'static str {
-        if host::is_overlay(&self.dir) { "native" } else { "overlayfs" }
+        snapshotter_in(&self.dir)
     }
 
     fn config(&self) -> String {
@@ -163,6 +163,23 @@ impl TestDaemon {
              [debug]\nlevel = \"warn\"\n[grpc]\naddress = \"{dir}/c.sock\"\n"
         )
     }
+}
+
+/// A node on the daemon that a test runs in this directory, for other processes of the test too.
+pub fn builder_in(dir: &Path, number: u8) -> ContainerdBuilder {
+    ContainerdRuntime::builder()
+        .socket(dir.join("c.sock"))
+        .namespace(format!("inboard-host{number:02}"))
+        .state_dir(dir.join(format!("host{number:02}")))
+        .snapshotter(snapshotter_in(dir))
+        .bridge(format!("inbtest{number}"))
+        .pod_cidr(format!("10.123.{number}.0/24"))
+        .cgroup_root(format!("/inboard-test/host{number:02}"))
+}
+
+/// Overlays cannot be stacked on an overlay, which is what a test that itself runs in a container has.
+fn snapshotter_in(dir: &Path) -> &'static str {
+    if host::is_overlay(dir) { "native" } else { "overlayfs" }
 }
 
 impl Drop for TestDaemon {
