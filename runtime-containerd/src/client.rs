@@ -1,6 +1,8 @@
 //! The daemon's API with what every request needs: the namespace and, while content is brought in, a lease.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use containerd_client::Client;
@@ -20,6 +22,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(120);
 pub(crate) struct Daemon {
     channel: Channel,
     namespace: MetadataValue<Ascii>,
+    /// How often it went away since this process knows it.
+    losses: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for Daemon {
@@ -33,11 +37,21 @@ impl Daemon {
         socket: &Path,
         namespace: MetadataValue<Ascii>,
     ) -> Result<Self, tonic::transport::Error> {
-        Ok(Self { channel: containerd_client::connect(socket).await?, namespace })
+        Ok(Self { channel: containerd_client::connect(socket).await?, namespace, losses: Arc::default() })
     }
 
     pub(crate) fn services(&self) -> Client {
         Client::from(self.channel.clone())
+    }
+
+    /// How often the daemon went away since this process knows it: what was begun before may be half done.
+    pub(crate) fn losses(&self) -> u64 {
+        self.losses.load(Ordering::Relaxed)
+    }
+
+    /// Counts that the daemon has gone away.
+    pub(crate) fn lost(&self) {
+        self.losses.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn namespace(&self) -> &str {

@@ -51,6 +51,7 @@ async fn watch_for_ever(daemon: &Daemon, events: &broadcast::Sender<RuntimeEvent
             Err(status) => status.message().to_owned(),
         };
         if !std::mem::replace(&mut away, true) {
+            daemon.lost();
             drop(events.send(RuntimeEvent::Unavailable(format!("containerd does not answer: {reason}"))));
         }
         tokio::time::sleep(RETRY_AFTER).await;

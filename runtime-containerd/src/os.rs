@@ -16,6 +16,9 @@ use nix::mount::{MntFlags, MsFlags};
 use nix::sched::CloneFlags;
 use nix::sys::stat::Mode;
 
+/// Where programs are looked for.
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// Which namespaces a sandbox has of its own, and what is set in them.
 #[derive(Clone, Debug)]
 pub(crate) struct NamespacePlan {
@@ -195,11 +198,16 @@ fn set_link(name: &str, up: bool) -> io::Result<()> {
 
 /// Deletes a bridge of the host; one that is not there is no error.
 pub(crate) fn delete_bridge(name: &str) -> io::Result<()> {
-    if !Path::new("/sys/class/net").join(name).join("bridge").exists() {
+    if !is_bridge(name) {
         return Ok(());
     }
     set_link(name, false)?;
     link_ioctl(&control_socket()?, SIOCBRDELBR, &mut link_request(name)?)
+}
+
+/// Whether the host has a bridge of this name.
+pub(crate) fn is_bridge(name: &str) -> bool {
+    Path::new("/sys/class/net").join(name).join("bridge").exists()
 }
 
 /// How many ports a bridge of the host has.

@@ -7,6 +7,7 @@ mod journal;
 mod pod;
 pub mod registry;
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -29,25 +30,40 @@ pub struct TestDaemon {
     dir: PathBuf,
     child: Option<Child>,
     before: HostState,
-    /// One daemon at a time: each test looks at the whole machine before and after.
-    _alone: MutexGuard<'static, ()>,
+    /// Whether it serves CRI too, to be compared with.
+    cri: bool,
+    /// One daemon at a time, in this process and on the machine: each test looks at the whole machine before and after.
+    _alone: (MutexGuard<'static, ()>, File),
 }
 
 static ALONE: Mutex<()> = Mutex::const_new(());
 
+/// Which file of the machine's directory for temporary files a test with a daemon holds locked.
+const LOCK: &str = "inboard-test.lock";
+
 impl TestDaemon {
     /// Starts a daemon; `None`, with a notice, where the machine cannot run one.
     pub async fn start() -> Option<Self> {
+        Self::start_as(false).await
+    }
+
+    /// Starts a daemon that serves CRI besides, with a sandbox image made from `busybox` and the network plugins of the
+    /// machine.
+    pub async fn start_with_cri() -> Option<Self> {
+        Self::start_as(true).await
+    }
+
+    async fn start_as(cri: bool) -> Option<Self> {
         if let Some(missing) = missing() {
             notice(&format!("skipped: {missing}"));
             return None;
         }
-        let alone = ALONE.lock().await;
+        let alone = (ALONE.lock().await, alone_on_the_machine().await);
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("inboard-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let dir = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&dir).expect("a directory for the test");
-        let mut daemon = Self { before: HostState::take(), dir, child: None, _alone: alone };
+        let mut daemon = Self { before: HostState::take(), dir, child: None, cri, _alone: alone };
         daemon.launch().await;
         Some(daemon)
     }
@@ -56,7 +72,7 @@ impl TestDaemon {
     pub async fn launch(&mut self) {
         let config = self.dir.join("config.toml");
         std::fs::write(&config, self.config()).expect("the daemon's configuration");
-        let log = std::fs::File::options().create(true).append(true).open(self.dir.join("log")).expect("a log");
+        let log = File::options().create(true).append(true).open(self.dir.join("log")).expect("a log");
         let child = Command::new("containerd")
             .arg("--config")
             .arg(&config)
@@ -118,6 +134,11 @@ impl TestDaemon {
         held
     }
 
+    /// Removes the control groups that other clients of the daemon left empty.
+    pub fn clear_groups(&self) {
+        host::clear_empty_groups();
+    }
+
     /// What the daemon complained about last.
     pub fn log(&self) -> String {
         const LINES_MAX: usize = 20;
@@ -148,19 +169,63 @@ impl TestDaemon {
         builder_in(&self.dir, number)
     }
 
-    fn snapshotter(&self) -> &'static str {
+    /// Gives a namespace of the daemon the images `busybox` and, for sandboxes, `pause`, without a runtime.
+    pub fn bring_images_to(&self, namespace: &str) {
+        let archives = images::for_sandboxes().expect("the images are made from the machine's packages");
+        for archive in archives {
+            let mut import = Command::new("ctr");
+            import.arg("--address").arg(self.socket()).args(["-n", namespace, "images", "import"]);
+            import.args(["--snapshotter", self.snapshotter()]).arg(archive).stdout(Stdio::null());
+            assert!(import.status().is_ok_and(|status| status.success()), "the image comes in");
+        }
+    }
+
+    /// The daemon's snapshotter.
+    pub fn snapshotter(&self) -> &'static str {
         snapshotter_in(&self.dir)
     }
 
     fn config(&self) -> String {
         let dir = self.dir.display();
+        let (off, cri) =
+            if self.cri { ("", self.cri_config()) } else { ("\"io.containerd.grpc.v1.cri\", ", String::new()) };
         format!(
             "version = 2\nroot = \"{dir}/root\"\nstate = \"{dir}/state\"\n\
-             disabled_plugins = [\"io.containerd.grpc.v1.cri\", \"io.containerd.internal.v1.opt\", \
+             disabled_plugins = [{off}\"io.containerd.internal.v1.opt\", \
              \"io.containerd.internal.v1.tracing\", \"io.containerd.tracing.processor.v1.otlp\", \
              \"io.containerd.snapshotter.v1.btrfs\", \"io.containerd.snapshotter.v1.zfs\", \
              \"io.containerd.snapshotter.v1.devmapper\", \"io.containerd.snapshotter.v1.aufs\"]\n\
-             [debug]\nlevel = \"warn\"\n[grpc]\naddress = \"{dir}/c.sock\"\n"
+             [debug]\nlevel = \"warn\"\n[grpc]\naddress = \"{dir}/c.sock\"\n{cri}"
+        )
+    }
+
+    /// The CRI plugin's settings, with the network that our own nodes have.
+    fn cri_config(&self) -> String {
+        let dir = self.dir.display();
+        let network = serde_json::json!({
+            "cniVersion": "1.0.0", "name": "inbtest-cri",
+            "plugins": [
+                {
+                    "type": "bridge", "bridge": "inbtestcri", "isGateway": true, "ipMasq": true, "hairpinMode": true,
+                    "ipam": {
+                        "type": "host-local", "dataDir": self.dir.join("cri-ipam"),
+                        "ranges": [[{"subnet": "10.123.251.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}],
+                    },
+                },
+                {"type": "portmap", "capabilities": {"portMappings": true}, "snat": true},
+            ],
+        });
+        let networks = self.dir.join("cni");
+        let written = std::fs::create_dir_all(&networks)
+            .and_then(|()| std::fs::write(networks.join("10-inbtest.conflist"), network.to_string()));
+        written.expect("the network's configuration");
+        let plugins = ["/opt/cni/bin", "/usr/lib/cni"].into_iter().find(|dir| Path::new(dir).join("bridge").exists());
+        let (plugins, snapshotter) = (plugins.expect("network plugins"), self.snapshotter());
+        format!(
+            "[plugins.\"io.containerd.grpc.v1.cri\"]\nsandbox_image = \"docker.io/library/pause:latest\"\n\
+             netns_mounts_under_state_dir = true\nstream_server_port = \"0\"\n\
+             [plugins.\"io.containerd.grpc.v1.cri\".containerd]\nsnapshotter = \"{snapshotter}\"\n\
+             [plugins.\"io.containerd.grpc.v1.cri\".cni]\nbin_dir = \"{plugins}\"\nconf_dir = \"{dir}/cni\"\n"
         )
     }
 }
@@ -175,6 +240,22 @@ pub fn builder_in(dir: &Path, number: u8) -> ContainerdBuilder {
         .bridge(format!("inbtest{number}"))
         .pod_cidr(format!("10.123.{number}.0/24"))
         .cgroup_root(format!("/inboard-test/host{number:02}"))
+}
+
+/// Waits until no other process tests with a daemon. The lock ends with the file, however the process does.
+async fn alone_on_the_machine() -> File {
+    let path = std::env::temp_dir().join(LOCK);
+    let lock = move || {
+        let file = File::options().create(true).truncate(false).write(true).open(path)?;
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => notice("waiting for another process that tests with containers"),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        file.lock().map(|()| file)
+    };
+    let locked: std::io::Result<File> = tokio::task::spawn_blocking(lock).await.expect("the lock is waited for");
+    locked.expect("the lock of tests with containers")
 }
 
 /// Overlays cannot be stacked on an overlay, which is what a test that itself runs in a container has.

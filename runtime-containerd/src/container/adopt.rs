@@ -75,7 +75,7 @@ impl Inner {
             run.started_at = Some(clock::now().as_nanos());
         }
         let running = run.started_at.is_some() && run.exit.is_none();
-        let entry = Arc::new(ContainerEntry::new(record, dir.clone(), self.settings.logs));
+        let entry = Arc::new(ContainerEntry::new(record, dir.clone(), self.settings.logs, None));
         if let Some(exit) = run.exit.as_mut().filter(|exit| exit.message.is_none()) {
             // The last process may have ended between writing the exit down and reading the message.
             exit.message = entry.message(exit.code);

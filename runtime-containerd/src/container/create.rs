@@ -49,11 +49,12 @@ impl Inner {
             let message = format!("image {:?} is not on the node", &*config.image);
             return Err(RuntimeError::new(RuntimeErrorKind::NotFound, message));
         };
+        let losses = self.daemon.losses();
         let dir = self.dirs.container(&id);
         std::fs::create_dir_all(&dir).map_err(|e| error::io("create directory", &dir, &e))?;
         match self.make_container(&id, &dir, &sandbox, config, &image).await {
             Ok(record) => {
-                let entry = ContainerEntry::new(record, dir, self.settings.logs);
+                let entry = ContainerEntry::new(record, dir, self.settings.logs, Some(losses));
                 guard(&self.containers).insert(id.clone(), Arc::new(entry));
                 Ok(ContainerId::new(id))
             }

@@ -8,6 +8,7 @@ use inboard::time::Time;
 use tokio::sync::watch;
 
 use super::record::{ContainerRecord, RunRecord};
+use crate::client::Daemon;
 use crate::logs::{LogHub, LogLimits};
 use crate::{error, logs, state};
 
@@ -23,13 +24,16 @@ pub(crate) struct ContainerEntry {
     pub(crate) dir: PathBuf,
     pub(crate) log: Arc<LogHub>,
     run: watch::Sender<RunRecord>,
+    /// The daemon's losses when it was made; `None` when an earlier process made it.
+    made_at: Option<u64>,
 }
 
 impl ContainerEntry {
-    /// A container that was made and not started.
-    pub(crate) fn new(record: ContainerRecord, dir: PathBuf, logs: LogLimits) -> Self {
+    /// A container that was made and not started: by this process when the daemon had been lost this often, or by an
+    /// earlier one.
+    pub(crate) fn new(record: ContainerRecord, dir: PathBuf, logs: LogLimits, made_at: Option<u64>) -> Self {
         let log = Arc::new(LogHub::new(dir.join("log"), logs));
-        Self { record, dir, log, run: watch::Sender::default() }
+        Self { record, dir, log, run: watch::Sender::default(), made_at }
     }
 
     pub(crate) fn run(&self) -> RunRecord {
@@ -64,6 +68,12 @@ impl ContainerEntry {
         }
         let log = std::fs::read(&self.log.path).unwrap_or_default();
         Some(logs::last_lines(&log, LOG_MESSAGE_LINES_MAX, LOG_MESSAGE_BYTES_MAX)).filter(|text| !text.is_empty())
+    }
+
+    /// Whether neither this process nor the daemon was interrupted since it was made, so that what they know of each
+    /// other is all there is.
+    pub(crate) fn is_undisturbed(&self, daemon: &Daemon) -> bool {
+        self.made_at == Some(daemon.losses())
     }
 
     pub(crate) fn is_running(&self) -> bool {

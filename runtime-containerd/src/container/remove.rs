@@ -20,7 +20,12 @@ impl Inner {
     pub(crate) async fn remove_locked(&self, entry: &ContainerEntry) -> Result<(), RuntimeError> {
         self.kill_container(entry).await?;
         entry.log.close();
-        self.discard_container(&entry.record.id).await?;
+        if entry.is_undisturbed(&self.daemon) {
+            self.delete_task(&entry.record.id).await?;
+            self.forget_container(&entry.record.id).await?;
+        } else {
+            self.discard_container(&entry.record.id).await?;
+        }
         cgroup::remove(&entry.record.cgroup);
         guard(&self.containers).remove(&entry.record.id);
         Ok(())
@@ -28,7 +33,12 @@ impl Inner {
 
     /// Takes away everything that stands under an id, whole or half made; the directory goes last.
     pub(crate) async fn discard_container(&self, id: &str) -> Result<(), RuntimeError> {
-        self.delete_task(id).await?;
+        self.clear_task(id).await?;
+        self.forget_container(id).await
+    }
+
+    /// The same for one without a task.
+    async fn forget_container(&self, id: &str) -> Result<(), RuntimeError> {
         let request = self.daemon.request(DeleteContainerRequest { id: id.to_owned() });
         let deleted = call("delete container", self.daemon.services().containers().delete(request)).await;
         deleted.map(drop).or_else(gone)?;

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use containerd_client::services::v1::{CreateTaskRequest, DeleteTaskRequest, GetRequest, KillRequest, StartRequest};
+use containerd_client::services::v1::{
+    CreateTaskRequest, DeleteTaskRequest, GetRequest, KillRequest, StartRequest, WaitRequest,
+};
 use inboard::runtime::{ContainerStatus, ExitReason, RuntimeError, RuntimeErrorKind};
 use inboard::time::Time;
 use tokio::net::unix::pipe;
@@ -13,6 +15,7 @@ use tonic::{Code, Status};
 use super::entry::ContainerEntry;
 use super::monitor::Monitor;
 use super::record::{ExitRecord, RunRecord};
+use super::shim;
 use crate::client::{call, gone, is_away, optional};
 use crate::logs::{Outputs, pump};
 use crate::runtime::Inner;
@@ -39,6 +42,9 @@ impl Inner {
             let message = format!("sandbox {} is not ready", entry.record.sandbox);
             return Err(RuntimeError::new(RuntimeErrorKind::FailedPrecondition, message));
         }
+        if !entry.is_undisturbed(&self.daemon) {
+            self.clear_task(id).await?;
+        }
         match self.start_task(&entry).await {
             Ok(started_at) => {
                 entry.set_run(RunRecord { started_at: Some(started_at.as_nanos()), exit: None })?;
@@ -46,7 +52,7 @@ impl Inner {
                 entry.status()
             }
             Err(error) => {
-                self.delete_task(id).await?;
+                self.clear_task(id).await?;
                 if is_away(&error) {
                     return Err(error);
                 }
@@ -93,7 +99,7 @@ impl Inner {
                 Err(failed) if is_in_the_way(&failed.status) && tries < IN_THE_WAY_TRIES => {
                     // An earlier try was cut off before the start, and the daemon may still be at it: the process that
                     // asked for it was killed a moment ago.
-                    self.delete_task(&request.container_id).await?;
+                    self.clear_task(&request.container_id).await?;
                     tries += 1;
                     tokio::time::sleep(IN_THE_WAY_PAUSE).await;
                 }
@@ -113,14 +119,21 @@ impl Inner {
         let kill =
             KillRequest { container_id: id.to_owned(), signal: libc_signal::KILL, all: true, ..Default::default() };
         let killed = call("kill task", self.daemon.services().tasks().kill(self.daemon.request(kill))).await;
-        if killed.is_err_and(|failed| failed.is_not_found()) && self.task_pid(id).await?.is_none() {
-            return Ok(());
+        // A shim that was started and never told what to run has no process, but is to be deleted all the same.
+        if !killed.is_err_and(|failed| failed.is_not_found()) {
+            let wait = WaitRequest { container_id: id.to_owned(), exec_id: String::new() };
+            let waited = call("wait for task", self.daemon.services().tasks().wait(self.daemon.request(wait))).await;
+            waited.map(drop).or_else(gone)?;
         }
-        let wait = containerd_client::services::v1::WaitRequest { container_id: id.to_owned(), exec_id: String::new() };
-        let waited = call("wait for task", self.daemon.services().tasks().wait(self.daemon.request(wait))).await;
-        waited.map(drop).or_else(gone)?;
         let delete = self.daemon.request(DeleteTaskRequest { container_id: id.to_owned() });
         call("delete task", self.daemon.services().tasks().delete(delete)).await.map(drop).or_else(gone)
+    }
+
+    /// Deletes a task, and whatever of it the daemon does not know.
+    pub(crate) async fn clear_task(&self, id: &str) -> Result<(), RuntimeError> {
+        self.delete_task(id).await?;
+        shim::end_forgotten(&self.settings.socket, self.daemon.namespace(), id).await;
+        Ok(())
     }
 
     /// The process id of a container's first process; `None` without a task.
@@ -133,7 +146,10 @@ impl Inner {
 
 /// Whether a task, or the directory of one, is there already, or goes away at this moment.
 fn is_in_the_way(status: &Status) -> bool {
-    status.code() == Code::AlreadyExists || error::is_shim_failure(status)
+    status.code() == Code::AlreadyExists
+        // What runc says through the daemon.
+        || status.message().contains("container with given ID already exists")
+        || error::is_shim_failure(status)
 }
 
 /// Signals by their numbers on Linux.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use crate::error;
+use crate::{error, os};
 
 /// How long a plugin may take before it is killed.
 const PLUGIN_TIMEOUT: Duration = Duration::from_secs(60);
@@ -51,7 +51,7 @@ pub(super) async fn run(
     let lock = hold(&invocation.lock, &doing).await?;
     let mut child = Command::new(invocation.bin_dir.join(&name))
         .env_clear()
-        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("PATH", os::PATH)
         .env("CNI_COMMAND", invocation.command)
         .env("CNI_CONTAINERID", invocation.container)
         .env("CNI_NETNS", invocation.namespace.clone().unwrap_or_default())

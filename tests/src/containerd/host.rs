@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The processes, mounts, links, firewall rules, control groups and runc containers of the machine, each as a line of text.
+/// The processes, mounts, links, firewall rules, control groups, runc containers and sockets of shims that the machine
+/// has, each as a line of text.
 #[derive(Clone, Debug, Default)]
 pub struct HostState {
     things: BTreeSet<String>,
@@ -20,6 +21,7 @@ impl HostState {
         things.extend(rules().into_iter().map(|rule| format!("rule {rule}")));
         things.extend(groups().map(|group| format!("control group {}", group.display())));
         things.extend(runc_containers().map(|dir| format!("runc container {}", dir.display())));
+        things.extend(names(Path::new("/run/containerd/s")).map(|name| format!("socket of a shim {name}")));
         Self { things }
     }
 
@@ -92,11 +94,16 @@ pub(super) fn clear(dir: &Path) {
     for point in points {
         drop(Command::new("umount").arg("-l").arg(point).status());
     }
-    groups().for_each(|group| clear_groups(&group));
+    clear_empty_groups();
     for link in names(Path::new("/sys/class/net")).filter(|link| link.starts_with(LINKS)) {
         drop(Command::new("ip").args(["link", "delete", &link]).status());
     }
     clear_rules();
+}
+
+/// Removes the control groups of tests that nobody is in.
+pub(super) fn clear_empty_groups() {
+    groups().for_each(|group| clear_groups(&group));
 }
 
 /// How the links of tests are called, and with them the networks that rules are made for.

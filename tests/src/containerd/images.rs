@@ -1,7 +1,7 @@
 //! The images that tests run, made from Debian's packages: a `busybox` and an `nginx` small enough to be made anew.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use inboard_runtime_containerd::archive::{Layer, write_docker, write_oci};
@@ -18,11 +18,18 @@ pub(super) fn archives() -> io::Result<Vec<PathBuf>> {
         let dir = std::env::temp_dir().join("inboard-test-images");
         let make = || {
             std::fs::create_dir_all(&dir)?;
-            Ok::<_, io::Error>(vec![busybox(dir.join("busybox.tar"))?, nginx(dir.join("nginx.tar"))?])
+            Ok::<_, io::Error>(vec![busybox(&dir, "busybox", &["sh"])?, nginx(dir.join("nginx.tar"))?])
         };
         make().map_err(|error| error.to_string())
     });
     made.clone().map_err(io::Error::other)
+}
+
+/// The archives of `busybox` and of a `pause` for sandboxes of the CRI plugin.
+pub(super) fn for_sandboxes() -> io::Result<Vec<PathBuf>> {
+    let busybox_made = archives()?.swap_remove(0);
+    let dir = busybox_made.parent().map(PathBuf::from).unwrap_or_default();
+    Ok(vec![busybox_made, busybox(&dir, "pause", &["sleep", "1000000000"])?])
 }
 
 /// Another process may be reading the archive: it is put in its place when it is whole.
@@ -33,7 +40,8 @@ fn placed(path: PathBuf, write: impl FnOnce(&PathBuf) -> io::Result<()>) -> io::
     Ok(path)
 }
 
-fn busybox(path: PathBuf) -> io::Result<PathBuf> {
+/// An image of this name with busybox in it, that runs this.
+fn busybox(dir: &Path, name: &str, command: &[&str]) -> io::Result<PathBuf> {
     let program = host::find("busybox").ok_or_else(|| io::Error::other("busybox is not installed"))?;
     let list = Command::new(&program).arg("--list").output()?;
     let mut layer = Layer::new();
@@ -42,8 +50,9 @@ fn busybox(path: PathBuf) -> io::Result<PathBuf> {
     for applet in String::from_utf8_lossy(&list.stdout).lines().filter(|applet| *applet != "busybox") {
         layer.link(&format!("bin/{applet}"), "busybox")?;
     }
-    let config = json!({"Env": [PATH], "Cmd": ["sh"]});
-    placed(path, |path| write_oci(path, "docker.io/library/busybox:latest", &config, layer))
+    let config = json!({"Env": [PATH], "Cmd": command});
+    let path = dir.join(format!("{name}.tar"));
+    placed(path, |path| write_oci(path, &format!("docker.io/library/{name}:latest"), &config, layer))
 }
 
 fn nginx(path: PathBuf) -> io::Result<PathBuf> {
