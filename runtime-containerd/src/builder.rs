@@ -80,15 +80,16 @@ impl ContainerdBuilder {
         self
     }
 
-    /// Where the CNI plugins are. Default: the first of `/opt/cni/bin` and `/usr/lib/cni` that has a bridge plugin.
+    /// Where the CNI plugins are. Default: the first of `/opt/cni/bin` and `/usr/lib/cni` that has a `portmap`.
     #[must_use]
     pub fn cni_bin_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.network.bin_dir = path.into();
         self
     }
 
-    /// The addresses for this node's pods, as an IPv4 range; those of nodes on one machine must not overlap. Default:
-    /// `10.88.0.0/24`.
+    /// The addresses for this node's pods, as an IPv4 range, an IPv6 range, or both with a comma between them
+    /// (`10.88.1.0/24,fd00:88:1::/64`): the family that is named first is that of a pod's `podIP`. Those of nodes on one
+    /// machine must not overlap. Default: `10.88.0.0/24`.
     #[must_use]
     pub fn pod_cidr(mut self, range: impl Into<String>) -> Self {
         self.network.pod_cidr = range.into();
@@ -203,7 +204,7 @@ impl ContainerdBuilder {
 
 fn default_bin_dir() -> PathBuf {
     let places = ["/opt/cni/bin", "/usr/lib/cni"];
-    places.into_iter().find(|dir| Path::new(dir).join("bridge").exists()).unwrap_or("/opt/cni/bin").into()
+    places.into_iter().find(|dir| Path::new(dir).join("portmap").exists()).unwrap_or("/opt/cni/bin").into()
 }
 
 /// The daemon's own rule for names.

@@ -5,8 +5,8 @@
 //! helper process: namespaces are held by bind mounts, logs are read in this process.
 //!
 //! # What it needs
-//! Linux, root, containerd 1.6 or later with runc, and the CNI plugins `bridge`, `host-local` and `portmap` (or a
-//! network configuration of your own, see [`ContainerdBuilder::cni_config`]). Building it needs `protoc`.
+//! Linux, root, containerd 1.6 or later with runc, `iptables`, and the CNI plugin `portmap` (or a network configuration of
+//! your own with its plugins, see [`ContainerdBuilder::cni_config`]). Building it needs `protoc`.
 //!
 //! # What it does not do yet
 //! `shareProcessNamespace`, user namespaces, SELinux, raw block volumes, resources of whole pods, AppArmor's default

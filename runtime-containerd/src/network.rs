@@ -1,10 +1,15 @@
-//! The network of pods, through CNI plugins: each is a program that gets its orders in the environment and its
-//! configuration on standard input.
+//! The network of pods: a bridge of this process's own making, and CNI plugins, programs that get their orders in the
+//! environment and their configuration on standard input. With the built-in network there is a plugin for host ports
+//! only; with a configuration of the embedder's, plugins make everything.
 //!
-//! The rule: what was asked of a plugin is written down before it is asked, so that it can always be asked to undo it.
+//! The rule: what is to be done is written down before it is done, so that it can always be undone.
 
+mod addresses;
+mod bridge;
 mod config;
+mod netlink;
 mod plugin;
+mod range;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -13,18 +18,22 @@ use inboard::runtime::{PortMapping, RuntimeError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub(crate) use self::config::NetworkSettings;
+use self::bridge::Bridge;
+pub(crate) use self::config::{BUILT_IN_PLUGINS, NetworkSettings};
 use crate::{error, os, state};
 
 /// The name that the pod's link has inside.
 const LINK: &str = "eth0";
 
-/// What was asked of the plugins for one sandbox, and what they answered.
+/// What was done for one sandbox, and what came of it.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Attachment {
+    /// Whether it is connected to the built-in bridge.
+    #[serde(default)]
+    bridge: bool,
     /// The plugins' configurations, in the order of ADD.
     plugins: Vec<Value>,
-    /// The answer of the last one.
+    /// The answer of the bridge or the last plugin.
     result: Option<Value>,
 }
 
@@ -32,22 +41,26 @@ pub(crate) struct Attachment {
 #[derive(Debug)]
 pub(crate) struct Network {
     settings: NetworkSettings,
-    ipam_dir: PathBuf,
-    /// Held shared while a plugin adds a port to the bridge, alone while an empty bridge is removed.
-    bridge: tokio::sync::RwLock<()>,
+    /// `None` where the embedder's plugins make the network. Held shared while a port is added, alone while an empty
+    /// bridge is removed.
+    bridge: Option<tokio::sync::RwLock<Bridge>>,
 }
 
 impl Network {
     pub(crate) fn new(settings: NetworkSettings, ipam_dir: PathBuf) -> Self {
-        Self { settings, ipam_dir, bridge: tokio::sync::RwLock::default() }
+        let bridge = settings.built_in(&ipam_dir).map(tokio::sync::RwLock::new);
+        Self { settings, bridge }
     }
 
     /// Connects a pinned namespace; the addresses it has then, the primary one first.
     pub(crate) async fn add(&self, id: &str, dir: &Path, ports: &[PortMapping]) -> Result<Vec<IpAddr>, RuntimeError> {
-        let _shared = self.bridge.read().await;
-        let mut attachment = Attachment { plugins: self.settings.plugins(&self.ipam_dir, ports), result: None };
+        let bridge = self.bridge.is_some();
+        let mut attachment = Attachment { bridge, plugins: self.settings.plugins(ports), result: None };
         let record = dir.join("network.json");
         state::write_json(&record, &attachment)?;
+        if let Some(bridge) = &self.bridge {
+            attachment.result = Some(bridge.read().await.connect(id, &dir.join("net")).await?);
+        }
         for plugin in attachment.plugins.clone() {
             let answer = self.call("ADD", id, dir, plugin, attachment.result.as_ref()).await?;
             attachment.result = Some(answer);
@@ -63,24 +76,19 @@ impl Network {
         for plugin in attachment.plugins.into_iter().rev() {
             self.call("DEL", id, dir, plugin, attachment.result.as_ref()).await?;
         }
+        if let Some(bridge) = self.bridge.as_ref().filter(|_| attachment.bridge) {
+            bridge.read().await.disconnect(id).await?;
+        }
         std::fs::remove_file(&record).map_err(|e| error::io("remove", &record, &e))?;
         state::remove_file(&dir.join("network.lock"))
     }
 
     /// Removes the bridge once nothing is connected to it any more.
     pub(crate) async fn tidy(&self) -> Result<(), RuntimeError> {
-        let _alone = self.bridge.write().await;
-        let Some(bridge) = self.settings.own_bridge() else { return Ok(()) };
-        if os::bridge_ports(bridge) > 0 {
-            return Ok(());
+        match &self.bridge {
+            Some(bridge) => bridge.write().await.tidy().await,
+            None => Ok(()),
         }
-        os::delete_bridge(bridge).map_err(|e| error::system(&format!("remove bridge {bridge}"), e))?;
-        // The plugin's own book-keeping (last address given, lock) is all that is left once no address is in use.
-        if state::entries(&self.ipam_dir.join(self.settings.name())).iter().all(|name| name.parse::<IpAddr>().is_err())
-        {
-            state::remove_dir(&self.ipam_dir.join(self.settings.name()))?;
-        }
-        Ok(())
     }
 
     async fn call(

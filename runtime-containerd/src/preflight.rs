@@ -11,6 +11,7 @@ use std::time::Duration;
 use containerd_client::services::v1::PluginsRequest;
 
 use crate::client::{Daemon, call};
+use crate::network::BUILT_IN_PLUGINS;
 
 /// How long the daemon may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -201,10 +202,9 @@ fn find(name: &str) -> Option<PathBuf> {
 }
 
 fn plugins(dir: &Path) -> Looked {
-    let absent: Vec<&str> =
-        ["bridge", "host-local", "portmap"].into_iter().filter(|name| !dir.join(name).exists()).collect();
+    let absent: Vec<&str> = BUILT_IN_PLUGINS.into_iter().filter(|name| !dir.join(name).exists()).collect();
     if absent.is_empty() {
-        let version = Command::new(dir.join("bridge")).arg("--version").output();
+        let version = Command::new(dir.join(BUILT_IN_PLUGINS[0])).arg("--version").output();
         let version = version.map(|output| String::from_utf8_lossy(&output.stderr).into_owned()).unwrap_or_default();
         let version = version.lines().next().unwrap_or_default().to_owned();
         return Looked::Good(format!("{} {version}", dir.display()).trim_end().to_owned());

@@ -152,7 +152,7 @@ async fn a_runtime_that_cannot_be_opened_says_why() {
         (builder().pod_cidr("10.0.0.0/33"), "pod_cidr \"10.0.0.0/33\" cannot be used"),
         (builder().namespace("a/b"), "namespace \"a/b\" cannot be used"),
         (builder().cgroup_root("/a/../b"), "cgroup_root \"/a/../b\" cannot be used"),
-        (builder().cni_bin_dir("/no/such"), "the network plugin bridge is not in /no/such; install the CNI plugins"),
+        (builder().cni_bin_dir("/no/such"), "the network plugin portmap is not in /no/such; install the CNI plugins"),
         (builder().socket("/no/such.sock"), "containerd does not answer on /no/such.sock"),
     ];
     for (builder, expected) in rows {

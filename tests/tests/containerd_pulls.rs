@@ -1,8 +1,13 @@
 //! Images from a real registry: every form of them, every kind of credentials, and what goes wrong on the way.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use inboard::k8s_openapi::api::core::v1::Event;
+use inboard::prelude::*;
 use inboard::runtime::{ImageCredentials, ImagePull, ImageStatus, Runtime, RuntimeError, RuntimeErrorKind};
+use inboard::{Api, Cluster, DeleteParams, ListParams, NodeSpec, PostParams, Shutdown, conditions};
 use inboard_runtime_containerd::{ContainerdRuntime, RegistryConfig};
 use inboard_tests::containerd::registry::{ACCOUNT, Access, Gate, Packing, TestImage, TestRegistry};
 use inboard_tests::containerd::{TestDaemon, TestPod};
@@ -261,5 +266,132 @@ async fn pulls_at_once_fetch_each_layer_once() {
     assert!(ids.iter().all(|id| *id == ids[0]));
     let layer = image.layer(2);
     assert_eq!(gate.asked().iter().filter(|line| line.contains(&layer)).count(), 1);
+    runtime.close().await;
+}
+
+/// What a pod that waits for its image shows, and what was told of it.
+#[derive(Debug)]
+struct Shown {
+    reason: String,
+    message: String,
+    events: BTreeSet<(String, String)>,
+}
+
+/// A pod of one container of this image, with this secret.
+async fn create(cluster: &Cluster, name: &str, image: &str, secret: Option<&str>) {
+    let secrets: Vec<_> = secret.iter().map(|name| json!({"name": name})).collect();
+    let manifest = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+        "spec": {
+            "terminationGracePeriodSeconds": 0, "imagePullSecrets": secrets,
+            "containers": [{"name": "main", "image": image, "command": ["sleep", "1000"]}],
+        },
+    });
+    let pod: Pod = serde_json::from_value(manifest).expect("a pod");
+    Api::default_namespaced(cluster).create(&PostParams::default(), &pod).await.expect("the pod");
+}
+
+/// Waits until the pod's container waits for this reason.
+async fn waiting(cluster: &Cluster, name: &str, reason: &str) -> Shown {
+    let state = |pod: &Pod| {
+        let status = pod.status.as_ref()?.container_statuses.as_ref()?.first()?;
+        let waiting = status.state.as_ref()?.waiting.as_ref()?;
+        Some((waiting.reason.clone()?, waiting.message.clone().unwrap_or_default()))
+    };
+    let pods: Api<Pod> = Api::default_namespaced(cluster);
+    let reached = |pod: Option<&Pod>| pod.and_then(state).is_some_and(|(shown, _)| shown == reason);
+    let pod = pods.wait(name, SOON, reached).await.expect(reason).expect("the pod is there");
+    let (reason, message) = state(&pod).expect("it waits");
+    let events: Api<Event> = Api::default_namespaced(cluster);
+    let events = events.list(&ListParams::default()).await.expect("events").items;
+    let of_pod = events.into_iter().filter(|event| event.involved_object.name.as_deref() == Some(name));
+    let events = of_pod.map(|event| (event.reason.unwrap_or_default(), event.message.unwrap_or_default())).collect();
+    Shown { reason, message, events }
+}
+
+/// From the registry's answer to what the pod shows and what is told of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_say_why_their_images_do_not_come() {
+    let daemon = daemon!();
+    let open = TestRegistry::start(daemon.dir(), "open", Access::Open).await;
+    let closed = TestRegistry::start(daemon.dir(), "closed", Access::Password).await;
+    closed.publish("app", "1", &TestImage::shell("x", &[Packing::Gzip]));
+    let runtime = daemon.node(1).await;
+    let node = NodeSpec::new("host01", Arc::new(runtime.clone()));
+    let cluster = Cluster::builder().node(node).start().await.expect("a cluster");
+    let secrets: Api<Secret> = Api::default_namespaced(&cluster);
+    for (name, password) in [("right", ACCOUNT.1), ("wrong", "guess")] {
+        let auths = json!({"auths": {closed.host(): {"username": ACCOUNT.0, "password": password}}});
+        let secret: Secret = serde_json::from_value(json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
+            "type": "kubernetes.io/dockerconfigjson", "stringData": {".dockerconfigjson": auths.to_string()},
+        }))
+        .expect("a secret");
+        secrets.create(&PostParams::default(), &secret).await.expect("the secret");
+    }
+    let (missing, secret, away) =
+        (format!("{}/nothing:1", open.host()), format!("{}/app:1", closed.host()), "127.0.0.1:1/app:1".to_owned());
+    let rows = [
+        ("missing", &missing, None, "ErrImagePull", "manifest unknown"),
+        ("nobody", &secret, None, "ErrImagePull", "it wants basic credentials, and none were given"),
+        ("stranger", &secret, Some("wrong"), "ErrImagePull", "401 Unauthorized"),
+        ("absent", &secret, Some("none-such"), "ErrImagePull", "it wants basic credentials, and none were given"),
+        ("away", &away, None, "RegistryUnavailable", "Connection refused"),
+    ];
+    for (name, image, secret, reason, text) in rows {
+        create(&cluster, name, image, secret).await;
+        let first = waiting(&cluster, name, reason).await;
+        assert!(first.message.contains(text), "{name}: {first:?}");
+        let told = |reason: &str, begins: &str, contains: &str| {
+            first.events.iter().any(|(r, m)| r == reason && m.starts_with(begins) && m.contains(contains))
+        };
+        assert!(told("Pulling", &format!("Pulling image \"{image}\""), ""), "{name}: {first:?}");
+        assert!(told("Failed", &format!("Failed to pull image \"{image}\": "), text), "{name}: {first:?}");
+        assert!(told("Failed", &format!("Error: {reason}"), ""), "{name}: {first:?}");
+        let later = waiting(&cluster, name, "ImagePullBackOff").await;
+        let expected = format!("Back-off pulling image \"{image}\": {reason}: {}", first.message);
+        assert_eq!((&*later.reason, &later.message), ("ImagePullBackOff", &expected));
+        let back_off = ("BackOff".to_owned(), format!("Back-off pulling image \"{image}\""));
+        assert!(later.events.contains(&back_off), "{name}: {later:?}");
+        let pods: Api<Pod> = Api::default_namespaced(&cluster);
+        pods.delete(name, &DeleteParams::default()).await.expect("the deletion");
+    }
+    // Now that somebody may, the image comes; nobody else may use it without asking the registry.
+    create(&cluster, "friend", &secret, Some("right")).await;
+    let pods: Api<Pod> = Api::default_namespaced(&cluster);
+    pods.wait("friend", SOON, conditions::is_pod_running()).await.expect("it runs");
+    cluster.shutdown(Shutdown::Stop { grace: Duration::ZERO }).await.expect("stopped");
+    runtime.close().await;
+}
+
+/// The registry is killed in the middle of a pull and comes back: the pod waits, then it runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_outwaits_a_registry_that_dies_in_the_middle() {
+    let daemon = daemon!();
+    let mut registry = TestRegistry::start(daemon.dir(), "registry", Access::Open).await;
+    let gate = Gate::open(registry.port(), false).await;
+    let image = TestImage::large(24 << 20);
+    registry.publish("large", "1", &image);
+    let runtime = daemon.node(1).await;
+    let node = NodeSpec::new("host01", Arc::new(runtime.clone()));
+    let cluster = Cluster::builder().node(node).start().await.expect("a cluster");
+    gate.allow(10 << 20);
+    let name = format!("{}/large:1", gate.host());
+    create(&cluster, "patient", &name, None).await;
+    let shown = waiting(&cluster, "patient", "RegistryUnavailable").await;
+    let text = format!("image pull failed for {name} because the registry is unavailable: ");
+    assert!(shown.message.starts_with(&text), "{shown:?}");
+    registry.kill();
+    gate.allow_all();
+    waiting(&cluster, "patient", "ImagePullBackOff").await;
+    registry.launch().await;
+    gate.asked();
+    let pods: Api<Pod> = Api::default_namespaced(&cluster);
+    pods.wait("patient", SOON * 2, conditions::is_pod_running()).await.expect("it runs");
+    // What had come before is not fetched again.
+    let asked = gate.asked();
+    let rest = asked.iter().find(|line| line.contains(&image.layer(2))).expect("the layer is asked for");
+    assert!(rest.contains("bytes="), "{asked:?}");
+    cluster.shutdown(Shutdown::Stop { grace: Duration::ZERO }).await.expect("stopped");
     runtime.close().await;
 }

@@ -5,10 +5,14 @@ use std::path::{Path, PathBuf};
 use inboard::runtime::PortMapping;
 use serde_json::{Value, json};
 
+use super::bridge::Bridge;
+use super::range::Range;
 use crate::error::BuildError;
 
 /// The version of the CNI specification that the built-in configuration speaks.
-const CNI_VERSION: &str = "1.0.0";
+pub(super) const CNI_VERSION: &str = "1.0.0";
+/// What the built-in network needs: nothing else can map the ports of a host.
+pub(crate) const BUILT_IN_PLUGINS: [&str; 1] = ["portmap"];
 /// The longest name that Linux gives a link.
 const LINK_NAME_BYTES_MAX: usize = 15;
 
@@ -40,12 +44,10 @@ impl NetworkSettings {
         if name.is_empty() || name.len() > LINK_NAME_BYTES_MAX || !plain {
             return wrong("bridge", name, "a link's name has 1 to 15 letters, digits, '-', '_' or '.'");
         }
-        let cidr = self.pod_cidr.split_once('/');
-        let cidr = cidr.and_then(|(ip, bits)| Some((ip.parse::<std::net::Ipv4Addr>().ok()?, bits.parse::<u8>().ok()?)));
-        if !cidr.is_some_and(|(_, bits)| (8..=30).contains(&bits)) {
-            return wrong("pod_cidr", &self.pod_cidr, "it must be an IPv4 range from /8 to /30, such as 10.88.1.0/24");
+        if let Err(reason) = Range::parse_all(&self.pod_cidr) {
+            return wrong("pod_cidr", &self.pod_cidr, reason);
         }
-        for plugin in ["bridge", "host-local", "portmap"] {
+        for plugin in BUILT_IN_PLUGINS {
             if !self.bin_dir.join(plugin).exists() {
                 return Err(BuildError::PluginMissing { plugin, dir: self.bin_dir.display().to_string() });
             }
@@ -62,16 +64,20 @@ impl NetworkSettings {
         self.list.as_ref().and_then(|list| list["name"].as_str()).unwrap_or(&self.bridge)
     }
 
-    /// The bridge that is ours to remove.
-    pub(crate) fn own_bridge(&self) -> Option<&str> {
-        self.list.is_none().then_some(self.bridge.as_str())
+    /// The built-in network, unless the embedder has one.
+    pub(super) fn built_in(&self, ipam_dir: &Path) -> Option<Bridge> {
+        let ranges = || Range::parse_all(&self.pod_cidr).unwrap_or_default();
+        self.list.is_none().then(|| Bridge::new(self.bridge.clone(), ranges(), ipam_dir.join(&self.bridge)))
     }
 
     /// The configuration of each plugin, in order.
-    pub(crate) fn plugins(&self, ipam_dir: &Path, ports: &[PortMapping]) -> Vec<Value> {
+    pub(crate) fn plugins(&self, ports: &[PortMapping]) -> Vec<Value> {
         let (version, plugins) = match &self.list {
             Some(list) => (list["cniVersion"].clone(), list["plugins"].as_array().cloned().unwrap_or_default()),
-            None => (json!(CNI_VERSION), self.built_in(ipam_dir)),
+            None => {
+                let portmap = json!({"type": "portmap", "capabilities": {"portMappings": true}, "snat": true});
+                (json!(CNI_VERSION), vec![portmap])
+            }
         };
         let version = if version.is_string() { version } else { json!(CNI_VERSION) };
         let complete = |mut plugin: Value| {
@@ -82,28 +88,9 @@ impl NetworkSettings {
             }
             plugin
         };
-        // Without ports there is nothing for portmap to do, and starting a program costs milliseconds.
+        // Without ports there is nothing for portmap to do.
         let needed = |plugin: &Value| !(self.list.is_none() && ports.is_empty() && plugin["type"] == "portmap");
         plugins.into_iter().filter(needed).map(complete).collect()
-    }
-
-    fn built_in(&self, ipam_dir: &Path) -> Vec<Value> {
-        vec![
-            json!({
-                "type": "bridge",
-                "bridge": self.bridge,
-                "isGateway": true,
-                "ipMasq": true,
-                "hairpinMode": true,
-                "ipam": {
-                    "type": "host-local",
-                    "dataDir": ipam_dir,
-                    "ranges": [[{"subnet": self.pod_cidr}]],
-                    "routes": [{"dst": "0.0.0.0/0"}],
-                },
-            }),
-            json!({"type": "portmap", "capabilities": {"portMappings": true}, "snat": true}),
-        ]
     }
 }
 

@@ -1,0 +1,189 @@
+//! The built-in network: a bridge with an address of each range, and a pair of links for each pod. What the plugins
+//! `bridge` and `host-local` would do, in this process: each start of a program costs more than all of it.
+//!
+//! The bridge comes with the first pod and goes with the last; one rule for the whole range lets pods reach what is
+//! beyond the machine.
+
+use std::fs::File;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use inboard::runtime::{RuntimeError, RuntimeErrorKind};
+use nix::net::if_::if_nametoindex;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use super::netlink::Netlink;
+use super::range::Range;
+use super::{LINK, addresses};
+use crate::{error, os};
+
+/// How much of a sandbox's id names its link on the machine: as much as a link's name has room for.
+const ID_LETTERS: usize = 11;
+
+#[derive(Debug)]
+pub(super) struct Bridge {
+    name: String,
+    ranges: Vec<Range>,
+    addresses: PathBuf,
+    /// Held while an address is taken or given back, so that no file is seen half written.
+    taking: std::sync::Mutex<()>,
+    /// Whether this process has found or made the bridge and its rules.
+    ready: tokio::sync::Mutex<bool>,
+}
+
+impl Bridge {
+    pub(super) fn new(name: String, ranges: Vec<Range>, addresses: PathBuf) -> Self {
+        Self { name, ranges, addresses, taking: Default::default(), ready: Default::default() }
+    }
+
+    /// Connects a pinned namespace; the answer has the form of a plugin's.
+    pub(super) async fn connect(&self, sandbox: &str, pin: &Path) -> Result<Value, RuntimeError> {
+        self.make_ready().await?;
+        let mut taken = Vec::with_capacity(self.ranges.len());
+        for range in &self.ranges {
+            let address = {
+                let _taking = crate::lock::guard(&self.taking);
+                addresses::take(&self.addresses, range, sandbox, LINK)
+                    .map_err(|e| error::system("take an address", e))?
+            };
+            let address = address.ok_or_else(|| {
+                let message = format!("connect the pod's network: no address of {range} is free");
+                RuntimeError::new(RuntimeErrorKind::ResourceExhausted, message)
+            })?;
+            taken.push((*range, address));
+        }
+        let (here, bridge) = (link_of(sandbox), self.name.clone());
+        let (addresses, namespace, outer) = (taken.clone(), pin.to_path_buf(), here.clone());
+        let connect = async {
+            let host = Netlink::open()?;
+            let bridge = if_nametoindex(bridge.as_str())?;
+            os::in_network(pin.to_path_buf(), move || {
+                host.add_pair(&outer, bridge, LINK, File::open(namespace)?.as_fd())?;
+                // A pod may reach itself by the address of a Service.
+                std::fs::write(format!("/sys/class/net/{outer}/brport/hairpin_mode"), "1")?;
+                let own = Netlink::open()?;
+                let link = if_nametoindex(LINK)?;
+                for (range, address) in &addresses {
+                    own.add_address(link, *address, range.prefix)?;
+                }
+                own.set_up(link)?;
+                addresses.iter().try_for_each(|(range, _)| own.add_default_route(range.gateway()))
+            })
+            .await
+        };
+        connect.await.map_err(|e: io::Error| error::system(&format!("connect the pod to bridge {}", self.name), e))?;
+        Ok(self.answer(&here, pin, &taken))
+    }
+
+    fn answer(&self, here: &str, pin: &Path, taken: &[(Range, IpAddr)]) -> Value {
+        let address = |(range, address): &(Range, IpAddr)| json!({"address": format!("{address}/{}", range.prefix), "gateway": range.gateway(), "interface": 2});
+        let route = |(range, _): &(Range, IpAddr)| json!({"dst": range.everything(), "gw": range.gateway()});
+        json!({
+            "cniVersion": super::config::CNI_VERSION,
+            "interfaces": [{"name": self.name}, {"name": here}, {"name": LINK, "sandbox": pin}],
+            "ips": taken.iter().map(address).collect::<Vec<_>>(),
+            "routes": taken.iter().map(route).collect::<Vec<_>>(),
+        })
+    }
+
+    /// Undoes what [`Bridge::connect`] did, also when it was cut short; does nothing a second time.
+    pub(super) async fn disconnect(&self, sandbox: &str) -> Result<(), RuntimeError> {
+        let link = link_of(sandbox);
+        let deleted = tokio::task::spawn_blocking(move || Netlink::open()?.delete_link(&link)).await;
+        let deleted = deleted.map_err(|e| error::system("delete the pod's link", e))?;
+        deleted.map_err(|e| error::system("delete the pod's link", e))?;
+        let _taking = crate::lock::guard(&self.taking);
+        addresses::give_back(&self.addresses, sandbox).map_err(|e| error::system("give an address back", e))
+    }
+
+    /// Removes the bridge and what belongs to it once nothing is connected to it any more. Nobody may connect meanwhile.
+    pub(super) async fn tidy(&self) -> Result<(), RuntimeError> {
+        let mut ready = self.ready.lock().await;
+        if os::bridge_ports(&self.name) > 0 {
+            return Ok(());
+        }
+        if os::is_bridge(&self.name) {
+            // The rule goes first: while the bridge is there, there can be a rule.
+            for range in &self.ranges {
+                while self.rule(range, "-C").await? {
+                    self.rule(range, "-D").await?;
+                }
+            }
+            os::delete_bridge(&self.name).map_err(|e| error::system(&format!("remove bridge {}", self.name), e))?;
+        }
+        *ready = false;
+        addresses::tidy(&self.addresses).map_err(|e| error::io("remove", &self.addresses, &e))
+    }
+
+    async fn make_ready(&self) -> Result<(), RuntimeError> {
+        let mut ready = self.ready.lock().await;
+        if *ready {
+            return Ok(());
+        }
+        self.make().map_err(|e| error::system(&format!("make bridge {}", self.name), e))?;
+        for range in &self.ranges {
+            if !self.rule(range, "-C").await? {
+                self.rule(range, "-A").await?;
+            }
+        }
+        *ready = true;
+        Ok(())
+    }
+
+    fn make(&self) -> io::Result<()> {
+        let netlink = Netlink::open()?;
+        if !os::is_bridge(&self.name) {
+            // An address of its own: the kernel would else change it with each port that comes and goes.
+            netlink.add_bridge(&self.name, self.hardware_address())?;
+        }
+        let link = if_nametoindex(self.name.as_str())?;
+        for range in &self.ranges {
+            netlink.add_address(link, range.gateway(), range.prefix)?;
+            let switch = if range.is_ipv4() { "ipv4/ip_forward" } else { "ipv6/conf/all/forwarding" };
+            std::fs::write(Path::new("/proc/sys/net").join(switch), "1")?;
+        }
+        netlink.set_up(link)
+    }
+
+    /// A locally administered address that follows from the gateway's.
+    fn hardware_address(&self) -> [u8; 6] {
+        match self.ranges.first().map(Range::gateway) {
+            Some(IpAddr::V4(gateway)) => {
+                let [a, b, c, d] = gateway.octets();
+                [0x0a, 0x58, a, b, c, d]
+            }
+            Some(IpAddr::V6(gateway)) => {
+                let [.., a, b, c, d] = (gateway.to_bits() >> 64).to_be_bytes();
+                [0x0a, 0x58, a, b, c, d]
+            }
+            None => [0x0a, 0x58, 0, 0, 0, 1],
+        }
+    }
+
+    /// Looks for, adds or deletes the rule by which what pods send beyond the machine comes from the machine's address;
+    /// whether it was so.
+    async fn rule(&self, range: &Range, command: &str) -> Result<bool, RuntimeError> {
+        let program = if range.is_ipv4() { "iptables" } else { "ip6tables" };
+        let (from, comment) = (range.to_string(), format!("inboard {}", self.name));
+        let output = Command::new(program)
+            .env("PATH", os::PATH)
+            .args(["--wait", "--table", "nat", command, "POSTROUTING", "--source", &from, "!", "--destination", &from])
+            .args(["--match", "comment", "--comment", &comment, "--jump", "MASQUERADE"])
+            .output()
+            .await
+            .map_err(|e| error::system(&format!("run {program}"), e))?;
+        if !output.status.success() && command == "-A" {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(error::system(&format!("let {range} reach beyond the machine"), said.trim()));
+        }
+        Ok(output.status.success())
+    }
+}
+
+/// The name of a sandbox's link on the machine.
+fn link_of(sandbox: &str) -> String {
+    format!("veth{}", sandbox.get(..ID_LETTERS).unwrap_or(sandbox))
+}
