@@ -222,7 +222,7 @@ impl TestDaemon {
         let plugins = ["/opt/cni/bin", "/usr/lib/cni"].into_iter().find(|dir| Path::new(dir).join("bridge").exists());
         let (plugins, snapshotter) = (plugins.expect("network plugins"), self.snapshotter());
         format!(
-            "[plugins.\"io.containerd.grpc.v1.cri\"]\nsandbox_image = \"docker.io/library/pause:latest\"\n\
+            "[plugins.\"io.containerd.grpc.v1.cri\"]\nrestrict_oom_score_adj = true\nsandbox_image = \"docker.io/library/pause:latest\"\n\
              netns_mounts_under_state_dir = true\nstream_server_port = \"0\"\n\
              [plugins.\"io.containerd.grpc.v1.cri\".containerd]\nsnapshotter = \"{snapshotter}\"\n\
              [plugins.\"io.containerd.grpc.v1.cri\".cni]\nbin_dir = \"{plugins}\"\nconf_dir = \"{dir}/cni\"\n"
@@ -271,7 +271,7 @@ impl Drop for TestDaemon {
         if self.child.is_some() {
             self.halt();
         }
-        host::clear(&self.dir);
+        host::clear(&self.dir, &self.before);
         if !std::thread::panicking() {
             assert!(left.is_empty(), "left behind:\n{}", left.join("\n"));
         } else {

@@ -52,7 +52,8 @@ impl Bare {
             snapshotter: self.snapshotter.to_owned(),
             key: id.clone(),
             parent: self.image.clone(),
-            labels: Default::default(),
+            // Else it could be collected before the container refers to it.
+            labels: [("containerd.io/gc.root".to_owned(), id.clone())].into(),
         };
         let rootfs = self.client().snapshots().prepare(request(prepare)).await.expect("a layer").into_inner().mounts;
         let container = Container {

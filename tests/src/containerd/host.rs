@@ -11,6 +11,10 @@ pub struct HostState {
     things: BTreeSet<String>,
 }
 
+const RUNC_CONTAINER: &str = "runc container ";
+const SHIM_SOCKET: &str = "socket of a shim ";
+const SHIM_SOCKETS: &str = "/run/containerd/s";
+
 impl HostState {
     /// Looks at the machine now.
     pub fn take() -> Self {
@@ -20,8 +24,8 @@ impl HostState {
         things.extend(names(Path::new("/sys/class/net")).map(|name| format!("link {name}")));
         things.extend(rules().into_iter().map(|rule| format!("rule {rule}")));
         things.extend(groups().map(|group| format!("control group {}", group.display())));
-        things.extend(runc_containers().map(|dir| format!("runc container {}", dir.display())));
-        things.extend(names(Path::new("/run/containerd/s")).map(|name| format!("socket of a shim {name}")));
+        things.extend(runc_containers().map(|dir| format!("{RUNC_CONTAINER}{}", dir.display())));
+        things.extend(names(Path::new(SHIM_SOCKETS)).map(|name| format!("{SHIM_SOCKET}{name}")));
         Self { things }
     }
 
@@ -79,7 +83,7 @@ fn names(dir: &Path) -> impl Iterator<Item = String> {
 }
 
 /// Ends, unmounts and removes everything that belongs to a test, for one that failed half way.
-pub(super) fn clear(dir: &Path) {
+pub(super) fn clear(dir: &Path, before: &HostState) {
     let mark = dir.display().to_string();
     let shims = processes().filter(|(_, line)| line.contains(&mark)).map(|(pid, _)| pid.to_string());
     let victims: Vec<String> = shims.chain(groups().flat_map(|group| members(&group))).collect();
@@ -99,6 +103,13 @@ pub(super) fn clear(dir: &Path) {
         drop(Command::new("ip").args(["link", "delete", &link]).status());
     }
     clear_rules();
+    for thing in HostState::take().things.difference(&before.things) {
+        if let Some(record) = thing.strip_prefix(RUNC_CONTAINER) {
+            drop(std::fs::remove_dir_all(record));
+        } else if let Some(socket) = thing.strip_prefix(SHIM_SOCKET) {
+            drop(std::fs::remove_file(Path::new(SHIM_SOCKETS).join(socket)));
+        }
+    }
 }
 
 /// Removes the control groups of tests that nobody is in.
