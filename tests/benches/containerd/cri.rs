@@ -1,7 +1,7 @@
 //! A pod through the daemon's CRI plugin. The few messages that are needed are written down here, with the numbers of
 //! their fields in `runtime.v1`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use inboard_tests::containerd::TestDaemon;
@@ -36,8 +36,6 @@ struct SandboxConfig {
     hostname: String,
     #[prost(string, tag = "3")]
     log_directory: String,
-    #[prost(map = "string, string", tag = "6")]
-    labels: HashMap<String, String>,
     #[prost(message, optional, tag = "8")]
     linux: Option<SandboxLinux>,
 }
@@ -112,7 +110,6 @@ impl Cri {
             metadata: Some(SandboxMetadata { uid: name.clone(), namespace: "default".into(), name: name.clone() }),
             log_directory: format!("{}/{name}", self.logs),
             hostname: name,
-            labels: HashMap::new(),
             linux: Some(SandboxLinux { cgroup_parent: "/inboard-test/cri".into() }),
         };
         let sandbox: Id = self.call("RunPodSandbox", RunPodSandbox { config: Some(config.clone()) }).await;
