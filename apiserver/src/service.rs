@@ -26,6 +26,7 @@ use crate::negotiate::Wanted;
 use crate::query::Query;
 use crate::route::{self, ResourcePath, Target};
 use crate::tokens::Tokens;
+use crate::watch::Lines;
 use crate::write::{self, Place, Sent, no_such_resource, not_allowed};
 use crate::{discovery, health, rbac, read, respond, review, subresource, telemetry, usage, watch};
 
@@ -41,6 +42,7 @@ pub struct ApiServer {
 struct Inner {
     cluster: Cluster,
     credentials: Credentials,
+    lines: Arc<Lines>,
 }
 
 /// Sets up an [`ApiServer`].
@@ -75,7 +77,8 @@ impl ApiServerBuilder {
 
     /// The service.
     pub fn build(self) -> ApiServer {
-        ApiServer { inner: Arc::new(Inner { cluster: self.cluster, credentials: self.credentials }) }
+        let Self { cluster, credentials } = self;
+        ApiServer { inner: Arc::new(Inner { cluster, credentials, lines: Arc::default() }) }
     }
 }
 
@@ -231,7 +234,7 @@ impl ApiServer {
                         let about = (info, namespace);
                         return review::answer(&moment, &self.inner.credentials, &user, about, &sent);
                     }
-                    let asking = Asking { cluster, moment: &moment, user: &user };
+                    let asking = Asking { cluster, moment: &moment, user: &user, lines: &self.inner.lines };
                     Some(resource(&asking, info, path, method, sent).await?)
                 }
             }
@@ -245,6 +248,7 @@ struct Asking<'a> {
     cluster: &'a Cluster,
     moment: &'a Moment,
     user: &'a User,
+    lines: &'a Arc<Lines>,
 }
 
 /// A request for objects.
@@ -255,7 +259,7 @@ async fn resource(
     method: &Method,
     sent: Sent,
 ) -> Result<Response<Body>, ApiError> {
-    let Asking { cluster, moment, user } = *asking;
+    let Asking { cluster, moment, user, lines } = *asking;
     if path.namespace.is_some() && !info.is_namespaced() {
         return Err(no_such_resource());
     }
@@ -275,7 +279,7 @@ async fn resource(
     let which = (namespace, path.name.as_deref());
     match (method.as_str(), &path.name) {
         ("GET", _) if watches && of_all("watch") => {
-            watch::watch(cluster, moment, info, which, &sent.query, sent.wanted)
+            watch::watch((cluster, lines), moment, info, which, &sent.query, sent.wanted)
         }
         ("GET", None) if of_all("list") => read::list(cluster, moment, info, which, &sent.query, sent.wanted),
         ("GET", Some(name)) if is_placed && of_all("get") => {

@@ -4,6 +4,9 @@
 //!   what there is (ADDED...) ─► [a bookmark: that was all] ─► changes as they come ─► end by timeout or shutdown
 //! ```
 
+mod lines;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,11 +20,13 @@ use inboard::{ApiError, Reason};
 use serde_json::{Value, json};
 
 use crate::body::Body;
-use crate::negotiate::Wanted;
+use crate::negotiate::{Form, Wanted};
 use crate::query::{Query, invalid_options};
 use crate::read::bad_version;
 use crate::represent::Representation;
 use crate::respond::{self, KindFirst};
+
+pub(crate) use lines::Lines;
 
 /// How often a watcher that wants bookmarks gets one.
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
@@ -40,11 +45,12 @@ struct Watch {
     end: tokio::time::Instant,
     /// Tables say once what their columns are.
     told_columns: bool,
+    lines: Arc<Lines>,
 }
 
 /// `watch`
 pub(crate) fn watch(
-    cluster: &Cluster,
+    (cluster, lines): (&Cluster, &Arc<Lines>),
     moment: &Moment,
     info: &KindInfo,
     (namespace, name): (Option<&str>, Option<&str>),
@@ -86,6 +92,7 @@ pub(crate) fn watch(
         bookmarks: wants_bookmarks.then(|| tokio::time::interval_at(start + BOOKMARK_EVERY, BOOKMARK_EVERY)),
         end: start + lasts.map_or(LASTS, Duration::from_secs),
         told_columns,
+        lines: Arc::clone(lines),
     };
     let later = stream::unfold(Some(watch), |watch| async move {
         let mut watch = watch?;
@@ -122,18 +129,22 @@ fn initial_events(query: &Query, from: Revision) -> Result<bool, ApiError> {
 impl Watch {
     /// The next lines, and whether more may follow.
     async fn next(&mut self) -> Option<(Bytes, bool)> {
-        let Self { cluster, changes, filter, namespace, representation, bookmarks, end, told_columns } = self;
+        let Self { cluster, changes, filter, namespace, representation, bookmarks, end, told_columns, lines } = self;
         let now = cluster.now();
         let mut pick = |change: &Change| {
             let (what, object) = event(change, filter, namespace.as_deref(), representation)?;
+            if representation.form == Form::Whole {
+                let key = (object.meta.revision, representation.info.id, what);
+                return Some(lines.get(key, || line(what, &representation.whole(object))));
+            }
             let shown = representation.watched(object, now, !*told_columns);
             *told_columns = true;
-            Some(line(what, &shown))
+            Some(Bytes::from(line(what, &shown)))
         };
         tokio::select! {
             biased;
             next = changes.next(&mut pick) => match next {
-                Ok(lines) => lines.map(|lines| (Bytes::from(lines.concat()), true)),
+                Ok(lines) => lines.map(|lines| (together(lines), true)),
                 Err(expired) => {
                     let error = ApiError::new(Reason::Expired, expired.to_string());
                     Some((Bytes::from(line("ERROR", &respond::status_value(&error))), false))
@@ -145,6 +156,14 @@ impl Watch {
             }
             () = tokio::time::sleep_until(*end) => None,
         }
+    }
+}
+
+/// One line goes out as it is, without a copy.
+fn together(mut lines: Vec<Bytes>) -> Bytes {
+    match lines.as_mut_slice() {
+        [line] => std::mem::take(line),
+        lines => Bytes::from(lines.concat()),
     }
 }
 
