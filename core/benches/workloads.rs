@@ -1,4 +1,4 @@
-//! What a pod costs by the workload that it is of: `cargo bench -p inboard --bench workloads [-- NAME]`.
+//! What a pod costs by the workload that it is of: `cargo bench -p inboard --bench workloads [-- NAME] [SIZE]`.
 //!
 //! A workload of 10, 100, 1,000 and 10,000 pods is created on an idle cluster of mock nodes under a paused clock, and waited
 //! for: every pod is admitted, stored, scheduled, started and reported by the same code as in use. What is printed is the
@@ -42,8 +42,15 @@ const WORKLOADS: [(&str, Workload); 5] = [
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let full = args.iter().any(|arg| arg == "--bench");
-    let wanted: Vec<&String> = args.iter().filter(|arg| !arg.starts_with('-')).collect();
-    let sizes: &[usize] = if full { &[10, 100, 1000, 10_000] } else { &[1, 10] };
+    let given: Vec<&String> = args.iter().filter(|arg| !arg.starts_with('-')).collect();
+    let (numbers, wanted): (Vec<&String>, Vec<&String>) =
+        given.into_iter().partition(|arg| arg.parse::<usize>().is_ok());
+    let numbers: Vec<usize> = numbers.into_iter().filter_map(|size| size.parse().ok()).collect();
+    let sizes: &[usize] = match (numbers.as_slice(), full) {
+        ([], true) => &[10, 100, 1000, 10_000],
+        ([], false) => &[1, 10],
+        (sizes, _) => sizes,
+    };
     let heads: String = sizes.iter().map(|size| format!(" {size} pods |")).collect();
     println!("| µs a pod |{heads}\n|---|{}", "---|".repeat(sizes.len()));
     for (name, workload) in WORKLOADS {

@@ -6,6 +6,7 @@
 
 pub mod claim;
 mod controller;
+pub mod crew;
 pub mod plan;
 pub mod pods;
 mod queue;

@@ -24,6 +24,7 @@ pub mod object;
 pub mod pod;
 mod restore;
 mod ring;
+mod roster;
 mod snapshot;
 mod surroundings;
 mod table;
@@ -39,6 +40,7 @@ pub use self::durable::{Batch, Durability, DurabilityError, Memory, Recovered};
 pub use self::event::{EventDraft, EventType, Involved};
 pub use self::event_log::EventRecord;
 pub(crate) use self::eviction::{DISRUPTION_ALLOWED, SYNC_FAILED, budget_selector, say_what_is_allowed};
+pub use self::links::Owners;
 pub use self::measures::{
     AutoscalingSettings, ContainerUsage, MetricAnswer, MetricQuery, MetricSample, PodUsage, ScaleHistory,
 };
@@ -49,4 +51,5 @@ pub use self::pod::{
 };
 pub use self::restore::{Committed, RestoreError};
 pub use self::ring::{Expired, Ring};
+pub use self::roster::{POD_INDEX_LABEL, POD_NAME_LABEL, Squad, Standing};
 pub use self::snapshot::{NameKey, Snapshot};

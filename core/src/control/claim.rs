@@ -30,10 +30,7 @@ impl<'w> Claims<'w> {
         let mut matches = Matcher { selector, last: None };
         let uid = owner.uid.to_string();
         let mut last_owners = None;
-        for object in snapshot.owned_by(owner.uid) {
-            if object.meta.kind != kind {
-                continue;
-            }
+        for object in snapshot.owned_of_kind(owner.uid, kind) {
             // Relatives share their owners too.
             if !last_owners.is_some_and(|owners| Arc::ptr_eq(owners, &object.meta.owners)) {
                 if object.meta.controller().is_none_or(|controller| controller.uid != uid) {
@@ -47,30 +44,47 @@ impl<'w> Claims<'w> {
                 claims.release.push(object);
             }
         }
-        // What is going away adopts nothing, and a selector that matches everything is a mistake, not a wish.
-        if !owner.is_deleting() && !selector.is_everything() {
-            let orphans = snapshot.orphans_in(kind, &owner.namespace);
-            claims.adopt = orphans.filter(|object| !object.meta.is_deleting() && matches.test(object)).collect();
-        }
+        claims.adopt = adoptable(snapshot, owner, kind, selector);
         claims
     }
 
     /// Adds the actions that carry the claims out.
     pub fn settle(&self, owner: &Meta, plan: &mut Plan) {
-        for object in &self.release {
-            let owners = object.meta.owners.iter().filter(|reference| reference.uid != owner.uid.to_string());
-            plan.push(edit_owners(object, owners.cloned().collect()));
-        }
-        for object in &self.adopt {
-            let mut owners = object.meta.owners.to_vec();
-            owners.push(controller_reference(owner));
-            plan.push(edit_owners(object, owners));
-        }
+        settle(owner, &self.release, &self.adopt, plan);
     }
 
     /// What belongs to the owner once the claims are carried out.
     pub fn kept(&self) -> impl Iterator<Item = &'w Arc<Object>> {
         self.owned.iter().chain(&self.adopt).copied()
+    }
+}
+
+/// The objects of a kind that nobody controls, and that `owner` is to control.
+pub(super) fn adoptable<'w>(
+    snapshot: &'w Snapshot,
+    owner: &Meta,
+    kind: KindId,
+    selector: &Selector,
+) -> Vec<&'w Arc<Object>> {
+    // What is going away adopts nothing, and a selector that matches everything is a mistake, not a wish.
+    if owner.is_deleting() || selector.is_everything() {
+        return Vec::new();
+    }
+    let mut matches = Matcher { selector, last: None };
+    let orphans = snapshot.orphans_in(kind, &owner.namespace);
+    orphans.filter(|object| !object.meta.is_deleting() && matches.test(object)).collect()
+}
+
+/// Adds the actions that take the owner's reference from some objects, and give it to others.
+pub(super) fn settle(owner: &Meta, release: &[&Arc<Object>], adopt: &[&Arc<Object>], plan: &mut Plan) {
+    for object in release {
+        let owners = object.meta.owners.iter().filter(|reference| reference.uid != owner.uid.to_string());
+        plan.push(edit_owners(object, owners.cloned().collect()));
+    }
+    for object in adopt {
+        let mut owners = object.meta.owners.to_vec();
+        owners.push(controller_reference(owner));
+        plan.push(edit_owners(object, owners));
     }
 }
 

@@ -212,6 +212,7 @@ impl World {
                 Err(CommitError::Refused { error }) => return Err(format!("{name} was refused: {error}")),
             }
         }
+        self.store.snapshot().check_indexes()?;
         Ok(true)
     }
 

@@ -3,7 +3,7 @@
 //! **The rule**: as many active pods of the template as `spec.replicas` says, no more and no fewer.
 //!
 //! The stages of a decision, all in one plan:
-//! 1. [`Claims`]: adopt pods that match the selector and have no controller, release those that no longer match;
+//! 1. [`Crew`]: adopt pods that match the selector and have no controller, release those that no longer match;
 //! 2. [`scale`]: create what is missing, or delete what is too much, the least missed first;
 //! 3. [`status`]: count what there is then.
 //!
@@ -20,13 +20,14 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetSpec};
 
-use crate::control::claim::{Claims, owners_of};
+use crate::control::claim::owners_of;
+use crate::control::crew::Crew;
 use crate::control::{Controller, Keys, Plan, Watched, pods};
 use crate::error::ApiError;
 use crate::ids::Uid;
 use crate::object::kind::{self, TypedObject};
 use crate::object::selector::Selector;
-use crate::store::{Change, Object, Snapshot};
+use crate::store::{Change, Object, Snapshot, Standing};
 use crate::time::Time;
 
 /// Keeps the pods of ReplicaSets at their number.
@@ -53,11 +54,9 @@ pub struct Observed<'w> {
     object: &'w Arc<Object>,
     set: Cow<'w, ReplicaSet>,
     dialect: Dialect,
-    claims: Claims<'w>,
-    /// The pods that belong to it and count.
-    active: Vec<&'w Arc<Object>>,
-    /// How many belong to it and are on their way out.
-    terminating: usize,
+    crew: Crew<'w>,
+    /// How many pods belong to it and count.
+    active: usize,
     /// The active pods of all sets of the same owner: they share its nodes.
     related: Vec<&'w Arc<Object>>,
 }
@@ -71,11 +70,10 @@ impl<'w> Observed<'w> {
         dialect: Dialect,
     ) -> Option<Self> {
         let selector = Selector::compile(Some(&set.spec.selector)).ok()?;
-        let claims = Claims::of(snapshot, &object.meta, kind::POD, &selector);
-        let active: Vec<_> = claims.kept().filter(|pod| pods::is_active(pod)).collect();
-        let terminating = claims.kept().filter(|pod| pods::is_terminating(pod)).count();
-        let mut observed = Self { object, set, dialect, claims, active, terminating, related: Vec::new() };
-        if observed.active.len() > observed.wanted() {
+        let crew = Crew::of(snapshot, &object.meta, &selector, |_| true);
+        let active = crew.count(Standing::is_active);
+        let mut observed = Self { object, set, dialect, crew, active, related: Vec::new() };
+        if observed.active > observed.wanted() {
             observed.related = pods_of_siblings(snapshot, object);
         }
         Some(observed)
@@ -118,7 +116,7 @@ impl Controller for ReplicaSetController {
 /// The decision.
 pub(super) fn to_number(observed: &Observed<'_>, now: Time) -> Plan {
     let mut plan = Plan::nothing();
-    observed.claims.settle(&observed.object.meta, &mut plan);
+    observed.crew.settle(&mut plan);
     if !observed.object.meta.is_deleting() {
         scale::to_wanted(observed, now, &mut plan);
     }
@@ -142,16 +140,12 @@ fn sets_of_pod(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
 /// The active pods of all sets that the same owner controls, this one among them.
 fn pods_of_siblings<'w>(snapshot: &'w Snapshot, object: &'w Arc<Object>) -> Vec<&'w Arc<Object>> {
     let siblings: Vec<Uid> = match object.meta.controller_uid() {
-        Some(owner) => snapshot
-            .owned_by(owner)
-            .filter(|sibling| sibling.meta.kind == object.meta.kind)
-            .map(|sibling| sibling.meta.uid)
-            .collect(),
+        Some(owner) => snapshot.owned_of_kind(owner, object.meta.kind).map(|sibling| sibling.meta.uid).collect(),
         None => vec![object.meta.uid],
     };
     siblings
         .into_iter()
-        .flat_map(|uid| snapshot.owned_by(uid))
-        .filter(|pod| pod.meta.kind == kind::POD && pods::is_active(pod))
+        .flat_map(|uid| snapshot.owned_of_kind(uid, kind::POD))
+        .filter(|pod| pods::is_active(pod))
         .collect()
 }

@@ -16,14 +16,16 @@
 
 mod fill;
 mod identity;
+mod places;
 mod roll;
 mod shrink;
-mod slots;
 mod status;
 #[cfg(test)]
 mod tests;
 mod volumes;
 
+use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,8 +33,9 @@ use k8s_openapi::api::apps::v1::{RollingUpdateStatefulSetStrategy, StatefulSet, 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PodTemplateSpec};
 
 use self::identity::Ordinal;
-use self::slots::{Replica, Slot};
-use crate::control::claim::{Claims, owners_of};
+use self::places::Places;
+use crate::control::claim::owners_of;
+use crate::control::crew::Crew;
 use crate::control::revisions::{History, REVISION_HASH_LABEL, Subject};
 use crate::control::{Action, Controller, Keys, Plan, WaitingOn, Watched, pods};
 use crate::error::ApiError;
@@ -54,18 +57,14 @@ pub struct StatefulSetController;
 pub struct Observed<'w> {
     object: &'w Arc<Object>,
     set: &'w StatefulSet,
-    claims: Claims<'w>,
+    places: Places<'w>,
+    /// The ordinals whose claims may not have the owners that they shall have.
+    doubtful: BTreeSet<Ordinal>,
     history: History<'w>,
     /// The name of the revision that pods below the partition have.
     current: String,
     /// Its template, when it is not that of the set.
     current_template: Option<PodTemplateSpec>,
-    /// The wanted ordinals, in order: all that have a pod, and of the others as many as one plan could fill.
-    slots: Vec<Slot<'w>>,
-    /// How many wanted ordinals have no pod.
-    unfilled: usize,
-    /// The pods of other ordinals, the highest first.
-    condemned: Vec<Replica<'w>>,
 }
 
 impl<'w> Observed<'w> {
@@ -80,10 +79,6 @@ impl<'w> Observed<'w> {
 
     fn replicas(&self) -> i32 {
         self.spec().replicas.unwrap_or(1)
-    }
-
-    fn start(&self) -> i32 {
-        self.spec().ordinals.as_ref().and_then(|ordinals| ordinals.start).unwrap_or(0)
     }
 
     fn min_ready(&self) -> Duration {
@@ -102,12 +97,11 @@ impl<'w> Observed<'w> {
     /// The first ordinal that rolls.
     fn partition(&self) -> Ordinal {
         let partition = self.rolling().and_then(|rolling| rolling.partition).unwrap_or(0);
-        Ordinal::new(self.start()).plus(partition)
+        self.places.wanted.start.plus(partition)
     }
 
     fn is_wanted(&self, ordinal: Ordinal) -> bool {
-        let start = Ordinal::new(self.start());
-        start <= ordinal && ordinal < start.plus(self.replicas())
+        self.places.wanted.contains(&ordinal)
     }
 
     fn claim_templates(&self) -> &'w [PersistentVolumeClaim] {
@@ -199,7 +193,9 @@ impl Controller for StatefulSetController {
         let object = snapshot.get(key)?;
         let set: &StatefulSet = object.typed()?;
         let selector = Selector::compile(Some(&set.spec.selector)).ok()?;
-        let claims = members(Claims::of(snapshot, &object.meta, kind::POD, &selector), object);
+        // Only pods with names of the set's are its own: others are let go of, and none is adopted.
+        let crew = Crew::of(snapshot, &object.meta, &selector, |pod| *pod.series() == *object.meta.name);
+        let places = Places::new(snapshot, &object.meta, crew, wanted(&set.spec));
         let status = set.status.as_ref();
         let subject = Subject {
             owner: &object.meta,
@@ -212,11 +208,8 @@ impl Controller for StatefulSetController {
         let other = known.filter(|past| past.name() != history.current_name());
         let current = other.map_or(history.current_name(), |past| past.name()).to_owned();
         let current_template = other.and_then(|past| past.template());
-        let (slots, condemned) = (Vec::new(), Vec::new());
-        let mut observed =
-            Observed { object, set, claims, history, current, current_template, slots, unfilled: 0, condemned };
-        slots::join(snapshot, &mut observed);
-        Some(observed)
+        let doubtful = volumes::doubtful(snapshot, &object.meta, &set.spec);
+        Some(Observed { object, set, places, doubtful, history, current, current_template })
     }
 
     fn decide(observed: &Observed<'_>, now: Time) -> Plan {
@@ -226,11 +219,17 @@ impl Controller for StatefulSetController {
             return work.plan;
         }
         observed.history.settle(&mut work.plan);
-        observed.claims.settle(&observed.object.meta, &mut work.plan);
+        let crew = &observed.places.crew;
+        crew.settle(&mut work.plan);
+        if !crew.adopt.is_empty() {
+            // They have no places yet.
+            work.plan.more = true;
+            return work.plan;
+        }
         let stages = [fill::missing, shrink::claims_of_condemned, shrink::condemned, roll::to_current];
         let _ = stages.into_iter().find(|stage| stage(&mut work) == Turn::Over);
-        let revisions: Vec<_> = observed.claims.kept().map(|pod| identity::revision(pod)).collect();
-        let is_live = |name: &str| name == observed.current || revisions.contains(&name);
+        let is_live =
+            |name: &str| name == observed.current || crew.count(|pod| identity::revision(pod.labels()) == name) > 0;
         observed.history.forget(observed.spec().revision_history_limit, |past| is_live(past.name()), &mut work.plan);
         status::count(&mut work);
         work.plan
@@ -244,18 +243,14 @@ impl Controller for StatefulSetController {
     }
 }
 
-/// Only pods with names of the set's are its own: others are let go of, and none is adopted.
-fn members<'w>(mut claims: Claims<'w>, set: &Object) -> Claims<'w> {
-    let is_member = |pod: &&Arc<Object>| identity::ordinal(&set.meta, pod).is_some();
-    let (members, strangers): (Vec<_>, Vec<_>) = claims.owned.into_iter().partition(is_member);
-    claims.owned = members;
-    claims.release.extend(strangers.into_iter().filter(|pod| !pod.meta.is_deleting()));
-    claims.adopt.retain(is_member);
-    claims
+/// The ordinals that shall have a pod.
+fn wanted(spec: &StatefulSetSpec) -> Range<Ordinal> {
+    let start = Ordinal::new(spec.ordinals.as_ref().and_then(|ordinals| ordinals.start).unwrap_or(0));
+    start..start.plus(spec.replicas.unwrap_or(1))
 }
 
-/// The sets that a pod concerns; also the one whose pod had or wants this very name. Each look counts all pods of a set, so
-/// that what changes nothing about a pod is not looked at.
+/// The sets that a pod concerns; also the one whose pod had or wants this very name. What changes
+/// nothing about a pod is not looked at.
 fn sets_of_pod(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
     if pods::is_immaterial(change) {
         return;

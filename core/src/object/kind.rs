@@ -32,6 +32,11 @@ pub use table::*;
 pub struct KindId(u16);
 
 impl KindId {
+    /// Before every other kind in order, or the first.
+    pub(crate) const LOWEST: Self = Self(0);
+    /// After every other kind in order, or the last.
+    pub(crate) const HIGHEST: Self = Self(u16::MAX);
+
     /// The number itself.
     pub const fn index(self) -> usize {
         self.0 as usize

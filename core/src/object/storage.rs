@@ -148,6 +148,29 @@ pub fn ephemeral_claim(pod: &str, volume: &str) -> String {
     format!("{pod}-{volume}")
 }
 
+/// What the name of a claim says, `TEMPLATE-SET-ORDINAL`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlaceOfClaim<'n> {
+    /// The name of the claim's template.
+    pub template: &'n str,
+    /// The name of the StatefulSet.
+    pub set: &'n str,
+    /// The ordinal of the pod.
+    pub ordinal: i32,
+}
+
+/// The places that a claim of this name may be for: where the one name ends and the other begins is not written.
+pub fn places_of_claim(name: &str) -> impl Iterator<Item = PlaceOfClaim<'_>> {
+    let numbered = name.rsplit_once('-').and_then(|(prefix, digits)| {
+        let is_number = digits.bytes().all(|digit| digit.is_ascii_digit());
+        Some((prefix, digits.parse().ok().filter(|_| is_number)?))
+    });
+    numbered.into_iter().flat_map(|(prefix, ordinal)| {
+        let dashes = prefix.match_indices('-');
+        dashes.map(move |(dash, _)| PlaceOfClaim { template: &prefix[..dash], set: &prefix[dash + 1..], ordinal })
+    })
+}
+
 /// Whether a volume is reserved for this very claim.
 pub fn is_reserved_for(volume: &PersistentVolume, claim: &Meta) -> bool {
     claim_ref(volume).is_some_and(|reference| {

@@ -31,6 +31,8 @@ pub(super) enum Link {
     ClaimOfVolume,
     /// A claim of this class names no volume.
     OpenClaimOfClass,
+    /// A claim has the name that one of the set of this name would have, and these owners.
+    ClaimOfSet(Owners),
     /// A pod has this label, written `key=value`.
     PodWithLabel,
     /// The selector of a service asks for this label, before any other.
@@ -39,6 +41,28 @@ pub(super) enum Link {
     TokenOfAccount,
     /// A cluster role has its rules from others.
     AggregatedRole,
+}
+
+/// Who owns a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Owners {
+    /// Nobody.
+    Nobody,
+    /// Nobody but a StatefulSet that controls it.
+    Set,
+    /// A pod, several, anybody else.
+    Others,
+}
+
+impl Owners {
+    /// Who owns this object.
+    fn of(object: &Object) -> Self {
+        match &*object.meta.owners {
+            [] => Self::Nobody,
+            [owner] if owner.kind == "StatefulSet" && owner.controller == Some(true) => Self::Set,
+            _ => Self::Others,
+        }
+    }
 }
 
 /// A link, and the name at its other end.
@@ -67,6 +91,9 @@ pub(super) fn links(object: &Object) -> SmallVec<[LinkKey; 2]> {
         match storage::volume_name(claim) {
             Some(volume) => add(Link::ClaimOfVolume, "", volume),
             None => add(Link::OpenClaimOfClass, "", storage::class_of_claim(claim)),
+        }
+        for place in storage::places_of_claim(&object.meta.name) {
+            add(Link::ClaimOfSet(Owners::of(object)), &object.meta.namespace, place.set);
         }
     } else if let Some(service) = object.typed::<Service>() {
         let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
@@ -129,6 +156,11 @@ impl Snapshot {
     /// The claims of a class that name no volume.
     pub fn open_claims(&self, class: &str) -> impl Iterator<Item = &Arc<Object>> {
         self.linked(Link::OpenClaimOfClass, "", class)
+    }
+
+    /// The claims that may be of places in a set of this name, with these owners.
+    pub fn claims_of_set(&self, namespace: &str, set: &str, owners: Owners) -> impl Iterator<Item = &Arc<Object>> {
+        self.linked(Link::ClaimOfSet(owners), namespace, set)
     }
 
     /// The pods of a namespace that have all of these labels; none when no label is asked for.

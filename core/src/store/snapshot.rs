@@ -5,7 +5,6 @@
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use imbl::{GenericHashMap, OrdMap, OrdSet};
@@ -14,6 +13,7 @@ use super::accounts::Account;
 use super::links::LinkKey;
 use super::measures::Measures;
 use super::object::Object;
+use super::roster::Roster;
 use crate::authority::Authority;
 use crate::ids::{NodeName, Revision, Uid};
 use crate::object::kind::{KindId, Kinds};
@@ -102,7 +102,7 @@ impl std::hash::Hasher for UidHasher {
 /// Builds [`UidHasher`]s: the same for every map, so that no order depends on the process.
 pub(super) type UidHashing = std::hash::BuildHasherDefault<UidHasher>;
 
-type ByUid<V> = GenericHashMap<Uid, V, UidHashing, imbl::shared_ptr::DefaultSharedPtr>;
+pub(super) type ByUid<V> = GenericHashMap<Uid, V, UidHashing, imbl::shared_ptr::DefaultSharedPtr>;
 
 /// All objects of a cluster at one revision.
 #[derive(Clone, Debug, Default)]
@@ -111,10 +111,11 @@ pub struct Snapshot {
     pub(super) kinds: Kinds,
     pub(super) objects: ByUid<Arc<Object>>,
     pub(super) names: OrdMap<(KindId, NameKey), Uid>,
-    pub(super) by_owner: OrdSet<(Uid, Uid)>,
+    pub(super) by_owner: OrdSet<(Uid, KindId, Uid)>,
     pub(super) orphans: OrdSet<(KindId, Arc<str>, Uid)>,
     pub(super) pods_by_node: OrdSet<(NodeName, Uid)>,
     pub(super) links: OrdSet<(LinkKey, Uid)>,
+    pub(super) rosters: ByUid<Roster>,
     pub(super) accounts: OrdMap<Uid, Arc<Account>>,
     /// Not an object, but what decisions may ask: it gives the same answer each time.
     pub(super) authority: Option<Arc<dyn Authority>>,
@@ -197,8 +198,14 @@ impl Snapshot {
 
     /// The objects that name this uid among their owners.
     pub fn owned_by(&self, owner: Uid) -> impl Iterator<Item = &Arc<Object>> {
-        let all: RangeInclusive<(Uid, Uid)> = (owner, LOWEST)..=(owner, HIGHEST);
-        self.by_owner.range(all).filter_map(|(_, uid)| self.objects.get(uid))
+        let all = (owner, KindId::LOWEST, LOWEST)..=(owner, KindId::HIGHEST, HIGHEST);
+        self.by_owner.range(all).filter_map(|(.., uid)| self.objects.get(uid))
+    }
+
+    /// The objects of a kind that name this uid among their owners.
+    pub fn owned_of_kind(&self, owner: Uid, kind: KindId) -> impl Iterator<Item = &Arc<Object>> {
+        let all = (owner, kind, LOWEST)..=(owner, kind, HIGHEST);
+        self.by_owner.range(all).filter_map(|(.., uid)| self.objects.get(uid))
     }
 
     /// The objects of a kind in a namespace that no owner controls.

@@ -6,6 +6,7 @@ use super::change::{Change, ChangeKind};
 use super::links;
 use super::measures::Measures;
 use super::object::{Body, Meta, Object};
+use super::roster;
 use super::snapshot::{NameKey, Snapshot};
 use crate::ids::Uid;
 
@@ -23,6 +24,7 @@ impl Snapshot {
         self.names.insert((object.meta.kind, key), object.meta.uid);
         self.index(&object);
         self.objects.insert(object.meta.uid, Arc::clone(&object));
+        roster::note(&mut self.rosters, None, Some(&object));
         self.book(None, Some(&object));
     }
 
@@ -31,6 +33,7 @@ impl Snapshot {
         let object = self.stamp(meta, body);
         self.objects.insert(object.meta.uid, Arc::clone(&object));
         self.reindex(&before, &object);
+        roster::note(&mut self.rosters, Some(&before), Some(&object));
         self.book(Some(&before), Some(&object));
         Change { kind: ChangeKind::Modified, object, before: Some(before) }
     }
@@ -42,6 +45,7 @@ impl Snapshot {
         self.objects.remove(&before.meta.uid);
         Measures::forget(&mut self.measures, &before);
         self.unindex(&before);
+        roster::note(&mut self.rosters, Some(&before), None);
         self.book(Some(&before), None);
         let object = self.stamp(before.meta.clone(), before.body.clone());
         Change { kind: ChangeKind::Deleted, object, before: Some(before) }
@@ -63,7 +67,7 @@ impl Snapshot {
 
     fn index(&mut self, object: &Object) {
         for owner in owners(object) {
-            self.by_owner.insert((owner, object.meta.uid));
+            self.by_owner.insert((owner, object.meta.kind, object.meta.uid));
         }
         if object.meta.controller().is_none() {
             self.orphans.insert((object.meta.kind, Arc::clone(&object.meta.namespace), object.meta.uid));
@@ -78,7 +82,7 @@ impl Snapshot {
 
     fn unindex(&mut self, object: &Object) {
         for owner in owners(object) {
-            self.by_owner.remove(&(owner, object.meta.uid));
+            self.by_owner.remove(&(owner, object.meta.kind, object.meta.uid));
         }
         if object.meta.controller().is_none() {
             self.orphans.remove(&(object.meta.kind, Arc::clone(&object.meta.namespace), object.meta.uid));
@@ -126,6 +130,7 @@ impl Snapshot {
             ("orphans", fresh.orphans == self.orphans),
             ("pods_by_node", fresh.pods_by_node == self.pods_by_node),
             ("links", fresh.links == self.links),
+            ("rosters", fresh.rosters == self.rosters),
             ("accounts", fresh.accounts == self.accounts),
             ("selecting", self.measures.is_indexed(|uid| self.objects.get(&uid))),
         ];

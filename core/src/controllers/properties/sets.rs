@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::kubelet::{go, report};
 use super::{Scenario, Subject, World, hold, subject};
-use crate::control::{Action, pods};
+use crate::control::{Action, MetaEdit, Target, pods};
 use crate::controllers::StatefulSetController;
 use crate::object::kind;
 use crate::store::{Draft, Object, PodPhase, Snapshot, WriteOptions};
@@ -44,7 +44,8 @@ impl Scenario for Sets {
     }
 
     fn people(&self, world: &mut World) {
-        let edit = match world.roll(6) {
+        let edit = match world.roll(8) {
+            6 | 7 => return meddle(world),
             0 | 1 => json!({"replicas": world.roll(6)}),
             2 | 3 => json!({"template": {"spec": {"containers": [{"name": "c", "image": world.pick(&IMAGES)}]}}}),
             4 => {
@@ -76,7 +77,9 @@ impl Scenario for Sets {
     fn calm_kubelet(&self, world: &mut World) -> bool {
         let mut changed = false;
         for pod in world.objects(kind::POD) {
-            if pod.meta.is_deleting() {
+            // One that the set has let go of is in the way until somebody takes it out.
+            let is_stray = pod.meta.labels.get("app").is_none_or(|app| app != "db");
+            if pod.meta.is_deleting() || is_stray {
                 go(world, &pod, Some(0));
                 changed = true;
             } else if !is_finished(&pod) && !pods::is_ready(&pod) {
@@ -142,7 +145,9 @@ fn left_in_order(set: &StatefulSet, pod: &Object, before: &Snapshot, after: &Sna
         return Ok(());
     }
     if number >= replicas(set) {
-        let above = before.list_in(kind::POD, "default").find(|other| ordinal(&other.meta.name) > number);
+        let is_its_own = |other: &&Arc<Object>| other.meta.controller_uid() == pod.meta.controller_uid();
+        let mut others = before.list_in(kind::POD, "default").filter(is_its_own);
+        let above = others.find(|other| ordinal(&other.meta.name) > number);
         return match above.filter(|_| is_ordered(set)) {
             Some(above) => Err(format!("db-{number} goes before {}", above.meta.name)),
             None => Ok(()),
@@ -202,6 +207,29 @@ fn is_up(snapshot: &Snapshot, ordinal: i32) -> bool {
 
 fn is_finished(pod: &Object) -> bool {
     pod.pod().is_none_or(crate::store::PodBody::is_finished)
+}
+
+/// Edits what a set knows its pods by: their labels and owners.
+fn meddle(world: &mut World) {
+    let pods = world.objects(kind::POD);
+    if pods.is_empty() {
+        return;
+    }
+    let pod = world.pick(&pods);
+    let labels = |key: &str, value: Option<&str>| MetaEdit {
+        labels: vec![(key.to_owned(), value.map(str::to_owned))],
+        ..MetaEdit::default()
+    };
+    let edit = match world.roll(4) {
+        0 => labels("app", Some("other")),
+        1 => labels("apps.kubernetes.io/pod-index", None),
+        2 => labels("statefulset.kubernetes.io/pod-name", Some("db-7")),
+        _ => MetaEdit { owners: Some(Vec::new()), ..MetaEdit::default() },
+    };
+    world.write(format!("{edit:?} of {}", pod.meta.name), |store, now| {
+        let action = Action::EditMeta { target: Target::any_version(pod.meta.uid), edit };
+        store.commit(vec![action], now).expect("nobody forbids it");
+    });
 }
 
 fn patch(world: &mut World, spec: &Value) {

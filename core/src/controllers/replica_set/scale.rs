@@ -5,12 +5,12 @@ use crate::control::plan::CREATES_AND_DELETES_MAX;
 use crate::control::pods::PodMold;
 use crate::control::{Action, Plan, Propagation, Target, rank};
 use crate::error::ApiError;
-use crate::store::EventDraft;
+use crate::store::{EventDraft, Standing};
 use crate::time::Time;
 
 /// Brings the number of active pods to the wanted one, as far as one plan may.
 pub(super) fn to_wanted(observed: &Observed<'_>, now: Time, plan: &mut Plan) {
-    let (active, wanted) = (observed.active.len(), observed.wanted());
+    let (active, wanted) = (observed.active, observed.wanted());
     if active < wanted {
         create(observed, wanted - active, plan);
     } else if active > wanted {
@@ -33,7 +33,8 @@ fn delete(observed: &Observed<'_>, surplus: usize, now: Time, plan: &mut Plan) {
     plan.more |= surplus > CREATES_AND_DELETES_MAX;
     let event = normal(observed, "SuccessfulDelete", "Deleted pod: ");
     let count = surplus.min(CREATES_AND_DELETES_MAX);
-    for pod in rank::first_to_go(&observed.active, &observed.related, count, now) {
+    let active = observed.crew.pods(Standing::is_active);
+    for pod in rank::first_to_go(&active, &observed.related, count, now) {
         plan.push(Action::Delete {
             target: Target::seen(pod),
             grace_seconds: None,

@@ -5,7 +5,7 @@ use k8s_openapi::api::apps::v1::{ReplicaSetCondition, ReplicaSetStatus};
 use super::Observed;
 use crate::control::{Action, Plan, Target, pods};
 use crate::error::ApiError;
-use crate::store::StringMap;
+use crate::store::{Standing, StringMap};
 use crate::time::Time;
 
 /// Adds the write of the status, if it is another than before, and looks again when a pod becomes available.
@@ -29,32 +29,28 @@ fn counted(
     now: Time,
     plan: &mut Plan,
 ) -> ReplicaSetStatus {
-    let (mut replicas, mut ready, mut available, mut labeled) = (0, 0, 0, 0);
+    let crew = &observed.crew;
+    let settling = crew.settling(observed.min_ready(), now);
+    let settling: Vec<_> = settling.into_iter().filter(|(_, pod)| pods::is_active(pod)).collect();
+    settling.iter().filter_map(|(from, _)| *from).for_each(|from| plan.wake(from));
+    let ready = crew.count(|pod| pod.is_active() && pod.is_ready);
     let empty = StringMap::new();
     let template = observed.spec().template.as_ref();
     let template_labels = template
         .and_then(|template| template.metadata.as_ref())
         .and_then(|meta| meta.labels.as_ref())
         .unwrap_or(&empty);
-    for pod in &observed.active {
-        replicas += 1;
-        labeled += i32::from(template_labels.iter().all(|(key, value)| pod.meta.labels.get(key) == Some(value)));
-        ready += i32::from(pods::is_ready(pod));
-        match pods::available_from(pod, observed.min_ready()) {
-            Some(from) if from <= now => available += 1,
-            Some(from) => plan.wake(from),
-            None => {}
-        }
-    }
-    let some = |count: i32| Some(count).filter(|count| *count != 0);
+    let labeled = |pod: &Standing| template_labels.iter().all(|(key, value)| pod.labels().get(key) == Some(value));
+    let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+    let some = |count: usize| Some(number(count)).filter(|count| *count != 0);
     ReplicaSetStatus {
-        available_replicas: some(available),
+        available_replicas: some(ready - settling.len()),
         conditions: conditions(before, failure, now),
-        fully_labeled_replicas: some(labeled),
+        fully_labeled_replicas: some(crew.count(|pod| pod.is_active() && labeled(pod))),
         observed_generation: Some(observed.object.meta.generation),
         ready_replicas: some(ready),
-        replicas,
-        terminating_replicas: i32::try_from(observed.terminating).ok().filter(|_| observed.dialect.counts_terminating),
+        replicas: number(observed.active),
+        terminating_replicas: observed.dialect.counts_terminating.then(|| number(crew.count(Standing::is_terminating))),
     }
 }
 

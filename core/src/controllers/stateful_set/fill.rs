@@ -1,25 +1,30 @@
 //! Filling the places: a pod that is missing is made, with its claims; one that has ended is deleted first, for no two pods
 //! have one name.
 
+use std::cell::LazyCell;
+
 use super::identity::{self, Molds, Ordinal};
-use super::slots::{Health, Replica, Slot};
+use super::places::{Health, Replica, Slot, Way, is_well};
 use super::volumes::{self, HeldClaim};
 use super::{Observed, StatefulSetController, Turn, Verb, Work};
 use crate::control::plan::CREATES_AND_DELETES_MAX;
 use crate::control::{Action, Controller, MetaEdit, Propagation, Target};
 use crate::error::{ApiError, Reason};
-use crate::store::EventDraft;
+use crate::store::{EventDraft, Standing};
 
-/// Goes up the places. An ordered set stops at the first whose pod is not available.
+/// Goes up the places, past all that are as they shall be. An ordered set stops at the first whose pod is not available.
 pub(super) fn missing(work: &mut Work<'_, '_>) -> Turn {
     let observed = work.observed;
-    let molds = (observed.unfilled > 0).then(|| Molds::new(observed));
-    for slot in &observed.slots {
-        let turn = match (slot, &molds) {
-            (Slot::Filled(replica), _) => tend(work, replica),
-            (Slot::Empty { ordinal, claims }, Some(molds)) => create(work, *ordinal, claims, molds),
-            (Slot::Taken(ordinal), _) => wait_for_name(work, *ordinal),
-            (Slot::Empty { .. }, None) => Turn::GoesOn,
+    let places = &observed.places;
+    let molds = LazyCell::new(|| Molds::new(observed));
+    let stands_out = |pod: &Standing| !is_well(pod) || !pod.has_place_labels;
+    let mut others = places.settling(work).ordinals();
+    others.extend(&observed.doubtful);
+    for ordinal in places.wanting(Way::Up, &places.wanted, &others, stands_out) {
+        let turn = match places.slot(observed, ordinal) {
+            Slot::Filled(replica) => tend(work, &replica),
+            Slot::Empty { claims } => create(work, ordinal, &claims, &molds),
+            Slot::Taken => wait_for_name(work, ordinal),
         };
         if turn == Turn::Over && observed.is_ordered() {
             return Turn::Over;
@@ -142,8 +147,7 @@ pub(super) fn report_failure(work: &mut Work<'_, '_>, error: &ApiError) {
 }
 
 fn first_empty(observed: &Observed<'_>) -> Option<Ordinal> {
-    observed.slots.iter().find_map(|slot| match slot {
-        Slot::Empty { ordinal, .. } => Some(*ordinal),
-        Slot::Filled(_) | Slot::Taken(_) => None,
-    })
+    let places = &observed.places;
+    let mut gaps = places.wanting(Way::Up, &places.wanted, &[], |_| false);
+    gaps.find(|ordinal| matches!(places.slot(observed, *ordinal), Slot::Empty { .. }))
 }

@@ -7,12 +7,7 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 
 use super::{Observed, REVISION_HASH_LABEL, volumes};
 use crate::control::pods::PodMold;
-use crate::store::{Body, Draft, Meta, Object};
-
-/// The label with a pod's own name, for Services that select one pod.
-const POD_NAME_LABEL: &str = "statefulset.kubernetes.io/pod-name";
-/// The label with a pod's ordinal.
-const POD_INDEX_LABEL: &str = "apps.kubernetes.io/pod-index";
+use crate::store::{Body, Draft, Meta, Object, POD_INDEX_LABEL, POD_NAME_LABEL, StringMap};
 
 /// The number in a pod's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,8 +22,14 @@ impl Ordinal {
         Self(self.0 + count as i64)
     }
 
-    pub(super) const fn next(self) -> Self {
-        self.plus(1)
+    pub(super) const fn number(self) -> i64 {
+        self.0
+    }
+}
+
+impl From<i64> for Ordinal {
+    fn from(number: i64) -> Self {
+        Self(number)
     }
 }
 
@@ -60,9 +61,9 @@ pub(super) fn pod_name(set: &Meta, ordinal: Ordinal) -> String {
     format!("{}-{ordinal}", set.name)
 }
 
-/// The revision that a pod was made from.
-pub(super) fn revision(pod: &Object) -> &str {
-    pod.meta.labels.get(REVISION_HASH_LABEL).map_or("", String::as_str)
+/// The revision that a pod with these labels was made from.
+pub(super) fn revision(labels: &StringMap) -> &str {
+    labels.get(REVISION_HASH_LABEL).map_or("", String::as_str)
 }
 
 /// The identity labels that a pod lacks or has wrong.

@@ -5,10 +5,11 @@
 //! keep the number of unavailable pods within it. Upstream has the field behind the gate `MaxUnavailableStatefulSet`.
 
 use super::identity;
-use super::slots::{Health, Replica, Slot};
+use super::places::{Replica, Slot, Way, is_well};
 use super::{Observed, Turn, Work, fill};
 use crate::control::plan::CREATES_AND_DELETES_MAX;
 use crate::object::int_or_percent::{Rounding, scaled};
+use crate::store::{Standing, StringMap};
 
 /// Deletes pods of earlier templates, as far as it may.
 pub(super) fn to_current(work: &mut Work<'_, '_>) -> Turn {
@@ -23,52 +24,45 @@ pub(super) fn to_current(work: &mut Work<'_, '_>) -> Turn {
 
 fn one_by_one(work: &mut Work<'_, '_>) -> Turn {
     let observed = work.observed;
-    let partition = observed.partition();
-    if beyond_sight(observed) {
+    let places = &observed.places;
+    let rolling = observed.partition().max(places.wanted.start)..places.wanted.end;
+    let settling = places.settling(work);
+    let stands_out = |pod: &Standing| !is_well(pod) || is_old(observed, pod.labels());
+    // All pods that are well and of the right revision are passed by.
+    let Some(ordinal) = places.wanting(Way::Down, &rolling, &settling.ordinals(), stands_out).next() else {
         return Turn::GoesOn;
+    };
+    let Slot::Filled(replica) = places.slot(observed, ordinal) else { return Turn::GoesOn };
+    if is_old(observed, &replica.pod.meta.labels) && !replica.is_terminating() {
+        roll(work, &replica);
+        return Turn::Over;
     }
-    for slot in observed.slots.iter().rev() {
-        let replica = match slot {
-            Slot::Filled(replica) if replica.ordinal < partition => break,
-            Slot::Filled(replica) => replica,
-            Slot::Empty { ordinal, .. } | Slot::Taken(ordinal) if *ordinal < partition => break,
-            Slot::Empty { .. } | Slot::Taken(_) => return Turn::GoesOn,
-        };
-        if is_old(observed, replica) && !replica.is_terminating() {
-            roll(work, replica);
-            return Turn::Over;
-        }
-        if !is_available(work, replica) {
-            work.wait_on(|| format!("{} to be available before the next pod is replaced", replica.pod.meta.name));
-            return Turn::GoesOn;
-        }
-    }
+    settling.await_within(&(ordinal..ordinal.plus(1)), &mut work.plan);
+    work.wait_on(|| format!("{} to be available before the next pod is replaced", replica.pod.meta.name));
     Turn::GoesOn
 }
 
 fn within(work: &mut Work<'_, '_>, limit: usize) -> Turn {
     let observed = work.observed;
-    let replicas = || {
-        observed.slots.iter().rev().filter_map(|slot| match slot {
-            Slot::Filled(replica) => Some(replica),
-            Slot::Empty { .. } | Slot::Taken(_) => None,
-        })
-    };
-    let unwell = replicas().filter(|replica| !is_available(work, replica)).count();
-    let unavailable = observed.unfilled + unwell;
+    let places = &observed.places;
+    let settling = places.settling(work).await_within(&places.wanted, &mut work.plan);
+    let unwell = places.count_wanted(|pod| !is_well(pod)) + settling;
+    let unavailable = places.unfilled() + unwell;
     let Some(mut allowed) = limit.checked_sub(unavailable).filter(|allowed| *allowed > 0) else {
-        if replicas().any(|replica| is_old(observed, replica)) {
+        if places.count_wanted(|pod| is_old(observed, pod.labels())) > 0 {
             work.wait_on(|| format!("pods to be available: {unavailable} are not, {limit} may be"));
         }
         return Turn::GoesOn;
     };
-    for replica in replicas().take_while(|replica| replica.ordinal >= observed.partition()) {
+    let rolling = observed.partition().max(places.wanted.start)..places.wanted.end;
+    // One that goes already has been counted.
+    let stands_out = |pod: &Standing| is_old(observed, pod.labels()) && !pod.is_going;
+    for ordinal in places.held(Way::Down, &rolling, stands_out) {
         if allowed == 0 || work.moved >= CREATES_AND_DELETES_MAX {
             break;
         }
-        // One that is down already has been counted.
-        if is_old(observed, replica) && !replica.is_terminating() {
-            roll(work, replica);
+        if let Slot::Filled(replica) = places.slot(observed, ordinal) {
+            roll(work, &replica);
             allowed -= 1;
         }
     }
@@ -77,24 +71,11 @@ fn within(work: &mut Work<'_, '_>, limit: usize) -> Turn {
 
 fn roll(work: &mut Work<'_, '_>, replica: &Replica<'_>) {
     fill::delete(work, replica);
-    work.rolled += i32::from(identity::revision(replica.pod) == work.observed.current);
+    work.rolled += i32::from(identity::revision(&replica.pod.meta.labels) == work.observed.current);
 }
 
-fn is_old(observed: &Observed<'_>, replica: &Replica<'_>) -> bool {
-    identity::revision(replica.pod) != observed.update()
-}
-
-fn is_available(work: &mut Work<'_, '_>, replica: &Replica<'_>) -> bool {
-    let health = replica.health(work);
-    if let Health::Settling(from) = health {
-        work.plan.wake(from);
-    }
-    health == Health::Available
-}
-
-/// Whether there are more empty places than this plan looks at: the highest ones are among them.
-fn beyond_sight(observed: &Observed<'_>) -> bool {
-    observed.unfilled > CREATES_AND_DELETES_MAX
+fn is_old(observed: &Observed<'_>, labels: &StringMap) -> bool {
+    identity::revision(labels) != observed.update()
 }
 
 /// `maxUnavailable` as a number, at least 1; `None` when it is not given.

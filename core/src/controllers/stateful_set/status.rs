@@ -1,12 +1,12 @@
-//! Counting: every pod that is there, in its place or not.
+//! Counting: every pod of the set that is there, wanted or not.
 
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSetStatus;
 
 use super::{Work, identity};
-use crate::control::{Action, Target, pods};
-use crate::store::PodPhase;
+use crate::control::{Action, Target};
+use crate::store::{Object, PodPhase, Standing};
 
 /// Adds the write of the status, if it is another than before, and looks again when a pod becomes available.
 pub(super) fn count(work: &mut Work<'_, '_>) {
@@ -21,24 +21,17 @@ pub(super) fn count(work: &mut Work<'_, '_>) {
 
 fn counted(work: &mut Work<'_, '_>) -> StatefulSetStatus {
     let observed = work.observed;
-    let (mut replicas, mut ready, mut available, mut current, mut updated) = (0, 0, 0, 0, 0);
-    for pod in observed.claims.kept() {
-        replicas += 1;
-        let is_running = pod.pod().is_some_and(|pod| pod.state.phase == PodPhase::Running);
-        if is_running && pods::is_ready(pod) {
-            ready += 1;
-            match pods::available_from(pod, observed.min_ready()) {
-                Some(from) if from <= work.now => available += 1,
-                Some(from) => work.plan.wake(from),
-                None => {}
-            }
-        }
-        if !pod.meta.is_deleting() {
-            let revision = identity::revision(pod);
-            current += i32::from(revision == observed.current);
-            updated += i32::from(revision == observed.update());
-        }
-    }
+    let crew = &observed.places.crew;
+    let is_ready = |pod: &Standing| pod.phase == PodPhase::Running && pod.is_ready;
+    let settling = crew.settling(observed.min_ready(), work.now);
+    let is_running = |pod: &Object| pod.pod().is_some_and(|pod| pod.state.phase == PodPhase::Running);
+    let settling: Vec<_> = settling.into_iter().filter(|(_, pod)| is_running(pod)).collect();
+    settling.iter().filter_map(|(from, _)| *from).for_each(|from| work.plan.wake(from));
+    let count = |stands: &dyn Fn(&Standing) -> bool| i32::try_from(crew.count(stands)).unwrap_or(i32::MAX);
+    let (replicas, ready) = (count(&|_| true), count(&is_ready));
+    let available = ready - i32::try_from(settling.len()).unwrap_or(i32::MAX);
+    let of = |name: &str| count(&|pod| !pod.is_going && identity::revision(pod.labels()) == name);
+    let (current, updated) = (of(&observed.current), of(observed.update()));
     let wanted = observed.replicas();
     let is_complete = observed.rolls() && [updated, ready, replicas].iter().all(|count| *count == wanted);
     let current_revision = if is_complete { observed.update() } else { observed.current.as_str() };

@@ -4,19 +4,20 @@
 //! away, or, without either, never. A claim that another object controls, or that an earlier object of the same name still
 //! owns, is left alone.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimVolumeSource, PodSpec, Volume};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use super::identity::{self, Ordinal};
-use super::slots::Replica;
+use super::places::{Replica, Way};
 use super::{Observed, StatefulSetController, Verb, Work};
 use crate::control::claim::controller_reference;
 use crate::control::{Action, Controller, Keys, MetaEdit, Target};
-use crate::object::kind;
-use crate::store::{Change, Draft, EventDraft, Meta, Object, Snapshot};
+use crate::object::{kind, storage};
+use crate::store::{Change, Draft, EventDraft, Meta, Object, Owners, Snapshot};
 
 /// A claim of one ordinal: which template it is of, and the claim itself where it is there.
 #[derive(Debug)]
@@ -82,7 +83,7 @@ pub(super) fn in_the_way<'c>(
 ) -> Option<&'c str> {
     let pod = identity::pod_name(&observed.object.meta, ordinal);
     let is_stale = |claim: &Object| {
-        Policy::of(observed).when_scaled == Retention::Delete
+        Policy::of(observed.spec()).when_scaled == Retention::Delete
             && claim.meta.owners.iter().any(|owner| owner.kind == "Pod" && owner.name == pod)
     };
     let going = |claim: &&HeldClaim<'_>| claim.object.is_some_and(|claim| claim.meta.is_deleting() || is_stale(claim));
@@ -100,7 +101,7 @@ pub(super) fn create_missing(work: &mut Work<'_, '_>, ordinal: Ordinal, claims: 
         let labels = observed.spec().selector.match_labels.clone().unwrap_or_default();
         made.metadata.labels.get_or_insert_default().extend(labels);
         // The set owns from the start what goes with it: a plan cut short leaves no claim that nobody would delete.
-        made.metadata.owner_references = match Policy::of(observed).owner(true) {
+        made.metadata.owner_references = match Policy::of(observed.spec()).owner(true) {
             Owner::Set => Some(vec![controller_reference(&observed.object.meta)]),
             Owner::Pod | Owner::Nobody => None,
         };
@@ -131,8 +132,8 @@ enum Owner {
 }
 
 impl Policy {
-    fn of(observed: &Observed<'_>) -> Self {
-        let policy = observed.spec().persistent_volume_claim_retention_policy.as_ref();
+    fn of(spec: &StatefulSetSpec) -> Self {
+        let policy = spec.persistent_volume_claim_retention_policy.as_ref();
         let read = |text: Option<&String>| match text.map(String::as_str) {
             Some("Delete") => Retention::Delete,
             _ => Retention::Retain,
@@ -163,7 +164,7 @@ pub(super) fn settle_owners(
 ) -> bool {
     let observed = work.observed;
     let set = &observed.object.meta;
-    let owner = Policy::of(observed).owner(observed.is_wanted(ordinal));
+    let owner = Policy::of(observed.spec()).owner(observed.is_wanted(ordinal));
     let kinship = Kinship { set, pod, pod_name: identity::pod_name(set, ordinal) };
     let mut changed = false;
     for claim in claims.iter().filter_map(|claim| claim.object) {
@@ -239,18 +240,49 @@ fn is(owner: &OwnerReference, meta: &Meta) -> bool {
     owner.uid == meta.uid.to_string()
 }
 
-/// The sets whose pods may use a claim of this name, `TEMPLATE-SET-ORDINAL`: where the one ends and the other begins is
-/// not written.
+/// The sets whose pods may use a claim of this name.
 pub(super) fn sets_of_claim(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
     let meta = &change.object.meta;
-    let Some((prefix, _)) = identity::parse(&meta.name) else { return };
-    for (dash, _) in prefix.match_indices('-') {
-        let (template, set) = (&prefix[..dash], &prefix[dash + 1..]);
-        let Some(object) = snapshot.find(kind::STATEFUL_SET, &meta.namespace, set) else { continue };
+    for place in storage::places_of_claim(&meta.name) {
+        let Some(object) = snapshot.find(kind::STATEFUL_SET, &meta.namespace, place.set) else { continue };
         let spec = object.typed::<StatefulSet>().map(|set| &set.spec);
         let templates = spec.and_then(|spec| spec.volume_claim_templates.as_deref()).unwrap_or_default();
-        if templates.iter().any(|each| template_name(each) == template) {
+        if templates.iter().any(|each| template_name(each) == place.template) {
             keys.push(object.meta.uid);
+        }
+    }
+}
+
+/// The ordinals of claims whose owners may not be those that the policy says for wanted ordinals.
+pub(super) fn doubtful(snapshot: &Snapshot, set: &Meta, spec: &StatefulSetSpec) -> BTreeSet<Ordinal> {
+    let templates = spec.volume_claim_templates.as_deref().unwrap_or_default();
+    if templates.is_empty() {
+        return BTreeSet::new();
+    }
+    // The owner that is right for a wanted ordinal is the set, or nobody.
+    let doubtful = match Policy::of(spec).owner(true) {
+        Owner::Set => [Owners::Nobody, Owners::Others],
+        Owner::Nobody | Owner::Pod => [Owners::Set, Owners::Others],
+    };
+    let claims = doubtful.into_iter().flat_map(|owners| snapshot.claims_of_set(&set.namespace, &set.name, owners));
+    let places = claims.flat_map(|claim| storage::places_of_claim(&claim.meta.name));
+    let is_ours = |place: &storage::PlaceOfClaim<'_>| {
+        *place.set == *set.name && templates.iter().any(|template| template_name(template) == place.template)
+    };
+    places.filter(is_ours).map(|place| Ordinal::new(place.ordinal)).collect()
+}
+
+/// The ordinals that are not wanted, and whose claims may not have the owners that they shall have, the highest first.
+pub(super) fn condemned_to_settle(observed: &Observed<'_>) -> Vec<Ordinal> {
+    if observed.claim_templates().is_empty() {
+        return Vec::new();
+    }
+    match Policy::of(observed.spec()).owner(false) {
+        // Each claim has a pod of its own.
+        Owner::Pod => observed.places.condemned(Way::Down, &[], |_| true).collect(),
+        // The same as for those that are wanted.
+        Owner::Set | Owner::Nobody => {
+            observed.doubtful.iter().rev().copied().filter(|ordinal| !observed.is_wanted(*ordinal)).collect()
         }
     }
 }
