@@ -147,14 +147,14 @@ fn group_value(name: &str, versions: &[String]) -> Value {
 }
 
 /// What a subresource takes and gives.
-struct Subresource {
-    kind: String,
-    group_version: (String, String),
-    verbs: Vec<&'static str>,
+pub(crate) struct Subresource {
+    pub(crate) kind: String,
+    pub(crate) group_version: (String, String),
+    pub(crate) verbs: Vec<&'static str>,
 }
 
 impl Subresource {
-    fn of(info: &KindInfo, name: &str) -> Self {
+    pub(crate) fn of(info: &KindInfo, name: &str) -> Self {
         let own = (info.group.to_string(), info.version.to_string());
         let core = || (String::new(), "v1".to_owned());
         let (kind, group_version, verbs): (&str, _, &[&str]) = match name {

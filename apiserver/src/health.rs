@@ -10,7 +10,7 @@ use crate::respond;
 /// The Kubernetes version whose behaviour is served.
 const MAJOR: &str = "1";
 const MINOR: &str = "36";
-const GIT_VERSION: &str = "v1.36.2";
+pub(crate) const GIT_VERSION: &str = "v1.36.2";
 
 /// What a page says; nothing when there is no such page.
 pub(crate) fn page(path: &str, wanted: Wanted) -> Option<Response<Body>> {

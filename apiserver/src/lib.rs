@@ -13,9 +13,9 @@
 //! | `route`, `query`, `negotiate` | what a request asks for, as values |
 //! | `read`, `watch`, `write`, `subresource` | the verbs |
 //! | `authenticate`, `access`, `rbac`, `review` | who asks, and what they may do |
-//! | `discovery`, `health`, `telemetry` | what describes the server itself |
+//! | `discovery`, `openapi`, `health`, `telemetry` | what describes the server itself |
 //! | `usage` | `metrics.k8s.io` |
-//! | `represent`, `respond` | from objects to bytes |
+//! | `represent`, `respond`, `protobuf` | from objects to bytes |
 //! | `serve`, `certificates`, `kubeconfig` | the listener, and how clients find it and believe it |
 
 mod access;
@@ -28,6 +28,8 @@ mod health;
 mod identity;
 mod kubeconfig;
 mod negotiate;
+mod openapi;
+pub mod protobuf;
 mod query;
 mod rbac;
 mod read;

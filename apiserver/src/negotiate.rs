@@ -7,6 +7,7 @@ use http::header::{ACCEPT, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 use inboard::{ApiError, Reason};
 
+use crate::protobuf;
 use crate::query::Query;
 
 /// How bytes are written.
@@ -14,6 +15,7 @@ use crate::query::Query;
 pub(crate) enum Encoding {
     Json,
     Yaml,
+    Protobuf,
 }
 
 impl Encoding {
@@ -22,6 +24,7 @@ impl Encoding {
         match self {
             Self::Json => "application/json",
             Self::Yaml => "application/yaml",
+            Self::Protobuf => protobuf::MEDIA_TYPE,
         }
     }
 }
@@ -55,7 +58,8 @@ pub(crate) struct Wanted {
 }
 
 /// What is told when none of the client's wishes can be met.
-const NOT_ACCEPTABLE: &str = "only the following media types are accepted: application/json, application/yaml";
+const NOT_ACCEPTABLE: &str = "only the following media types are accepted: application/json, application/yaml, \
+                              application/vnd.kubernetes.protobuf";
 
 impl Wanted {
     /// JSON, all of it.
@@ -121,6 +125,7 @@ impl<'a> Clause<'a> {
         match self.media {
             "application/json" | "application/*" | "*/*" => Some(Encoding::Json),
             "application/yaml" => Some(Encoding::Yaml),
+            protobuf::MEDIA_TYPE => Some(Encoding::Protobuf),
             _ => None,
         }
     }
@@ -135,6 +140,8 @@ impl<'a> Clause<'a> {
         Ok(match (self.parameter("as"), self.parameter("g"), version) {
             ("", ..) => Some(Form::Whole),
             (_, _, "") => None,
+            // Tables have no protobuf.
+            ("Table", ..) if self.media == protobuf::MEDIA_TYPE => None,
             ("Table", "meta.k8s.io", version) => Some(Form::Table(version, include(query)?)),
             ("PartialObjectMetadata" | "PartialObjectMetadataList", "meta.k8s.io", version) => {
                 Some(Form::Metadata(version))
@@ -177,6 +184,11 @@ mod tests {
             (
                 "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io",
                 Ok((Encoding::Json, Form::Metadata("v1"))),
+            ),
+            ("application/vnd.kubernetes.protobuf,application/json", Ok((Encoding::Protobuf, Form::Whole))),
+            (
+                "application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1;g=meta.k8s.io",
+                Ok((Encoding::Json, table)),
             ),
             ("text/html", Err(Reason::NotAcceptable)),
         ] {

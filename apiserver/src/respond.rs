@@ -10,12 +10,20 @@ use serde_json::{Value, json};
 
 use crate::body::Body;
 use crate::negotiate::{Encoding, Wanted};
+use crate::protobuf;
 
 /// The header of warnings.
 const WARNING: HeaderName = HeaderName::from_static("warning");
 
 /// A response with a value.
 pub(crate) fn value(code: StatusCode, value: &Value, wanted: Wanted) -> Response<Body> {
+    // What has no protobuf, such as a user's own kind, is told in JSON.
+    if wanted.encoding == Encoding::Protobuf {
+        return match protobuf::encode(value) {
+            Ok(made) => bytes(code, protobuf::MEDIA_TYPE, made),
+            Err(_) => bytes(code, Encoding::Json.media_type(), encode(value, wanted)),
+        };
+    }
     bytes(code, wanted.encoding.media_type(), encode(value, wanted))
 }
 
@@ -83,7 +91,7 @@ pub(crate) fn encode(value: &Value, wanted: Wanted) -> Vec<u8> {
     };
     match wanted.encoding {
         Encoding::Yaml => to_yaml(value.0).into_bytes(),
-        Encoding::Json => {
+        Encoding::Json | Encoding::Protobuf => {
             let mut bytes = json(wanted.is_pretty);
             bytes.push(b'\n');
             bytes

@@ -7,6 +7,8 @@ use inboard::object::kind::{KindInfo, Kinds};
 pub(crate) enum Target {
     /// `/version`, `/healthz`, `/metrics` and their like, by their path.
     Page(String),
+    /// `/openapi/v2`, `/openapi/v3` and what is below it, by what is behind `/openapi/`.
+    OpenApi(String),
     /// `/api`: the versions of the core group.
     CoreVersions,
     /// `/apis`: all groups.
@@ -56,6 +58,7 @@ pub(crate) fn read(path: &str) -> Option<Target> {
         }
         ["api", version, rest @ ..] => resource("", version, rest).map(Target::Resource),
         ["apis", group, version, rest @ ..] => resource(group, version, rest).map(Target::Resource),
+        ["openapi", rest @ ..] => Some(Target::OpenApi(rest.join("/"))),
         _ => Some(Target::Page(path.trim_end_matches('/').to_owned())),
     }
 }
@@ -149,6 +152,7 @@ mod tests {
             ("/api/", "CoreVersions"),
             ("/api/v1/pods/%zz", "nothing"),
             ("/healthz", "Page(\"/healthz\")"),
+            ("/openapi/v3/apis/apps/v1", "OpenApi(\"v3/apis/apps/v1\")"),
         ] {
             assert_eq!(told(path), expected, "{path}");
         }

@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
-use http::{Method, Request, Response, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use inboard::cluster::{Cluster, Moment};
 use inboard::k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
@@ -23,12 +24,13 @@ use crate::authenticate::{self, Credentials};
 use crate::body::Body;
 use crate::identity::User;
 use crate::negotiate::Wanted;
+use crate::protobuf;
 use crate::query::Query;
 use crate::route::{self, ResourcePath, Target};
 use crate::tokens::Tokens;
 use crate::watch::Lines;
 use crate::write::{self, Place, Sent, no_such_resource, not_allowed};
-use crate::{discovery, health, rbac, read, respond, review, subresource, telemetry, usage, watch};
+use crate::{discovery, health, openapi, rbac, read, respond, review, subresource, telemetry, usage, watch};
 
 /// The most that a request may bring, in bytes.
 const BODY_MAX: usize = 3 * 1024 * 1024;
@@ -179,15 +181,13 @@ impl ApiServer {
             None => Ok(page_not_found()),
             Some(target) => match collect(body).await {
                 Err(error) => Err(error),
-                Ok(body) => {
-                    self.serve(
-                        (&target, parts.uri.path()),
-                        &parts.method,
-                        Sent { headers: parts.headers, query, body, wanted: form },
-                        wanted,
-                    )
-                    .await
-                }
+                Ok(body) => match in_json(parts.headers, body) {
+                    Err(error) => Err(error),
+                    Ok((headers, body)) => {
+                        let sent = Sent { headers, query, body, wanted: form };
+                        self.serve((&target, parts.uri.path()), &parts.method, sent, wanted).await
+                    }
+                },
             },
         };
         done.unwrap_or_else(|error| respond::error(&error, form))
@@ -214,12 +214,16 @@ impl ApiServer {
             }
             return Ok(health::page(path, sent.wanted).unwrap_or_else(page_not_found));
         }
+        if let Target::OpenApi(path) = target {
+            let page = openapi::page(path, &moment.kinds, &sent.headers, &sent.query);
+            return Ok(page.unwrap_or_else(page_not_found));
+        }
         let found = match target {
             Target::CoreVersions => Some(discovery::core_versions(&moment.kinds, &sent.headers, sent.wanted)),
             Target::Groups => Some(discovery::all_groups(&moment.kinds, &sent.headers, sent.wanted)),
             Target::Group(group) => discovery::one_group(&moment.kinds, group, sent.wanted),
             Target::Version { group, version } => discovery::one_version(&moment.kinds, group, version, sent.wanted),
-            Target::Page(_) => None,
+            Target::Page(_) | Target::OpenApi(_) => None,
             Target::Resource(path) if path.group == usage::GROUP && path.version == usage::VERSION => {
                 Some(usage::serve(cluster, path, method, &sent).await?)
             }
@@ -313,6 +317,17 @@ where
         }
         Err(error) => Err(ApiError::bad_request(format!("the body of the request broke off: {error}"))),
     }
+}
+
+/// A body in protobuf as JSON, which is what everybody behind here reads.
+fn in_json(mut headers: HeaderMap, body: Bytes) -> Result<(HeaderMap, Bytes), ApiError> {
+    let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if media.split(';').next().unwrap_or_default().trim() != protobuf::MEDIA_TYPE || body.is_empty() {
+        return Ok((headers, body));
+    }
+    let value = protobuf::decode(&body).map_err(|error| ApiError::bad_request(error.to_string()))?;
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok((headers, value.to_string().into()))
 }
 
 fn page_not_found() -> Response<Body> {

@@ -20,7 +20,8 @@ use inboard::{ApiError, Reason};
 use serde_json::{Value, json};
 
 use crate::body::Body;
-use crate::negotiate::{Form, Wanted};
+use crate::negotiate::{Encoding, Form, Wanted};
+use crate::protobuf;
 use crate::query::{Query, invalid_options};
 use crate::read::bad_version;
 use crate::represent::Representation;
@@ -36,6 +37,7 @@ const LASTS: Duration = Duration::from_secs(30 * 60);
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
 struct Watch {
+    encoding: Encoding,
     cluster: Cluster,
     changes: Changes,
     filter: Filter,
@@ -67,6 +69,12 @@ pub(crate) fn watch(
     let from: Revision = version.unwrap_or("0").parse().map_err(|_| bad_version(version.unwrap_or_default()))?;
     let sends_initial = initial_events(query, from)?;
     let representation = Representation::new(moment, info, wanted.form);
+    // The stream is of one kind, so what has no protobuf is known before it begins.
+    let encoding = match wanted.encoding {
+        Encoding::Protobuf if protobuf::has(&info.api_version(), &info.kind) => Encoding::Protobuf,
+        Encoding::Protobuf => Encoding::Json,
+        encoding => encoding,
+    };
     let mut first = Vec::new();
     let mut seen = from;
     let mut told_columns = false;
@@ -74,16 +82,17 @@ pub(crate) fn watch(
         seen = moment.snapshot.revision();
         let listing = Listing { kind: info.stored_as, namespace, filter: &filter, limit: None, token: None };
         for object in cluster.page(moment, &listing)?.objects {
-            first.push(line("ADDED", &representation.watched(&object, moment.now, !told_columns)));
+            first.push(line(encoding, "ADDED", &representation.watched(&object, moment.now, !told_columns)));
             told_columns = true;
         }
     }
     if query.flag("sendInitialEvents") && wants_bookmarks {
-        first.push(line("BOOKMARK", &bookmark(info, seen, true)));
+        first.push(line(encoding, "BOOKMARK", &bookmark(info, seen, true)));
     }
     let lasts = query.number("timeoutSeconds")?.and_then(|seconds| u64::try_from(seconds).ok()).filter(|s| *s > 0);
     let start = tokio::time::Instant::now();
     let watch = Watch {
+        encoding,
         cluster: cluster.clone(),
         changes: cluster.changes(seen),
         filter,
@@ -100,7 +109,11 @@ pub(crate) fn watch(
         Some((lines, goes_on.then_some(watch)))
     });
     let lines = stream::iter((!first.is_empty()).then(|| Bytes::from(first.concat()))).chain(later);
-    Ok(respond::whole(StatusCode::OK, wanted.encoding.media_type(), Body::stream(lines)))
+    let media_type = match encoding {
+        Encoding::Protobuf => "application/vnd.kubernetes.protobuf;stream=watch",
+        Encoding::Json | Encoding::Yaml => encoding.media_type(),
+    };
+    Ok(respond::whole(StatusCode::OK, media_type, Body::stream(lines)))
 }
 
 /// Whether what there is is told first.
@@ -129,17 +142,19 @@ fn initial_events(query: &Query, from: Revision) -> Result<bool, ApiError> {
 impl Watch {
     /// The next lines, and whether more may follow.
     async fn next(&mut self) -> Option<(Bytes, bool)> {
-        let Self { cluster, changes, filter, namespace, representation, bookmarks, end, told_columns, lines } = self;
+        let Self { encoding, cluster, changes, filter, namespace, representation, bookmarks, end, told_columns, lines } =
+            self;
+        let encoding = *encoding;
         let now = cluster.now();
         let mut pick = |change: &Change| {
             let (what, object) = event(change, filter, namespace.as_deref(), representation)?;
-            if representation.form == Form::Whole {
+            if representation.form == Form::Whole && encoding != Encoding::Protobuf {
                 let key = (object.meta.revision, representation.info.id, what);
-                return Some(lines.get(key, || line(what, &representation.whole(object))));
+                return Some(lines.get(key, || line(encoding, what, &representation.whole(object))));
             }
             let shown = representation.watched(object, now, !*told_columns);
             *told_columns = true;
-            Some(Bytes::from(line(what, &shown)))
+            Some(Bytes::from(line(encoding, what, &shown)))
         };
         tokio::select! {
             biased;
@@ -147,12 +162,12 @@ impl Watch {
                 Ok(lines) => lines.map(|lines| (together(lines), true)),
                 Err(expired) => {
                     let error = ApiError::new(Reason::Expired, expired.to_string());
-                    Some((Bytes::from(line("ERROR", &respond::status_value(&error))), false))
+                    Some((Bytes::from(line(encoding, "ERROR", &respond::status_value(&error))), false))
                 }
             },
             () = tick(bookmarks) => {
                 let bookmark = bookmark(&representation.info, changes.seen(), false);
-                Some((Bytes::from(line("BOOKMARK", &bookmark)), true))
+                Some((Bytes::from(line(encoding, "BOOKMARK", &bookmark)), true))
             }
             () = tokio::time::sleep_until(*end) => None,
         }
@@ -208,8 +223,19 @@ fn bookmark(info: &KindInfo, seen: Revision, is_end_of_initial: bool) -> Value {
     json!({ "kind": info.kind.to_string(), "apiVersion": info.api_version(), "metadata": metadata })
 }
 
+/// One event, as the encoding has it: a line of JSON, or a frame.
+fn line(encoding: Encoding, what: &str, object: &Value) -> Vec<u8> {
+    match encoding {
+        Encoding::Json | Encoding::Yaml => json_line(what, object),
+        Encoding::Protobuf => protobuf::encode_event(what, object).unwrap_or_else(|error| {
+            let error = ApiError::internal(error.to_string());
+            protobuf::encode_event("ERROR", &respond::status_value(&error)).unwrap_or_default()
+        }),
+    }
+}
+
 /// One event as a line of JSON.
-fn line(what: &str, object: &Value) -> Vec<u8> {
+fn json_line(what: &str, object: &Value) -> Vec<u8> {
     let mut line = format!("{{\"type\":\"{what}\",\"object\":").into_bytes();
     // Writing into memory does not fail.
     let _ = serde_json::to_writer(&mut line, &KindFirst(object));

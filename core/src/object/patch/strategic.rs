@@ -21,7 +21,7 @@ const SET_ORDER: &str = "$setElementOrder/";
 
 type Object = Map<String, Value>;
 
-pub(super) fn apply(object: &mut Value, patch: &Value, of: &Type) -> Result<(), PatchError> {
+pub(super) fn apply(object: &mut Value, patch: &Value, of: Type) -> Result<(), PatchError> {
     let Value::Object(patch) = patch else {
         return Err(PatchError::Malformed("invalid JSON document".to_owned()));
     };
@@ -31,7 +31,7 @@ pub(super) fn apply(object: &mut Value, patch: &Value, of: &Type) -> Result<(), 
     merge_object(object, patch, of)
 }
 
-fn merge_object(object: &mut Object, patch: &Object, of: &Type) -> Result<(), PatchError> {
+fn merge_object(object: &mut Object, patch: &Object, of: Type) -> Result<(), PatchError> {
     match patch.get(PATCH) {
         None => {}
         Some(Value::String(directive)) if directive == "replace" => {
@@ -107,7 +107,7 @@ fn delete_values(object: &mut Object, field: &str, values: &Value) -> Result<(),
     Ok(())
 }
 
-fn merge_field(object: &mut Object, key: &str, value: &Value, of: &Type) -> Result<(), PatchError> {
+fn merge_field(object: &mut Object, key: &str, value: &Value, of: Type) -> Result<(), PatchError> {
     if value.is_null() {
         object.remove(key);
         return Ok(());
@@ -117,7 +117,7 @@ fn merge_field(object: &mut Object, key: &str, value: &Value, of: &Type) -> Resu
         (Some(Value::Object(old)), Value::Object(new)) => match rule {
             Some(Rule::Replace) => *old = without_directives(new),
             Some(Rule::Object(inner) | Rule::RetainKeys(inner)) => merge_object(old, new, inner)?,
-            _ => merge_object(old, new, &PLAIN)?,
+            _ => merge_object(old, new, PLAIN)?,
         },
         (Some(Value::Array(old)), Value::Array(new)) => {
             let merged = merge_list(std::mem::take(old), new, rule)?;
@@ -171,7 +171,7 @@ pub(super) fn merge_list(old: Vec<Value>, patch: &[Value], rule: Option<Rule>) -
     }
 }
 
-fn merge_keyed(old: Vec<Value>, patch: &[Value], key: &str, of: &Type) -> Result<Vec<Value>, PatchError> {
+fn merge_keyed(old: Vec<Value>, patch: &[Value], key: &str, of: Type) -> Result<Vec<Value>, PatchError> {
     let identity = Identity::Key(key);
     let mut merged = old.clone();
     let mut plain = Vec::new();
@@ -212,7 +212,7 @@ fn no_key(fields: &Object, key: &str) -> PatchError {
 }
 
 /// `$setElementOrder/x`: merges the list, then puts it in order.
-fn set_order(object: &mut Object, patch: &Object, field: &str, order: &Value, of: &Type) -> Result<(), PatchError> {
+fn set_order(object: &mut Object, patch: &Object, field: &str, order: &Value, of: Type) -> Result<(), PatchError> {
     let malformed = || PatchError::Malformed("invalid patch format of setElementOrder list".to_owned());
     let order = order.as_array().ok_or_else(malformed)?;
     let rule = of.rule(field);

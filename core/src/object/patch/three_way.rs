@@ -37,12 +37,11 @@ pub fn apply(kind: KindId, live: &Value, applied: Value) -> Value {
     let last = live.pointer("/metadata/annotations").and_then(|annotations| annotations.get(LAST_APPLIED));
     let last: Value = last.and_then(Value::as_str).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let applied = with_last_applied(applied);
-    let of = if kind.built_in().is_some() { schema::of(kind) } else { &PLAIN };
-    merged(last.as_object(), &applied, live, of)
+    merged(last.as_object(), &applied, live, schema::of(kind))
 }
 
 /// One object: `applied` into `live`, less what only `last` had.
-fn merged(last: Option<&Map<String, Value>>, applied: &Value, live: &Value, of: &Type) -> Value {
+fn merged(last: Option<&Map<String, Value>>, applied: &Value, live: &Value, of: Type) -> Value {
     let (Value::Object(applied), Value::Object(live)) = (applied, live) else { return applied.clone() };
     let mut result = live.clone();
     for key in last.into_iter().flat_map(Map::keys).filter(|key| !applied.contains_key(*key)) {
@@ -71,7 +70,7 @@ fn merged_field(last: Option<&Value>, applied: &Value, live: &Value, rule: Optio
         (Some(Rule::Replace), ..) => applied.clone(),
         (Some(Rule::RetainKeys(of)), Value::Object(_), Value::Object(_)) => retained(last_object, applied, live, of),
         (Some(Rule::Object(of)), Value::Object(_), Value::Object(_)) => merged(last_object, applied, live, of),
-        (_, Value::Object(_), Value::Object(_)) => merged(last_object, applied, live, &PLAIN),
+        (_, Value::Object(_), Value::Object(_)) => merged(last_object, applied, live, PLAIN),
         (Some(Rule::ByKey(key, of)), Value::Array(applied), Value::Array(live)) => {
             keyed(last, applied, live, key, |last, applied, live| merged(last, applied, live, of))
         }
@@ -93,7 +92,7 @@ fn contains(list: &Value, value: &Value) -> bool {
 }
 
 /// As [`merged`], but when something changes only the fields that are applied remain.
-fn retained(last: Option<&Map<String, Value>>, applied: &Value, live: &Value, of: &Type) -> Value {
+fn retained(last: Option<&Map<String, Value>>, applied: &Value, live: &Value, of: Type) -> Value {
     let mut result = merged(last, applied, live, of);
     if result != *live
         && let (Value::Object(result), Value::Object(applied)) = (&mut result, applied)
