@@ -73,6 +73,19 @@ impl Access {
         }
     }
 
+    /// What one must be allowed besides it: a WebSocket begins with a GET, but whoever may only look must not run
+    /// commands by it.
+    pub(crate) fn also_needed(&self) -> Option<Self> {
+        match &self.what {
+            What::Resource { plural, subresource, .. }
+                if plural == "pods" && matches!(&**subresource, "exec" | "attach" | "portforward") =>
+            {
+                (self.verb == "get").then(|| Self { verb: "create".to_owned(), what: self.what.clone() })
+            }
+            What::Resource { .. } | What::Path(_) => None,
+        }
+    }
+
     /// The namespace that it is about; empty for none.
     pub(crate) fn namespace(&self) -> &str {
         match &self.what {

@@ -16,6 +16,9 @@
 //! | `discovery`, `openapi`, `health`, `telemetry` | what describes the server itself |
 //! | `usage` | `metrics.k8s.io` |
 //! | `represent`, `respond`, `protobuf` | from objects to bytes |
+//! | `proxy` | requests passed on to ports of pods |
+//! | `stream` | connections that leave HTTP: exec, attach, port-forward |
+//! | `websocket`, `spdy` | the frames of two protocols, without input and output |
 //! | `serve`, `certificates`, `kubeconfig` | the listener, and how clients find it and believe it |
 
 mod access;
@@ -30,6 +33,7 @@ mod kubeconfig;
 mod negotiate;
 mod openapi;
 pub mod protobuf;
+mod proxy;
 mod query;
 mod rbac;
 mod read;
@@ -39,11 +43,14 @@ mod review;
 mod route;
 mod serve;
 mod service;
+mod spdy;
+mod stream;
 mod subresource;
 mod telemetry;
 mod tokens;
 mod usage;
 mod watch;
+mod websocket;
 mod write;
 
 pub use body::Body;

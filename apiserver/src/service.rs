@@ -10,6 +10,7 @@ use futures_core::future::BoxFuture;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::upgrade::OnUpgrade;
 use inboard::cluster::{Cluster, Moment};
 use inboard::k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use inboard::k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -27,6 +28,7 @@ use crate::negotiate::Wanted;
 use crate::protobuf;
 use crate::query::Query;
 use crate::route::{self, ResourcePath, Target};
+use crate::stream::Connection;
 use crate::tokens::Tokens;
 use crate::watch::Lines;
 use crate::write::{self, Place, Sent, no_such_resource, not_allowed};
@@ -39,6 +41,8 @@ const BODY_MAX: usize = 3 * 1024 * 1024;
 #[derive(Clone)]
 pub struct ApiServer {
     inner: Arc<Inner>,
+    /// Says when the server stops that this is part of.
+    stop: Option<tokio::sync::watch::Receiver<bool>>,
 }
 
 struct Inner {
@@ -80,7 +84,7 @@ impl ApiServerBuilder {
     /// The service.
     pub fn build(self) -> ApiServer {
         let Self { cluster, credentials } = self;
-        ApiServer { inner: Arc::new(Inner { cluster, credentials, lines: Arc::default() }) }
+        ApiServer { inner: Arc::new(Inner { cluster, credentials, lines: Arc::default() }), stop: None }
     }
 }
 
@@ -95,6 +99,11 @@ impl ApiServer {
     /// (`Impersonate-User`).
     pub fn new(cluster: &Cluster) -> Self {
         Self::builder(cluster).build()
+    }
+
+    /// The same; connections that have left HTTP end when this becomes true.
+    pub(crate) fn until(self, stop: tokio::sync::watch::Receiver<bool>) -> Self {
+        Self { stop: Some(stop), ..self }
     }
 
     /// Sets up the API of this cluster.
@@ -171,7 +180,8 @@ impl ApiServer {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        let connection = Connection { upgrade: parts.extensions.remove::<OnUpgrade>(), stop: self.stop.clone() };
         let query = Query::read(parts.uri.query());
         let wanted = Wanted::read(&parts.headers, &query);
         let target = route::read(parts.uri.path());
@@ -184,8 +194,9 @@ impl ApiServer {
                 Ok(body) => match in_json(parts.headers, body) {
                     Err(error) => Err(error),
                     Ok((headers, body)) => {
-                        let sent = Sent { headers, query, body, wanted: form };
-                        self.serve((&target, parts.uri.path()), &parts.method, sent, wanted).await
+                        let (method, uri) = (parts.method, parts.uri.clone());
+                        let sent = Sent { method, uri, headers, query, body, wanted: form, connection };
+                        self.serve((&target, parts.uri.path()), sent, wanted).await
                     }
                 },
             },
@@ -196,7 +207,6 @@ impl ApiServer {
     async fn serve(
         &self,
         (target, path): (&Target, &str),
-        method: &Method,
         sent: Sent,
         wanted: Result<Wanted, ApiError>,
     ) -> Result<Response<Body>, ApiError> {
@@ -204,9 +214,11 @@ impl ApiServer {
         let moment = cluster.moment().await?;
         let user = self.inner.credentials.user(&sent.headers, &moment)?;
         let user = authenticate::impersonated(user, &sent.headers, &moment)?;
-        let access = Access::of(target, path, method, &sent.query);
-        if !rbac::is_allowed(&moment.snapshot, &user, &access) {
-            return Err(access.forbidden(&user));
+        let access = Access::of(target, path, &sent.method, &sent.query);
+        for access in std::iter::once(&access).chain(access.also_needed().as_ref()) {
+            if !rbac::is_allowed(&moment.snapshot, &user, access) {
+                return Err(access.forbidden(&user));
+            }
         }
         if let Target::Page(path) = target {
             if path == "/metrics" {
@@ -225,7 +237,7 @@ impl ApiServer {
             Target::Version { group, version } => discovery::one_version(&moment.kinds, group, version, sent.wanted),
             Target::Page(_) | Target::OpenApi(_) => None,
             Target::Resource(path) if path.group == usage::GROUP && path.version == usage::VERSION => {
-                Some(usage::serve(cluster, path, method, &sent).await?)
+                Some(usage::serve(cluster, path, &sent.method, &sent).await?)
             }
             Target::Resource(path) => {
                 if !moment.kinds.iter().any(|info| info.group == *path.group && info.version == *path.version) {
@@ -233,13 +245,13 @@ impl ApiServer {
                 } else {
                     let info = path.kind(&moment.kinds).ok_or_else(no_such_resource)?;
                     wanted?;
-                    if info.verbs == Verbs::Create && *method == Method::POST && path.subresource.is_none() {
+                    if info.verbs == Verbs::Create && sent.method == Method::POST && path.subresource.is_none() {
                         let namespace = path.namespace.as_deref().unwrap_or_default();
                         let about = (info, namespace);
                         return review::answer(&moment, &self.inner.credentials, &user, about, &sent);
                     }
                     let asking = Asking { cluster, moment: &moment, user: &user, lines: &self.inner.lines };
-                    Some(resource(&asking, info, path, method, sent).await?)
+                    Some(resource(&asking, info, path, sent).await?)
                 }
             }
         };
@@ -260,7 +272,6 @@ async fn resource(
     asking: &Asking<'_>,
     info: &KindInfo,
     path: &ResourcePath,
-    method: &Method,
     sent: Sent,
 ) -> Result<Response<Body>, ApiError> {
     let Asking { cluster, moment, user, lines } = *asking;
@@ -277,11 +288,11 @@ async fn resource(
         if !is_placed {
             return Err(no_such_resource());
         }
-        return subresource::serve(&place, name, method, &sent).await;
+        return subresource::serve(&place, name, &sent).await;
     }
     let of_all = |verb: &str| info.verbs.names().contains(&verb);
     let which = (namespace, path.name.as_deref());
-    match (method.as_str(), &path.name) {
+    match (sent.method.as_str(), &path.name) {
         ("GET", _) if watches && of_all("watch") => {
             watch::watch((cluster, lines), moment, info, which, &sent.query, sent.wanted)
         }

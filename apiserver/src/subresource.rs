@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use http::{Method, Response, StatusCode};
+use http::{Response, StatusCode};
 use inboard::authority::{BoundTo, TokenRequest};
 use inboard::cluster::LogRequest;
 use inboard::error::Subject;
@@ -22,21 +22,16 @@ use inboard::{Api, ApiError, Reason};
 use serde_json::{Value, json};
 
 use crate::body::Body;
-use crate::respond;
 use crate::write::{self, Place, Sent, no_such_resource, not_allowed};
+use crate::{proxy, respond, stream};
 
 /// Hands a request for a subresource to the one who does it.
-pub(crate) async fn serve(
-    place: &Place<'_>,
-    name: &str,
-    method: &Method,
-    sent: &Sent,
-) -> Result<Response<Body>, ApiError> {
+pub(crate) async fn serve(place: &Place<'_>, name: &str, sent: &Sent) -> Result<Response<Body>, ApiError> {
     let own = name.split('/').next().unwrap_or_default();
     if !place.info.has_subresource(own) {
         return Err(no_such_resource());
     }
-    match (own, method.as_str()) {
+    match (own, sent.method.as_str()) {
         ("status", "GET") => {
             crate::read::get(place.moment, place.info, (place.namespace, place.name), &sent.query, sent.wanted)
         }
@@ -50,6 +45,14 @@ pub(crate) async fn serve(
         ("scale", "PATCH") => patch_scale(place, sent).await,
         ("eviction", "POST") => evict(place, sent).await,
         ("binding", "POST") => bind(place, sent).await,
+        // Older clients post.
+        ("exec", "GET" | "POST") => {
+            let command = sent.query.all("command").map(str::to_owned).collect();
+            stream::exec::serve(place, stream::exec::Task::Exec(command), sent).await
+        }
+        ("attach", "GET" | "POST") => stream::exec::serve(place, stream::exec::Task::Attach, sent).await,
+        ("portforward", "GET" | "POST") => stream::forward::serve(place, sent).await,
+        ("proxy", _) => proxy::serve(place, sent).await,
         ("log", "GET") => log(place, sent).await,
         ("token", "POST") => token(place, sent),
         // Whoever approves may set the conditions, and they are all that an approval is.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode, Uri};
 use inboard::cluster::{Cluster, Moment};
 use inboard::control::Propagation;
 use inboard::error::Subject;
@@ -25,13 +25,17 @@ use crate::rbac::escalation;
 use crate::read;
 use crate::represent::Representation;
 use crate::respond;
+use crate::stream::Connection;
 
 /// What a request brings besides its path.
 pub(crate) struct Sent {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
     pub(crate) query: Query,
     pub(crate) body: Bytes,
     pub(crate) wanted: Wanted,
+    pub(crate) connection: Connection,
 }
 
 /// A collection, or an object in it.
