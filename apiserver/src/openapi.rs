@@ -6,8 +6,10 @@
 //! | `/openapi/v3/apis/apps/v1` | the document of one |
 //! | `/openapi/v2` | everything in one document of the older kind, as JSON or as protobuf |
 //!
-//! The documents have no descriptions. `schemas.rs` makes the types, `paths.rs` the operations, `gnostic.rs` the protobuf.
+//! The documents have no descriptions. `schemas.rs` makes the types, `custom.rs` those of users' kinds, `paths.rs` the
+//! operations, `gnostic.rs` the protobuf.
 
+mod custom;
 mod gnostic;
 mod paths;
 mod schemas;
@@ -128,9 +130,11 @@ fn swagger_page(kinds: &Kinds, headers: &HeaderMap) -> Response<Body> {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let wants = |media: &str| accept.split(',').any(|clause| clause.trim().starts_with(media));
     let document = swagger(kinds);
-    match gnostic::MEDIA_TYPES.into_iter().find(|media| wants(media)) {
-        Some(media) => respond::bytes(StatusCode::OK, media, gnostic::to_protobuf(&document)),
-        None => json_page(&document),
+    // The answer has the first name whatever the client called it: the other has letters that media types cannot have.
+    if gnostic::MEDIA_TYPES.into_iter().any(wants) {
+        respond::bytes(StatusCode::OK, gnostic::MEDIA_TYPES[0], gnostic::to_protobuf(&document))
+    } else {
+        json_page(&document)
     }
 }
 

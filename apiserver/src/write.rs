@@ -103,7 +103,7 @@ fn draft(place: &Place<'_>, sent: &Sent, options: &str) -> Result<(Draft, Vec<St
 
 fn check_namespace(draft: &mut Draft, place: &Place<'_>) -> Result<(), ApiError> {
     if draft.meta.namespace.is_empty() || !place.info.is_namespaced() {
-        draft.meta.namespace = place.namespace.into();
+        draft.place(place.namespace);
     }
     if *draft.meta.namespace != *place.namespace {
         return Err(ApiError::bad_request(

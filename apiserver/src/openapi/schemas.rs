@@ -10,7 +10,7 @@ use inboard::object::kind::KindInfo;
 use inboard::object::schema::{Field, ListKind, Patch, Raw, Scalar, Schema, Shape, Type, TypeId};
 use serde_json::{Map, Value, json};
 
-use super::Edition;
+use super::{Edition, custom};
 
 /// Types in the order of their names, while a document is made.
 pub(super) struct Schemas {
@@ -82,18 +82,9 @@ impl Schemas {
         self.named(PATCH, json!({ "type": "object" }))
     }
 
-    /// A user's own kind. Here its structural schema belongs, once kinds have one: until then it may have any field.
+    /// A user's own kind. Where kinds know the schema that their definition has, it is handed on here.
     fn custom(&mut self, info: &KindInfo) -> Value {
-        json!({
-            "type": "object",
-            "properties": {
-                "apiVersion": { "type": "string" },
-                "kind": { "type": "string" },
-                "metadata": self.meta("ObjectMeta"),
-            },
-            "x-kubernetes-group-version-kind": [group_version_kind(info, &info.kind)],
-            "x-kubernetes-preserve-unknown-fields": true,
-        })
+        custom::object(None, self.meta("ObjectMeta"), group_version_kind(info, &info.kind), self.edition)
     }
 
     fn meta(&mut self, name: &str) -> Value {

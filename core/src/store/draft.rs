@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::admit::exclusive;
 use super::object::{Body, Meta};
 use crate::ids::{Revision, Uid};
 use crate::object::kind::{BuiltInKind, KindId, TypedObject};
@@ -42,6 +43,17 @@ impl Draft {
             revision: meta.resource_version.as_deref().and_then(|revision| revision.parse().ok()),
         };
         Self { meta: Meta::from_api(object.kind_id(), meta), body: Body::Typed(object), expect }
+    }
+
+    /// The same in this namespace; in none when it is empty.
+    pub fn place(&mut self, namespace: &str) {
+        if *self.meta.namespace == *namespace {
+            return;
+        }
+        self.meta.namespace = namespace.into();
+        if let Body::Typed(object) = &mut self.body {
+            exclusive(object).metadata_mut().namespace = (!namespace.is_empty()).then(|| namespace.to_owned());
+        }
     }
 
     /// From an object of a user's own kind, as JSON.
