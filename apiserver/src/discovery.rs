@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::body::Body;
 use crate::negotiate::Wanted;
+use crate::respond::KindFirst;
 use crate::{respond, usage};
 
 /// The stored kinds, and those that are measured.
@@ -203,7 +204,7 @@ fn aggregated_list(version: &'static str, items: Vec<Value>) -> Response<Body> {
         "v2" => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
         _ => "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
     };
-    respond::bytes(StatusCode::OK, media_type, respond::encode(&list, Wanted::PLAIN))
+    respond::bytes(StatusCode::OK, media_type, respond::encode(&KindFirst(&list), Wanted::PLAIN))
 }
 
 fn version_of(kinds: &Kinds, group: &str, version: &str) -> Value {

@@ -64,8 +64,8 @@ pub(crate) fn list(
     let listing = Listing { kind: info.stored_as, namespace, filter: &filter, limit, token };
     let page = cluster.page(moment, &listing)?;
     let meta = ListMeta { resource_version: page.revision.to_string(), next: page.next, remaining: page.remaining };
-    let shown = Representation::new(moment, info, wanted.form).list(&page.objects, &meta, moment.now);
-    Ok(respond::value(StatusCode::OK, &shown, wanted))
+    let representation = Representation::new(moment, info, wanted.form);
+    Ok(respond::shown(StatusCode::OK, &representation.list(&page.objects, &meta, moment.now), wanted))
 }
 
 /// A version that is asked for must be one that there was.

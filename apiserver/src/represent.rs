@@ -8,9 +8,11 @@ use inboard::object::kind::{KindInfo, convert};
 use inboard::object::table::{Column, Table};
 use inboard::store::{Object, PodPhase};
 use inboard::time::Time;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::negotiate::{Form, Include};
+use crate::respond::KindFirst;
 
 /// How the objects of one request are shown.
 #[derive(Clone, Debug)]
@@ -72,29 +74,8 @@ impl Representation {
     }
 
     /// A list in the form that is wanted.
-    pub(crate) fn list(&self, objects: &[Arc<Object>], meta: &ListMeta, now: Time) -> Value {
-        let meta = meta.to_value();
-        match self.form {
-            Form::Whole => {
-                let items: Vec<Value> = objects.iter().map(|object| self.item(object)).collect();
-                json!({
-                    "kind": format!("{}List", self.info.kind),
-                    "apiVersion": self.info.api_version(),
-                    "metadata": meta,
-                    "items": items,
-                })
-            }
-            Form::Metadata(version) => {
-                let items: Vec<Value> = objects.iter().map(|object| metadata(&self.whole(object), version)).collect();
-                json!({
-                    "kind": "PartialObjectMetadataList",
-                    "apiVersion": format!("meta.k8s.io/{version}"),
-                    "metadata": meta,
-                    "items": items,
-                })
-            }
-            Form::Table(version, include) => self.table(objects, meta, version, include, now, true),
-        }
+    pub(crate) const fn list<'a>(&'a self, objects: &'a [Arc<Object>], meta: &'a ListMeta, now: Time) -> List<'a> {
+        List { representation: self, objects, meta, now }
     }
 
     /// The whole object, in the version that the request named.
@@ -135,9 +116,10 @@ impl Representation {
         let table = self.lines(objects, now);
         let columns: Vec<Value> = table.columns.iter().map(column).collect();
         let rows = objects.iter().zip(table.rows).map(|(object, cells)| {
-            let mut row = json!({ "cells": cells });
-            if let Some(condition) = completed(object) {
-                row["conditions"] = condition;
+            let mut row = Map::new();
+            row.insert("cells".to_owned(), cells.into());
+            if let Some(conditions) = completed(object) {
+                row.insert("conditions".to_owned(), conditions);
             }
             let shown = match include {
                 Include::Nothing => None,
@@ -145,17 +127,18 @@ impl Representation {
                 Include::Object => Some(self.whole(object)),
             };
             if let Some(shown) = shown {
-                row["object"] = shown;
+                row.insert("object".to_owned(), shown);
             }
-            row
+            Value::Object(row)
         });
-        json!({
-            "kind": "Table",
-            "apiVersion": format!("meta.k8s.io/{version}"),
-            "metadata": meta,
-            "columnDefinitions": if has_columns { Value::from(columns) } else { Value::Null },
-            "rows": rows.collect::<Vec<_>>(),
-        })
+        let rows: Vec<Value> = rows.collect();
+        let mut shown = Map::new();
+        shown.insert("kind".to_owned(), "Table".into());
+        shown.insert("apiVersion".to_owned(), format!("meta.k8s.io/{version}").into());
+        shown.insert("metadata".to_owned(), meta);
+        shown.insert("columnDefinitions".to_owned(), if has_columns { columns.into() } else { Value::Null });
+        shown.insert("rows".to_owned(), rows.into());
+        shown.into()
     }
 
     fn lines(&self, objects: &[Arc<Object>], now: Time) -> Table {
@@ -167,6 +150,54 @@ impl Representation {
                 Table::of_values(&values, now)
             }
         }
+    }
+}
+
+/// A list. Its items are made one by one, as it is written: there may be many.
+pub(crate) struct List<'a> {
+    representation: &'a Representation,
+    objects: &'a [Arc<Object>],
+    meta: &'a ListMeta,
+    now: Time,
+}
+
+impl Serialize for List<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { representation, objects, meta, now } = self;
+        let meta = meta.to_value();
+        match representation.form {
+            Form::Whole => {
+                let info = &representation.info;
+                let mut map = serializer.serialize_map(Some(4))?;
+                map.serialize_entry("kind", &format_args!("{}List", info.kind))?;
+                map.serialize_entry("apiVersion", &info.api_version())?;
+                map.serialize_entry("metadata", &meta)?;
+                map.serialize_entry("items", &Items(objects, |object: &Object| representation.item(object)))?;
+                map.end()
+            }
+            Form::Metadata(version) => {
+                let mut map = serializer.serialize_map(Some(4))?;
+                map.serialize_entry("kind", "PartialObjectMetadataList")?;
+                map.serialize_entry("apiVersion", &format_args!("meta.k8s.io/{version}"))?;
+                map.serialize_entry("metadata", &meta)?;
+                let of = |object: &Object| metadata(&representation.whole(object), version);
+                map.serialize_entry("items", &Items(objects, of))?;
+                map.end()
+            }
+            Form::Table(version, include) => {
+                let table = representation.table(objects, meta, version, include, *now, true);
+                KindFirst(&table).serialize(serializer)
+            }
+        }
+    }
+}
+
+/// Objects, each shown in its turn.
+struct Items<'a, F>(&'a [Arc<Object>], F);
+
+impl<F: Fn(&Object) -> Value> Serialize for Items<'_, F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|object| (self.1)(object)))
     }
 }
 

@@ -17,14 +17,20 @@ const WARNING: HeaderName = HeaderName::from_static("warning");
 
 /// A response with a value.
 pub(crate) fn value(code: StatusCode, value: &Value, wanted: Wanted) -> Response<Body> {
+    shown(code, &KindFirst(value), wanted)
+}
+
+/// A response with something that begins with its kind by itself.
+pub(crate) fn shown(code: StatusCode, shown: &impl Serialize, wanted: Wanted) -> Response<Body> {
     // What has no protobuf, such as a user's own kind, is told in JSON.
     if wanted.encoding == Encoding::Protobuf {
-        return match protobuf::encode(value) {
+        let value = serde_json::to_value(shown).unwrap_or_default();
+        return match protobuf::encode(&value) {
             Ok(made) => bytes(code, protobuf::MEDIA_TYPE, made),
-            Err(_) => bytes(code, Encoding::Json.media_type(), encode(value, wanted)),
+            Err(_) => bytes(code, Encoding::Json.media_type(), encode(shown, wanted)),
         };
     }
-    bytes(code, wanted.encoding.media_type(), encode(value, wanted))
+    bytes(code, wanted.encoding.media_type(), encode(shown, wanted))
 }
 
 /// A response with bytes.
@@ -82,17 +88,13 @@ pub(crate) fn with_warnings(mut response: Response<Body>, warnings: &[String]) -
     response
 }
 
-/// A value as bytes.
-pub(crate) fn encode(value: &Value, wanted: Wanted) -> Vec<u8> {
-    let value = KindFirst(value);
-    let json = |pretty: bool| {
-        let made = if pretty { serde_json::to_vec_pretty(&value) } else { serde_json::to_vec(&value) };
-        made.unwrap_or_default()
-    };
+/// What is shown, as bytes.
+pub(crate) fn encode(shown: &impl Serialize, wanted: Wanted) -> Vec<u8> {
     match wanted.encoding {
-        Encoding::Yaml => to_yaml(value.0).into_bytes(),
+        Encoding::Yaml => to_yaml(&serde_json::to_value(shown).unwrap_or_default()).into_bytes(),
         Encoding::Json | Encoding::Protobuf => {
-            let mut bytes = json(wanted.is_pretty);
+            let made = if wanted.is_pretty { serde_json::to_vec_pretty(shown) } else { serde_json::to_vec(shown) };
+            let mut bytes = made.unwrap_or_default();
             bytes.push(b'\n');
             bytes
         }

@@ -328,8 +328,8 @@ pub(crate) async fn delete_collection(
         }
     }
     let meta = crate::represent::ListMeta { resource_version: page.revision.to_string(), ..Default::default() };
-    let list = Representation::new(place.moment, place.info, sent.wanted.form).list(&shown, &meta, place.moment.now);
-    Ok(respond::value(StatusCode::OK, &list, sent.wanted))
+    let representation = Representation::new(place.moment, place.info, sent.wanted.form);
+    Ok(respond::shown(StatusCode::OK, &representation.list(&shown, &meta, place.moment.now), sent.wanted))
 }
 
 /// How to delete: from the body, or from the query when there is none.
