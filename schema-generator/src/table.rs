@@ -59,7 +59,7 @@ pub(crate) fn write(sources: &mut Sources, packages: &[&str]) -> Result<String, 
         let lines = writer.lines(&path, &name).map_err(|error| format!("{path}.{name}: {error}"))?;
         writer.written.insert((path, name), lines);
     }
-    add_newer(&mut writer.written)?;
+    add_newer(&mut writer.written, packages)?;
     let order = |path: &str| packages.iter().position(|package| *package == path).unwrap_or(packages.len());
     let mut written: Vec<(TypeName, String)> = std::mem::take(&mut writer.written).into_iter().collect();
     written.sort_by_key(|((path, name), _)| (order(path), path.clone(), name.clone()));
@@ -78,8 +78,8 @@ pub(crate) fn write(sources: &mut Sources, packages: &[&str]) -> Result<String, 
 }
 
 /// Adds the fields that are newer than the repositories.
-fn add_newer(written: &mut BTreeMap<TypeName, String>) -> Result<(), String> {
-    for (path, name, line) in NEWER {
+fn add_newer(written: &mut BTreeMap<TypeName, String>, packages: &[&str]) -> Result<(), String> {
+    for (path, name, line) in NEWER.iter().filter(|(path, ..)| packages.contains(path)) {
         let key = ((*path).to_owned(), (*name).to_owned());
         let lines = written.entry(key).or_insert_with(|| format!("type {name}\n"));
         let (field, _) = line.split_once(' ').unwrap_or((line, ""));
