@@ -26,6 +26,14 @@ impl Body {
         Self(Kind::Whole((!bytes.is_empty()).then_some(bytes)))
     }
 
+    /// Its bytes, when they are there; itself otherwise.
+    pub(crate) fn into_whole(self) -> Result<Bytes, Self> {
+        match self.0 {
+            Kind::Whole(bytes) => Ok(bytes.unwrap_or_default()),
+            Kind::Stream(_) => Err(self),
+        }
+    }
+
     /// Pieces as they come.
     pub(crate) fn stream(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Self {
         Self(Kind::Stream(pieces.boxed()))

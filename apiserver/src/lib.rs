@@ -4,18 +4,20 @@
 //! socket.
 //!
 //! ```text
-//!   request ─► route ─► what is asked for ─► verb ─► kernel ─► representation ─► response
-//!              path     Target, Query        read, write, watch   JSON, YAML, Table, metadata
+//!   request ─► handle ─► dispatch ─► verb ─► kernel ─► represent ─► respond
+//!              who, may   by path    read, write,    whole, metadata,   JSON, YAML,
+//!              they       and verb   watch, ...      lines of a table   protobuf
 //! ```
 //!
 //! | module | what it is |
 //! |---|---|
+//! | `service`, `handle`, `dispatch` | the service; the stages of a request; who answers it |
 //! | `route`, `query`, `negotiate` | what a request asks for, as values |
 //! | `read`, `watch`, `write`, `subresource` | the verbs |
 //! | `authenticate`, `access`, `rbac`, `review` | who asks, and what they may do |
 //! | `discovery`, `openapi`, `health`, `telemetry` | what describes the server itself |
 //! | `usage` | `metrics.k8s.io` |
-//! | `represent`, `respond`, `protobuf` | from objects to bytes |
+//! | `represent`, `respond`, `protobuf`, `compress` | from objects to bytes |
 //! | `proxy` | requests passed on to ports of pods |
 //! | `stream` | connections that leave HTTP: exec, attach, port-forward |
 //! | `websocket`, `spdy` | the frames of two protocols, without input and output |
@@ -26,7 +28,11 @@ mod authenticate;
 mod body;
 #[cfg(feature = "tls")]
 mod certificates;
+mod compress;
+mod defaults;
 mod discovery;
+mod dispatch;
+mod handle;
 mod health;
 mod identity;
 mod kubeconfig;

@@ -1,0 +1,117 @@
+//! From what a request names to whoever answers it.
+
+use std::sync::Arc;
+
+use http::{Method, Response, StatusCode};
+use inboard::ApiError;
+use inboard::cluster::{Cluster, Moment};
+use inboard::object::kind::{KindInfo, Verbs};
+use inboard::store::Part;
+
+use crate::body::Body;
+use crate::handle::Admitted;
+use crate::identity::User;
+use crate::negotiate::Wanted;
+use crate::route::{ResourcePath, Target};
+use crate::service::ApiServer;
+use crate::watch::Lines;
+use crate::write::{self, Place, Sent, no_such_resource, not_allowed};
+use crate::{discovery, health, openapi, read, respond, review, subresource, telemetry, usage, watch};
+
+/// Answers an admitted request.
+pub(crate) async fn serve(
+    server: &ApiServer,
+    admitted: &Admitted,
+    target: &Target,
+    sent: Sent,
+    wanted: Result<Wanted, ApiError>,
+) -> Result<Response<Body>, ApiError> {
+    let (cluster, Admitted { moment, user, .. }) = (server.cluster(), admitted);
+    let kinds = &moment.kinds;
+    let found = match target {
+        Target::Page(path) if path == "/metrics" => Some(telemetry::page(cluster, moment).await?),
+        Target::Page(path) => health::page(path, sent.wanted),
+        Target::OpenApi(path) => openapi::page(path, kinds, &sent.headers, &sent.query),
+        Target::CoreVersions => Some(discovery::core_versions(kinds, &sent.headers, sent.wanted)),
+        Target::Groups => Some(discovery::all_groups(kinds, &sent.headers, sent.wanted)),
+        Target::Group(group) => discovery::one_group(kinds, group, sent.wanted),
+        Target::Version { group, version } => discovery::one_version(kinds, group, version, sent.wanted),
+        Target::Resource(path) if path.group == usage::GROUP && path.version == usage::VERSION => {
+            Some(usage::serve(cluster, path, &sent.method, &sent).await?)
+        }
+        Target::Resource(path)
+            if !kinds.iter().any(|info| info.group == *path.group && info.version == *path.version) =>
+        {
+            None
+        }
+        Target::Resource(path) => {
+            let info = path.kind(kinds).ok_or_else(no_such_resource)?;
+            wanted?;
+            if info.verbs == Verbs::Create && sent.method == Method::POST && path.subresource.is_none() {
+                let about = (info, path.namespace.as_deref().unwrap_or_default());
+                return review::answer(moment, server.credentials(), user, about, &sent);
+            }
+            let asking = Asking { cluster, moment, user, lines: server.lines() };
+            Some(resource(&asking, info, path, sent).await?)
+        }
+    };
+    Ok(found.unwrap_or_else(page_not_found))
+}
+
+/// Who asks, and whom.
+struct Asking<'a> {
+    cluster: &'a Cluster,
+    moment: &'a Moment,
+    user: &'a User,
+    lines: &'a Arc<Lines>,
+}
+
+/// A request for objects.
+async fn resource(
+    asking: &Asking<'_>,
+    info: &KindInfo,
+    path: &ResourcePath,
+    sent: Sent,
+) -> Result<Response<Body>, ApiError> {
+    let Asking { cluster, moment, user, lines } = *asking;
+    if path.namespace.is_some() && !info.is_namespaced() {
+        return Err(no_such_resource());
+    }
+    let namespace = path.namespace.as_deref();
+    let name = path.name.as_deref().unwrap_or("");
+    let place = Place { cluster, moment, user, info, namespace: namespace.unwrap_or(""), name };
+    // Objects of a kind with namespaces are named in one; without it only lists make sense.
+    let is_placed = namespace.is_some() || !info.is_namespaced();
+    let watches = path.is_watch || sent.query.flag("watch");
+    if let Some(name) = &path.subresource {
+        if !is_placed {
+            return Err(no_such_resource());
+        }
+        return subresource::serve(&place, name, &sent).await;
+    }
+    let of_all = |verb: &str| info.verbs.names().contains(&verb);
+    let which = (namespace, path.name.as_deref());
+    match (sent.method.as_str(), &path.name) {
+        ("GET", _) if watches && of_all("watch") => {
+            watch::watch((cluster, lines), moment, info, which, &sent.query, sent.wanted)
+        }
+        ("GET", None) if of_all("list") => read::list(cluster, moment, info, which, &sent.query, sent.wanted),
+        ("GET", Some(name)) if is_placed && of_all("get") => {
+            read::get(moment, info, (place.namespace, name), &sent.query, sent.wanted)
+        }
+        ("POST", None) if is_placed && of_all("create") => match info.verbs {
+            Verbs::Create => Err(not_allowed()),
+            Verbs::All | Verbs::NoCollectionDelete | Verbs::Read => write::create(&place, &sent).await,
+        },
+        ("PUT", Some(_)) if is_placed && of_all("update") => write::update(&place, Part::Main, &sent).await,
+        ("PATCH", Some(_)) if is_placed && of_all("patch") => write::patch(&place, Part::Main, &sent).await,
+        ("DELETE", Some(_)) if is_placed && of_all("delete") => write::delete(&place, &sent).await,
+        ("DELETE", None) if of_all("deletecollection") => write::delete_collection(&place, namespace, &sent).await,
+        _ => Err(not_allowed()),
+    }
+}
+
+/// What is said of a path that names nothing.
+pub(crate) fn page_not_found() -> Response<Body> {
+    respond::bytes(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", "404 page not found\n")
+}

@@ -1,0 +1,143 @@
+//! One request, stage by stage.
+//!
+//! ```text
+//! head ─► who asks ─► may they ─► is there room ─► body ─► dispatch ─► audit ─► response
+//!         401          403         429              413
+//! ```
+//! Nothing of the body is read before it is known who sends it and that they may.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::upgrade::OnUpgrade;
+use inboard::cluster::Moment;
+use inboard::{ApiError, Reason};
+
+use crate::access::Access;
+use crate::authenticate;
+use crate::body::Body;
+use crate::compress;
+use crate::dispatch::{self, page_not_found};
+use crate::identity::User;
+use crate::negotiate::Wanted;
+use crate::query::Query;
+use crate::route::{self, Target};
+use crate::service::ApiServer;
+use crate::stream::Connection;
+use crate::write::Sent;
+use crate::{protobuf, rbac, respond};
+
+/// The most that a request may bring, in bytes.
+const BODY_MAX: usize = 3 * 1024 * 1024;
+/// How long its body may take to come.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+/// When to ask again when there is no room, in seconds.
+const RETRY_SECONDS: i32 = 1;
+
+/// Who asks, of what moment, and for what.
+pub(crate) struct Admitted {
+    pub(crate) moment: Moment,
+    pub(crate) user: User,
+    pub(crate) access: Access,
+}
+
+impl ApiServer {
+    pub(crate) async fn answer<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (mut parts, body) = request.into_parts();
+        let connection = Connection { upgrade: parts.extensions.remove::<OnUpgrade>(), stop: self.stop() };
+        let takes_gzip = compress::is_wanted(parts.headers.get(ACCEPT_ENCODING));
+        let query = Query::read(parts.uri.query());
+        let wanted = Wanted::read(&parts.headers, &query);
+        // A refusal is told in JSON when the client wants nothing that there is.
+        let form = *wanted.as_ref().unwrap_or(&Wanted::PLAIN);
+        let Some(target) = route::read(parts.uri.path()) else { return page_not_found() };
+        let done = match self.admit(&target, &parts, &query).await {
+            Err(error) => Err(error),
+            Ok(admitted) => {
+                let (method, uri) = (parts.method.clone(), parts.uri.clone());
+                let done = match self.receive(parts.headers, body).await {
+                    Err(error) => Err(error),
+                    Ok((headers, body)) => {
+                        let sent = Sent { method, uri, headers, query, body, wanted: form, connection };
+                        dispatch::serve(self, &admitted, &target, sent, wanted).await
+                    }
+                };
+                audit(&admitted, &done);
+                done
+            }
+        };
+        let response = done.unwrap_or_else(|error| respond::error(&error, form));
+        if takes_gzip { compress::gzip(response) } else { response }
+    }
+
+    /// Who asks, and whether they may.
+    async fn admit(&self, target: &Target, parts: &Parts, query: &Query) -> Result<Admitted, ApiError> {
+        let moment = self.cluster().moment().await?;
+        let user = self.credentials().user(&parts.headers, &moment)?;
+        let user = authenticate::impersonated(user, &parts.headers, &moment)?;
+        let access = Access::of(target, parts.uri.path(), &parts.method, query);
+        for access in std::iter::once(&access).chain(access.also_needed().as_ref()) {
+            if !rbac::is_allowed(&moment.snapshot, &user, access) {
+                return Err(access.forbidden(&user));
+            }
+        }
+        Ok(Admitted { moment, user, access })
+    }
+
+    /// The body, if there is room for one more request.
+    async fn receive<B>(&self, headers: HeaderMap, body: B) -> Result<(HeaderMap, Bytes), ApiError>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let Ok(_place) = self.places().try_acquire() else {
+            let message = "Too many requests, please try again later.";
+            return Err(ApiError::new(Reason::TooManyRequests, message).retry_after(RETRY_SECONDS));
+        };
+        in_json(headers, collect(body).await?)
+    }
+}
+
+/// What was asked by whom, and what became of it, for the log of the embedding program.
+fn audit(admitted: &Admitted, done: &Result<Response<Body>, ApiError>) {
+    let code = done.as_ref().map_or_else(|error| error.reason().code(), |response| response.status().as_u16());
+    let Admitted { user, access, .. } = admitted;
+    tracing::debug!(target: "inboard::audit", user = user.name, verb = access.verb, what = ?access.what, code);
+}
+
+async fn collect<B>(body: B) -> Result<Bytes, ApiError>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_MAX).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            Err(ApiError::new(Reason::RequestEntityTooLarge, format!("Request entity too large: limit is {BODY_MAX}")))
+        }
+        Ok(Err(error)) => Err(ApiError::bad_request(format!("the body of the request broke off: {error}"))),
+        Err(_) => {
+            let message = format!("Timeout: the body of the request did not come within {BODY_TIMEOUT:?}");
+            Err(ApiError::new(Reason::Timeout, message))
+        }
+    }
+}
+
+/// A body in protobuf as JSON, which is what everybody behind here reads.
+fn in_json(mut headers: HeaderMap, body: Bytes) -> Result<(HeaderMap, Bytes), ApiError> {
+    let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if media.split(';').next().unwrap_or_default().trim() != protobuf::MEDIA_TYPE || body.is_empty() {
+        return Ok((headers, body));
+    }
+    let value = protobuf::decode(&body).map_err(|error| ApiError::bad_request(error.to_string()))?;
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok((headers, value.to_string().into()))
+}

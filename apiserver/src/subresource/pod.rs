@@ -1,0 +1,77 @@
+//! What pods have: their log, an eviction, a binding.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::{Response, StatusCode};
+use inboard::cluster::LogRequest;
+use inboard::ids::NodeName;
+use inboard::k8s_openapi::api::core::v1::Pod;
+use inboard::kernel::Request;
+use inboard::{Api, ApiError, Reason};
+use serde_json::{Value, json};
+
+use crate::body::Body;
+use crate::respond;
+use crate::write::{self, Place, Sent};
+
+/// `pods/eviction`
+pub(super) async fn evict(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
+    let eviction: Value =
+        serde_json::from_slice(&sent.body).map_err(|error| ApiError::bad_request(error.to_string()))?;
+    let named = eviction.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+    if named != place.name {
+        return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
+    }
+    let mut options = write::options_of(&eviction["deleteOptions"])?;
+    options.dry_run |= sent.query.dry_run("CreateOptions")?;
+    let request = Request::Evict { namespace: place.namespace.to_owned(), name: place.name.to_owned(), options };
+    place.ask(request).await?;
+    Ok(respond::value(StatusCode::CREATED, &success(), sent.wanted.whole()))
+}
+
+/// `pods/binding`
+pub(super) async fn bind(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
+    let binding: Value =
+        serde_json::from_slice(&sent.body).map_err(|error| ApiError::bad_request(error.to_string()))?;
+    let text = |pointer: &str| binding.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let node = text("/target/name");
+    if node.is_empty() {
+        return Err(ApiError::new(Reason::Unknown, "target.name: Required value"));
+    }
+    let request = Request::Bind {
+        namespace: place.namespace.to_owned(),
+        name: place.name.to_owned(),
+        node: NodeName::from(node),
+        uid: text("/metadata/uid").parse().ok(),
+    };
+    place.ask(request).await?;
+    Ok(respond::value(StatusCode::CREATED, &success(), sent.wanted.whole()))
+}
+
+fn success() -> Value {
+    json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 })
+}
+
+/// `pods/log`
+pub(super) async fn log(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
+    let query = &sent.query;
+    let count = |name: &str| query.number(name).map(|number| number.and_then(|number| u64::try_from(number).ok()));
+    let request = LogRequest {
+        container: query.text("container").map(str::to_owned),
+        previous: query.flag("previous"),
+        follow: query.flag("follow"),
+        tail: count("tailLines")?.and_then(|lines| usize::try_from(lines).ok()),
+        since: count("sinceSeconds")?.map(Duration::from_secs),
+        since_time: query.text("sinceTime").and_then(|text| text.parse().ok()).map(inboard::time::Time::from_timestamp),
+        limit_bytes: count("limitBytes")?,
+        timestamps: query.flag("timestamps"),
+    };
+    let pods: Api<Pod> = Api::namespaced(place.cluster, place.namespace);
+    let Some(text) = pods.log_text(place.name, &request).await? else {
+        return Ok(respond::bytes(StatusCode::NO_CONTENT, "text/plain", Vec::new()));
+    };
+    let text = text.map(|piece| piece.unwrap_or_else(|error| Bytes::from(format!("{error}\n"))));
+    Ok(respond::whole(StatusCode::OK, "text/plain", Body::stream(text)))
+}

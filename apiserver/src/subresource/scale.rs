@@ -1,0 +1,132 @@
+//! `scale`: how many replicas there shall be, whatever the kind.
+
+use http::{Response, StatusCode};
+use inboard::ApiError;
+use inboard::error::Subject;
+use inboard::kernel::Request;
+use inboard::object::body;
+use inboard::object::field::{FieldErrors, Path};
+use inboard::object::manifest::{Document, FieldValidation};
+use inboard::object::patch::Patch;
+use inboard::object::scale::Scale;
+use inboard::store::{Part, WriteOptions};
+use serde_json::{Value, json};
+
+use crate::body::Body;
+use crate::respond;
+use crate::write::{self, Place, Sent};
+
+/// The kind `Scale`, whose objects are never stored.
+fn scale_value(place: &Place<'_>, object: &Value) -> Result<Value, ApiError> {
+    let Scale { replicas, actual, selector } = Scale::of(place.info, object)?;
+    let from = &object["metadata"];
+    let mut metadata = json!({});
+    for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+        if !from[field].is_null() {
+            metadata[field] = from[field].clone();
+        }
+    }
+    let mut scale = json!({
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": metadata,
+        "spec": {},
+        "status": { "replicas": actual },
+    });
+    if replicas != 0 {
+        scale["spec"]["replicas"] = replicas.into();
+    }
+    if !selector.is_empty() {
+        scale["status"]["selector"] = selector.into();
+    }
+    Ok(scale)
+}
+
+pub(super) fn show(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
+    let scale = scale_value(place, &write::shown_whole(place)?)?;
+    Ok(respond::value(StatusCode::OK, &scale, sent.wanted.whole()))
+}
+
+fn read(place: &Place<'_>, sent: &Sent) -> Result<Value, ApiError> {
+    let value = match write::format(&sent.headers)? {
+        body::Format::Json => {
+            serde_json::from_slice(&sent.body).map_err(|error| ApiError::bad_request(error.to_string()))
+        }
+        body::Format::Yaml => {
+            let text = String::from_utf8_lossy(&sent.body);
+            let documents = Document::from_yaml(&text).map_err(|error| ApiError::bad_request(error.message))?;
+            Ok(documents.into_iter().next().map(|document| document.value).unwrap_or_default())
+        }
+    }?;
+    let kind = value["kind"].as_str().unwrap_or("Scale");
+    if kind != "Scale" {
+        let version =
+            value["apiVersion"].as_str().unwrap_or_default().rsplit('/').next().unwrap_or_default().to_owned();
+        return Err(ApiError::bad_request(format!(
+            "{kind} in version \"{version}\" cannot be handled as a Scale: converting ({version}.{kind}) to \
+             (autoscaling.Scale): unknown conversion"
+        )));
+    }
+    let named = value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+    if named != place.name {
+        let name = place.name;
+        return Err(ApiError::bad_request(format!(
+            "the name of the object ({named}) does not match the name on the URL ({name})"
+        )));
+    }
+    Ok(value)
+}
+
+async fn set(place: &Place<'_>, scale: &Value, sent: &Sent) -> Result<Response<Body>, ApiError> {
+    let replicas = scale.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(0);
+    let replicas = i32::try_from(replicas).unwrap_or(i32::MAX);
+    if replicas < 0 {
+        let mut errors = FieldErrors::new();
+        errors.invalid(&Path::new("spec").field("replicas"), replicas, "must be greater than or equal to 0");
+        let subject = Subject::new("autoscaling", "Scale", place.name);
+        return Err(ApiError::invalid(subject, errors));
+    }
+    let mut patch = Scale::patch(place.info, replicas);
+    for field in ["resourceVersion", "uid"] {
+        if let Some(value) = scale.pointer(&format!("/metadata/{field}")).filter(|value| value.is_string()) {
+            patch["metadata"][field] = value.clone();
+        }
+    }
+    let request = Request::Patch {
+        kind: place.info.id,
+        namespace: place.namespace.to_owned(),
+        name: place.name.to_owned(),
+        part: Part::Main,
+        patch: Patch::Merge(patch),
+        validation: FieldValidation::Ignore,
+        options: WriteOptions { dry_run: sent.query.dry_run("UpdateOptions")? },
+    };
+    let (answer, warnings) = place.ask(request).await?;
+    let object = write::object_of(answer)?.to_value(&place.moment.kinds);
+    let response = respond::value(StatusCode::OK, &scale_value(place, &object)?, sent.wanted.whole());
+    Ok(respond::with_warnings(response, &warnings))
+}
+
+/// A patch of the scale is a patch of what its `get` shows.
+pub(super) async fn patch(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
+    let patch = write::read_patch(sent)?;
+    let before = scale_value(place, &write::shown_whole(place)?)?;
+    let mut after = before.clone();
+    // A scale has no lists: a strategic merge patch of it is a merge patch.
+    let patch = match patch {
+        Patch::Strategic(patch) => Patch::Merge(patch),
+        other => other,
+    };
+    patch.apply(place.info.id, &mut after).map_err(|error| ApiError::bad_request(error.to_string()))?;
+    if after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"] {
+        // The version was not asked for.
+        after["metadata"]["resourceVersion"] = Value::Null;
+    }
+    set(place, &after, sent).await
+}
+
+/// `update`
+pub(super) async fn update(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
+    let scale = read(place, sent)?;
+    set(place, &scale, sent).await
+}
