@@ -13,7 +13,7 @@ use crate::respond::KindFirst;
 use crate::{respond, usage};
 
 /// The stored kinds, and those that are measured.
-fn served(kinds: &Kinds) -> impl Iterator<Item = &KindInfo> {
+pub(crate) fn served(kinds: &Kinds) -> impl Iterator<Item = &KindInfo> {
     kinds.iter().chain(usage::kinds())
 }
 

@@ -25,6 +25,7 @@ use inboard::object::schema::Schema;
 use serde_json::{Map, Value, json};
 
 use crate::body::Body;
+use crate::discovery::served;
 use crate::query::Query;
 use crate::{health, respond};
 use schemas::Schemas;
@@ -58,7 +59,7 @@ impl<'k> GroupVersion<'k> {
     }
 
     fn kinds(self, kinds: &'k Kinds) -> impl Iterator<Item = &'k KindInfo> {
-        kinds.iter().filter(move |info| Self::of(info) == self)
+        served(kinds).filter(move |info| Self::of(info) == self)
     }
 
     /// A number that is another one when the document is.
@@ -140,7 +141,7 @@ fn swagger_page(kinds: &Kinds, headers: &HeaderMap) -> Response<Body> {
 
 /// `/openapi/v3`
 fn index(kinds: &Kinds) -> Value {
-    let versions: BTreeSet<GroupVersion<'_>> = kinds.iter().map(GroupVersion::of).collect();
+    let versions: BTreeSet<GroupVersion<'_>> = served(kinds).map(GroupVersion::of).collect();
     let entry = |version: GroupVersion<'_>| {
         let path = version.path();
         let url = format!("/openapi/v3/{path}?hash={}", version.hash(kinds));
@@ -176,7 +177,7 @@ fn document(kinds: &Kinds, group: &str, version: &str) -> Option<Value> {
 fn swagger(kinds: &Kinds) -> Value {
     let mut schemas = Schemas::new(Edition::V2);
     let mut paths = Map::new();
-    for info in kinds.iter() {
+    for info in served(kinds) {
         paths.extend(paths::of_kind(info, &mut schemas));
     }
     json!({
