@@ -24,6 +24,7 @@
 //! | `serve`, `certificates`, `kubeconfig` | the listener, and how clients find it and believe it |
 
 mod access;
+mod apply;
 mod authenticate;
 mod body;
 #[cfg(feature = "tls")]

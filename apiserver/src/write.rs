@@ -9,14 +9,16 @@ use inboard::cluster::{Cluster, Moment};
 use inboard::control::Propagation;
 use inboard::error::Subject;
 use inboard::kernel::{Answer, Request};
+use inboard::object::apply::patch_options;
 use inboard::object::body::{self, Format};
 use inboard::object::field::{FieldErrors, Path};
 use inboard::object::kind::{self, KindInfo, convert};
 use inboard::object::patch::Patch;
-use inboard::store::{DeleteOptions, Deleted, Draft, Expect, Object, Part, WriteOptions};
+use inboard::store::{DeleteOptions, Deleted, Draft, Expect, FieldManager, Object, Part, WriteOptions};
 use inboard::{ApiError, Reason};
 use serde_json::{Value, json};
 
+use crate::apply;
 use crate::body::Body;
 use crate::identity::User;
 use crate::negotiate::{Form, Wanted};
@@ -113,22 +115,20 @@ fn check_namespace(draft: &mut Draft, place: &Place<'_>) -> Result<(), ApiError>
     Ok(())
 }
 
+/// How a write is made, and in whose name.
+pub(crate) fn options(place: &Place<'_>, sent: &Sent, options: &str) -> Result<WriteOptions, ApiError> {
+    let manager = FieldManager::new(sent.query.field_manager(options, &sent.headers)?).seen_as(place.info.id);
+    Ok(WriteOptions { dry_run: sent.query.dry_run(options)?, manager: Some(manager) })
+}
+
 /// `create`
 pub(crate) async fn create(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
     let (mut draft, mut warnings) = draft(place, sent, "CreateOptions")?;
     check_namespace(&mut draft, place)?;
-    let options = WriteOptions { dry_run: sent.query.dry_run("CreateOptions")? };
+    let options = options(place, sent, "CreateOptions")?;
     let (answer, more) = place.ask(Request::Create(draft, options)).await?;
     warnings.extend(more);
-    let object = object_of(answer)?;
-    let mut shown = Representation::new(place.moment, place.info, sent.wanted.form).object(&object, place.moment.now);
-    if options.dry_run
-        && let Some(metadata) = shown["metadata"].as_object_mut()
-    {
-        // It has never been written, and so has no version.
-        metadata.remove("resourceVersion");
-    }
-    let response = respond::value(StatusCode::CREATED, &shown, sent.wanted);
+    let response = place.show(&object_of(answer)?, StatusCode::CREATED, sent.wanted);
     Ok(respond::with_warnings(response, &warnings))
 }
 
@@ -148,7 +148,7 @@ pub(crate) async fn update(place: &Place<'_>, part: Part, sent: &Sent) -> Result
         )));
     }
     check_namespace(&mut draft, place)?;
-    let options = WriteOptions { dry_run: sent.query.dry_run("UpdateOptions")? };
+    let options = options(place, sent, "UpdateOptions")?;
     let is_there = read::find(place.moment, place.info, place.namespace, name).is_ok();
     let creates = !is_there && part == Part::Main && update_creates(place.info) && draft.expect.revision.is_none();
     if is_there && draft.expect.revision.is_none() && needs_revision(place.info) {
@@ -215,8 +215,12 @@ fn no_revision(place: &Place<'_>) -> ApiError {
 
 /// `patch`
 pub(crate) async fn patch(place: &Place<'_>, part: Part, sent: &Sent) -> Result<Response<Body>, ApiError> {
+    if apply::is_apply(sent) {
+        return apply::apply(place, part, sent).await;
+    }
     let patch = read_patch(sent)?;
-    sent.query.field_manager("PatchOptions", &sent.headers)?;
+    let manager = sent.query.field_manager("PatchOptions", &sent.headers)?;
+    patch_options(&manager, sent.query.text("force").map(|_| true), false)?;
     escalation::check_patch(place, &patch)?;
     let request = Request::Patch {
         kind: place.info.id,
@@ -225,7 +229,7 @@ pub(crate) async fn patch(place: &Place<'_>, part: Part, sent: &Sent) -> Result<
         part,
         patch,
         validation: sent.query.field_validation("PatchOptions")?,
-        options: WriteOptions { dry_run: sent.query.dry_run("PatchOptions")? },
+        options: options(place, sent, "PatchOptions")?,
     };
     let (answer, warnings) = place.ask(request).await?;
     let response = place.show(&object_of(answer)?, StatusCode::OK, sent.wanted);
@@ -414,7 +418,7 @@ fn propagation(policy: Option<&str>, orphan: Option<bool>) -> Result<Option<Prop
 /// The object of an answer.
 pub(crate) fn object_of(answer: Answer) -> Result<Arc<Object>, ApiError> {
     match answer {
-        Answer::Object(object) => Ok(object),
+        Answer::Object(object) | Answer::Created(object) => Ok(object),
         other => Err(ApiError::internal(format_args!("an answer without an object: {other:?}"))),
     }
 }

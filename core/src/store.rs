@@ -6,6 +6,7 @@
 mod accounts;
 mod addresses;
 mod admit;
+mod apply;
 mod change;
 mod charge;
 mod commit;
@@ -21,6 +22,7 @@ mod links;
 mod measures;
 mod memo;
 pub mod object;
+mod owners;
 pub mod pod;
 mod restore;
 mod ring;
@@ -32,6 +34,7 @@ mod table;
 pub use self::accounts::Account;
 pub(crate) use self::admit::default_service_account;
 pub use self::admit::{Part, WriteOptions};
+pub use self::apply::{Application, ScaleEdit};
 pub use self::change::{Change, ChangeKind};
 pub use self::commit::{CommitError, Store};
 pub use self::deletion::{DeleteOptions, Deleted, FOREGROUND_FINALIZER, ORPHAN_FINALIZER};
@@ -45,6 +48,7 @@ pub use self::measures::{
     AutoscalingSettings, ContainerUsage, MetricAnswer, MetricQuery, MetricSample, PodUsage, ScaleHistory,
 };
 pub use self::object::{Body, Deletion, Meta, Object, StringMap};
+pub use self::owners::FieldManager;
 pub use self::pod::{
     ConditionKind, ConditionStatus, ContainerPhase, ContainerRecord, ExitRecord, PodBody, PodCondition, PodPhase,
     PodState, QosClass, Why,

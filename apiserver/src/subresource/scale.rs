@@ -2,16 +2,15 @@
 
 use http::{Response, StatusCode};
 use inboard::ApiError;
-use inboard::error::Subject;
 use inboard::kernel::Request;
 use inboard::object::body;
-use inboard::object::field::{FieldErrors, Path};
-use inboard::object::manifest::{Document, FieldValidation};
+use inboard::object::manifest::Document;
 use inboard::object::patch::Patch;
 use inboard::object::scale::Scale;
-use inboard::store::{Part, WriteOptions};
+use inboard::store::{ScaleEdit, WriteOptions};
 use serde_json::{Value, json};
 
+use crate::apply;
 use crate::body::Body;
 use crate::respond;
 use crate::write::{self, Place, Sent};
@@ -78,28 +77,22 @@ fn read(place: &Place<'_>, sent: &Sent) -> Result<Value, ApiError> {
 }
 
 async fn set(place: &Place<'_>, scale: &Value, sent: &Sent) -> Result<Response<Body>, ApiError> {
-    let replicas = scale.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(0);
-    let replicas = i32::try_from(replicas).unwrap_or(i32::MAX);
-    if replicas < 0 {
-        let mut errors = FieldErrors::new();
-        errors.invalid(&Path::new("spec").field("replicas"), replicas, "must be greater than or equal to 0");
-        let subject = Subject::new("autoscaling", "Scale", place.name);
-        return Err(ApiError::invalid(subject, errors));
-    }
-    let mut patch = Scale::patch(place.info, replicas);
-    for field in ["resourceVersion", "uid"] {
-        if let Some(value) = scale.pointer(&format!("/metadata/{field}")).filter(|value| value.is_string()) {
-            patch["metadata"][field] = value.clone();
-        }
-    }
-    let request = Request::Patch {
+    let options = write::options(place, sent, "UpdateOptions")?;
+    edit(place, ScaleEdit::Replace(scale.clone()), options, sent).await
+}
+
+async fn edit(
+    place: &Place<'_>,
+    edit: ScaleEdit,
+    options: WriteOptions,
+    sent: &Sent,
+) -> Result<Response<Body>, ApiError> {
+    let request = Request::Scale {
         kind: place.info.id,
         namespace: place.namespace.to_owned(),
         name: place.name.to_owned(),
-        part: Part::Main,
-        patch: Patch::Merge(patch),
-        validation: FieldValidation::Ignore,
-        options: WriteOptions { dry_run: sent.query.dry_run("UpdateOptions")? },
+        edit,
+        options,
     };
     let (answer, warnings) = place.ask(request).await?;
     let object = write::object_of(answer)?.to_value(&place.moment.kinds);
@@ -109,6 +102,9 @@ async fn set(place: &Place<'_>, scale: &Value, sent: &Sent) -> Result<Response<B
 
 /// A patch of the scale is a patch of what its `get` shows.
 pub(super) async fn patch(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
+    if apply::is_apply(sent) {
+        return edit(place, apply::scale_edit(sent)?, apply::scale_options(place, sent)?, sent).await;
+    }
     let patch = write::read_patch(sent)?;
     let before = scale_value(place, &write::shown_whole(place)?)?;
     let mut after = before.clone();

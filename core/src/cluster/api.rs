@@ -20,12 +20,13 @@ use super::serving::Listing;
 use crate::control::Propagation;
 use crate::error::{ApiError, Reason, Subject};
 use crate::kernel::{Answer, Request};
+use crate::object::apply::patch_options;
 use crate::object::field::{FieldErrors, Path};
 use crate::object::kind::{Kind, KindId, KindInfo, Kinds, convert};
 use crate::object::manifest::FieldValidation;
 use crate::object::patch::Patch as KernelPatch;
 use crate::object::scale;
-use crate::store::{DeleteOptions, Draft, Expect, Object, Part, Snapshot, WriteOptions};
+use crate::store::{Application, DeleteOptions, Draft, Expect, FieldManager, Object, Part, Snapshot, WriteOptions};
 
 /// The objects of one kind, in one namespace or in all.
 ///
@@ -152,7 +153,7 @@ impl<K: Kind> Api<K> {
     pub async fn create(&self, params: &PostParams, object: &K) -> Result<K, ApiError> {
         let (kind, kinds) = self.kind().await?;
         let draft = self.draft(object, kind, &kinds)?;
-        let options = WriteOptions { dry_run: params.dry_run };
+        let options = self.options(&kinds, params.dry_run, params.field_manager.as_deref())?;
         object_of(self.cluster.ask(Request::Create(draft, options)).await?, &kinds)
     }
 
@@ -184,15 +185,18 @@ impl<K: Kind> Api<K> {
                 "the name of the object ({named}) does not match the name on the URL ({name})"
             )));
         }
-        let options = WriteOptions { dry_run: params.dry_run };
+        let options = self.options(&kinds, params.dry_run, params.field_manager.as_deref())?;
         object_of(self.cluster.ask(Request::Update(draft, part, options)).await?, &kinds)
     }
 
-    /// Changes an object by a JSON patch, a merge patch or a strategic merge patch.
+    /// Changes an object by a JSON patch, a merge patch or a strategic merge patch, or applies it ([`Patch::Apply`]:
+    /// server-side apply, which creates an object that is not there).
+    ///
+    /// With a field manager, which an apply must have, the fields that it changes become its own.
     ///
     /// # Errors
-    /// `NotFound`, `Invalid`, `BadRequest` for a patch that cannot be applied. Server-side apply ([`Patch::Apply`]) is
-    /// not supported here yet and is refused with `UnsupportedMediaType`; use [`Cluster::apply`].
+    /// `NotFound`, `Invalid`, `BadRequest` for a patch that cannot be applied, `Conflict` when fields that are applied have
+    /// other owners and the parameters do not say `force`.
     pub async fn patch<P: Serialize + fmt::Debug>(
         &self,
         name: &str,
@@ -223,14 +227,21 @@ impl<K: Kind> Api<K> {
         part: Part,
     ) -> Result<K, ApiError> {
         let (kind, kinds) = self.kind().await?;
-        let request = Request::Patch {
-            kind,
-            namespace: self.space(kinds.info(kind)).to_owned(),
-            name: name.to_owned(),
-            part,
-            patch: kernel_patch(patch)?,
-            validation: field_validation(params),
-            options: WriteOptions { dry_run: params.dry_run },
+        let is_apply = matches!(patch, Patch::Apply(_));
+        patch_options(params.field_manager.as_deref().unwrap_or_default(), params.force.then_some(true), is_apply)?;
+        let options = self.options(&kinds, params.dry_run, params.field_manager.as_deref())?;
+        let (namespace, name) = (self.space(kinds.info(kind)).to_owned(), name.to_owned());
+        let request = match patch {
+            Patch::Apply(object) => {
+                let object = serde_json::to_value(object).map_err(|error| ApiError::bad_request(error.to_string()))?;
+                let kind = info::<K>(&kinds)?.id;
+                let application = Application { kind, namespace, name, part, object, force: params.force };
+                Request::Apply(Box::new(application), options)
+            }
+            other => {
+                let (patch, validation) = (kernel_patch(other)?, field_validation(params));
+                Request::Patch { kind, namespace, name, part, patch, validation, options }
+            }
         };
         object_of(self.cluster.ask(request).await?, &kinds)
     }
@@ -298,6 +309,15 @@ impl<K: Kind> Api<K> {
         scale_of(Some(info), name, &serde_json::to_value(&object).map_err(ApiError::internal)?)
     }
 
+    /// How a write in this name is made; without one nobody's fields change their owner.
+    #[expect(clippy::unused_self, reason = "it is about this kind")]
+    fn options(&self, kinds: &Kinds, dry_run: bool, manager: Option<&str>) -> Result<WriteOptions, ApiError> {
+        let seen_as = info::<K>(kinds)?.id;
+        let manager = manager.filter(|name| !name.is_empty());
+        let manager = manager.map(|name| FieldManager::new(name.to_owned()).seen_as(seen_as));
+        Ok(WriteOptions { dry_run, manager })
+    }
+
     fn draft(&self, object: &K, kind: KindId, kinds: &Kinds) -> Result<Draft, ApiError> {
         let own = info::<K>(kinds)?.id;
         let info = kinds.info(kind);
@@ -363,7 +383,7 @@ fn in_version(from: KindId, to: KindId, value: Value) -> Result<Value, ApiError>
 
 fn object_of<K: Kind>(answer: Answer, kinds: &Kinds) -> Result<K, ApiError> {
     match &answer {
-        Answer::Object(object) => to_kind(object, kinds),
+        Answer::Object(object) | Answer::Created(object) => to_kind(object, kinds),
         Answer::Deleted(deleted) => to_kind(deleted.object(), kinds),
         Answer::Snapshot(_) | Answer::Kind(_) | Answer::Done => Err(ApiError::internal("an answer without an object")),
     }
@@ -384,10 +404,7 @@ fn kernel_patch<P: Serialize + fmt::Debug>(patch: &Patch<P>) -> Result<KernelPat
         Patch::Json(patch) => Ok(KernelPatch::Json(serde_json::to_value(patch).map_err(ApiError::internal)?)),
         Patch::Merge(patch) => Ok(KernelPatch::Merge(value(patch)?)),
         Patch::Strategic(patch) => Ok(KernelPatch::Strategic(value(patch)?)),
-        _ => Err(ApiError::new(
-            Reason::UnsupportedMediaType,
-            "server-side apply is not supported here: use Cluster::apply, or a merge patch",
-        )),
+        _ => Err(ApiError::new(Reason::UnsupportedMediaType, "this kind of patch is not known")),
     }
 }
 

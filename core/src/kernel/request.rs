@@ -12,7 +12,9 @@ use crate::node::NodeConfig;
 use crate::object::kind::{self, KindId, KindInfo};
 use crate::object::manifest::FieldValidation;
 use crate::object::patch::Patch;
-use crate::store::{DeleteOptions, Deleted, Draft, Object, Part, PodUsage, Snapshot, WriteOptions};
+use crate::store::{
+    Application, DeleteOptions, Deleted, Draft, Object, Part, PodUsage, ScaleEdit, Snapshot, WriteOptions,
+};
 use crate::time::Time;
 
 /// Which answer belongs to which request; chosen by the shell.
@@ -42,6 +44,21 @@ pub enum Request {
         patch: Patch,
         /// What to do with fields that the kind does not have.
         validation: FieldValidation,
+        /// How to write.
+        options: WriteOptions,
+    },
+    /// Apply an object in the name of the options' manager (server-side apply); it is created when it is not there.
+    Apply(Box<Application>, WriteOptions),
+    /// Change the scale of an object; the answer is the object.
+    Scale {
+        /// Its kind.
+        kind: KindId,
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// The change.
+        edit: ScaleEdit,
         /// How to write.
         options: WriteOptions,
     },
@@ -104,6 +121,8 @@ pub enum Answer {
     Snapshot(Box<Snapshot>),
     /// The object as it is now.
     Object(Arc<Object>),
+    /// The object as it is now, which was not there before it was applied.
+    Created(Arc<Object>),
     /// The object as it was deleted, or is being deleted.
     Deleted(Deleted),
     /// The number of a new kind.
@@ -119,7 +138,9 @@ impl Kernel {
                 let write = Written::of(&request, self.snapshot());
                 let mut notes = Vec::new();
                 let reply = self.answer(*request, now, output, &mut notes);
-                if let (Some(Written { before }), Ok(Answer::Object(object))) = (write, &reply) {
+                if let (Some(Written { before }), Ok(Answer::Object(object) | Answer::Created(object))) =
+                    (write, &reply)
+                {
                     let mut warnings = self.noted(object, notes);
                     warnings.extend(self.warnings(object, before.as_deref()));
                     output.warnings.extend(warnings.into_iter().map(|warning| (id, warning)));
@@ -166,6 +187,13 @@ impl Kernel {
                 let object = self.store.edit(info.stored_as, (&namespace, &name), part, options, now, change)?;
                 notes.extend(told);
                 Ok(Answer::Object(object))
+            }
+            Request::Apply(application, options) => {
+                let (object, is_new) = self.store.apply_object(&application, &options, now)?;
+                Ok(if is_new { Answer::Created(object) } else { Answer::Object(object) })
+            }
+            Request::Scale { kind, namespace, name, edit, options } => {
+                self.store.edit_scale(kind, (&namespace, &name), &edit, &options, now).map(Answer::Object)
             }
             Request::Delete { kind, namespace, name, options } => {
                 self.store.delete(kind, &namespace, &name, options, now).map(Answer::Deleted)

@@ -38,6 +38,10 @@ impl Written {
             Request::Create(..) => return Some(Self { before: None }),
             Request::Update(draft, Part::Main, _) => (draft.meta.kind, &*draft.meta.namespace, &*draft.meta.name),
             Request::Patch { kind, namespace, name, part: Part::Main, .. } => (*kind, &**namespace, &**name),
+            Request::Apply(application, _) if application.part == Part::Main => {
+                let stored = snapshot.kinds_known().info(application.kind)?.stored_as;
+                (stored, &*application.namespace, &*application.name)
+            }
             _ => return None,
         };
         let is_namespaced = snapshot.kinds_known().info(kind).is_some_and(KindInfo::is_namespaced);

@@ -95,6 +95,33 @@ pub fn read(
     Ok(Body { decoded, value, warnings })
 }
 
+/// Reads the body of a server-side apply (`application/apply-patch+yaml`): an object of whatever kind, of which the apply says
+/// whether it is the right one.
+///
+/// # Errors
+/// `BadRequest` when the bytes are no YAML or no object.
+pub fn applied(bytes: &[u8], format: Format) -> Result<Value, ApiError> {
+    let unreadable = |problem: &str| ApiError::bad_request(format!("error decoding YAML: {problem}"));
+    let Document { value, .. } = document(bytes, format).map_err(|problem| unreadable(&problem))?;
+    match value {
+        Value::Object(_) => Ok(value),
+        Value::Null => Ok(Value::Object(serde_json::Map::new())),
+        other => {
+            let kind = match other {
+                Value::Array(_) => "array",
+                Value::String(_) => "string",
+                Value::Bool(_) => "bool",
+                Value::Number(_) | Value::Null | Value::Object(_) => "number",
+            };
+            let problem = format!(
+                "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {kind} into Go value of type \
+                 map[string]interface {{}}"
+            );
+            Err(unreadable(&problem))
+        }
+    }
+}
+
 fn or(given: Option<String>, expected: impl FnOnce() -> String) -> String {
     given.filter(|text| !text.is_empty()).unwrap_or_else(expected)
 }

@@ -169,6 +169,9 @@ pub struct KindInfo {
     pub stored_as: KindId,
     /// How JSON becomes an object of its type; `None` for a user's own kind, which is kept as JSON.
     pub codec: Option<Codec>,
+    /// What the objects of a user's own kind look like, as its definition says it (`openAPIV3Schema`); `None` where nothing
+    /// is known of them. Server-side apply takes from it which lists and maps have owners part by part.
+    pub schema: Option<Arc<Value>>,
 }
 
 impl KindInfo {
@@ -200,7 +203,14 @@ impl KindInfo {
             verbs: Verbs::All,
             stored_as: id,
             codec: None,
+            schema: None,
         }
+    }
+
+    /// The same with this schema, as a CustomResourceDefinition has it (`openAPIV3Schema`).
+    #[must_use]
+    pub fn schema(self, schema: Value) -> Self {
+        Self { schema: Some(Arc::new(schema)), ..self }
     }
 
     /// The same with this subresource: `status`, `scale`.

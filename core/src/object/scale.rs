@@ -71,7 +71,7 @@ impl Scale {
     /// Says in an object that is given as JSON how many replicas there shall be.
     pub fn set(info: &KindInfo, object: &mut Value, replicas: i32) {
         let mut place = object;
-        for part in parts(path_of(info)) {
+        for part in parts(Self::path(info)) {
             if !place.is_object() {
                 *place = Value::Object(Map::new());
             }
@@ -80,16 +80,17 @@ impl Scale {
         *place = replicas.into();
     }
 
+    /// Where objects of a kind say how many replicas there shall be: `.spec.replicas`.
+    pub fn path(info: &KindInfo) -> &str {
+        if info.id.built_in().is_some() { ".spec.replicas" } else { &info.scale.replicas }
+    }
+
     /// The merge patch that says how many replicas there shall be.
     pub fn patch(info: &KindInfo, replicas: i32) -> Value {
         let mut patch = json!({});
         Self::set(info, &mut patch, replicas);
         patch
     }
-}
-
-fn path_of(info: &KindInfo) -> &str {
-    if info.id.built_in().is_some() { ".spec.replicas" } else { &info.scale.replicas }
 }
 
 fn parts(path: &str) -> impl Iterator<Item = &str> {

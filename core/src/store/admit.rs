@@ -14,9 +14,11 @@ use serde_json::Value;
 use super::commit::Store;
 use super::draft::Draft;
 use super::object::{Body, Meta, Object};
+use super::owners::{Entries, FieldManager};
 use super::pod::{PodBody, PodState};
-use super::{addresses, custom};
+use super::{addresses, custom, owners};
 use crate::error::{ApiError, Reason};
+use crate::ids::Revision;
 use crate::object::kind::{self, KindId};
 use crate::object::mutate::Suffix;
 use crate::object::prepare::{self, Allocation, Request};
@@ -34,10 +36,12 @@ pub enum Part {
 }
 
 /// How to write.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteOptions {
     /// Only try: everything is checked, nothing is kept.
     pub dry_run: bool,
+    /// In whose name it is written; `None` for the cluster itself, which owns no fields.
+    pub manager: Option<FieldManager>,
 }
 
 /// How often a generated name that is taken is drawn anew.
@@ -49,10 +53,34 @@ impl Store {
     /// # Errors
     /// `Invalid`, `AlreadyExists`, `NotFound` for its namespace, `Forbidden` when its namespace is terminating.
     pub fn create_with(&mut self, draft: Draft, options: WriteOptions, now: Time) -> Result<Arc<Object>, ApiError> {
-        if options.dry_run { self.rehearse(|store| store.create(draft, now)) } else { self.create(draft, now) }
+        let create = |store: &mut Self| store.create_as(draft, Entries::of(options.manager.as_ref()), now);
+        self.perform(options.dry_run, Revision::ZERO, create)
+    }
+
+    /// Writes, or only tries to: then the result has the version that the object had before.
+    pub(super) fn perform(
+        &mut self,
+        dry_run: bool,
+        before: Revision,
+        write: impl FnOnce(&mut Self) -> Result<Arc<Object>, ApiError>,
+    ) -> Result<Arc<Object>, ApiError> {
+        if !dry_run {
+            return write(self);
+        }
+        let tried = self.rehearse(write)?;
+        let meta = Meta { revision: before, ..tried.meta.clone() };
+        let mut body = tried.body.clone();
+        if let Body::Typed(typed) = &mut body {
+            *exclusive(typed).metadata_mut() = meta.to_api();
+        }
+        Ok(Arc::new(Object { meta, body }))
     }
 
     pub(super) fn create(&mut self, draft: Draft, now: Time) -> Result<Arc<Object>, ApiError> {
+        self.create_as(draft, Entries::Kept, now)
+    }
+
+    pub(super) fn create_as(&mut self, draft: Draft, entries: Entries<'_>, now: Time) -> Result<Arc<Object>, ApiError> {
         let Draft { mut meta, body, .. } = draft;
         self.place(&mut meta)?;
         self.name(&mut meta)?;
@@ -60,7 +88,10 @@ impl Store {
         meta.created = now.whole_second();
         meta.deletion = None;
         meta.generation = i64::from(prepare::has_generation(meta.kind));
+        let entries = self.entries_of_new(&meta, &body, entries, now);
+        meta.managed_fields.clone_from(&entries);
         let body = self.admit_new(&mut meta, body, now)?;
+        meta.managed_fields = entries;
         self.charge((&meta, &body), None, now)?;
         if let Some(there) = self.live.find(meta.kind, &meta.namespace, &meta.name) {
             let taken = ApiError::already_exists(self.subject(meta.kind, &meta.name));
@@ -227,11 +258,9 @@ impl Store {
     ) -> Result<Arc<Object>, ApiError> {
         let namespace = self.namespace_of(draft.meta.kind, &draft.meta.namespace)?;
         let current = self.expect(draft.meta.kind, &namespace, &draft.meta.name, draft.expect)?;
-        if options.dry_run {
-            self.rehearse(|store| store.replace(current, draft, part, now))
-        } else {
-            self.replace(current, draft, part, now)
-        }
+        let (entries, before) = (Entries::of(options.manager.as_ref()), current.meta.revision);
+        let replace = |store: &mut Self| store.replace(current, draft, part, entries, now);
+        self.perform(options.dry_run, before, replace)
     }
 
     /// Reads an object, lets `edit` make the next one from its JSON, and writes that, all in one step.
@@ -270,11 +299,9 @@ impl Store {
         if draft.expect.revision.is_some_and(|revision| revision != current.meta.revision) {
             return Err(ApiError::stale(self.subject(kind, name)));
         }
-        if options.dry_run {
-            self.rehearse(|store| store.replace(current, draft, part, now))
-        } else {
-            self.replace(current, draft, part, now)
-        }
+        let (entries, before) = (Entries::of(options.manager.as_ref()), current.meta.revision);
+        let replace = |store: &mut Self| store.replace(current, draft, part, entries, now);
+        self.perform(options.dry_run, before, replace)
     }
 
     /// A draft from JSON.
@@ -292,7 +319,7 @@ impl Store {
         }
     }
 
-    fn namespace_of(&self, kind: KindId, namespace: &str) -> Result<String, ApiError> {
+    pub(super) fn namespace_of(&self, kind: KindId, namespace: &str) -> Result<String, ApiError> {
         let namespaced = self.info(kind)?.is_namespaced();
         Ok(match (namespaced, namespace) {
             (false, _) => String::new(),
@@ -301,10 +328,21 @@ impl Store {
         })
     }
 
-    fn replace(&mut self, current: Arc<Object>, draft: Draft, part: Part, now: Time) -> Result<Arc<Object>, ApiError> {
+    pub(super) fn replace(
+        &mut self,
+        current: Arc<Object>,
+        draft: Draft,
+        part: Part,
+        entries: Entries<'_>,
+        now: Time,
+    ) -> Result<Arc<Object>, ApiError> {
         let mut meta = current.meta.clone();
+        let entries = self.entries_after(&current, (&draft.meta, &draft.body), part, entries, now);
         let body = match draft.body {
-            Body::Typed(next) => {
+            Body::Typed(mut next) => {
+                if draft.meta.managed_fields != entries {
+                    exclusive(&mut next).metadata_mut().managed_fields = entries.as_deref().cloned();
+                }
                 let before = current
                     .to_typed(&self.live.kinds)
                     .ok_or_else(|| ApiError::internal("a built-in object without its type"))?;
@@ -334,9 +372,13 @@ impl Store {
             }
             Body::Pod(_) | Body::Event(_) => return Err(ApiError::new(Reason::BadRequest, "not a whole object")),
         };
+        // A write that changes nothing but the times of owners changes nothing.
+        let is_later_alone = owners::differ_in_times(&entries, &current.meta.managed_fields);
+        meta.managed_fields = if is_later_alone { current.meta.managed_fields.clone() } else { entries.clone() };
         if meta == current.meta && body.is_same(&current.body) {
             return Ok(current);
         }
+        meta.managed_fields = entries;
         if part == Part::Main {
             self.charge((&meta, &body), Some(&current), now)?;
         }
@@ -368,7 +410,6 @@ fn take_meta(meta: &mut Meta, object: &dyn kind::TypedObject) {
     if meta.finalizers != next.finalizers {
         meta.finalizers = next.finalizers;
     }
-    meta.managed_fields = next.managed_fields;
 }
 
 /// A pod that was written whole keeps what the write did not change: its spec, which it shares with its siblings.

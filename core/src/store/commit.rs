@@ -6,9 +6,10 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::admit::{Part, WriteOptions};
+use super::apply::ScaleEdit;
 use super::change::{Change, ChangeKind};
 use super::deletion::holds_namespace;
 use super::draft::Expect;
@@ -17,12 +18,14 @@ use super::event_log::EventIndex;
 use super::ids::IdSource;
 use super::memo::SpecMemo;
 use super::object::{Body, Meta, Object};
+use super::owners::FieldManager;
 use super::snapshot::Snapshot;
 use crate::authority::Authority;
 use crate::control::plan::{Action, MetaEdit, Target};
 use crate::error::{ApiError, Reason, Subject};
 use crate::ids::Uid;
 use crate::object::kind::{KindId, KindInfo, Kinds};
+use crate::object::patch::Patch;
 use crate::object::scale::Scale;
 use crate::store::pod::{ConditionKind, ConditionStatus, PodCondition};
 use crate::time::Time;
@@ -176,8 +179,16 @@ impl Store {
         Ok(())
     }
 
+    /// The owners of an object that has some learn of it: who applies the number of replicas meets a conflict then.
     fn scale(&mut self, target: Target, replicas: i32, now: Time) -> Result<(), ApiError> {
         let Some(object) = self.live.get(target.uid).cloned() else { return Ok(()) };
+        if object.meta.managed_fields.is_some() {
+            let patch = ScaleEdit::Patch(Patch::Merge(json!({"spec": {"replicas": replicas}})));
+            let manager = Some(FieldManager::new("kube-controller-manager"));
+            let options = WriteOptions { manager, ..WriteOptions::default() };
+            let name = (&*object.meta.namespace, &*object.meta.name);
+            return self.edit_scale(object.meta.kind, name, &patch, &options, now).map(|_| ());
+        }
         let (info, name) = (self.info(object.meta.kind)?.clone(), (&*object.meta.namespace, &*object.meta.name));
         let edit = |mut value: Value| {
             Scale::set(&info, &mut value, replicas);

@@ -104,7 +104,8 @@ impl Meta {
                 _ => Arc::clone(&NO_FINALIZERS),
             },
             generate_name: meta.generate_name.as_deref().filter(|prefix| !prefix.is_empty()).map(Arc::from),
-            managed_fields: meta.managed_fields.clone().filter(|fields| !fields.is_empty()).map(Arc::new),
+            // An empty list is kept: it asks that the entries be cleared.
+            managed_fields: meta.managed_fields.clone().map(Arc::new),
             ..Self::draft(kind, meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default())
         }
     }
@@ -121,11 +122,11 @@ impl Meta {
             generate_name: self.generate_name.as_deref().map(str::to_owned),
             generation: (self.generation > 0).then_some(self.generation),
             labels: some_map(&self.labels),
-            managed_fields: self.managed_fields.as_deref().cloned(),
+            managed_fields: self.managed_fields.as_deref().filter(|entries| !entries.is_empty()).cloned(),
             name: Some(self.name.to_string()),
             namespace: (!self.namespace.is_empty()).then(|| self.namespace.to_string()),
             owner_references: (!self.owners.is_empty()).then(|| self.owners.to_vec()),
-            resource_version: Some(self.revision.to_string()),
+            resource_version: (self.revision != Revision::ZERO).then(|| self.revision.to_string()),
             self_link: None,
             uid: Some(self.uid.to_string()),
         }

@@ -61,6 +61,7 @@ macro_rules! kinds {
                 verbs: Verbs::$verbs,
                 stored_as: storage!($id $($stored)?),
                 codec: Some(Codec::of::<$($path)::+>()),
+                schema: None,
             },
         )*];
     };

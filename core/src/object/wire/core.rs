@@ -143,7 +143,7 @@ pub(super) const CORE: &[Row] = &[
     ("NodeSwapStatus", &[("capacity", K)]),
     ("NodeSystemInfo", &[("architecture", T), ("bootID", T), ("containerRuntimeVersion", T), ("kernelVersion", T), ("kubeProxyVersion", T), ("kubeletVersion", T), ("machineID", T), ("operatingSystem", T), ("osImage", T), ("systemUUID", T)]),
     ("ObjectFieldSelector", &[("fieldPath", T)]),
-    ("ObjectMeta", &[("annotations", M), ("deletionGracePeriodSeconds", K), ("labels", M)]),
+    ("ObjectMeta", &[("annotations", M), ("deletionGracePeriodSeconds", K), ("labels", M), ("managedFields", K)]),
     ("ObjectReference", &[]),
     ("OwnerReference", &[("apiVersion", T), ("blockOwnerDeletion", K), ("controller", K), ("kind", T), ("name", T), ("uid", T)]),
     ("PersistentVolume", &[("spec", S("PersistentVolumeSpec")), ("status", S("PersistentVolumeStatus"))]),
