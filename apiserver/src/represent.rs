@@ -83,7 +83,7 @@ impl Representation {
         let stored = object.meta.kind;
         let value = object.to_wire(&self.kinds);
         match self.info.codec.filter(|_| stored != self.info.id) {
-            None => value,
+            None => self.kinds.convert(stored, self.info.id, value).unwrap_or_default(),
             Some(codec) => {
                 let converted = convert(stored, self.info.id, value).unwrap_or_default();
                 // Each version prints in its own way what is empty.
@@ -147,7 +147,7 @@ impl Representation {
             Some(typed) => Table::of(self.info.stored_as, typed.iter().map(|object| &**object), now),
             None => {
                 let values: Vec<Value> = objects.iter().map(|object| self.whole(object)).collect();
-                Table::of_values(&values, now)
+                Table::of_values(&self.info, &values, now)
             }
         }
     }
@@ -169,7 +169,7 @@ impl Serialize for List<'_> {
             Form::Whole => {
                 let info = &representation.info;
                 let mut map = serializer.serialize_map(Some(4))?;
-                map.serialize_entry("kind", &format_args!("{}List", info.kind))?;
+                map.serialize_entry("kind", &info.list_kind())?;
                 map.serialize_entry("apiVersion", &info.api_version())?;
                 map.serialize_entry("metadata", &meta)?;
                 map.serialize_entry("items", &Items(objects, |object: &Object| representation.item(object)))?;
@@ -213,11 +213,11 @@ fn completed(object: &Object) -> Option<Value> {
 
 fn column(column: &Column) -> Value {
     json!({
-        "name": column.name,
+        "name": &*column.name,
         "type": column.kind.name(),
-        "format": if column.name == "Name" { "name" } else { "" },
+        "format": if *column.name == *"Name" { "name" } else { &*column.format },
         "description": "",
-        "priority": i32::from(column.wide),
+        "priority": column.priority,
     })
 }
 

@@ -89,8 +89,11 @@ fn draft(place: &Place<'_>, sent: &Sent, options: &str) -> Result<(Draft, Vec<St
     escalation::check(&moment.snapshot, place.user, info, (place.namespace, &name), &read.value)?;
     let draft = match (info.stored_as == info.id, read.decoded) {
         (true, Some(decoded)) => Draft::typed(decoded.object),
-        (true, None) => Draft::custom(info.id, read.value).map_err(|error| ApiError::bad_request(error.to_string()))?,
-        (false, _) => {
+        // A user's object says itself which version it is in.
+        (_, None) => {
+            Draft::custom(info.stored_as, read.value).map_err(|error| ApiError::bad_request(error.to_string()))?
+        }
+        (false, Some(_)) => {
             let value = convert(info.id, info.stored_as, read.value);
             let codec = moment.kinds.info(info.stored_as).and_then(|stored| stored.codec);
             let (Some(value), Some(codec)) = (value, codec) else {

@@ -4,6 +4,7 @@ mod autoscaler;
 mod cluster_role_aggregation;
 mod cron_job;
 mod daemon_set;
+mod definition_cleanup;
 mod deployment;
 mod disruption;
 mod endpoint_slice;
@@ -34,6 +35,7 @@ pub(crate) use self::autoscaler::queries as autoscaler_queries;
 pub use self::cluster_role_aggregation::ClusterRoleAggregationController;
 pub use self::cron_job::CronJobController;
 pub use self::daemon_set::DaemonSetController;
+pub use self::definition_cleanup::DefinitionCleanupController;
 pub use self::deployment::DeploymentController;
 pub use self::disruption::{DisruptionController, PodDisruptionController};
 pub use self::endpoint_slice::EndpointSliceController;
@@ -77,6 +79,7 @@ pub(crate) fn all() -> Vec<Box<dyn AnyLoop>> {
         Loop::<TaintEvictionController>::boxed(),
         Loop::<PodGarbageCollector>::boxed(),
         Loop::<NamespaceController>::boxed(),
+        Loop::<DefinitionCleanupController>::boxed(),
         Loop::<NamespaceDefaultsController>::boxed(),
         Loop::<ResourceQuotaController>::boxed(),
         Loop::<ServiceAccountTokensController>::boxed(),

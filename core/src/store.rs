@@ -11,6 +11,7 @@ mod change;
 mod charge;
 mod commit;
 mod custom;
+mod definitions;
 mod deletion;
 mod draft;
 mod durable;

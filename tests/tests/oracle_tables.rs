@@ -45,8 +45,7 @@ fn judge(case: &Value) -> Result<(), String> {
     for object in objects {
         let (info, typed) = object_of(case, object)?;
         let table = Table::of(info.id, [&*typed as &dyn TypedObject], NOW);
-        let columns: Vec<Value> =
-            table.columns.iter().map(|column| json!([column.name, i32::from(column.wide)])).collect();
+        let columns: Vec<Value> = table.columns.iter().map(|column| json!([&*column.name, column.priority])).collect();
         let recorded = wanted["columnDefinitions"].as_array().ok_or("no columns")?;
         let recorded: Vec<Value> = recorded.iter().map(|column| json!([column["name"], column["priority"]])).collect();
         same(&Value::from(recorded), &Value::from(columns))?;

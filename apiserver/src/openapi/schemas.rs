@@ -82,9 +82,10 @@ impl Schemas {
         self.named(PATCH, json!({ "type": "object" }))
     }
 
-    /// A user's own kind. Where kinds know the schema that their definition has, it is handed on here.
+    /// A user's own kind, as its definition describes it.
     fn custom(&mut self, info: &KindInfo) -> Value {
-        custom::object(None, self.meta("ObjectMeta"), group_version_kind(info, &info.kind), self.edition)
+        let given = info.defined.as_ref().map(|defined| serde_json::to_value(&*defined.given).unwrap_or_default());
+        custom::object(given.as_ref(), self.meta("ObjectMeta"), group_version_kind(info, &info.kind), self.edition)
     }
 
     fn meta(&mut self, name: &str) -> Value {

@@ -22,7 +22,7 @@ use crate::error::{ApiError, Reason, Subject};
 use crate::kernel::{Answer, Request};
 use crate::object::apply::patch_options;
 use crate::object::field::{FieldErrors, Path};
-use crate::object::kind::{Kind, KindId, KindInfo, Kinds, convert};
+use crate::object::kind::{Kind, KindId, KindInfo, Kinds};
 use crate::object::manifest::FieldValidation;
 use crate::object::patch::Patch as KernelPatch;
 use crate::object::scale;
@@ -326,7 +326,9 @@ impl<K: Kind> Api<K> {
             Some(typed) => Draft::typed(typed),
             None => {
                 let value = serde_json::to_value(object).map_err(ApiError::internal)?;
-                decode(kind, kinds, in_version(own, kind, value)?)?
+                // A user's object says itself which version it is in.
+                let is_built_in = own.built_in().is_some();
+                decode(kind, kinds, if is_built_in { in_version(kinds, own, kind, value)? } else { value })?
             }
         };
         let wanted = self.space(info);
@@ -372,13 +374,13 @@ pub(super) fn to_kind<K: Kind>(object: &Arc<Object>, kinds: &Kinds) -> Result<K,
     {
         return Ok(Arc::unwrap_or_clone(typed));
     }
-    let value = in_version(object.meta.kind, info::<K>(kinds)?.id, object.to_value(kinds))?;
+    let value = in_version(kinds, object.meta.kind, info::<K>(kinds)?.id, object.to_value(kinds))?;
     serde_json::from_value(value).map_err(ApiError::internal)
 }
 
 /// The same object as another version of its kind has it.
-fn in_version(from: KindId, to: KindId, value: Value) -> Result<Value, ApiError> {
-    convert(from, to, value).ok_or_else(|| ApiError::internal(format!("{from:?} cannot be read as {to:?}")))
+fn in_version(kinds: &Kinds, from: KindId, to: KindId, value: Value) -> Result<Value, ApiError> {
+    kinds.convert(from, to, value).ok_or_else(|| ApiError::internal(format!("{from:?} cannot be read as {to:?}")))
 }
 
 fn object_of<K: Kind>(answer: Answer, kinds: &Kinds) -> Result<K, ApiError> {

@@ -51,11 +51,15 @@ impl Filter {
         let Some(fields) = &self.fields else { return Ok(()) };
         let own = selectable(info);
         let of_all = |field: &str| matches!(field, "metadata.name" | "metadata.namespace");
-        let Some(term) = fields.terms().iter().find(|term| !of_all(&term.field) && !own.contains(&&*term.field)) else {
+        // What a definition makes selectable, it names with a dot in front.
+        let paths = info.defined.as_ref().map_or(&[][..], |defined| &defined.selectable);
+        let of_definition = |field: &str| paths.iter().any(|path| path.strip_prefix('.') == Some(field));
+        let is_unknown = |field: &str| !of_all(field) && !own.contains(&field) && !of_definition(field);
+        let Some(term) = fields.terms().iter().find(|term| is_unknown(&term.field)) else {
             return Ok(());
         };
         let field = &term.field;
-        Err(ApiError::bad_request(if own.is_empty() {
+        Err(ApiError::bad_request(if own.is_empty() && info.defined.is_none() {
             format!("\"{field}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
         } else {
             format!("field label not supported: {field}")

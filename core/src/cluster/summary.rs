@@ -68,7 +68,7 @@ impl DynamicApi {
                     let objects = objects.map_err(ApiError::internal)?;
                     Table::of(info.id, objects.iter().map(|decoded| &*decoded.object as &dyn TypedObject), now)
                 }
-                None => Table::of_values(&values, now),
+                None => Table::of_values(info, &values, now),
             };
             if self.is_mixed() {
                 let prefix = kind_name(info);

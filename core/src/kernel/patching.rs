@@ -8,9 +8,10 @@
 use serde_json::Value;
 
 use crate::error::{ApiError, Reason, Subject};
+use crate::object::custom;
 use crate::object::decode::DecodeError;
 use crate::object::field::{FieldErrors, Path};
-use crate::object::kind::{KindInfo, convert};
+use crate::object::kind::{KindInfo, Kinds, convert};
 use crate::object::manifest::FieldValidation;
 use crate::object::patch::{Patch, PatchError, told};
 
@@ -18,6 +19,8 @@ use crate::object::patch::{Patch, PatchError, told};
 pub(super) struct Patching<'a> {
     /// The kind in the version that the request names.
     pub(super) info: &'a KindInfo,
+    /// All kinds.
+    pub(super) kinds: &'a Kinds,
     pub(super) patch: &'a Patch,
     pub(super) validation: FieldValidation,
 }
@@ -25,9 +28,9 @@ pub(super) struct Patching<'a> {
 impl Patching<'_> {
     /// The next object, in the stored version, from the JSON of the current one; `notes` gets what is to be warned of.
     pub(super) fn apply(&self, stored: Value, notes: &mut Vec<String>) -> Result<Value, ApiError> {
-        let Self { info, patch, .. } = self;
+        let Self { info, kinds, patch, .. } = self;
         let unknown = || ApiError::internal("a version that cannot be converted");
-        let before = convert(info.stored_as, info.id, stored).ok_or_else(unknown)?;
+        let before = kinds.convert(info.stored_as, info.id, stored).ok_or_else(unknown)?;
         let mut after = before.clone();
         patch.apply(info.id, &mut after).map_err(|error| refused(&error))?;
         if let Some(fields) = after.as_object_mut() {
@@ -38,6 +41,13 @@ impl Patching<'_> {
         if let Some(codec) = info.codec {
             let decoded = codec.decode(&after).map_err(|error| self.unreadable(&after, &error))?;
             self.judge(&after, decoded.unknown_fields, notes)?;
+        }
+        if info.id.built_in().is_none() {
+            if let Some(defined) = &info.defined {
+                self.judge(&after, custom::unknown_fields(defined, &after), notes)?;
+            }
+            // A user's object says itself which version it is in.
+            return Ok(after);
         }
         convert(info.id, info.stored_as, after).ok_or_else(unknown)
     }

@@ -181,7 +181,7 @@ impl Kernel {
             Request::Patch { kind, namespace, name, part, patch, validation, options } => {
                 let kinds = self.store.kinds().clone();
                 let info = kinds.info(kind).ok_or_else(no_such_kind)?;
-                let patching = Patching { info, patch: &patch, validation };
+                let patching = Patching { info, kinds: &kinds, patch: &patch, validation };
                 let mut told = Vec::new();
                 let change = |value| patching.apply(value, &mut told);
                 let object = self.store.edit(info.stored_as, (&namespace, &name), part, options, now, change)?;

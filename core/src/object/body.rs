@@ -9,11 +9,13 @@
 
 mod strict;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
 use super::kind::{Decoded, KindInfo, Kinds};
 use super::manifest::{Document, FieldValidation, SyntaxError};
 use super::validation::go_json;
+use super::{custom, decode};
 use crate::error::ApiError;
 
 /// How many bytes of a body that cannot be read are shown.
@@ -78,10 +80,15 @@ pub fn read(
         Some(codec) => Some(codec.decode(&value).map_err(|error| cannot_be_handled(&kind, info, &error.to_string()))?),
         None => None,
     };
-    let problems = match validation {
-        FieldValidation::Ignore => Vec::new(),
-        FieldValidation::Strict | FieldValidation::Warn => {
+    let problems = match (validation, &info.defined) {
+        (FieldValidation::Ignore, _) => Vec::new(),
+        (FieldValidation::Strict | FieldValidation::Warn, None) => {
             strict_problems(bytes, format, &duplicate_fields, decoded.as_ref())
+        }
+        (FieldValidation::Strict | FieldValidation::Warn, Some(defined)) => {
+            let duplicates = strict_problems(bytes, format, &duplicate_fields, None);
+            let unknown = unknown_in_metadata(&value).into_iter().chain(custom::unknown_fields(defined, &value));
+            duplicates.into_iter().chain(unknown.map(|field| format!("unknown field \"{field}\""))).collect()
         }
     };
     let warnings = match validation {
@@ -120,6 +127,13 @@ pub fn applied(bytes: &[u8], format: Format) -> Result<Value, ApiError> {
             Err(unreadable(&problem))
         }
     }
+}
+
+/// The fields of an object's own metadata that no metadata has.
+fn unknown_in_metadata(value: &Value) -> Vec<String> {
+    let typed = value.get("metadata").map(decode::from_value::<ObjectMeta>);
+    let unknown = typed.and_then(Result::ok).map(|(_, unknown)| unknown).unwrap_or_default();
+    unknown.into_iter().map(|field| format!("metadata.{field}")).collect()
 }
 
 fn or(given: Option<String>, expected: impl FnOnce() -> String) -> String {

@@ -18,6 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::definition::Defined;
 use super::scale::ScalePaths;
 use super::wire;
 use crate::text::Text;
@@ -172,6 +173,8 @@ pub struct KindInfo {
     /// What the objects of a user's own kind look like, as its definition says it (`openAPIV3Schema`); `None` where nothing
     /// is known of them. Server-side apply takes from it which lists and maps have owners part by part.
     pub schema: Option<Arc<Value>>,
+    /// What a CustomResourceDefinition says of it, if it has one.
+    pub defined: Option<Arc<Defined>>,
 }
 
 impl KindInfo {
@@ -185,25 +188,39 @@ impl KindInfo {
     /// let widgets = KindInfo::custom::<Widget>().subresource("status").short_name("w");
     /// ```
     pub fn custom<K: Kind<Scope: 'static>>() -> Self {
-        let id = KindId(u16::MAX);
         let owned = |text: std::borrow::Cow<'static, str>| Text::from(text.into_owned());
         let is_namespaced = std::any::TypeId::of::<K::Scope>() == std::any::TypeId::of::<NamespaceResourceScope>();
         Self {
-            id,
             group: owned(K::group(&())),
             version: owned(K::version(&())),
             kind: owned(K::kind(&())),
             plural: owned(K::plural(&())),
             singular: K::kind(&()).to_lowercase().into(),
+            scope: if is_namespaced { Scope::Namespaced } else { Scope::Cluster },
+            ..Self::unnumbered()
+        }
+    }
+
+    /// A user's own kind without names and number.
+    pub(crate) fn unnumbered() -> Self {
+        let id = KindId(u16::MAX);
+        Self {
+            id,
+            group: Text::default(),
+            version: Text::default(),
+            kind: Text::default(),
+            plural: Text::default(),
+            singular: Text::default(),
             short_names: Texts::Static(&[]),
             categories: Texts::Static(&[]),
-            scope: if is_namespaced { Scope::Namespaced } else { Scope::Cluster },
+            scope: Scope::Namespaced,
             subresources: Texts::Static(&[]),
             scale: ScalePaths::USUAL,
             verbs: Verbs::All,
             stored_as: id,
             codec: None,
             schema: None,
+            defined: None,
         }
     }
 
@@ -272,7 +289,10 @@ impl KindInfo {
 
     /// The name of its list kind: `DeploymentList`.
     pub fn list_kind(&self) -> String {
-        format!("{}List", self.kind)
+        match &self.defined {
+            Some(defined) => defined.list_kind.to_string(),
+            None => format!("{}List", self.kind),
+        }
     }
 }
 

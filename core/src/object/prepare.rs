@@ -11,6 +11,7 @@
 //! generations is in [`has_status`] and [`has_generation`].
 
 mod cluster;
+mod definition;
 mod disabled;
 mod job;
 mod metadata;
@@ -36,6 +37,8 @@ use k8s_openapi::api::policy::v1 as policy;
 use k8s_openapi::api::resource::v1 as resource;
 use k8s_openapi::api::scheduling::v1 as scheduling;
 use k8s_openapi::api::storage::v1 as csi;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
 use super::kind::{self, KindId, TypedObject};
 use crate::time::Time;
@@ -200,7 +203,8 @@ fn each_kind(object: &mut dyn Any, stage: &mut Stage<'_>) {
         || stage.on::<flowcontrol::PriorityLevelConfiguration>(object)
         || stage.on::<resource::ResourceClaim>(object)
         || stage.on::<resource::ResourceSlice>(object)
-        || stage.on::<resource::DeviceClass>(object);
+        || stage.on::<resource::DeviceClass>(object)
+        || stage.on::<CustomResourceDefinition>(object);
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 mod autoscaler;
 mod cluster;
+mod custom;
 mod others;
 mod pod;
 mod workload;
@@ -13,21 +14,24 @@ use std::fmt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use serde_json::Value;
 
-use super::kind::{self, KindId, TypedObject};
+use super::kind::{self, KindId, KindInfo, TypedObject};
+use crate::text::Text;
 use crate::time::Time;
 
 /// What stands where there is nothing.
 const NONE: &str = "<none>";
 
 /// A column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
     /// Its title as upstream has it: `Up-to-date`.
-    pub name: &'static str,
-    /// Whether it is only shown when asked for (`-o wide`).
-    pub wide: bool,
+    pub name: Text,
+    /// Above 0 where it is only shown when asked for (`-o wide`).
+    pub priority: i32,
     /// What its cells are.
     pub kind: ColumnKind,
+    /// What a definition says of them besides; empty for built-in kinds.
+    pub format: Text,
 }
 
 /// What the cells of a column are.
@@ -37,6 +41,8 @@ pub enum ColumnKind {
     Text,
     /// Whole numbers.
     Integer,
+    /// Numbers.
+    Number,
     /// True or false.
     Boolean,
     /// Times.
@@ -49,6 +55,7 @@ impl ColumnKind {
         match self {
             Self::Text => "string",
             Self::Integer => "integer",
+            Self::Number => "number",
             Self::Boolean => "boolean",
             Self::Date => "date",
         }
@@ -64,24 +71,28 @@ pub struct Table {
     pub rows: Vec<Vec<Value>>,
 }
 
+const fn column(name: &'static str, priority: i32, kind: ColumnKind) -> Column {
+    Column { name: Text::Static(name), priority, kind, format: Text::Static("") }
+}
+
 const fn narrow(name: &'static str) -> Column {
-    Column { name, wide: false, kind: ColumnKind::Text }
+    column(name, 0, ColumnKind::Text)
 }
 
 const fn wide(name: &'static str) -> Column {
-    Column { name, wide: true, kind: ColumnKind::Text }
+    column(name, 1, ColumnKind::Text)
 }
 
 const fn integer(name: &'static str) -> Column {
-    Column { name, wide: false, kind: ColumnKind::Integer }
+    column(name, 0, ColumnKind::Integer)
 }
 
 const fn boolean(name: &'static str) -> Column {
-    Column { name, wide: false, kind: ColumnKind::Boolean }
+    column(name, 0, ColumnKind::Boolean)
 }
 
 const fn date(name: &'static str) -> Column {
-    Column { name, wide: false, kind: ColumnKind::Date }
+    column(name, 0, ColumnKind::Date)
 }
 
 impl Table {
@@ -91,8 +102,14 @@ impl Table {
         Self { columns: columns(kind).to_vec(), rows }
     }
 
-    /// The table of objects that have no type: their names and ages.
-    pub fn of_values<'o>(objects: impl IntoIterator<Item = &'o Value>, now: Time) -> Self {
+    /// The table of objects that have no type: with the columns of their definition, or their names and ages.
+    pub fn of_values<'o>(info: &KindInfo, objects: impl IntoIterator<Item = &'o Value>, now: Time) -> Self {
+        if let Some(defined) = info.defined.as_deref()
+            && let Some(columns) = custom::columns(defined)
+        {
+            let rows = objects.into_iter().map(|object| custom::cells(defined, object, now)).collect();
+            return Self { columns, rows };
+        }
         let row = |object: &Value| {
             let name = object.pointer("/metadata/name").cloned().unwrap_or_default();
             let created = object.pointer("/metadata/creationTimestamp").cloned().unwrap_or_default();
@@ -105,7 +122,8 @@ impl Table {
 
     /// As kubectl prints it, with a title line; `wide` shows all columns.
     pub fn print(&self, wide: bool) -> String {
-        let shown: Vec<usize> = (0..self.columns.len()).filter(|index| wide || !self.columns[*index].wide).collect();
+        let shown: Vec<usize> =
+            (0..self.columns.len()).filter(|index| wide || self.columns[*index].priority == 0).collect();
         let title = shown.iter().map(|index| self.columns[*index].name.to_uppercase()).collect();
         let mut lines: Vec<Vec<String>> = vec![title];
         for row in &self.rows {
@@ -146,7 +164,7 @@ pub fn pod_word(pod: &k8s_openapi::api::core::v1::Pod) -> String {
     pod::Summary::of(pod).word
 }
 
-const NAME_AND_AGE: [Column; 2] = [narrow("Name"), narrow("Age")];
+static NAME_AND_AGE: [Column; 2] = [narrow("Name"), narrow("Age")];
 
 /// The columns of a kind.
 fn columns(kind: KindId) -> &'static [Column] {

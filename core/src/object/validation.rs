@@ -11,6 +11,7 @@ pub mod container;
 pub mod controller_revision;
 pub mod cron_job;
 pub mod daemon_set;
+pub mod definition;
 pub mod deployment;
 pub mod disruption_budget;
 pub mod endpoint_slice;

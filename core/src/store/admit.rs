@@ -98,6 +98,7 @@ impl Store {
             return Err(if there.meta.is_deleting() { taken.within("object is being deleted") } else { taken });
         }
         let object = self.add(meta, body);
+        self.give_names(now);
         if object.meta.kind == kind::NAMESPACE {
             self.create(Draft::of(default_service_account(&object.meta.name, self.live.authority().is_some())), now)?;
         }
@@ -171,7 +172,7 @@ impl Store {
                 self.admit_typed(meta, &mut typed, now)?;
                 Ok(Body::Typed(typed))
             }
-            Body::Custom(value) => Ok(Body::Custom(custom::without_status(value, self.live.kinds.info(meta.kind)))),
+            Body::Custom(value) => self.admit_custom(meta, &value).map(Body::Custom),
             Body::Event(_) => Err(ApiError::internal("an event record is not created")),
         }
     }
@@ -315,7 +316,7 @@ impl Store {
                 let decoded = codec.decode(&value).map_err(|error| ApiError::bad_request(error.to_string()))?;
                 Ok(Draft::typed(decoded.object))
             }
-            None => Draft::custom(kind, value).map_err(|error| ApiError::bad_request(error.to_string())),
+            None => Draft::custom(info.stored_as, value).map_err(|error| ApiError::bad_request(error.to_string())),
         }
     }
 
@@ -364,7 +365,7 @@ impl Store {
                     meta.owners = draft.meta.owners;
                     meta.finalizers = draft.meta.finalizers;
                 }
-                let next = custom::merge(before, &next, part, self.live.kinds.info(meta.kind));
+                let next = self.admit_custom_update(&current.meta, before, (&meta, &next), part)?;
                 if part == Part::Main && custom::is_another(before, &next, self.live.kinds.info(meta.kind)) {
                     meta.generation += 1;
                 }
@@ -382,7 +383,9 @@ impl Store {
         if part == Part::Main {
             self.charge((&meta, &body), Some(&current), now)?;
         }
-        Ok(self.put(current, meta, body))
+        let object = self.put(current, meta, body);
+        self.give_names(now);
+        Ok(object)
     }
 }
 

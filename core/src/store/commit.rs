@@ -4,6 +4,7 @@
 //! is written ([`CommitError::Conflict`]). Then its actions are applied; one that admission refuses ends the plan there
 //! ([`CommitError::Refused`]), and what came before it stays: every plan must be right when cut short.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -24,7 +25,7 @@ use crate::authority::Authority;
 use crate::control::plan::{Action, MetaEdit, Target};
 use crate::error::{ApiError, Reason, Subject};
 use crate::ids::Uid;
-use crate::object::kind::{KindId, KindInfo, Kinds};
+use crate::object::kind::{self, KindId, KindInfo, Kinds};
 use crate::object::patch::Patch;
 use crate::object::scale::Scale;
 use crate::store::pod::{ConditionKind, ConditionStatus, PodCondition};
@@ -55,6 +56,8 @@ pub struct Store {
     pub(super) memo: SpecMemo,
     events: EventIndex,
     pub(super) changes: Vec<Change>,
+    /// Groups of definitions whose names are to be looked at before this write is done.
+    pub(super) unnamed: BTreeSet<String>,
 }
 
 impl Store {
@@ -66,6 +69,7 @@ impl Store {
             memo: SpecMemo::default(),
             events: EventIndex::default(),
             changes: Vec::new(),
+            unnamed: BTreeSet::new(),
         }
     }
 
@@ -110,7 +114,9 @@ impl Store {
             self.check(target)?;
         }
         for action in actions {
-            self.apply(action, now).map_err(|error| CommitError::Refused { error })?;
+            let applied = self.apply(action, now);
+            self.give_names(now);
+            applied.map_err(|error| CommitError::Refused { error })?;
         }
         Ok(())
     }
@@ -244,6 +250,9 @@ impl Store {
         self.memo.heed(object.meta.kind);
         self.changes.push(change.clone());
         self.bill(&change);
+        if object.meta.kind == kind::CUSTOM_RESOURCE_DEFINITION {
+            self.heed_definition(&change);
+        }
         object
     }
 

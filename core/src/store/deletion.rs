@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Namespace, NamespaceStatus};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
 use super::commit::{Store, counts_generation};
+use super::definitions;
 use super::draft::Expect;
 use super::object::{Body, Deletion, Meta, Object};
 use crate::control::plan::Propagation;
@@ -73,7 +75,11 @@ impl Store {
         if kind == kind::NAMESPACE && matches!(name, "default" | "kube-system" | "kube-public") {
             return Err(ApiError::forbidden(self.subject(kind, name), "this namespace may not be deleted"));
         }
-        let delete = |store: &mut Self| store.delete_object(&object, options.grace_seconds, options.propagation, now);
+        let delete = |store: &mut Self| {
+            let deleted = store.delete_object(&object, options.grace_seconds, options.propagation, now);
+            store.give_names(now);
+            deleted
+        };
         Ok(if options.dry_run { self.rehearse(delete) } else { delete(self) })
     }
 
@@ -109,14 +115,20 @@ impl Store {
         let mut body = object.body.clone();
         set_propagation(&mut meta, propagation.or_else(|| default_propagation(object)));
         let grace = grace_of(object, grace_seconds);
+        let is_new = meta.deletion.is_none();
+        if is_new && let Some(definition) = object.typed::<CustomResourceDefinition>() {
+            body = Body::Typed(Arc::new(definitions::terminating(definition, &mut meta.finalizers, now)));
+        }
         let held = grace > 0 || !meta.finalizers.is_empty() || holds_namespace(&body);
         if !held {
             let gone = self.take_out(Arc::clone(object));
             return Deleted::Gone(if object.pod().is_some() { last_state(&gone, now) } else { gone });
         }
-        let is_new = meta.deletion.is_none();
         meta.deletion = Some(mark(&object.meta, &body, grace, now));
-        if is_new && counts_generation(&self.live.kinds, &meta) {
+        if object.meta.kind == kind::CUSTOM_RESOURCE_DEFINITION {
+            // Its API marks it itself, and counts neither grace nor generations.
+            meta.deletion = meta.deletion.map(|deletion| Deletion { grace_seconds: None, ..deletion });
+        } else if is_new && counts_generation(&self.live.kinds, &meta) {
             meta.generation += 1;
         }
         if let Body::Typed(typed) = &mut body

@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, OwnerReference};
 use serde_json::Value;
 
+use super::custom;
 use super::event_log::EventRecord;
 use super::pod::PodBody;
 use crate::ids::{Revision, Uid};
@@ -245,6 +246,9 @@ impl Object {
             (_, Some(typed)) => print(&*typed),
             (Body::Custom(value), None) => {
                 let mut value = (**value).clone();
+                if let Some(info) = kinds.info(self.meta.kind) {
+                    custom::refresh(info, &mut value);
+                }
                 if let Some(object) = value.as_object_mut() {
                     let metadata = serde_json::to_value(self.meta.to_api()).unwrap_or_default();
                     object.insert("metadata".to_owned(), metadata);

@@ -12,12 +12,13 @@ use serde_json::Value;
 
 use super::change::{Change, ChangeKind};
 use super::commit::Store;
+use super::definitions::define;
 use super::draft::Draft;
 use super::durable::Recovered;
 use super::object::{Body, Deletion, Meta, Object};
 use super::pod::PodBody;
 use crate::ids::Revision;
-use crate::object::kind::{KindInfo, Kinds};
+use crate::object::kind::{self, KindInfo, Kinds};
 use crate::time::Time;
 
 /// What a place of durability holds.
@@ -64,10 +65,18 @@ impl Committed {
     /// # Errors
     /// The first object that cannot be read.
     pub fn read(recovered: Recovered, kinds: Kinds) -> Result<Self, RestoreError> {
+        let mut kinds = kinds;
         let mut specs = BTreeMap::new();
         let mut objects = Vec::with_capacity(recovered.objects.len());
-        for value in recovered.objects {
+        let is_definition =
+            |value: &Value| value.get("kind").and_then(Value::as_str) == Some("CustomResourceDefinition");
+        // What others are of is known only then.
+        let (definitions, others): (Vec<_>, Vec<_>) = recovered.objects.into_iter().partition(is_definition);
+        for value in definitions.into_iter().chain(others) {
             let mut object = read(value, &kinds)?;
+            if object.meta.kind == kind::CUSTOM_RESOURCE_DEFINITION {
+                define(&mut kinds, &object);
+            }
             if let Body::Pod(pod) = &mut object.body {
                 share_spec(pod, &mut specs);
             }
@@ -88,7 +97,7 @@ fn read(value: Value, kinds: &Kinds) -> Result<Object, RestoreError> {
     let (api_version, kind) = (text("/apiVersion"), text("/kind"));
     let name = [text("/metadata/namespace"), text("/metadata/name")].join("/");
     let name = name.trim_start_matches('/').to_owned();
-    let Some(info) = kinds.by_api_version(&api_version, &kind) else {
+    let Some(info) = kinds.in_any_version(&api_version, &kind) else {
         return Err(RestoreError::UnknownKind { api_version, kind, name });
     };
     read_as(info, value).map_err(|problem| RestoreError::Malformed { kind, name, problem })
@@ -98,7 +107,7 @@ fn read_as(info: &KindInfo, value: Value) -> Result<Object, String> {
     let Some(codec) = info.codec else {
         let api = value.get("metadata").cloned().unwrap_or_default();
         let api: ObjectMeta = serde_json::from_value(api).map_err(|error| error.to_string())?;
-        let draft = Draft::custom(info.id, value).map_err(|error| error.to_string())?;
+        let draft = Draft::custom(info.stored_as, value).map_err(|error| error.to_string())?;
         return Ok(Object { meta: committed_meta(draft.meta, &api)?, body: draft.body });
     };
     let typed = codec.decode(&value).map_err(|error| error.to_string())?.object;

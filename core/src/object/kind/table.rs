@@ -62,6 +62,7 @@ macro_rules! kinds {
                 stored_as: storage!($id $($stored)?),
                 codec: Some(Codec::of::<$($path)::+>()),
                 schema: None,
+                defined: None,
             },
         )*];
     };

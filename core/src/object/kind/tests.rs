@@ -68,6 +68,7 @@ fn a_users_kind_gets_its_own_number_and_never_anothers() {
         stored_as: POD,
         codec: None,
         schema: None,
+        defined: None,
     };
     let first = kinds.add(gadget.clone()).expect("a free name");
     assert_eq!(kinds.by_name("gd").map(|info| (info.id, info.stored_as)), Some((first, first)));

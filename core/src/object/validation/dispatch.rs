@@ -10,16 +10,18 @@ use k8s_openapi::api::{
     discovery::v1 as discovery, events::v1 as events, networking::v1 as networking, node::v1 as node_api,
     policy::v1 as policy, rbac::v1 as rbac_api, scheduling::v1 as scheduling, storage::v1 as storage,
 };
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
 use super::meta::{self, Scope};
 use super::names::name_is_path_segment;
 use super::shared::{METADATA, meta_update};
 use super::warnings::pod_warnings;
 use super::{
-    autoscaler, config_map, controller_revision, cron_job, daemon_set, deployment, disruption_budget, endpoint_slice,
-    endpoints, event, ingress, job, lease, limit_range, namespace, network_policy, node, persistent_volume, pod,
-    pod_status, pod_update, priority_class, rbac, replica_set, replication_controller, resource_quota, runtime_class,
-    secret, service, service_account, stateful_set, storage_class, volume_claim, workload_warnings,
+    autoscaler, config_map, controller_revision, cron_job, daemon_set, definition, deployment, disruption_budget,
+    endpoint_slice, endpoints, event, ingress, job, lease, limit_range, namespace, network_policy, node,
+    persistent_volume, pod, pod_status, pod_update, priority_class, rbac, replica_set, replication_controller,
+    resource_quota, runtime_class, secret, service, service_account, stateful_set, storage_class, volume_claim,
+    workload_warnings,
 };
 use crate::object::field::FieldErrors;
 use crate::object::kind::TypedObject;
@@ -89,6 +91,7 @@ fn create_by_kind(object: &dyn TypedObject) -> Option<FieldErrors> {
         rbac_api::ClusterRole => rbac::cluster_role,
         rbac_api::ClusterRoleBinding => rbac::cluster_role_binding,
         node_api::RuntimeClass => runtime_class::runtime_class,
+        CustomResourceDefinition => definition::definition,
     }
     None
 }
@@ -141,6 +144,7 @@ fn update_by_kind(new: &dyn TypedObject, old: &dyn TypedObject) -> Option<FieldE
         rbac_api::ClusterRole => rbac::cluster_role_update,
         rbac_api::ClusterRoleBinding => rbac::cluster_role_binding_update,
         node_api::RuntimeClass => runtime_class::runtime_class_update,
+        CustomResourceDefinition => definition::definition_update,
     }
     None
 }
@@ -174,6 +178,7 @@ fn status_by_kind(new: &dyn TypedObject, old: &dyn TypedObject) -> Option<FieldE
         core::ResourceQuota => resource_quota::resource_quota_status_update,
         core::ReplicationController => replication_controller::replication_controller_status_update,
         networking::Ingress => ingress::ingress_status_update,
+        CustomResourceDefinition => definition::definition_status_update,
     }
     None
 }
@@ -182,6 +187,9 @@ fn status_by_kind(new: &dyn TypedObject, old: &dyn TypedObject) -> Option<FieldE
 ///
 /// An update of a workload is warned of only where it changes what is asked for.
 pub fn warnings(object: &dyn TypedObject, old: Option<&dyn TypedObject>) -> Vec<String> {
+    if let Some(definition) = of::<CustomResourceDefinition>(object) {
+        return definition::definition_warnings(definition, old.and_then(of));
+    }
     let unchanged = old.is_some_and(|old| old.metadata().generation == object.metadata().generation);
     let found = if unchanged { None } else { of_workload(object, old.is_none()) };
     found.or_else(|| of_other(object, old.is_none())).unwrap_or_default()

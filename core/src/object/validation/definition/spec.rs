@@ -1,0 +1,379 @@
+//! The spec of a definition: its group, scope, versions, names and conversion.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceColumnDefinition, CustomResourceConversion, CustomResourceDefinitionSpec,
+    CustomResourceDefinitionVersion, CustomResourceSubresources, JSONSchemaProps, SelectableField, WebhookClientConfig,
+};
+use serde_json::{Value, json};
+
+use super::{names, rules, schema};
+use crate::object::field::{FieldErrors, Path};
+use crate::object::structural::Schema;
+use crate::object::validation::names::{dns1035_label, dns1123_subdomain};
+
+/// How many fields a version may make selectable.
+const SELECTABLE_MAX: usize = 8;
+/// How long the warning of a deprecated version may be.
+const WARNING_BYTES_MAX: usize = 256;
+
+const COLUMN_TYPES: [&str; 5] = ["boolean", "date", "integer", "number", "string"];
+const COLUMN_FORMATS: [&str; 8] = ["byte", "date", "date-time", "double", "float", "int32", "int64", "password"];
+
+/// What the versions of a definition say alike, which upstream then looks at once, as if the spec said it.
+struct Alike {
+    schema: bool,
+    subresources: bool,
+    columns: bool,
+    selectable: bool,
+}
+
+impl Alike {
+    fn of(versions: &[CustomResourceDefinitionVersion]) -> Self {
+        fn same<'v, T: PartialEq + 'v>(mut of: impl Iterator<Item = &'v T>) -> bool {
+            let first = of.next();
+            first.is_some_and(|first| of.all(|other| other == first))
+        }
+        Self {
+            schema: same(versions.iter().map(|version| &version.schema)),
+            subresources: same(versions.iter().map(|version| &version.subresources)),
+            columns: same(versions.iter().map(|version| &version.additional_printer_columns)),
+            selectable: same(versions.iter().map(|version| &version.selectable_fields)),
+        }
+    }
+}
+
+pub(super) fn check(spec: &CustomResourceDefinitionSpec, path: &Path<'_>, errors: &mut FieldErrors) {
+    group(&spec.group, &path.field("group"), errors);
+    match spec.scope.as_str() {
+        "" => errors.required(&path.field("scope"), ""),
+        "Cluster" | "Namespaced" => {}
+        other => errors.not_supported(&path.field("scope"), other, &["Cluster", "Namespaced"]),
+    }
+    let alike = Alike::of(&spec.versions);
+    let versions = path.field("versions");
+    for (index, version) in spec.versions.iter().enumerate() {
+        if schema_of(version).is_none() {
+            errors.required(&versions.index(index).field("schema").field("openAPIV3Schema"), "");
+        }
+    }
+    for (index, version) in spec.versions.iter().enumerate() {
+        let path = versions.index(index);
+        names::strict(&version.name, &path.field("name"), errors);
+        own(version, &alike, &path, errors);
+    }
+    numbers(spec, &alike, &versions, errors);
+    if let Some(first) = spec.versions.first() {
+        let problems = dns1035_label(&first.name);
+        if !first.name.is_empty() && !problems.is_empty() {
+            errors.invalid(&path.field("version"), first.name.as_str(), problems.join(","));
+        }
+    }
+    names::required(&spec.names, &path.field("names"), errors);
+    names::check(&spec.names, &path.field("names"), errors);
+    if let Some(first) = spec.versions.first() {
+        common(spec, first, &alike, path, errors);
+    }
+    if let Some(given) = &spec.conversion {
+        let path = path.field("conversion");
+        if given.strategy != "None" && spec.preserve_unknown_fields == Some(true) {
+            let detail = "must be None if spec.preserveUnknownFields is true";
+            errors.invalid(&path.field("strategy"), given.strategy.as_str(), detail);
+        }
+        conversion(given, &path, errors);
+    }
+}
+
+fn schema_of(version: &CustomResourceDefinitionVersion) -> Option<&JSONSchemaProps> {
+    version.schema.as_ref()?.open_api_v3_schema.as_ref()
+}
+
+fn has_status(version: &CustomResourceDefinitionVersion) -> bool {
+    version.subresources.as_ref().is_some_and(|subresources| subresources.status.is_some())
+}
+
+fn group(group: &str, path: &Path<'_>, errors: &mut FieldErrors) {
+    let problems = dns1123_subdomain(group);
+    if group.is_empty() {
+        errors.required(path, "");
+    } else if !problems.is_empty() {
+        errors.invalid(path, group, problems.join(","));
+    } else if !group.contains('.') {
+        errors.invalid(path, group, "should be a domain with at least one dot");
+    }
+}
+
+/// One version is the one that is stored, and no two have one name.
+fn numbers(spec: &CustomResourceDefinitionSpec, alike: &Alike, path: &Path<'_>, errors: &mut FieldErrors) {
+    let names: std::collections::BTreeSet<&str> = spec.versions.iter().map(|version| version.name.as_str()).collect();
+    if names.len() != spec.versions.len() {
+        errors.invalid_json(path, shown(&spec.versions, alike), "must contain unique version names");
+    }
+    if spec.versions.iter().filter(|version| version.storage).count() != 1 {
+        let detail = "must have exactly one version marked as storage version";
+        errors.invalid_json(path, shown(&spec.versions, alike), detail);
+    }
+}
+
+/// The versions as upstream shows them: without what they say alike.
+fn shown(versions: &[CustomResourceDefinitionVersion], alike: &Alike) -> String {
+    let own = |value: Value, is_alike: bool| if is_alike { Value::Null } else { value };
+    let text =
+        |value: &Value| value.to_string().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
+    let each: Vec<String> = versions
+        .iter()
+        .map(|version| {
+            let fields = [
+                ("Name", json!(version.name)),
+                ("Served", json!(version.served)),
+                ("Storage", json!(version.storage)),
+                ("Deprecated", json!(version.deprecated.unwrap_or(false))),
+                ("DeprecationWarning", json!(version.deprecation_warning)),
+                ("Schema", own(json!(version.schema), alike.schema)),
+                ("Subresources", own(json!(version.subresources), alike.subresources)),
+                ("AdditionalPrinterColumns", own(json!(version.additional_printer_columns), alike.columns)),
+                ("SelectableFields", own(json!(version.selectable_fields), alike.selectable)),
+            ];
+            let fields: Vec<String> =
+                fields.iter().map(|(name, value)| format!("\"{name}\":{}", text(value))).collect();
+            format!("{{{}}}", fields.join(","))
+        })
+        .collect();
+    format!("[{}]", each.join(","))
+}
+
+/// What a version says for itself.
+fn own(version: &CustomResourceDefinitionVersion, alike: &Alike, path: &Path<'_>, errors: &mut FieldErrors) {
+    for problem in deprecation(version) {
+        let warning = version.deprecation_warning.as_deref().unwrap_or_default();
+        errors.invalid(&path.field("deprecationWarning"), warning, problem);
+    }
+    if let Some(given) = schema_of(version).filter(|_| !alike.schema) {
+        schema::check(given, has_status(version), &path.field("schema"), errors);
+    }
+    if let Some(given) = version.subresources.as_ref().filter(|_| !alike.subresources) {
+        subresources(given, &path.field("subresources"), errors);
+    }
+    if !alike.columns {
+        columns(version.additional_printer_columns.as_deref(), &path.field("additionalPrinterColumns"), errors);
+    }
+    if !alike.selectable {
+        selectable(version, &path.field("selectableFields"), errors);
+    }
+}
+
+/// What all versions say.
+fn common(
+    spec: &CustomResourceDefinitionSpec,
+    first: &CustomResourceDefinitionVersion,
+    alike: &Alike,
+    path: &Path<'_>,
+    errors: &mut FieldErrors,
+) {
+    if let Some(given) = schema_of(first).filter(|_| alike.schema) {
+        schema::check(given, spec.versions.iter().any(has_status), &path.field("validation"), errors);
+    }
+    if let Some(given) = first.subresources.as_ref().filter(|_| alike.subresources) {
+        subresources(given, &path.field("subresources"), errors);
+    }
+    if alike.columns {
+        columns(first.additional_printer_columns.as_deref(), &path.field("additionalPrinterColumns"), errors);
+    }
+    if alike.selectable {
+        selectable(first, &path.field("selectableFields"), errors);
+    }
+}
+
+fn deprecation(version: &CustomResourceDefinitionVersion) -> Vec<String> {
+    let Some(warning) = &version.deprecation_warning else { return Vec::new() };
+    if version.deprecated != Some(true) {
+        return vec!["can only be set for deprecated versions".to_owned()];
+    }
+    let mut problems = Vec::new();
+    if warning.len() > WARNING_BYTES_MAX {
+        problems.push(format!("must be <= {WARNING_BYTES_MAX} characters long"));
+    }
+    if warning.is_empty() {
+        problems.push("must not be an empty string".to_owned());
+    }
+    if let Some((index, _)) =
+        warning.char_indices().find(|(_, one)| one.is_control() || one.is_whitespace() && *one != ' ')
+    {
+        let detail = "must only contain printable UTF-8 characters; non-printable character found at index";
+        problems.push(format!("{detail} {index}"));
+    }
+    problems
+}
+
+fn subresources(given: &CustomResourceSubresources, path: &Path<'_>, errors: &mut FieldErrors) {
+    let Some(scale) = &given.scale else { return };
+    let fields = [
+        ("scale.specReplicasPath", &scale.spec_replicas_path, ".spec."),
+        ("scale.statusReplicasPath", &scale.status_replicas_path, ".status."),
+    ];
+    for (field, given, start) in fields {
+        let path = path.field(field);
+        if given.is_empty() {
+            errors.required(&path, "");
+        } else if !given.starts_with('.') {
+            errors.invalid(&path, given.as_str(), "must be a simple json path starting with .");
+        } else if !given.starts_with(start) {
+            let detail = format!("should be a json path under {}", start.trim_end_matches('.'));
+            errors.invalid(&path, given.as_str(), detail);
+        }
+    }
+    if let Some(given) = scale.label_selector_path.as_ref().filter(|given| !given.is_empty()) {
+        let path = path.field("scale.labelSelectorPath");
+        if !given.starts_with('.') {
+            errors.invalid(&path, given.as_str(), "must be a simple json path starting with .");
+        } else if !given.starts_with(".spec.") && !given.starts_with(".status.") {
+            errors.invalid(&path, given.as_str(), "should be a json path under either .spec or .status");
+        }
+    }
+}
+
+fn columns(given: Option<&[CustomResourceColumnDefinition]>, path: &Path<'_>, errors: &mut FieldErrors) {
+    for (index, column) in given.unwrap_or_default().iter().enumerate() {
+        let path = path.index(index);
+        if column.name.is_empty() {
+            errors.required(&path.field("name"), "");
+        }
+        let one_of = format!("must be one of {}", COLUMN_TYPES.join(","));
+        if column.type_.is_empty() {
+            errors.required(&path.field("type"), one_of);
+        } else if !COLUMN_TYPES.contains(&column.type_.as_str()) {
+            errors.invalid(&path.field("type"), column.type_.as_str(), one_of);
+        }
+        let format = column.format.as_deref().unwrap_or_default();
+        if !format.is_empty() && !COLUMN_FORMATS.contains(&format) {
+            let one_of = format!("must be one of {}", COLUMN_FORMATS.join(","));
+            errors.invalid(&path.field("format"), format, one_of);
+        }
+        if column.json_path.is_empty() {
+            errors.required(&path.field("JSONPath"), "");
+        } else if !column.json_path.starts_with('.') {
+            let detail = "must be a simple json path starting with .";
+            errors.invalid(&path.field("JSONPath"), column.json_path.as_str(), detail);
+        }
+    }
+}
+
+fn selectable(version: &CustomResourceDefinitionVersion, path: &Path<'_>, errors: &mut FieldErrors) {
+    let Some(given) = version.selectable_fields.as_ref().filter(|given| !given.is_empty()) else { return };
+    let Some(schema) = schema_of(version).map(Schema::read) else {
+        errors.invalid(path, "", "may only be set when validations.schema is included");
+        return;
+    };
+    let mut seen: Vec<Vec<String>> = Vec::new();
+    for (index, SelectableField { json_path }) in given.iter().enumerate() {
+        let item = path.index(index);
+        let path = item.field("jsonPath");
+        if json_path.is_empty() {
+            errors.required(&path, "");
+            continue;
+        }
+        let (steps, found) = match rules::field_path(json_path, &schema, false) {
+            Ok(found) => found,
+            Err(why) => {
+                errors.invalid(&path, json_path.as_str(), format!("is an invalid path: {why}"));
+                continue;
+            }
+        };
+        if steps.first().is_some_and(|first| first == "metadata") {
+            errors.invalid(&path, json_path.as_str(), "must not point to fields in metadata");
+        }
+        let is_scalar = matches!(
+            found.value_type.map(crate::object::structural::ValueType::name),
+            Some("string" | "boolean" | "integer")
+        );
+        if !is_scalar {
+            let detail = "must point to a field of type string, boolean or integer. Enum string fields and strings with \
+                          formats are allowed.";
+            errors.invalid(&path, json_path.as_str(), detail);
+        }
+        if seen.contains(&steps) {
+            errors.duplicate(&path, json_path.as_str());
+        } else {
+            seen.push(steps);
+        }
+    }
+    if seen.len() > SELECTABLE_MAX {
+        errors.too_many(path, seen.len(), SELECTABLE_MAX);
+    }
+}
+
+fn conversion(given: &CustomResourceConversion, path: &Path<'_>, errors: &mut FieldErrors) {
+    let client = given.webhook.as_ref().and_then(|webhook| webhook.client_config.as_ref());
+    let versions = given.webhook.as_ref().map(|webhook| webhook.conversion_review_versions.as_slice());
+    let (client_path, versions_path) = (path.field("webhookClientConfig"), path.field("conversionReviewVersions"));
+    match given.strategy.as_str() {
+        "" => errors.required(&path.field("strategy"), ""),
+        "None" | "Webhook" => {}
+        other => errors.not_supported(&path.field("strategy"), other, &["None", "Webhook"]),
+    }
+    if given.strategy == "Webhook" {
+        match client {
+            None => errors.required(&client_path, "required when strategy is set to Webhook"),
+            Some(client) => webhook(client, &client_path, errors),
+        }
+        review_versions(versions.unwrap_or_default(), &versions_path, errors);
+        return;
+    }
+    let detail = "should not be set when strategy is not set to Webhook";
+    if client.is_some() {
+        errors.forbidden(&client_path, detail);
+    }
+    if versions.is_some_and(|versions| !versions.is_empty()) {
+        errors.forbidden(&versions_path, detail);
+    }
+}
+
+fn webhook(client: &WebhookClientConfig, path: &Path<'_>, errors: &mut FieldErrors) {
+    match (&client.url, &client.service) {
+        (Some(url), None) => {
+            let path = path.field("url");
+            let form = "desired format: https://host[/path]";
+            match url.strip_prefix("https://") {
+                None => {
+                    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+                    errors.invalid(&path, scheme, format!("'https' is the only allowed URL scheme; {form}"));
+                }
+                Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+                    errors.invalid(&path, "", format!("host must be specified; {form}"));
+                }
+                Some(_) => {}
+            }
+        }
+        (None, Some(service)) => {
+            let path = path.field("service");
+            for (field, name) in [("name", &service.name), ("namespace", &service.namespace)] {
+                if name.is_empty() {
+                    errors.required(&path.field(field), format!("service {field} is required"));
+                }
+            }
+            if let Some(port) = service.port.filter(|port| !(1..=65535).contains(port)) {
+                errors.invalid(&path.field("port"), port, "port is not valid: must be between 1 and 65535, inclusive");
+            }
+            if let Some(given) = service.path.as_ref().filter(|given| !given.starts_with('/')) {
+                errors.invalid(&path.field("path"), given.as_str(), "must start with a '/'");
+            }
+        }
+        _ => errors.required(path, "exactly one of url or service is required"),
+    }
+}
+
+fn review_versions(versions: &[String], path: &Path<'_>, errors: &mut FieldErrors) {
+    if versions.is_empty() {
+        errors.required(path, "");
+        return;
+    }
+    for (index, version) in versions.iter().enumerate() {
+        if versions[..index].contains(version) {
+            errors.invalid(&path.index(index), version.as_str(), "duplicate version");
+            continue;
+        }
+        errors.invalid_each(&path.index(index), version, dns1035_label(version));
+    }
+    if !versions.iter().any(|version| matches!(version.as_str(), "v1" | "v1beta1")) {
+        errors.invalid(path, json!(versions), "must include at least one of v1, v1beta1");
+    }
+}
