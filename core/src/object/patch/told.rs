@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::Patch;
 use crate::object::decode::DecodeError;
 use crate::object::kind::KindInfo;
-use crate::object::schema::{Field, Schema, Shape};
+use crate::object::schema::{Part, Schema, Shape, Type};
 
 /// A value as Go prints it with `%v`: `map[data:map[k1:5]]`.
 pub(crate) fn go_map(value: &Value) -> String {
@@ -73,9 +73,8 @@ pub(crate) fn go_json(info: &KindInfo, object: &Value, patch: &Patch) -> String 
         Patch::Json(operations) => touched_by(operations),
     };
     let schema = Schema::built_in();
-    let fields = schema.kind(info).map(|kind| kind.fields.as_slice());
     let mut text = String::new();
-    print(schema, fields, object, Some(&touched), &mut text);
+    print(schema, schema.kind(info), object, Some(&touched), &mut text);
     text
 }
 
@@ -97,14 +96,13 @@ fn touched_by(operations: &Value) -> Value {
     touched
 }
 
-fn print(schema: &Schema, known: Option<&[Field]>, value: &Value, touched: Option<&Value>, text: &mut String) {
+fn print(schema: &Schema, known: Option<&Type>, value: &Value, touched: Option<&Value>, text: &mut String) {
     match value {
         Value::Object(fields) => {
             let is_touched = touched.is_some_and(Value::is_object);
             let mut names: Vec<&String> = fields.keys().collect();
             if let Some(known) = known.filter(|_| !is_touched) {
-                let place = |name: &str| known.iter().position(|field| field.name == name);
-                names.sort_by_key(|name| place(name).unwrap_or(usize::MAX));
+                names.sort_by_key(|name| number(known, name).unwrap_or(u32::MAX));
             }
             text.push('{');
             for (at, name) in names.into_iter().enumerate() {
@@ -113,8 +111,8 @@ fn print(schema: &Schema, known: Option<&[Field]>, value: &Value, touched: Optio
                 }
                 text.push_str(&Value::from(name.as_str()).to_string());
                 text.push(':');
-                let field = known.and_then(|known| known.iter().find(|field| field.name == name.as_str()));
-                let inner = field.and_then(|field| fields_of(schema, &field.shape));
+                let field = known.and_then(|known| known.field(name));
+                let inner = field.and_then(|field| type_of(schema, &field.shape));
                 let touched = touched.and_then(|touched| touched.get(name));
                 let value = fields.get(name).unwrap_or(&Value::Null);
                 print(schema, inner, value, touched.filter(|_| is_touched), text);
@@ -136,11 +134,19 @@ fn print(schema: &Schema, known: Option<&[Field]>, value: &Value, touched: Optio
     }
 }
 
-/// The fields of what a shape holds: of the structure, or of each in a list or map.
-fn fields_of<'s>(schema: &'s Schema, shape: &Shape) -> Option<&'s [Field]> {
+/// The number of a field in protobuf: upstream's types have their fields in that order, with few exceptions.
+fn number(of: &Type, name: &str) -> Option<u32> {
+    of.members.iter().find_map(|member| match member.part {
+        Part::Field(at) => (of.part(at)?.name == name).then_some(member.number),
+        Part::Inlined(_) => None,
+    })
+}
+
+/// The type of what a shape holds: of the structure, or of each in a list.
+fn type_of<'s>(schema: &'s Schema, shape: &Shape) -> Option<&'s Type> {
     match shape {
-        Shape::Struct { of, .. } => Some(&schema.get(*of).fields),
-        Shape::List { element, .. } => fields_of(schema, element),
+        Shape::Struct { of, .. } => Some(schema.get(*of)),
+        Shape::List { element, .. } => type_of(schema, element),
         Shape::Map { .. } | Shape::Scalar(_) | Shape::Raw(_) => None,
     }
 }
