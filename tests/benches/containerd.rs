@@ -77,7 +77,7 @@ async fn measure(size: &Size) {
         futures_util::future::join_all(numbers().map(|number| cri.remove(number))).await;
     }
     report(&format!("{} at once", size.at_once), &mut at_once);
-    daemon.clear_groups();
+    daemon.clear_after_others();
 
     let before = resident_kib();
     futures_util::future::join_all((0..size.running).map(|number| pods.start(number))).await;

@@ -38,6 +38,9 @@ pub struct TestDaemon {
 
 static ALONE: Mutex<()> = Mutex::const_new(());
 
+/// The bridge that the CRI plugin's pods are connected to.
+const CRI_BRIDGE: &str = "inbtestcri";
+
 /// Which file of the machine's directory for temporary files a test with a daemon holds locked.
 const LOCK: &str = "inboard-test.lock";
 
@@ -134,9 +137,13 @@ impl TestDaemon {
         held
     }
 
-    /// Removes the control groups that other clients of the daemon left empty.
-    pub fn clear_groups(&self) {
+    /// Removes what other clients of the daemon leave for ever: empty control groups, and the bridge of the CRI plugin's
+    /// network.
+    pub fn clear_after_others(&self) {
         host::clear_empty_groups();
+        if self.cri {
+            drop(Command::new("ip").args(["link", "delete", CRI_BRIDGE]).status());
+        }
     }
 
     /// What the daemon complained about last.
@@ -206,7 +213,7 @@ impl TestDaemon {
             "cniVersion": "1.0.0", "name": "inbtest-cri",
             "plugins": [
                 {
-                    "type": "bridge", "bridge": "inbtestcri", "isGateway": true, "ipMasq": true, "hairpinMode": true,
+                    "type": "bridge", "bridge": CRI_BRIDGE, "isGateway": true, "ipMasq": true, "hairpinMode": true,
                     "ipam": {
                         "type": "host-local", "dataDir": self.dir.join("cri-ipam"),
                         "ranges": [[{"subnet": "10.123.251.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}],

@@ -16,6 +16,11 @@ use super::COMMAND;
 
 const NAMESPACE: &str = "bare";
 
+/// A name of this process's own: runc keeps the records of all daemons of a machine in one place.
+fn name(number: usize) -> String {
+    format!("bare-{}-{number}", std::process::id())
+}
+
 pub(crate) struct Bare {
     channel: Channel,
     snapshotter: &'static str,
@@ -47,7 +52,7 @@ impl Bare {
     }
 
     pub(crate) async fn start(&self, number: usize) {
-        let id = format!("bare-{number}");
+        let id = name(number);
         let prepare = PrepareSnapshotRequest {
             snapshotter: self.snapshotter.to_owned(),
             key: id.clone(),
@@ -76,7 +81,7 @@ impl Bare {
     }
 
     pub(crate) async fn remove(&self, number: usize) {
-        let id = format!("bare-{number}");
+        let id = name(number);
         let kill = KillRequest { container_id: id.clone(), signal: 9, all: true, ..KillRequest::default() };
         self.client().tasks().kill(request(kill)).await.expect("it can be killed");
         let wait = WaitRequest { container_id: id.clone(), exec_id: String::new() };
