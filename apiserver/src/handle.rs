@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::upgrade::OnUpgrade;
 use inboard::cluster::Moment;
 use inboard::{ApiError, Reason};
@@ -27,7 +27,7 @@ use crate::negotiate::Wanted;
 use crate::query::Query;
 use crate::route::{self, Target};
 use crate::service::ApiServer;
-use crate::stream::Connection;
+use crate::stream::{Connection, bridge, is_wanted};
 use crate::write::Sent;
 use crate::{protobuf, rbac, respond};
 
@@ -52,6 +52,15 @@ impl ApiServer {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (mut parts, body) = request.into_parts();
+        if is_wanted(&parts.headers)
+            && let Some(api) = self.on_connection()
+        {
+            let done = match collect(body).await {
+                Ok(body) => bridge::serve(api, Request::from_parts(parts, Full::new(body))).await,
+                Err(error) => Err(error),
+            };
+            return done.unwrap_or_else(|error| respond::error(&error, Wanted::PLAIN));
+        }
         let connection = Connection { upgrade: parts.extensions.remove::<OnUpgrade>(), stop: self.stop() };
         let takes_gzip = compress::is_wanted(parts.headers.get(ACCEPT_ENCODING));
         let query = Query::read(parts.uri.query());

@@ -26,6 +26,8 @@ pub struct ApiServer {
     inner: Arc<Inner>,
     /// Says when the server stops that this is part of.
     stop: Option<tokio::sync::watch::Receiver<bool>>,
+    /// Whether requests come on connections, which some of them can take over.
+    has_connections: bool,
 }
 
 struct Inner {
@@ -77,6 +79,7 @@ impl ApiServerBuilder {
                 places: Semaphore::new(IN_FLIGHT_MAX),
             }),
             stop: None,
+            has_connections: false,
         }
     }
 }
@@ -115,9 +118,14 @@ impl ApiServer {
         self.stop.clone()
     }
 
+    /// The same with requests that come on connections, if they did not yet.
+    pub(crate) fn on_connection(&self) -> Option<Self> {
+        (!self.has_connections).then(|| Self { has_connections: true, ..self.clone() })
+    }
+
     /// The same; connections that have left HTTP end when this becomes true.
     pub(crate) fn until(self, stop: tokio::sync::watch::Receiver<bool>) -> Self {
-        Self { stop: Some(stop), ..self }
+        Self { stop: Some(stop), has_connections: true, ..self }
     }
 
     /// Sets up the API of this cluster.

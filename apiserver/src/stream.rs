@@ -5,6 +5,7 @@
 //!            what both speak  └► spdy                  └► forward   ─► ports of a pod
 //! ```
 
+pub(crate) mod bridge;
 mod channels;
 pub(crate) mod exec;
 pub(crate) mod forward;

@@ -4,6 +4,7 @@
 pub mod containerd;
 pub mod dice;
 pub mod history;
+pub mod kubectl;
 pub mod oracle;
 pub mod recorded;
 pub mod reference_scheduler;

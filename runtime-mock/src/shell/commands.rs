@@ -1,5 +1,6 @@
 //! The commands of the shell, and the world that they see.
 
+mod archive;
 mod basic;
 mod disk;
 
@@ -205,6 +206,14 @@ impl<'a> Streams<'a> {
         }
     }
 
+    /// All of the input, once it has ended.
+    fn read_all(&mut self, world: &mut World<'_, '_>) -> Option<Vec<u8>> {
+        match self.input.take() {
+            Some(input) => Some(input),
+            None => world.input.is_closed().then(|| world.input.take()),
+        }
+    }
+
     fn read_line(&mut self, world: &mut World<'_, '_>) -> Result<Option<Vec<u8>>, ()> {
         match self.input.take() {
             Some(input) => {
@@ -270,6 +279,7 @@ const COMMANDS: &[(&str, Command)] = &[
     ("set", basic::set),
     ("sleep", basic::sleep),
     ("stat", disk::stat),
+    ("tar", archive::tar),
     ("test", disk::test),
     ("touch", disk::touch),
     ("trap", basic::trap),

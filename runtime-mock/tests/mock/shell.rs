@@ -48,6 +48,16 @@ fn common_texts_do_what_they_say() {
         ("# nothing\necho a # b\necho c", "a\nc\n[0]"),
         ("test 3 -gt 2 && test ! a = b", "[0]"),
         ("A=1 env | cat | true", "[0]"),
+        ("mkdir -p /d/e; echo 1 > /d/e/f; tar cf /a d; tar xf /a -C /b; cat /b/d/e/f; ls /b/d", "1\ne\n[0]"),
+        (
+            "echo 1 > /f; tar cf - /f | tar -xmf - -C /c; cat /c/f",
+            "1\ntar: removing leading '/' from member names\n[0]",
+        ),
+        (
+            "tar cf - /nope > /a",
+            "tar: removing leading '/' from member names\ntar: can't open '/nope': No such file or directory\n[1]",
+        ),
+        ("echo no archive > /a; tar xf /a", "tar: short read\n[1]"),
         ("read line < /etc/hostname; echo got $line", "got web-0\n[0]"),
     ];
     for (text, expected) in rows {
