@@ -215,7 +215,7 @@ fn column(column: &Column) -> Value {
     json!({
         "name": &*column.name,
         "type": column.kind.name(),
-        "format": if *column.name == *"Name" { "name" } else { &*column.format },
+        "format": &*column.format,
         "description": "",
         "priority": column.priority,
     })

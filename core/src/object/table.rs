@@ -1,12 +1,15 @@
 //! Objects as lines of a table, with the columns and words of upstream's printers (`kubectl get`).
 //!
-//! Each kind has its columns and a function that makes one object's cells; kinds without them show their name and age.
+//! Each kind has its columns and a function that makes one object's cells; kinds without them show their name and when they were created.
 
 mod autoscaler;
 mod cluster;
 mod custom;
+mod network;
 mod others;
 mod pod;
+mod records;
+mod storage;
 mod workload;
 
 use std::fmt;
@@ -30,7 +33,7 @@ pub struct Column {
     pub priority: i32,
     /// What its cells are.
     pub kind: ColumnKind,
-    /// What a definition says of them besides; empty for built-in kinds.
+    /// What its cells are, said more precisely: `name`, or what a definition says.
     pub format: Text,
 }
 
@@ -69,6 +72,12 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// The cells of each object: texts and numbers.
     pub rows: Vec<Vec<Value>>,
+}
+
+const NAME: Column = of_names("Name");
+
+const fn of_names(name: &'static str) -> Column {
+    Column { name: Text::Static(name), priority: 0, kind: ColumnKind::Text, format: Text::Static("name") }
 }
 
 const fn column(name: &'static str, priority: i32, kind: ColumnKind) -> Column {
@@ -116,7 +125,7 @@ impl Table {
             let created: Option<meta::Time> = serde_json::from_value(created).ok();
             vec![name, age(created.as_ref(), now)]
         };
-        let columns = vec![narrow("Name"), date("Age")];
+        let columns = vec![NAME, date("Age")];
         Self { columns, rows: objects.into_iter().map(row).collect() }
     }
 
@@ -164,7 +173,8 @@ pub fn pod_word(pod: &k8s_openapi::api::core::v1::Pod) -> String {
     pod::Summary::of(pod).word
 }
 
-static NAME_AND_AGE: [Column; 2] = [narrow("Name"), narrow("Age")];
+/// The columns of kinds that have none of their own, as upstream.
+static NAME_AND_TIME: [Column; 2] = [NAME, date("Created At")];
 
 /// The columns of a kind.
 fn columns(kind: KindId) -> &'static [Column] {
@@ -181,7 +191,7 @@ fn columns(kind: KindId) -> &'static [Column] {
         kind::EVENT => cluster::EVENT,
         kind::CONFIG_MAP => cluster::CONFIG_MAP,
         kind::SECRET => cluster::SECRET,
-        _ => others::of(kind).map_or(&NAME_AND_AGE, |lines| lines.columns),
+        _ => others::of(kind).map_or(&NAME_AND_TIME, |lines| lines.columns),
     }
 }
 
@@ -209,7 +219,8 @@ fn cells(object: &dyn TypedObject, now: Time) -> Vec<Value> {
         return (lines.cells)(&object.to_value(), now);
     }
     let meta = object.metadata();
-    vec![name(meta), created(meta, now)]
+    let created = meta.creation_timestamp.as_ref().and_then(|time| serde_json::to_value(time).ok());
+    vec![name(meta), created.unwrap_or_default()]
 }
 
 fn name(meta: &meta::ObjectMeta) -> Value {

@@ -6,11 +6,11 @@ use k8s_openapi::api::autoscaling::v2::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde_json::Value;
 
-use super::{Column, created, name, narrow};
+use super::{Column, NAME, created, name, narrow};
 use crate::time::Time;
 
 pub(super) const AUTOSCALER: &[Column] = &[
-    narrow("Name"),
+    NAME,
     narrow("Reference"),
     narrow("Targets"),
     narrow("MinPods"),

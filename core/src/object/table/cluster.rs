@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Node, Secret, Service, ServicePort};
 use serde_json::Value;
 
-use super::{Column, NONE, age, created, labels, name, narrow, wide};
+use super::{Column, NAME, NONE, age, created, labels, name, narrow, wide};
 use crate::time::Time;
 
 const ROLE_PREFIX: &str = "node-role.kubernetes.io/";
@@ -11,7 +11,7 @@ const ROLE_LABEL: &str = "kubernetes.io/role";
 const UNKNOWN: &str = "<unknown>";
 
 pub(super) const NODE: &[Column] = &[
-    narrow("Name"),
+    NAME,
     narrow("Status"),
     narrow("Roles"),
     narrow("Age"),
@@ -73,21 +73,21 @@ fn roles(node: &Node) -> String {
     if roles.is_empty() { NONE.to_owned() } else { roles.join(",") }
 }
 
-pub(super) const NAMESPACE: &[Column] = &[narrow("Name"), narrow("Status"), narrow("Age")];
+pub(super) const NAMESPACE: &[Column] = &[NAME, narrow("Status"), narrow("Age")];
 
 pub(super) fn namespace(object: &Namespace, now: Time) -> Vec<Value> {
     let phase = object.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default();
     vec![name(&object.metadata), phase.into(), created(&object.metadata, now)]
 }
 
-pub(super) const CONFIG_MAP: &[Column] = &[narrow("Name"), narrow("Data"), narrow("Age")];
+pub(super) const CONFIG_MAP: &[Column] = &[NAME, narrow("Data"), narrow("Age")];
 
 pub(super) fn config_map(object: &ConfigMap, now: Time) -> Vec<Value> {
     let count = object.data.iter().flatten().count() + object.binary_data.iter().flatten().count();
     vec![name(&object.metadata), count.into(), created(&object.metadata, now)]
 }
 
-pub(super) const SECRET: &[Column] = &[narrow("Name"), narrow("Type"), narrow("Data"), narrow("Age")];
+pub(super) const SECRET: &[Column] = &[NAME, narrow("Type"), narrow("Data"), narrow("Age")];
 
 pub(super) fn secret(object: &Secret, now: Time) -> Vec<Value> {
     let kind = object.type_.as_deref().unwrap_or_default();
@@ -96,7 +96,7 @@ pub(super) fn secret(object: &Secret, now: Time) -> Vec<Value> {
 }
 
 pub(super) const SERVICE: &[Column] = &[
-    narrow("Name"),
+    NAME,
     narrow("Type"),
     narrow("Cluster-IP"),
     narrow("External-IP"),
@@ -161,7 +161,7 @@ pub(super) const EVENT: &[Column] = &[
     narrow("Message"),
     wide("First Seen"),
     wide("Count"),
-    wide("Name"),
+    Column { priority: 1, ..NAME },
 ];
 
 pub(super) fn event(object: &Event, now: Time) -> Vec<Value> {

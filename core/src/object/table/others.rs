@@ -2,15 +2,15 @@
 
 use serde_json::{Map, Value};
 
-use super::{Column, NONE, age_of, boolean, date, integer, narrow, wide};
+use super::{Column, NAME, NONE, age_of, boolean, integer, narrow, network, records, storage, wide};
 use crate::object::kind::{self, KindId, KindInfo};
 use crate::object::selector::Selector;
 use crate::time::Time;
 
 /// What stands where a field was not set.
-const UNSET: &str = "<unset>";
+pub(super) const UNSET: &str = "<unset>";
 /// Most of a list that are shown.
-const SHOWN_MAX: usize = 3;
+pub(super) const SHOWN_MAX: usize = 3;
 
 /// How one kind is shown.
 pub(super) struct Lines {
@@ -38,42 +38,41 @@ pub(super) fn of(kind: KindId) -> Option<&'static Lines> {
             "IngressClass" => &INGRESS_CLASS,
             "RuntimeClass" => &RUNTIME_CLASS,
             "RoleBinding" | "ClusterRoleBinding" => &BINDING,
-            "Role" | "ClusterRole" | "LimitRange" => &CREATED_AT,
             "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration" => &WEBHOOKS,
-            _ => return None,
+            name => return network::of(name).or_else(|| storage::of(name)).or_else(|| records::of(name)),
         },
     })
 }
 
-fn text<'v>(object: &'v Value, pointer: &str) -> &'v str {
+pub(super) fn text<'v>(object: &'v Value, pointer: &str) -> &'v str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn or<'v>(text: &'v str, other: &'v str) -> &'v str {
+pub(super) fn or<'v>(text: &'v str, other: &'v str) -> &'v str {
     if text.is_empty() { other } else { text }
 }
 
-fn list<'v>(object: &'v Value, pointer: &str) -> &'v [Value] {
+pub(super) fn list<'v>(object: &'v Value, pointer: &str) -> &'v [Value] {
     object.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
-fn number(object: &Value, pointer: &str) -> i64 {
+pub(super) fn number(object: &Value, pointer: &str) -> i64 {
     object.pointer(pointer).and_then(Value::as_i64).unwrap_or(0)
 }
 
-fn name(object: &Value) -> Value {
+pub(super) fn name(object: &Value) -> Value {
     text(object, "/metadata/name").into()
 }
 
-fn time(object: &Value, pointer: &str) -> Option<Time> {
+pub(super) fn time(object: &Value, pointer: &str) -> Option<Time> {
     text(object, pointer).parse().ok().map(Time::from_timestamp)
 }
 
-fn created(object: &Value, now: Time) -> Value {
+pub(super) fn created(object: &Value, now: Time) -> Value {
     age_of(time(object, "/metadata/creationTimestamp"), now)
 }
 
-fn is_deleting(object: &Value) -> bool {
+pub(super) fn is_deleting(object: &Value) -> bool {
     object.pointer("/metadata/deletionTimestamp").is_some()
 }
 
@@ -87,7 +86,7 @@ fn some_of(all: &[String]) -> String {
 }
 
 /// The names and the images of a template's containers.
-fn containers(object: &Value, template: &str) -> [Value; 2] {
+pub(super) fn containers(object: &Value, template: &str) -> [Value; 2] {
     let containers = list(object, &format!("{template}/spec/containers"));
     let joined = |field: &str| containers.iter().map(|each| text(each, field)).collect::<Vec<_>>().join(",");
     [joined("/name").into(), joined("/image").into()]
@@ -103,7 +102,7 @@ fn selector(object: &Value, pointer: &str) -> Value {
 
 const JOB: Lines = Lines {
     columns: &[
-        narrow("Name"),
+        NAME,
         narrow("Status"),
         narrow("Completions"),
         narrow("Duration"),
@@ -151,7 +150,7 @@ const JOB: Lines = Lines {
 
 const CRON_JOB: Lines = Lines {
     columns: &[
-        narrow("Name"),
+        NAME,
         narrow("Schedule"),
         narrow("Timezone"),
         boolean("Suspend"),
@@ -197,7 +196,7 @@ fn class(object: &Value) -> &str {
 
 const VOLUME: Lines = Lines {
     columns: &[
-        narrow("Name"),
+        NAME,
         narrow("Capacity"),
         narrow("Access Modes"),
         narrow("Reclaim Policy"),
@@ -230,7 +229,7 @@ const VOLUME: Lines = Lines {
 
 const CLAIM: Lines = Lines {
     columns: &[
-        narrow("Name"),
+        NAME,
         narrow("Status"),
         narrow("Volume"),
         narrow("Capacity"),
@@ -263,7 +262,7 @@ const CLAIM: Lines = Lines {
 
 const STORAGE_CLASS: Lines = Lines {
     columns: &[
-        narrow("Name"),
+        NAME,
         narrow("Provisioner"),
         narrow("ReclaimPolicy"),
         narrow("VolumeBindingMode"),
@@ -286,13 +285,13 @@ const STORAGE_CLASS: Lines = Lines {
 };
 
 const CSI_NODE: Lines = Lines {
-    columns: &[narrow("Name"), integer("Drivers"), narrow("Age")],
+    columns: &[NAME, integer("Drivers"), narrow("Age")],
     cells: |node, now| vec![name(node), list(node, "/spec/drivers").len().into(), created(node, now)],
 };
 
 const REPLICATION_CONTROLLER: Lines = Lines {
     columns: &[
-        narrow("Name"),
+        NAME,
         integer("Desired"),
         integer("Current"),
         integer("Ready"),
@@ -320,13 +319,7 @@ const REPLICATION_CONTROLLER: Lines = Lines {
 };
 
 const DISRUPTION_BUDGET: Lines = Lines {
-    columns: &[
-        narrow("Name"),
-        narrow("Min Available"),
-        narrow("Max Unavailable"),
-        integer("Allowed Disruptions"),
-        narrow("Age"),
-    ],
+    columns: &[NAME, narrow("Min Available"), narrow("Max Unavailable"), integer("Allowed Disruptions"), narrow("Age")],
     cells: |budget, now| {
         let share = |pointer: &str| match budget.pointer(pointer) {
             Some(Value::String(text)) => text.clone(),
@@ -344,7 +337,7 @@ const DISRUPTION_BUDGET: Lines = Lines {
 };
 
 const ENDPOINT_SLICE: Lines = Lines {
-    columns: &[narrow("Name"), narrow("AddressType"), narrow("Ports"), narrow("Endpoints"), narrow("Age")],
+    columns: &[NAME, narrow("AddressType"), narrow("Ports"), narrow("Endpoints"), narrow("Age")],
     cells: |slice, now| {
         let ports = list(slice, "/ports").iter().filter_map(|port| Some(port.get("port")?.to_string()));
         let addresses = list(slice, "/endpoints").iter().flat_map(|endpoint| list(endpoint, "/addresses"));
@@ -360,7 +353,7 @@ const ENDPOINT_SLICE: Lines = Lines {
 };
 
 const QUOTA: Lines = Lines {
-    columns: &[narrow("Name"), narrow("Request"), narrow("Limit"), narrow("Age")],
+    columns: &[NAME, narrow("Request"), narrow("Limit"), narrow("Age")],
     cells: |quota, now| {
         let used = |resource: &str| {
             let used = quota.pointer("/status/used").and_then(|used| used.get(resource));
@@ -378,7 +371,7 @@ const QUOTA: Lines = Lines {
 };
 
 const PRIORITY_CLASS: Lines = Lines {
-    columns: &[narrow("Name"), integer("Value"), boolean("Global-Default"), narrow("Age"), narrow("PreemptionPolicy")],
+    columns: &[NAME, integer("Value"), boolean("Global-Default"), narrow("Age"), narrow("PreemptionPolicy")],
     cells: |class, now| {
         vec![
             name(class),
@@ -391,12 +384,12 @@ const PRIORITY_CLASS: Lines = Lines {
 };
 
 const NETWORK_POLICY: Lines = Lines {
-    columns: &[narrow("Name"), narrow("Pod-Selector"), narrow("Age")],
+    columns: &[NAME, narrow("Pod-Selector"), narrow("Age")],
     cells: |policy, now| vec![name(policy), selector(policy, "/spec/podSelector"), created(policy, now)],
 };
 
 const INGRESS_CLASS: Lines = Lines {
-    columns: &[narrow("Name"), narrow("Controller"), narrow("Parameters"), narrow("Age")],
+    columns: &[NAME, narrow("Controller"), narrow("Parameters"), narrow("Age")],
     cells: |class, now| {
         let parameters = class.pointer("/spec/parameters").map(|parameters| {
             let group = text(parameters, "/apiGroup");
@@ -413,12 +406,12 @@ const INGRESS_CLASS: Lines = Lines {
 };
 
 const RUNTIME_CLASS: Lines = Lines {
-    columns: &[narrow("Name"), narrow("Handler"), narrow("Age")],
+    columns: &[NAME, narrow("Handler"), narrow("Age")],
     cells: |class, now| vec![name(class), text(class, "/handler").into(), created(class, now)],
 };
 
 const BINDING: Lines = Lines {
-    columns: &[narrow("Name"), narrow("Role"), narrow("Age"), wide("Users"), wide("Groups"), wide("ServiceAccounts")],
+    columns: &[NAME, narrow("Role"), narrow("Age"), wide("Users"), wide("Groups"), wide("ServiceAccounts")],
     cells: |binding, now| {
         let of_kind = |kind: &str| {
             let subjects = list(binding, "/subjects").iter().filter(|subject| text(subject, "/kind") == kind);
@@ -439,12 +432,7 @@ const BINDING: Lines = Lines {
     },
 };
 
-const CREATED_AT: Lines = Lines {
-    columns: &[narrow("Name"), date("Created At")],
-    cells: |object, _| vec![name(object), text(object, "/metadata/creationTimestamp").into()],
-};
-
 const WEBHOOKS: Lines = Lines {
-    columns: &[narrow("Name"), integer("Webhooks"), narrow("Age")],
+    columns: &[NAME, integer("Webhooks"), narrow("Age")],
     cells: |object, now| vec![name(object), list(object, "/webhooks").len().into(), created(object, now)],
 };

@@ -6,11 +6,11 @@
 use k8s_openapi::api::core::v1::{Container, ContainerStateTerminated, ContainerStatus, Pod, PodStatus};
 use serde_json::Value;
 
-use super::{Column, NONE, created, human_age, name, narrow, wide};
+use super::{Column, NAME, NONE, created, human_age, name, narrow, wide};
 use crate::time::Time;
 
 pub(super) const COLUMNS: &[Column] = &[
-    narrow("Name"),
+    NAME,
     narrow("Ready"),
     narrow("Status"),
     narrow("Restarts"),

@@ -5,12 +5,12 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde_json::Value;
 
-use super::{Column, NONE, created, integer, labels, name, narrow, wide};
+use super::{Column, NAME, NONE, created, integer, labels, name, narrow, wide};
 use crate::object::selector::Selector;
 use crate::time::Time;
 
 pub(super) const DEPLOYMENT: &[Column] = &[
-    narrow("Name"),
+    NAME,
     narrow("Ready"),
     narrow("Up-to-date"),
     narrow("Available"),
@@ -36,7 +36,7 @@ pub(super) fn deployment(object: &Deployment, now: Time) -> Vec<Value> {
 }
 
 pub(super) const REPLICA_SET: &[Column] = &[
-    narrow("Name"),
+    NAME,
     integer("Desired"),
     integer("Current"),
     integer("Ready"),
@@ -60,8 +60,7 @@ pub(super) fn replica_set(object: &ReplicaSet, now: Time) -> Vec<Value> {
     cells
 }
 
-pub(super) const STATEFUL_SET: &[Column] =
-    &[narrow("Name"), narrow("Ready"), narrow("Age"), wide("Containers"), wide("Images")];
+pub(super) const STATEFUL_SET: &[Column] = &[NAME, narrow("Ready"), narrow("Age"), wide("Containers"), wide("Images")];
 
 pub(super) fn stateful_set(object: &StatefulSet, now: Time) -> Vec<Value> {
     let ready = object.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0);
@@ -72,7 +71,7 @@ pub(super) fn stateful_set(object: &StatefulSet, now: Time) -> Vec<Value> {
 }
 
 pub(super) const DAEMON_SET: &[Column] = &[
-    narrow("Name"),
+    NAME,
     integer("Desired"),
     integer("Current"),
     integer("Ready"),
