@@ -5,6 +5,7 @@ use http::header::USER_AGENT;
 use inboard::cluster::Filter;
 use inboard::error::Subject;
 use inboard::k8s_openapi::apimachinery::pkg::apis::meta::v1::StatusCause;
+use inboard::object::field::FieldErrors;
 use inboard::object::manifest::FieldValidation;
 use inboard::{ApiError, Reason};
 
@@ -133,6 +134,11 @@ fn go_quoted(text: &str) -> String {
     }
     quoted.push('"');
     quoted
+}
+
+/// Refuses the options of a request if anything is wrong with them; `kind` is what they are called.
+pub(crate) fn options_are(kind: &str, errors: FieldErrors) -> Result<(), ApiError> {
+    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(Subject::new("meta.k8s.io", kind, ""), errors)) }
 }
 
 /// That the options of a request are not valid: `problem` begins with the field.

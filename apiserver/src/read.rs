@@ -6,13 +6,14 @@ use http::{Response, StatusCode};
 use inboard::cluster::{Cluster, Listing, Moment};
 use inboard::error::Subject;
 use inboard::k8s_openapi::apimachinery::pkg::apis::meta::v1::StatusCause;
+use inboard::object::field::{FieldErrors, Path};
 use inboard::object::kind::{self, KindInfo};
 use inboard::store::Object;
 use inboard::{ApiError, Reason};
 
 use crate::body::Body;
 use crate::negotiate::Wanted;
-use crate::query::{Query, invalid_options};
+use crate::query::{Query, options_are};
 use crate::represent::{ListMeta, Representation};
 use crate::respond;
 
@@ -54,15 +55,21 @@ pub(crate) fn list(
     wanted: Wanted,
 ) -> Result<Response<Body>, ApiError> {
     let mut filter = query.filter()?;
+    let limit = query.number("limit")?.and_then(|limit| usize::try_from(limit).ok());
+    check_options(query)?;
     filter.check(info)?;
     if let Some(name) = name {
         filter = filter.named(name);
     }
     let token = query.text("continue");
-    check_moment(moment, query, token.is_some())?;
-    let limit = query.number("limit")?.and_then(|limit| usize::try_from(limit).ok());
+    if token.is_none() {
+        check_moment(moment, query)?;
+    }
     let listing = Listing { kind: info.stored_as, namespace, filter: &filter, limit, token };
     let page = cluster.page(moment, &listing)?;
+    if token.is_some() && query.text("resourceVersion").is_some_and(|version| version != "0") {
+        return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
+    }
     let meta = ListMeta { resource_version: page.revision.to_string(), next: page.next, remaining: page.remaining };
     let representation = Representation::new(moment, info, wanted.form);
     Ok(respond::shown(StatusCode::OK, &representation.list(&page.objects, &meta, moment.now), wanted))
@@ -94,40 +101,42 @@ pub(crate) fn bad_version(text: &str) -> ApiError {
 }
 
 /// What a list says of the moment that it wants.
-fn check_moment(moment: &Moment, query: &Query, continues: bool) -> Result<(), ApiError> {
-    let version = query.text("resourceVersion");
-    let invalid = |problem: &str| Err(invalid_options("ListOptions", problem));
+fn check_moment(moment: &Moment, query: &Query) -> Result<(), ApiError> {
+    let Some(version) = query.text("resourceVersion") else { return Ok(()) };
+    if version.parse::<u64>().is_err() {
+        return Err(ApiError::bad_request(format!("invalid resource version: {}", bad_version(version))));
+    }
+    check_version(moment, query)?;
+    let exact = query.text("resourceVersionMatch") == Some("Exact");
+    if exact && *version != moment.snapshot.revision().to_string() {
+        return Err(ApiError::new(Reason::Expired, "The resourceVersion for the provided list is too old."));
+    }
+    Ok(())
+}
+
+/// Options that a list must not have, or not together.
+fn check_options(query: &Query) -> Result<(), ApiError> {
+    query.number("timeoutSeconds")?;
+    let mut errors = FieldErrors::new();
+    let path = Path::new("resourceVersionMatch");
+    if let Some(how) = query.text("resourceVersionMatch") {
+        let version = query.text("resourceVersion");
+        if version.is_none() {
+            errors.forbidden(&path, "resourceVersionMatch is forbidden unless resourceVersion is provided");
+        }
+        if query.text("continue").is_some() {
+            errors.forbidden(&path, "resourceVersionMatch is forbidden when continue is provided");
+        }
+        if !matches!(how, "Exact" | "NotOlderThan") {
+            errors.not_supported(&path, how, &["Exact", "NotOlderThan", ""]);
+        }
+        if (how, version) == ("Exact", Some("0")) {
+            let detail = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+            errors.forbidden(&path, detail);
+        }
+    }
     if query.text("sendInitialEvents").is_some() {
-        return invalid("sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list");
+        errors.forbidden(&Path::new("sendInitialEvents"), "sendInitialEvents is forbidden for list");
     }
-    let Some(how) = query.text("resourceVersionMatch") else {
-        if continues && version.is_some_and(|version| version != "0") {
-            return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
-        }
-        return check_version(moment, query);
-    };
-    if version.is_none() {
-        return invalid(
-            "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided",
-        );
-    }
-    if continues {
-        return invalid("resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden when continue is provided");
-    }
-    match (how, version) {
-        ("NotOlderThan", _) => check_version(moment, query),
-        ("Exact", Some("0")) => invalid(
-            "resourceVersionMatch: Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
-        ),
-        ("Exact", Some(version)) => {
-            check_version(moment, query)?;
-            if *version == moment.snapshot.revision().to_string() {
-                return Ok(());
-            }
-            Err(ApiError::new(Reason::Expired, "The resourceVersion for the provided list is too old."))
-        }
-        (other, _) => invalid(&format!(
-            "resourceVersionMatch: Unsupported value: \"{other}\": supported values: \"Exact\", \"NotOlderThan\", \"\""
-        )),
-    }
+    options_are("ListOptions", errors)
 }

@@ -78,9 +78,11 @@ pub(crate) fn with_warnings(mut response: Response<Body>, warnings: &[String]) -
             continue;
         }
         told.push(warning);
-        // What cannot stand in a header (line breaks) becomes spaces.
-        let clean: String = warning.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
-        let quoted = clean.replace('\\', "\\\\").replace('"', "\\\"");
+        // What cannot stand in a header (line breaks) is not told, as upstream.
+        if warning.contains(char::is_control) {
+            continue;
+        }
+        let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
         if let Ok(header) = HeaderValue::from_bytes(format!("299 - \"{quoted}\"").as_bytes()) {
             response.headers_mut().append(WARNING, header);
         }

@@ -19,11 +19,15 @@ pub(crate) async fn serve(place: &Place<'_>, name: &str, sent: &Sent) -> Result<
         return Err(no_such_resource());
     }
     match (own, sent.method.as_str()) {
-        ("status", "GET") => {
+        ("status" | "ephemeralcontainers" | "resize", "GET") => {
             read::get(place.moment, place.info, (place.namespace, place.name), &sent.query, sent.wanted)
         }
-        ("status", "PUT") => write::update(place, Part::Status, sent).await,
-        ("status", "PATCH") => write::patch(place, Part::Status, sent).await,
+        ("status" | "ephemeralcontainers" | "resize" | "finalize", "PUT") => {
+            write::update(place, Part::of_subresource(own).ok_or_else(no_such_resource)?, sent).await
+        }
+        ("status" | "ephemeralcontainers" | "resize", "PATCH") => {
+            write::patch(place, Part::of_subresource(own).ok_or_else(no_such_resource)?, sent).await
+        }
         ("scale", "GET") => scale::show(place, sent),
         ("scale", "PUT") => scale::update(place, sent).await,
         ("scale", "PATCH") => scale::patch(place, sent).await,

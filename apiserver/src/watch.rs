@@ -14,6 +14,7 @@ use futures_util::{StreamExt, stream};
 use http::{Response, StatusCode};
 use inboard::cluster::{Changes, Cluster, Filter, Listing, Moment};
 use inboard::ids::Revision;
+use inboard::object::field::{FieldErrors, Path};
 use inboard::object::kind::KindInfo;
 use inboard::store::{Change, ChangeKind};
 use inboard::{ApiError, Reason};
@@ -22,7 +23,7 @@ use serde_json::{Value, json};
 use crate::body::Body;
 use crate::negotiate::{Encoding, Form, Wanted};
 use crate::protobuf;
-use crate::query::{Query, invalid_options};
+use crate::query::{Query, options_are};
 use crate::read::bad_version;
 use crate::represent::Representation;
 use crate::respond::{self, KindFirst};
@@ -118,25 +119,29 @@ pub(crate) fn watch(
 
 /// Whether what there is is told first.
 fn initial_events(query: &Query, from: Revision) -> Result<bool, ApiError> {
-    let invalid = |problem: &str| invalid_options("ListOptions", problem);
-    let how = query.text("resourceVersionMatch");
-    let Some(asked) = query.text("sendInitialEvents") else {
-        return match how {
-            None => Ok(from == Revision::ZERO),
-            Some(_) => Err(invalid(
-                "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-            )),
-        };
-    };
-    match how {
-        Some("NotOlderThan") => Ok(asked != "false"),
-        None => Err(invalid(
-            "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-        )),
-        Some(other) => Err(invalid(&format!(
-            "resourceVersionMatch: Unsupported value: \"{other}\": supported values: \"NotOlderThan\""
-        ))),
+    let mut errors = FieldErrors::new();
+    let path = Path::new("resourceVersionMatch");
+    let (how, asked) = (query.text("resourceVersionMatch"), query.text("sendInitialEvents"));
+    if asked.is_some() && how != Some("NotOlderThan") {
+        errors.forbidden(&path, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
     }
+    if let Some(how) = how {
+        if asked.is_none() {
+            let detail = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+            errors.forbidden(&path, detail);
+        }
+        if how != "NotOlderThan" {
+            errors.not_supported(&path, how, &["NotOlderThan"]);
+        }
+        if query.text("continue").is_some() {
+            errors.forbidden(&path, "resourceVersionMatch is forbidden when continue is provided");
+        }
+    }
+    options_are("ListOptions", errors)?;
+    Ok(match asked {
+        None => from == Revision::ZERO,
+        Some(asked) => !matches!(asked, "false" | "0"),
+    })
 }
 
 impl Watch {

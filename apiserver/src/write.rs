@@ -22,7 +22,7 @@ use crate::apply;
 use crate::body::Body;
 use crate::identity::User;
 use crate::negotiate::{Form, Wanted};
-use crate::query::Query;
+use crate::query::{Query, options_are};
 use crate::rbac::escalation;
 use crate::read;
 use crate::represent::Representation;
@@ -100,7 +100,7 @@ fn draft(place: &Place<'_>, sent: &Sent, options: &str) -> Result<(Draft, Vec<St
                 return Err(ApiError::internal("a version that cannot be converted"));
             };
             let decoded = codec.decode(&value).map_err(|error| ApiError::bad_request(error.to_string()))?;
-            Draft::typed(decoded.object)
+            Draft { written_as: Some(info.id), ..Draft::typed(decoded.object) }
         }
     };
     Ok((draft, read.warnings))
@@ -400,22 +400,23 @@ pub(crate) fn options_of(options: &Value) -> Result<DeleteOptions, ApiError> {
 }
 
 fn propagation(policy: Option<&str>, orphan: Option<bool>) -> Result<Option<Propagation>, ApiError> {
-    let invalid = |detail: String| {
-        ApiError::new(Reason::Invalid, format!("DeleteOptions.meta.k8s.io \"\" is invalid: {detail}"))
-            .about(Subject::new("meta.k8s.io", "DeleteOptions", ""))
-    };
-    match (policy, orphan) {
-        (Some(policy), Some(_)) => Err(invalid(format!(
-            "propagationPolicy: Invalid value: \"{policy}\": orphanDependents and deletionPropagation cannot be both set"
-        ))),
-        (None, None) => Ok(None),
-        (None, Some(true)) | (Some("Orphan"), None) => Ok(Some(Propagation::Orphan)),
-        (None, Some(false)) | (Some("Background"), None) => Ok(Some(Propagation::Background)),
-        (Some("Foreground"), None) => Ok(Some(Propagation::Foreground)),
-        (Some(other), None) => Err(invalid(format!(
-            "propagationPolicy: Unsupported value: \"{other}\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
-        ))),
+    let mut errors = FieldErrors::new();
+    let path = Path::new("propagationPolicy");
+    if let (Some(policy), Some(_)) = (policy, orphan) {
+        errors.invalid(&path, policy, "orphanDependents and deletionPropagation cannot be both set");
     }
+    let known = match policy {
+        None => orphan.map(|orphan| if orphan { Propagation::Orphan } else { Propagation::Background }),
+        Some("Orphan") => Some(Propagation::Orphan),
+        Some("Background") => Some(Propagation::Background),
+        Some("Foreground") => Some(Propagation::Foreground),
+        Some(other) => {
+            errors.not_supported(&path, other, &["Foreground", "Background", "Orphan", "nil"]);
+            None
+        }
+    };
+    options_are("DeleteOptions", errors)?;
+    Ok(known)
 }
 
 /// The object of an answer.

@@ -12,6 +12,8 @@ mod dynamic;
 mod filter;
 mod jobs;
 mod metrics;
+mod page;
+mod pod_parts;
 mod rollout;
 mod serving;
 mod shared;

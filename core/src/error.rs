@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Status, StatusCause, StatusDetails};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ListMeta, Status, StatusCause, StatusDetails};
 
 use crate::object::field::FieldErrors;
 
@@ -131,6 +131,7 @@ struct Inner {
     subject: Option<Subject>,
     causes: Vec<StatusCause>,
     retry_after_seconds: Option<i32>,
+    resume_token: Option<String>,
 }
 
 impl ApiError {
@@ -142,6 +143,7 @@ impl ApiError {
             subject: None,
             causes: Vec::new(),
             retry_after_seconds: None,
+            resume_token: None,
         }))
     }
 
@@ -163,6 +165,13 @@ impl ApiError {
     #[must_use]
     pub fn retry_after(mut self, seconds: i32) -> Self {
         self.0.retry_after_seconds = Some(seconds);
+        self
+    }
+
+    /// Gives the token with which a list goes on (`metadata.continue`).
+    #[must_use]
+    pub fn resume_with(mut self, token: String) -> Self {
+        self.0.resume_token = Some(token);
         self
     }
 
@@ -234,6 +243,13 @@ impl ApiError {
         Self::new(Reason::InternalError, format!("Internal error occurred: {message}"))
     }
 
+    /// What was asked for cannot be done, for a reason of the cluster's that is told as the cause too.
+    pub fn failed(message: impl Into<String>) -> Self {
+        let message = message.into();
+        let cause = StatusCause { message: Some(message.clone()), ..StatusCause::default() };
+        Self::internal(message).cause(cause)
+    }
+
     /// What happened, for programs.
     pub fn reason(&self) -> Reason {
         self.0.reason
@@ -261,7 +277,7 @@ impl ApiError {
 
     /// The Kubernetes form.
     pub fn to_status(&self) -> Status {
-        let Inner { reason, message, subject, causes, retry_after_seconds } = &*self.0;
+        let Inner { reason, message, subject, causes, retry_after_seconds, resume_token } = &*self.0;
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let has_details = subject.is_some() || !causes.is_empty() || retry_after_seconds.is_some();
         Status {
@@ -275,9 +291,9 @@ impl ApiError {
                 uid: None,
             }),
             message: Some(message.clone()),
+            metadata: ListMeta { continue_: resume_token.clone(), ..ListMeta::default() },
             reason: some(reason.as_str()),
             status: Some("Failure".to_owned()),
-            ..Status::default()
         }
     }
 }

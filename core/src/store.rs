@@ -24,6 +24,7 @@ mod measures;
 mod memo;
 pub mod object;
 mod owners;
+mod part;
 pub mod pod;
 mod restore;
 mod ring;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use inboard::k8s_openapi::api::core::v1::ServiceSpec;
 use serde_json::Value;
 
 /// The folder with the recordings: `INBOARD_ORACLE_DIR`, or the one that comes with the tests.
@@ -115,5 +116,28 @@ fn compare(path: &str, expected: &Value, found: &Value, lines: &mut Vec<String>)
         }
         _ if expected == found => {}
         _ => lines.push(format!("{path}: expected {expected}, found {found}")),
+    }
+}
+
+/// Gives a Service what a store gives one that comes without: an address, a node port for the port at each index, and a
+/// port for health checks.
+pub fn give_out(spec: &mut ServiceSpec, address: &str, node_port: impl Fn(usize) -> i32, health_check_port: i32) {
+    let kind = spec.type_.as_deref().unwrap_or("ClusterIP").to_owned();
+    let blank = |text: &Option<String>| text.as_ref().is_none_or(|text| text.is_empty());
+    if kind != "ExternalName" && blank(&spec.cluster_ip) {
+        spec.cluster_ip = Some(address.to_owned());
+        spec.cluster_ips = Some(vec![address.to_owned()]);
+    }
+    let balanced = kind == "LoadBalancer";
+    if kind == "NodePort" || (balanced && spec.allocate_load_balancer_node_ports != Some(false)) {
+        for (index, port) in spec.ports.iter_mut().flatten().enumerate() {
+            if port.node_port.unwrap_or_default() == 0 {
+                port.node_port = Some(node_port(index));
+            }
+        }
+    }
+    let watched = balanced && spec.external_traffic_policy.as_deref() == Some("Local");
+    if watched && spec.health_check_node_port.unwrap_or_default() == 0 {
+        spec.health_check_node_port = Some(health_check_port);
     }
 }

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use inboard::prelude::*;
 use inboard::runtime::{ExecSession, StdStream};
-use inboard::{Api, Cluster, ExecOptions, LogRequest, NodeSpec, PostParams, Reason, conditions};
+use inboard::{Api, Cluster, ExecOptions, LogRequest, NodeSpec, Patch, PatchParams, PostParams, Reason, conditions};
 use inboard_runtime_mock::{MockRuntime, Script};
+use serde_json::json;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -118,4 +119,29 @@ async fn what_cannot_be_reached_is_said_in_the_words_of_kubernetes() {
     );
     let forward = pods.port_forward("job", 80).await.expect_err("it does not run");
     assert_eq!(forward.to_string(), "unable to forward port because pod is not running. Current status=Succeeded");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_is_added_to_a_pod_that_runs() {
+    let (_cluster, pods) = web().await;
+    let container = json!({ "name": "debug", "image": "busybox", "command": ["sleep", "1000"] });
+    let patch = Patch::Strategic(json!({ "spec": { "ephemeralContainers": [container] } }));
+    pods.patch_ephemeral_containers("web", &PatchParams::default(), &patch).await.expect("added");
+    let debug_runs = |pod: Option<&Pod>| {
+        let status = pod.and_then(|pod| pod.status.as_ref());
+        let mut added = status.into_iter().flat_map(|status| status.ephemeral_container_statuses.iter().flatten());
+        added.any(|added| added.name == "debug" && added.state.as_ref().is_some_and(|state| state.running.is_some()))
+    };
+    pods.wait("web", MINUTE, debug_runs).await.expect("it runs");
+    let session = pods.exec_session("web", ["sh", "-c", "echo out; exit 3"], &in_container("debug")).await;
+    assert_eq!(stdout_of(session.expect("a session")).await, ("out\n".to_owned(), 3));
+
+    let other = Patch::Strategic(json!({ "spec": { "ephemeralContainers": [{ "name": "debug", "image": "other" }] } }));
+    let refused = pods.patch_ephemeral_containers("web", &PatchParams::default(), &other).await.expect_err("it stays");
+    assert!(refused.to_string().contains("existing ephemeral containers \"debug\" may not be changed"), "{refused}");
+
+    let memory = json!({ "requests": { "memory": "1Gi" } });
+    let more = Patch::Strategic(json!({ "spec": { "containers": [{ "name": "app", "resources": memory }] } }));
+    let refused = pods.patch_resize("web", &PatchParams::default(), &more).await.expect_err("it runs already");
+    assert!(refused.to_string().contains("Pod running on node without support for resize"), "{refused}");
 }

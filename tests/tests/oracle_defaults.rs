@@ -10,11 +10,11 @@ use inboard::k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use inboard::object::defaults;
 use inboard::object::kind::{Kinds, TypedObject};
 use inboard::object::manifest::{FieldValidation, Manifest};
-use inboard::object::mutate::{Refusal, Suffix};
-use inboard::object::prepare::{Allocation, Request};
+use inboard::object::mutate::Suffix;
+use inboard::object::prepare::Request;
 use inboard::object::strategy::{self, Rejection};
 use inboard::time::Time;
-use inboard_tests::oracle::{Tally, cases, differences, folder};
+use inboard_tests::oracle::{self, Tally, cases, differences, folder};
 use serde_json::Value;
 
 const UID: &str = "0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f";
@@ -193,21 +193,8 @@ fn text_of(rejection: Rejection) -> String {
 }
 
 /// Gives out what the store gives out.
-fn give_out(spec: &mut ServiceSpec, missing: &[Allocation]) -> Result<(), Refusal> {
-    for allocation in missing {
-        match allocation {
-            Allocation::ClusterIp => {
-                spec.cluster_ip = Some(CLUSTER_IP.to_owned());
-                spec.cluster_ips = Some(vec![CLUSTER_IP.to_owned()]);
-            }
-            Allocation::NodePort(at) => {
-                if let Some(port) = spec.ports.as_mut().and_then(|ports| ports.get_mut(*at)) {
-                    port.node_port = Some(NODE_PORT);
-                }
-            }
-            Allocation::HealthCheckNodePort => spec.health_check_node_port = Some(HEALTH_CHECK_PORT),
-        }
-    }
+fn give_out(spec: &mut ServiceSpec, _: Option<&ServiceSpec>) -> Result<(), Rejection> {
+    oracle::give_out(spec, CLUSTER_IP, |_| NODE_PORT, HEALTH_CHECK_PORT);
     Ok(())
 }
 

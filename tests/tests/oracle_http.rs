@@ -33,24 +33,9 @@ fn read(folder: &Path, name: &str) -> Value {
 
 /// Cases that need what is not built yet, by the beginning of their names, and what that is.
 const NOT_YET: &[(&str, &str)] = &[
-    ("event-new-api-bad-type", "the stricter rules of events.k8s.io"),
     ("fv-patch-merge-unknown-strict", "keys that stand twice in a patch"),
-    ("fv-yaml-duplicate-strict", "the words of upstream's YAML library"),
-    ("hpa-behavior-bad", "the rules of behaviour"),
-    ("list-bad-continue", "continue tokens in upstream's form"),
-    ("pod-ephemeral", "ephemeral containers"),
-    ("pod-resize", "resize of pods"),
-    ("pod-update-tolerations-remove", "tolerations that come back by themselves"),
-    ("svc-clusterip-out-of-range", "addresses that are asked for"),
-    ("svc-dual-stack-required", "addresses that are asked for"),
-    ("svc-ipv6-unavailable", "addresses that are asked for"),
-    ("svc-nodeport-", "node ports that are asked for"),
-    ("svc-update-to-externalname-ok", "what a service loses when it becomes a name"),
     ("json-type-error-result", "the order of fields in upstream's structures"),
     ("merge-replicas-string", "the order of fields in upstream's structures"),
-    ("smp-pod-ephemeral-by-name", "ephemeral containers"),
-    ("smp-spec-delete-directive", "a spec that is taken away as a whole"),
-    ("prioritylevel", "the columns of its kind"),
 ];
 
 fn left_out(name: &str, case: &Value) -> Option<&'static str> {

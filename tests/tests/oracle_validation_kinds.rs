@@ -138,7 +138,7 @@ impl<'p> Target<'p> {
         defaults::apply(inner.as_any_mut());
         prepare::for_create(inner, &prepare::Request::internal(Time::default()));
         if let Some(service) = inner.as_any_mut().downcast_mut::<Service>() {
-            allocate(service.spec.get_or_insert_default());
+            allocate(service.spec.get_or_insert_default(), None);
         }
         Some(object)
     }
@@ -163,6 +163,10 @@ impl<'p> Target<'p> {
             validation::status_update(&*new, &*old)
         } else {
             prepare::for_update(inner, &*old, &request);
+            let before = old.as_any().downcast_ref::<Service>().and_then(|service| service.spec.as_ref());
+            if let Some(service) = inner.as_any_mut().downcast_mut::<Service>() {
+                allocate(service.spec.get_or_insert_default(), before);
+            }
             validation::update(&*new, &*old)
         };
         Some((new, errors))
@@ -184,22 +188,11 @@ fn repeated(value: &mut Value) {
     }
 }
 
-/// What the store gives a Service that comes without.
-fn allocate(spec: &mut ServiceSpec) {
-    for allocation in prepare::allocations(spec) {
-        match allocation {
-            prepare::Allocation::ClusterIp => {
-                spec.cluster_ip = Some("10.96.0.10".to_owned());
-                spec.cluster_ips = Some(vec!["10.96.0.10".to_owned()]);
-            }
-            prepare::Allocation::NodePort(index) => {
-                if let Some(port) = spec.ports.iter_mut().flatten().nth(index) {
-                    port.node_port = Some(30_000 + i32::try_from(index).unwrap_or(0));
-                }
-            }
-            prepare::Allocation::HealthCheckNodePort => {}
-        }
-    }
+/// What the store gives a Service that comes without, and the families that follow.
+fn allocate(spec: &mut ServiceSpec, old: Option<&ServiceSpec>) {
+    let _told_elsewhere = prepare::service_families(spec, old);
+    let node_port = |index: usize| 30_000 + i32::try_from(index).unwrap_or(0);
+    oracle::give_out(spec, "10.96.0.10", node_port, 30_099);
 }
 
 fn compare(response: &Value, errors: &FieldErrors) -> Result<(), String> {

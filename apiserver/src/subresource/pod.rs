@@ -6,13 +6,17 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{Response, StatusCode};
 use inboard::cluster::LogRequest;
+use inboard::error::Subject;
 use inboard::ids::NodeName;
-use inboard::k8s_openapi::api::core::v1::Pod;
+use inboard::k8s_openapi::api::core::v1::{Binding, Pod};
 use inboard::kernel::Request;
+use inboard::object::field::{FieldErrors, Path};
+use inboard::object::validation::pod_binding;
 use inboard::{Api, ApiError, Reason};
 use serde_json::{Value, json};
 
 use crate::body::Body;
+use crate::query::Query;
 use crate::respond;
 use crate::write::{self, Place, Sent};
 
@@ -33,18 +37,20 @@ pub(super) async fn evict(place: &Place<'_>, sent: &Sent) -> Result<Response<Bod
 
 /// `pods/binding`
 pub(super) async fn bind(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
-    let binding: Value =
+    let binding: Binding =
         serde_json::from_slice(&sent.body).map_err(|error| ApiError::bad_request(error.to_string()))?;
-    let text = |pointer: &str| binding.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    let node = text("/target/name");
-    if node.is_empty() {
-        return Err(ApiError::new(Reason::Unknown, "target.name: Required value"));
+    if binding.metadata.name.as_deref().unwrap_or_default() != place.name {
+        return Err(ApiError::bad_request("name in URL does not match name in Binding object"));
+    }
+    let errors = pod_binding(&binding);
+    if !errors.is_empty() {
+        return Err(ApiError::new(Reason::Unknown, errors.to_string()));
     }
     let request = Request::Bind {
         namespace: place.namespace.to_owned(),
         name: place.name.to_owned(),
-        node: NodeName::from(node),
-        uid: text("/metadata/uid").parse().ok(),
+        node: NodeName::from(binding.target.name.unwrap_or_default()),
+        uid: binding.metadata.uid.and_then(|uid| uid.parse().ok()),
     };
     place.ask(request).await?;
     Ok(respond::value(StatusCode::CREATED, &success(), sent.wanted.whole()))
@@ -57,6 +63,7 @@ fn success() -> Value {
 /// `pods/log`
 pub(super) async fn log(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
     let query = &sent.query;
+    check_log_options(place.name, query)?;
     let count = |name: &str| query.number(name).map(|number| number.and_then(|number| u64::try_from(number).ok()));
     let request = LogRequest {
         container: query.text("container").map(str::to_owned),
@@ -74,4 +81,25 @@ pub(super) async fn log(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>
     };
     let text = text.map(|piece| piece.unwrap_or_else(|error| Bytes::from(format!("{error}\n"))));
     Ok(respond::whole(StatusCode::OK, "text/plain", Body::stream(text)))
+}
+
+fn check_log_options(pod: &str, query: &Query) -> Result<(), ApiError> {
+    let mut errors = FieldErrors::new();
+    if let Some(lines @ ..=-1) = query.number("tailLines")? {
+        errors.invalid(&Path::new("tailLines"), lines, "must be greater than or equal to 0");
+    }
+    if let Some(bytes @ ..=0) = query.number("limitBytes")? {
+        errors.invalid(&Path::new("limitBytes"), bytes, "must be greater than 0");
+    }
+    match (query.number("sinceSeconds")?, query.text("sinceTime")) {
+        (Some(_), Some(_)) => {
+            let detail = "at most one of `sinceTime` or `sinceSeconds` may be specified";
+            errors.forbidden(&Path::new(""), detail);
+        }
+        (Some(seconds @ ..=0), None) => {
+            errors.invalid(&Path::new("sinceSeconds"), seconds, "must be greater than 0");
+        }
+        _ => {}
+    }
+    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(Subject::new("", "PodLogOptions", pod), errors)) }
 }

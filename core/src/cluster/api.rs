@@ -219,7 +219,7 @@ impl<K: Kind> Api<K> {
         self.patch_part(name, params, patch, Part::Status).await
     }
 
-    async fn patch_part<P: Serialize + fmt::Debug>(
+    pub(super) async fn patch_part<P: Serialize + fmt::Debug>(
         &self,
         name: &str,
         params: &PatchParams,
@@ -331,6 +331,7 @@ impl<K: Kind> Api<K> {
                 decode(kind, kinds, if is_built_in { in_version(kinds, own, kind, value)? } else { value })?
             }
         };
+        draft.written_as = (own != kind).then_some(own);
         let wanted = self.space(info);
         if draft.meta.namespace.is_empty() {
             draft.meta.namespace = wanted.into();

@@ -50,7 +50,9 @@ impl Filter {
     pub fn check(&self, info: &KindInfo) -> Result<(), ApiError> {
         let Some(fields) = &self.fields else { return Ok(()) };
         let own = selectable(info);
-        let of_all = |field: &str| matches!(field, "metadata.name" | "metadata.namespace");
+        // Two kinds that have no namespace say so.
+        let has_namespace = !matches!(info.id, kind::NODE | kind::NAMESPACE);
+        let of_all = |field: &str| field == "metadata.name" || (field == "metadata.namespace" && has_namespace);
         // What a definition makes selectable, it names with a dot in front.
         let paths = info.defined.as_ref().map_or(&[][..], |defined| &defined.selectable);
         let of_definition = |field: &str| paths.iter().any(|path| path.strip_prefix('.') == Some(field));
@@ -59,10 +61,12 @@ impl Filter {
             return Ok(());
         };
         let field = &term.field;
-        Err(ApiError::bad_request(if own.is_empty() && info.defined.is_none() {
-            format!("\"{field}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
-        } else {
-            format!("field label not supported: {field}")
+        Err(ApiError::bad_request(match info.id {
+            kind::JOB => format!("field label \"{field}\" not supported for batchv1.Job"),
+            _ if own.is_empty() && info.defined.is_none() => {
+                format!("\"{field}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+            }
+            _ => format!("field label not supported: {field}"),
         }))
     }
 
@@ -84,6 +88,7 @@ fn selectable(info: &KindInfo) -> &'static [&'static str] {
     match info.id {
         kind::POD => &[
             "spec.nodeName",
+            "spec.host",
             "spec.restartPolicy",
             "spec.schedulerName",
             "spec.serviceAccountName",
@@ -139,11 +144,40 @@ fn matches_fields(fields: &FieldSelector, object: &Object, kinds: &Kinds) -> boo
         "metadata.namespace" => Some(object.meta.namespace.to_string()),
         other => {
             let json = json.get_or_init(|| object.to_value(kinds));
-            match json.pointer(&format!("/{}", other.replace('.', "/"))) {
-                Some(Value::String(text)) => Some(text.clone()),
-                Some(Value::Null) | None => Some(String::new()),
-                Some(value) => Some(value.to_string()),
-            }
+            let value = pointers(other).iter().map(|pointer| told(json, pointer)).find(|text| !text.is_empty());
+            Some(value.unwrap_or_else(|| unset(other).to_owned()))
         }
     })
+}
+
+fn told(object: &Value, pointer: &str) -> String {
+    match object.pointer(pointer) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => String::new(),
+        Some(value) => value.to_string(),
+    }
+}
+
+/// Where in an object, as it is stored, the value of a field stands: the first place that has one.
+fn pointers(field: &str) -> Vec<String> {
+    let place = |field: &str| format!("/{}", field.replace('.', "/"));
+    match field {
+        "spec.host" => vec![place("spec.nodeName")],
+        "status.successful" => vec![place("status.succeeded")],
+        "source" => vec![place("source.component"), place("reportingComponent")],
+        "reportingController" => vec![place("reportingComponent")],
+        other => match other.strip_prefix("regarding.") {
+            Some(rest) => vec![place("involvedObject") + &place(rest)],
+            None => vec![place(other)],
+        },
+    }
+}
+
+/// What a field that is not set is taken for.
+fn unset(field: &str) -> &'static str {
+    match field {
+        "spec.unschedulable" | "spec.hostNetwork" => "false",
+        "status.replicas" | "status.successful" => "0",
+        _ => "",
+    }
 }

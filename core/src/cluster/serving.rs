@@ -10,8 +10,9 @@ use tokio::sync::{oneshot, watch};
 use super::Cluster;
 use super::driver::{Message, stopping};
 use super::filter::Filter;
+use super::page::{PageToken, expired};
 use super::shared::{Bell, Shared};
-use crate::error::{ApiError, Reason};
+use crate::error::ApiError;
 use crate::ids::Revision;
 use crate::kernel::{Answer, Request, Warning};
 use crate::object::kind::{self, KindId, Kinds};
@@ -94,12 +95,16 @@ impl Cluster {
     /// A page of a list, at `moment` or, with a token, at the moment of the page before.
     ///
     /// # Errors
-    /// `BadRequest` for a token that no list gave, `Expired` for one whose moment is no longer kept.
+    /// `BadRequest` for a token that no list gave, `Expired` for one whose moment is no longer kept: such an error brings
+    /// a token that goes on at the present moment.
     pub fn page(&self, moment: &Moment, listing: &Listing<'_>) -> Result<Page, ApiError> {
-        let token = listing.token.filter(|text| !text.is_empty()).map(PageToken::parse).transpose()?;
+        let token = listing.token.filter(|text| !text.is_empty());
+        let token = token.map(|text| PageToken::parse(text, listing.namespace)).transpose()?;
         let earlier = match &token {
-            Some(token) => Some(self.inner.shared.page(token.revision).ok_or_else(page_expired)?),
-            None => None,
+            Some(PageToken { revision: Some(revision), last }) => {
+                Some(self.inner.shared.page(*revision).ok_or_else(|| expired(last, listing.namespace))?)
+            }
+            Some(PageToken { revision: None, .. }) | None => None,
         };
         let snapshot = earlier.as_ref().unwrap_or(&moment.snapshot);
         let limit = listing.limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
@@ -110,7 +115,7 @@ impl Cluster {
         let is_full = objects.len() == limit;
         let (mut next, mut remaining) = (None, None);
         if is_full && matching.next().is_some() {
-            next = objects.last().map(|object| PageToken::after(snapshot.revision(), object).to_string());
+            next = objects.last().map(|object| PageToken::after(snapshot.revision(), object).write(listing.namespace));
             remaining = listing.filter.is_open().then(|| matching.count() + 1);
             self.inner.shared.keep_page(snapshot);
         }
@@ -188,38 +193,4 @@ impl Changes {
             }
         }
     }
-}
-
-/// Where the next page of a list begins, and of which moment it is.
-struct PageToken {
-    revision: Revision,
-    last: NameKey,
-}
-
-impl PageToken {
-    fn after(revision: Revision, object: &Object) -> Self {
-        Self { revision, last: NameKey::new(Arc::clone(&object.meta.namespace), Arc::clone(&object.meta.name)) }
-    }
-
-    fn parse(text: &str) -> Result<Self, ApiError> {
-        let parts = text.splitn(3, '/').collect::<Vec<_>>();
-        if let [revision, namespace, name] = parts[..]
-            && let Ok(revision) = revision.parse()
-        {
-            return Ok(Self { revision, last: NameKey::new(namespace, name) });
-        }
-        Err(ApiError::bad_request(format!(
-            "invalid continue token: continue key is not valid: `{text}` is not one that a list gave"
-        )))
-    }
-}
-
-impl std::fmt::Display for PageToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}/{}", self.revision, self.last.namespace, self.last.name)
-    }
-}
-
-fn page_expired() -> ApiError {
-    ApiError::new(Reason::Expired, "the moment that this list began at is no longer kept: list again without the token")
 }

@@ -79,6 +79,6 @@ impl PodMold {
     /// One pod of it.
     pub fn cast(&self) -> Draft {
         let pod = PodBody { spec: Arc::clone(&self.spec), node: None, hostname: None, state: PodState::default() };
-        Draft { meta: self.meta.clone(), body: Body::Pod(pod), expect: Expect::default() }
+        Draft { meta: self.meta.clone(), body: Body::Pod(pod), expect: Expect::default(), written_as: None }
     }
 }

@@ -183,8 +183,9 @@ impl Kernel {
                 let info = kinds.info(kind).ok_or_else(no_such_kind)?;
                 let patching = Patching { info, kinds: &kinds, patch: &patch, validation };
                 let mut told = Vec::new();
+                let versions = (info.stored_as, Some(info.id));
                 let change = |value| patching.apply(value, &mut told);
-                let object = self.store.edit(info.stored_as, (&namespace, &name), part, options, now, change)?;
+                let object = self.store.edit_as(versions, (&namespace, &name), part, options, now, change)?;
                 notes.extend(told);
                 Ok(Answer::Object(object))
             }

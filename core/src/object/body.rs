@@ -12,8 +12,9 @@ mod strict;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
+use super::field::GoQuoted;
 use super::kind::{Decoded, KindInfo, Kinds};
-use super::manifest::{Document, FieldValidation, SyntaxError};
+use super::manifest::{self, Document, FieldValidation, SyntaxError};
 use super::validation::go_json;
 use super::{custom, decode};
 use crate::error::ApiError;
@@ -146,11 +147,21 @@ fn strict_problems(bytes: &[u8], format: Format, duplicates: &[String], decoded:
     if duplicates.is_empty() && unknown.is_empty() {
         return Vec::new();
     }
-    let in_order = if format == Format::Json { strict::problems(bytes, unknown) } else { None };
-    in_order.unwrap_or_else(|| {
-        let duplicates = duplicates.iter().map(|field| format!("duplicate field \"{field}\""));
-        duplicates.chain(unknown.iter().map(|field| format!("unknown field \"{field}\""))).collect()
-    })
+    let unknown_of = |field: &String| format!("unknown field \"{field}\"");
+    match format {
+        Format::Json => strict::problems(bytes, unknown).unwrap_or_else(|| {
+            let duplicates = duplicates.iter().map(|field| format!("duplicate field \"{field}\""));
+            duplicates.chain(unknown.iter().map(unknown_of)).collect()
+        }),
+        Format::Yaml => repeated_keys(bytes).into_iter().chain(unknown.iter().map(unknown_of)).collect(),
+    }
+}
+
+/// All keys that stand twice are one problem, with a line for each.
+fn repeated_keys(bytes: &[u8]) -> Option<String> {
+    let repeated = manifest::repeated_keys(std::str::from_utf8(bytes).ok()?);
+    let lines = repeated.iter().map(|(line, key)| format!("\n  line {line}: key {} already set in map", GoQuoted(key)));
+    (!repeated.is_empty()).then(|| lines.fold("yaml: unmarshal errors:".to_owned(), |text, line| text + &line))
 }
 
 fn document(bytes: &[u8], format: Format) -> Result<Document, String> {

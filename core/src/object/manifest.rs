@@ -19,6 +19,7 @@ use super::kind::{BuiltInKind, KindInfo, Kinds, TypedObject};
 
 pub use document::{Document, SyntaxError};
 pub use error::{ManifestError, ManifestProblem};
+pub(crate) use locate::repeated as repeated_keys;
 pub use yaml::to_yaml;
 
 /// What to do with fields that a kind does not have, and keys that stand twice.

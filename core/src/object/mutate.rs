@@ -3,7 +3,8 @@
 //! They need to look at other objects ([`Surroundings`]) and sometimes refuse ([`Refusal`]). They run in upstream's
 //! order: `LimitRanger`, `ServiceAccount`, `TaintNodesByCondition`, `Priority`, `DefaultTolerationSeconds`,
 //! `DefaultStorageClass`, `StorageObjectInUseProtection`, `RuntimeClass`, `DefaultIngressClass`, `PodTopologyLabels`.
-//! All act on creation only; `PodTopologyLabels` acts again when a pod is bound ([`topology_labels`]). Plugins that only
+//! All act on creation; `Priority` and `DefaultTolerationSeconds` also when a pod is replaced ([`on_update`]), and
+//! `PodTopologyLabels` when it is bound ([`topology_labels`]). Plugins that only
 //! judge are in [`permit`](super::permit).
 
 mod classes;
@@ -25,7 +26,7 @@ pub(crate) use classes::{CLAIM_PROTECTION, STORAGE_CLASS_ANNOTATION, VOLUME_PROT
 pub use classes::{best_default, default_ingress_class, default_storage_class, in_use_protection};
 pub use limits::default_limits;
 pub use node::{not_ready_taint, topology_labels};
-pub use priority::priority;
+pub use priority::{keep_priority, priority};
 pub use runtime_class::runtime_class;
 pub use service_account::service_account;
 pub use tolerations::default_tolerations;
@@ -106,6 +107,15 @@ fn on_create_pod(pod: &mut Pod, around: &(impl Surroundings + ?Sized), suffix: S
         topology_labels(&mut pod.metadata, &node);
     }
     Ok(())
+}
+
+/// Applies to an object that is about to replace `old` what the plugins see to again.
+pub fn on_update(object: &mut dyn TypedObject, old: &dyn TypedObject) {
+    let (Some(pod), Some(old)) = (object.as_any_mut().downcast_mut::<Pod>(), old.as_any().downcast_ref::<Pod>()) else {
+        return;
+    };
+    keep_priority(pod, old);
+    default_tolerations(pod);
 }
 
 /// An object as its type.

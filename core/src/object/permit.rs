@@ -1,11 +1,12 @@
 //! Permission: what the admission plugins that only judge say of an object that is complete and valid.
 //!
 //! In upstream's order: `LimitRanger` (pods on creation, claims always), `Priority` (one default class at most),
-//! `PersistentVolumeClaimResize`. `ResourceQuota` comes last, and is the store's: it goes by an index
+//! `PersistentVolumeClaimResize`, `NodeDeclaredFeatureValidator` (a resize). `ResourceQuota` comes last, and is the store's: it goes by an index
 //! (`core/src/store/charge.rs`).
 
 mod claim_resize;
 mod limits;
+mod resize;
 
 use std::any::Any;
 
@@ -14,6 +15,7 @@ use k8s_openapi::api::scheduling::v1::PriorityClass;
 
 use super::kind::TypedObject;
 use super::mutate::{Refusal, Surroundings, all};
+use super::prepare::PodPart;
 
 /// Judges an object that is about to be created.
 ///
@@ -51,6 +53,26 @@ pub fn on_update(
         only_default(class, around)
     } else {
         Ok(())
+    }
+}
+
+/// Judges a pod that is about to bring another part to `old`.
+///
+/// # Errors
+/// The first refusal.
+pub fn on_pod_part_update(
+    object: &dyn TypedObject,
+    old: &dyn TypedObject,
+    part: PodPart,
+    around: &(impl Surroundings + ?Sized),
+) -> Result<(), Refusal> {
+    let pods = (object.as_any().downcast_ref::<Pod>(), old.as_any().downcast_ref::<Pod>());
+    match (part, pods) {
+        (PodPart::Resources, (Some(pod), Some(old))) => {
+            limits::pod(pod, around)?;
+            resize::can_follow(pod, old, around)
+        }
+        (PodPart::EphemeralContainers | PodPart::Resources, _) => Ok(()),
     }
 }
 

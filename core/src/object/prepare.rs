@@ -16,6 +16,7 @@ mod disabled;
 mod job;
 mod metadata;
 mod pod;
+mod pod_part;
 mod service;
 mod standard;
 mod storage;
@@ -46,7 +47,9 @@ use crate::time::Time;
 pub use cluster::NAMESPACE_FINALIZER;
 pub use metadata::{for_create as metadata_for_create, for_update as metadata_for_update};
 pub use pod::qos_class;
-pub use service::{Allocation, allocations, keep_allocations};
+pub use pod_part::{PodPart, for_pod_part_update};
+pub use service::{families as service_families, keep_allocations};
+pub(crate) use service::{needs_health_check, needs_node_ports};
 
 /// What a write comes with, besides the object.
 #[derive(Clone, Copy, Debug)]
@@ -55,12 +58,14 @@ pub struct Request<'r> {
     pub now: Time,
     /// Who writes; `None` for the cluster itself. Certificate requests record it.
     pub user: Option<&'r UserInfo>,
+    /// The version that the object was written in, where that is another than its own.
+    pub written_as: Option<KindId>,
 }
 
 impl Request<'_> {
     /// A write by the cluster itself.
     pub fn internal(now: Time) -> Self {
-        Request { now, user: None }
+        Request { now, user: None, written_as: None }
     }
 }
 
@@ -90,6 +95,16 @@ pub fn for_update(object: &mut dyn TypedObject, old: &dyn TypedObject, request: 
 pub fn for_status_update(object: &mut dyn TypedObject, old: &dyn TypedObject, request: &Request<'_>) {
     metadata::for_update(object.metadata_mut(), old.metadata());
     each_kind(object.as_any_mut(), &mut Stage::Status(old.as_any(), request));
+}
+
+/// Prepares a namespace whose spec brings other finalizers to `old`. Other objects stay as they came.
+pub fn for_finalizers_update(object: &mut dyn TypedObject, old: &dyn TypedObject) {
+    metadata::for_update(object.metadata_mut(), old.metadata());
+    let namespaces = (object.as_any_mut().downcast_mut::<core::Namespace>(), old.as_any().downcast_ref());
+    if let (Some(namespace), Some(old)) = namespaces {
+        let old: &core::Namespace = old;
+        namespace.status.clone_from(&old.status);
+    }
 }
 
 /// Has the kind a status subresource, so that the object itself and its status are written apart?

@@ -2,11 +2,14 @@
 //!
 //! ```text
 //! create: default -> mutate -> prepare -> give out -> validate -> permit
-//! update: default ->           prepare -> give out -> validate -> permit
+//! update: default -> mutate -> prepare -> give out -> validate -> permit
 //! status: default ->           prepare ->             validate
+//! part:   default ->           prepare ->             validate -> permit
 //! ```
 //! All of it is pure: what a stage needs of the rest of the cluster comes in through
 //! [`Surroundings`], what is random and the time come in as arguments.
+
+use std::any::Any;
 
 use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 
@@ -15,7 +18,7 @@ use super::field::FieldErrors;
 use super::kind::TypedObject;
 use super::mutate::{self, Refusal, Suffix, Surroundings};
 use super::permit;
-use super::prepare::{self, Allocation, Request};
+use super::prepare::{self, PodPart, Request};
 use super::validation;
 
 /// An object is not let in.
@@ -28,10 +31,14 @@ pub enum Rejection {
     /// Fields have values that they must not have (`Invalid`): all of them.
     #[error("invalid: {0}")]
     Invalid(FieldErrors),
+    /// The cluster cannot give out what is needed (`InternalError`).
+    #[error("{0}")]
+    Failed(String),
 }
 
-/// Gives a service the addresses and ports that are missing from it, or refuses.
-pub type GiveOut<'g> = &'g mut dyn FnMut(&mut ServiceSpec, &[Allocation]) -> Result<(), Refusal>;
+/// Gives a service, which may replace another one, the addresses and ports that it asks for and those that are missing
+/// from it, or refuses.
+pub type GiveOut<'g> = &'g mut dyn FnMut(&mut ServiceSpec, Option<&ServiceSpec>) -> Result<(), Rejection>;
 
 /// Makes of what a client sent the object that is stored.
 ///
@@ -49,16 +56,16 @@ pub fn create(
     defaults::apply(object.as_any_mut());
     mutate::on_create(object, around, suffix)?;
     prepare::for_create(object, request);
-    complete(object, give_out)?;
-    judged(validation::create(object))?;
+    complete(object, None, give_out)?;
+    judged(validation::create_as(object, request.written_as))?;
     Ok(permit::on_create(object, around)?)
 }
 
 /// Makes of what a client sent the object that replaces `old`.
 ///
 /// # Errors
-/// [`Rejection::Invalid`] with all that is wrong, [`Rejection::Forbidden`] when nothing is left to give out or the change
-/// is not permitted.
+/// [`Rejection::Invalid`] with all that is wrong, [`Rejection::Forbidden`] when the change is not permitted,
+/// [`Rejection::Failed`] when nothing is left to give out.
 pub fn update(
     object: &mut dyn TypedObject,
     old: &dyn TypedObject,
@@ -67,9 +74,10 @@ pub fn update(
     give_out: GiveOut<'_>,
 ) -> Result<(), Rejection> {
     defaults::apply(object.as_any_mut());
+    mutate::on_update(object, old);
     prepare::for_update(object, old, request);
-    complete(object, give_out)?;
-    judged(validation::update(object, old))?;
+    complete(object, Some(old.as_any()), give_out)?;
+    judged(validation::update_as(object, old, request.written_as))?;
     Ok(permit::on_update(object, old, around)?)
 }
 
@@ -87,14 +95,42 @@ pub fn update_status(
     judged(validation::status_update(object, old))
 }
 
+/// Makes of what a client sent `old`, a pod, with other ephemeral containers or other resources.
+///
+/// # Errors
+/// [`Rejection::Invalid`] with all that is wrong, [`Rejection::Forbidden`] when the change is not permitted.
+pub fn update_pod_part(
+    object: &mut dyn TypedObject,
+    old: &dyn TypedObject,
+    part: PodPart,
+    around: &(impl Surroundings + ?Sized),
+    request: &Request<'_>,
+) -> Result<(), Rejection> {
+    defaults::apply(object.as_any_mut());
+    prepare::for_pod_part_update(object, old, part, request);
+    judged(validation::pod_part_update(object, old, part))?;
+    Ok(permit::on_pod_part_update(object, old, part, around)?)
+}
+
+/// Makes of what a client sent `old`, a namespace, with other finalizers in its spec.
+///
+/// # Errors
+/// [`Rejection::Invalid`] with all that is wrong.
+pub fn update_finalizers(object: &mut dyn TypedObject, old: &dyn TypedObject) -> Result<(), Rejection> {
+    defaults::apply(object.as_any_mut());
+    prepare::for_finalizers_update(object, old);
+    judged(validation::finalizers_update(object, old))
+}
+
 fn judged(errors: FieldErrors) -> Result<(), Rejection> {
     if errors.is_empty() { Ok(()) } else { Err(Rejection::Invalid(errors)) }
 }
 
-/// Validation looks at what was given out too.
-fn complete(object: &mut dyn TypedObject, give_out: GiveOut<'_>) -> Result<(), Refusal> {
+/// Validation looks at what was given out too; what cannot be given out is the only thing that is told.
+fn complete(object: &mut dyn TypedObject, old: Option<&dyn Any>, give_out: GiveOut<'_>) -> Result<(), Rejection> {
     let service = object.as_any_mut().downcast_mut::<Service>();
     let Some(spec) = service.and_then(|service| service.spec.as_mut()) else { return Ok(()) };
-    let missing = prepare::allocations(spec);
-    if missing.is_empty() { Ok(()) } else { give_out(spec, &missing) }
+    let old = old.and_then(|old| old.downcast_ref::<Service>()).and_then(|old| old.spec.as_ref());
+    judged(prepare::service_families(spec, old))?;
+    give_out(spec, old)
 }

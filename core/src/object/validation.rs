@@ -71,7 +71,7 @@ mod warnings;
 mod windows;
 mod workload_warnings;
 
-pub use dispatch::{create, status_update, update, warnings};
+pub use dispatch::{create, create_as, finalizers_update, pod_part_update, status_update, update, update_as, warnings};
 pub use pod::{pod, pod_template_spec};
 pub use pod_status::pod_status_update;
 pub use pod_update::{pod_binding, pod_ephemeral_containers_update, pod_resize, pod_update};

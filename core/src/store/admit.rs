@@ -15,25 +15,16 @@ use super::commit::Store;
 use super::draft::Draft;
 use super::object::{Body, Meta, Object};
 use super::owners::{Entries, FieldManager};
+pub use super::part::Part;
 use super::pod::{PodBody, PodState};
 use super::{addresses, custom, owners};
 use crate::error::{ApiError, Reason};
 use crate::ids::Revision;
 use crate::object::kind::{self, KindId};
 use crate::object::mutate::Suffix;
-use crate::object::prepare::{self, Allocation, Request};
+use crate::object::prepare::{self, PodPart, Request};
 use crate::object::strategy::{self as rules, Rejection};
 use crate::time::Time;
-
-/// The part of an object that a write replaces.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Part {
-    /// All but the status, for kinds that have a status subresource.
-    #[default]
-    Main,
-    /// The status.
-    Status,
-}
 
 /// How to write.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,7 +72,7 @@ impl Store {
     }
 
     pub(super) fn create_as(&mut self, draft: Draft, entries: Entries<'_>, now: Time) -> Result<Arc<Object>, ApiError> {
-        let Draft { mut meta, body, .. } = draft;
+        let Draft { mut meta, body, written_as, .. } = draft;
         self.place(&mut meta)?;
         self.name(&mut meta)?;
         meta.uid = self.ids.uid(meta.kind);
@@ -90,7 +81,7 @@ impl Store {
         meta.generation = i64::from(prepare::has_generation(meta.kind));
         let entries = self.entries_of_new(&meta, &body, entries, now);
         meta.managed_fields.clone_from(&entries);
-        let body = self.admit_new(&mut meta, body, now)?;
+        let body = self.admit_new(&mut meta, body, written_as, now)?;
         meta.managed_fields = entries;
         self.charge((&meta, &body), None, now)?;
         if let Some(there) = self.live.find(meta.kind, &meta.namespace, &meta.name) {
@@ -157,19 +148,26 @@ impl Store {
         Err(taken.retry_after(1))
     }
 
-    fn admit_new(&mut self, meta: &mut Meta, body: Body, now: Time) -> Result<Body, ApiError> {
+    fn admit_new(
+        &mut self,
+        meta: &mut Meta,
+        body: Body,
+        written_as: Option<KindId>,
+        now: Time,
+    ) -> Result<Body, ApiError> {
+        let request = Request { written_as, ..Request::internal(now) };
         match body {
-            Body::Pod(pod) => self.admit_template_pod(meta, pod, now),
+            Body::Pod(pod) => self.admit_template_pod(meta, pod, &request),
             Body::Typed(typed) if meta.kind == kind::POD => {
                 let mut object = typed.clone_arc();
                 *exclusive(&mut object).metadata_mut() = meta.to_api();
-                self.admit_typed(meta, &mut object, now)?;
+                self.admit_typed(meta, &mut object, &request)?;
                 let pod = object.as_any().downcast_ref::<Pod>().map(PodBody::from_api);
                 pod.map(Body::Pod).ok_or_else(|| ApiError::internal("a pod that is not a pod"))
             }
             Body::Typed(mut typed) => {
                 *exclusive(&mut typed).metadata_mut() = meta.to_api();
-                self.admit_typed(meta, &mut typed, now)?;
+                self.admit_typed(meta, &mut typed, &request)?;
                 Ok(Body::Typed(typed))
             }
             Body::Custom(value) => self.admit_custom(meta, &value).map(Body::Custom),
@@ -178,7 +176,12 @@ impl Store {
     }
 
     /// Pods of one template: the first is admitted in full, the others share what became of its spec.
-    fn admit_template_pod(&mut self, meta: &mut Meta, mut pod: PodBody, now: Time) -> Result<Body, ApiError> {
+    fn admit_template_pod(
+        &mut self,
+        meta: &mut Meta,
+        mut pod: PodBody,
+        request: &Request<'_>,
+    ) -> Result<Body, ApiError> {
         if let Some(spec) = self.memo.get(&pod.spec) {
             pod.state = PodState::initial(&spec);
             pod.spec = spec;
@@ -187,7 +190,7 @@ impl Store {
         let asked = Arc::clone(&pod.spec);
         let (labels, annotations) = (Arc::clone(&meta.labels), Arc::clone(&meta.annotations));
         let mut object: Arc<dyn kind::TypedObject> = Arc::new(pod.to_api(meta));
-        self.admit_typed(meta, &mut object, now)?;
+        self.admit_typed(meta, &mut object, request)?;
         let Some(admitted) = object.as_any().downcast_ref::<Pod>().map(PodBody::from_api) else {
             return Err(ApiError::internal("a pod that is not a pod"));
         };
@@ -202,12 +205,12 @@ impl Store {
         &mut self,
         meta: &mut Meta,
         object: &mut Arc<dyn kind::TypedObject>,
-        now: Time,
+        request: &Request<'_>,
     ) -> Result<(), ApiError> {
         let suffix = if meta.kind == kind::POD { self.ids.name(kind::SERVICE_ACCOUNT, "") } else { String::new() };
         let around = &self.live;
-        let mut give_out = |spec: &mut ServiceSpec, missing: &[Allocation]| addresses::give_out(around, spec, missing);
-        rules::create(exclusive(object), around, Suffix(&suffix), &Request::internal(now), &mut give_out)
+        let mut give_out = |spec: &mut ServiceSpec, old: Option<&ServiceSpec>| addresses::give_out(around, spec, old);
+        rules::create(exclusive(object), around, Suffix(&suffix), request, &mut give_out)
             .map_err(|rejection| self.rejected(meta, rejection))?;
         take_meta(meta, &**object);
         meta.generation = object.metadata().generation.unwrap_or(0);
@@ -220,20 +223,24 @@ impl Store {
         mut next: Arc<dyn kind::TypedObject>,
         before: &dyn kind::TypedObject,
         part: Part,
-        now: Time,
+        request: &Request<'_>,
     ) -> Result<Arc<dyn kind::TypedObject>, ApiError> {
         let object = exclusive(&mut next);
-        let request = Request::internal(now);
         // A version that was not given is the current one.
         object.metadata_mut().resource_version.get_or_insert_with(|| meta.revision.to_string());
         let result = match part {
             Part::Main => {
                 let around = &self.live;
                 let mut give_out =
-                    |spec: &mut ServiceSpec, missing: &[Allocation]| addresses::give_out(around, spec, missing);
-                rules::update(object, before, around, &request, &mut give_out)
+                    |spec: &mut ServiceSpec, old: Option<&ServiceSpec>| addresses::give_out(around, spec, old);
+                rules::update(object, before, around, request, &mut give_out)
             }
-            Part::Status => rules::update_status(object, before, &request),
+            Part::Status => rules::update_status(object, before, request),
+            Part::EphemeralContainers => {
+                rules::update_pod_part(object, before, PodPart::EphemeralContainers, &self.live, request)
+            }
+            Part::Finalize => rules::update_finalizers(object, before),
+            Part::Resize => rules::update_pod_part(object, before, PodPart::Resources, &self.live, request),
         };
         result.map_err(|rejection| self.rejected(meta, rejection))?;
         Ok(next)
@@ -243,6 +250,7 @@ impl Store {
         match rejection {
             Rejection::Forbidden(refusal) => ApiError::forbidden(self.subject(meta.kind, &meta.name), refusal),
             Rejection::Invalid(errors) => ApiError::invalid(self.kind_subject(meta.kind, &meta.name), errors),
+            Rejection::Failed(problem) => ApiError::failed(problem),
         }
     }
 
@@ -271,6 +279,22 @@ impl Store {
     pub fn edit(
         &mut self,
         kind: KindId,
+        name: (&str, &str),
+        part: Part,
+        options: WriteOptions,
+        now: Time,
+        edit: impl FnOnce(Value) -> Result<Value, ApiError>,
+    ) -> Result<Arc<Object>, ApiError> {
+        self.edit_as((kind, None), name, part, options, now, edit)
+    }
+
+    /// As [`Store::edit`], by a client that writes another version of the kind.
+    ///
+    /// # Errors
+    /// What `edit` says, or [`Store::update`].
+    pub(crate) fn edit_as(
+        &mut self,
+        (kind, written_as): (KindId, Option<KindId>),
         (namespace, name): (&str, &str),
         part: Part,
         options: WriteOptions,
@@ -284,7 +308,7 @@ impl Store {
         if !namespace.is_empty() && next.pointer("/metadata/namespace").is_none_or(Value::is_null) {
             next["metadata"]["namespace"] = namespace.as_str().into();
         }
-        let draft = self.decode(kind, next)?;
+        let draft = Draft { written_as, ..self.decode(kind, next)? };
         if *draft.meta.name != *current.meta.name {
             let named = &draft.meta.name;
             return Err(ApiError::bad_request(format!(
@@ -347,7 +371,8 @@ impl Store {
                 let before = current
                     .to_typed(&self.live.kinds)
                     .ok_or_else(|| ApiError::internal("a built-in object without its type"))?;
-                let next = self.admit_update(&meta, next, &*before, part, now)?;
+                let request = Request { written_as: draft.written_as, ..Request::internal(now) };
+                let next = self.admit_update(&meta, next, &*before, part, &request)?;
                 take_meta(&mut meta, &*next);
                 meta.generation = next.metadata().generation.unwrap_or(0);
                 match next.as_any().downcast_ref::<Pod>() {
@@ -380,7 +405,7 @@ impl Store {
             return Ok(current);
         }
         meta.managed_fields = entries;
-        if part == Part::Main {
+        if matches!(part, Part::Main | Part::Resize) {
             self.charge((&meta, &body), Some(&current), now)?;
         }
         let object = self.put(current, meta, body);
@@ -422,7 +447,7 @@ fn kept_parts(mut pod: PodBody, current: &Object, part: Part) -> PodBody {
         pod.spec = Arc::clone(&before.spec);
     }
     // The API's times are whole seconds: on the way through it the status would lose what it has of finer ones.
-    if part == Part::Main {
+    if part != Part::Status {
         pod.state = before.state.clone();
     }
     pod

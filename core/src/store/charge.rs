@@ -31,8 +31,9 @@ impl Store {
     /// Whether all quotas of the namespace leave room for a new object, or for a new version of `before`.
     pub(super) fn charge(&self, next: Next<'_>, before: Option<&Object>, now: Time) -> Result<(), ApiError> {
         let (meta, _) = next;
-        // An update can only take more of what claims and services use.
-        if before.is_some() && !matches!(meta.kind, kind::PERSISTENT_VOLUME_CLAIM | kind::SERVICE) {
+        // An update can only take more of what claims and services use, and pods that are resized.
+        let may_grow = matches!(meta.kind, kind::PERSISTENT_VOLUME_CLAIM | kind::SERVICE | kind::POD);
+        if before.is_some() && !may_grow {
             return Ok(());
         }
         for (object, account) in self.live.quotas_in(&meta.namespace) {

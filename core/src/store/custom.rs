@@ -106,7 +106,7 @@ fn merge(before: &Value, next: &Value, part: Part, info: Option<&KindInfo>) -> V
         return next.clone();
     }
     let (mut merged, status) = match part {
-        Part::Main => (next.clone(), before.get("status")),
+        Part::Main | Part::EphemeralContainers | Part::Resize | Part::Finalize => (next.clone(), before.get("status")),
         Part::Status => (before.clone(), next.get("status")),
     };
     if let Some(object) = merged.as_object_mut() {

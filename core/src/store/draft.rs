@@ -27,6 +27,8 @@ pub struct Draft {
     pub body: Body,
     /// What must still hold; for updates.
     pub expect: Expect,
+    /// The version that it was written in, where that is another than the stored one: some have stricter rules.
+    pub written_as: Option<KindId>,
 }
 
 impl Draft {
@@ -42,7 +44,7 @@ impl Draft {
             uid: meta.uid.as_deref().and_then(|uid| uid.parse().ok()),
             revision: meta.resource_version.as_deref().and_then(|revision| revision.parse().ok()),
         };
-        Self { meta: Meta::from_api(object.kind_id(), meta), body: Body::Typed(object), expect }
+        Self { meta: Meta::from_api(object.kind_id(), meta), body: Body::Typed(object), expect, written_as: None }
     }
 
     /// The same in this namespace; in none when it is empty.
@@ -67,6 +69,6 @@ impl Draft {
             uid: api.uid.as_deref().and_then(|uid| uid.parse().ok()),
             revision: api.resource_version.as_deref().and_then(|revision| revision.parse().ok()),
         };
-        Ok(Self { meta: Meta::from_api(kind, &api), body: Body::Custom(Arc::new(value)), expect })
+        Ok(Self { meta: Meta::from_api(kind, &api), body: Body::Custom(Arc::new(value)), expect, written_as: None })
     }
 }

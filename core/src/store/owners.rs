@@ -47,6 +47,9 @@ impl FieldManager {
     pub(super) fn subresource(&self, part: Part) -> &str {
         match part {
             Part::Status => "status",
+            Part::EphemeralContainers => "ephemeralcontainers",
+            Part::Resize => "resize",
+            Part::Finalize => "finalize",
             Part::Main => &self.subresource,
         }
     }

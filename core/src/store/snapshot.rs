@@ -10,6 +10,7 @@ use std::sync::Arc;
 use imbl::{GenericHashMap, OrdMap, OrdSet};
 
 use super::accounts::Account;
+use super::addresses::Held;
 use super::links::LinkKey;
 use super::measures::Measures;
 use super::object::Object;
@@ -116,6 +117,8 @@ pub struct Snapshot {
     pub(super) pods_by_node: OrdSet<(NodeName, Uid)>,
     pub(super) links: OrdSet<(LinkKey, Uid)>,
     pub(super) rosters: ByUid<Roster>,
+    /// Who has which address and node port.
+    pub(super) held: OrdSet<(Held, Uid)>,
     pub(super) accounts: OrdMap<Uid, Arc<Account>>,
     /// Not an object, but what decisions may ask: it gives the same answer each time.
     pub(super) authority: Option<Arc<dyn Authority>>,

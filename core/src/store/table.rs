@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use super::change::{Change, ChangeKind};
-use super::links;
 use super::measures::Measures;
 use super::object::{Body, Meta, Object};
-use super::roster;
 use super::snapshot::{NameKey, Snapshot};
+use super::{addresses, links, roster};
 use crate::ids::Uid;
 
 impl Snapshot {
@@ -78,6 +77,7 @@ impl Snapshot {
         for link in links::links(object) {
             self.links.insert((link, object.meta.uid));
         }
+        self.held.extend(addresses::held(object).map(|held| (held, object.meta.uid)));
     }
 
     fn unindex(&mut self, object: &Object) {
@@ -93,6 +93,9 @@ impl Snapshot {
         for link in links::links(object) {
             self.links.remove(&(link, object.meta.uid));
         }
+        for held in addresses::held(object) {
+            self.held.remove(&(held, object.meta.uid));
+        }
     }
 
     /// Touches an index only where what it holds has changed: most writes change none.
@@ -100,7 +103,8 @@ impl Snapshot {
         let same_owners =
             Arc::ptr_eq(&before.meta.owners, &after.meta.owners) || before.meta.owners == after.meta.owners;
         let same_node = before.pod().map(|pod| &pod.node) == after.pod().map(|pod| &pod.node);
-        if !same_owners || !same_node || !links::are_same(before, after) {
+        let same_held = addresses::held(before).eq(addresses::held(after));
+        if !same_owners || !same_node || !same_held || !links::are_same(before, after) {
             self.unindex(before);
             self.index(after);
         }
@@ -131,6 +135,7 @@ impl Snapshot {
             ("pods_by_node", fresh.pods_by_node == self.pods_by_node),
             ("links", fresh.links == self.links),
             ("rosters", fresh.rosters == self.rosters),
+            ("held", fresh.held == self.held),
             ("accounts", fresh.accounts == self.accounts),
             ("selecting", self.measures.is_indexed(|uid| self.objects.get(&uid))),
         ];

@@ -1,5 +1,6 @@
 //! Where in a text a field is: read again with positions, since only a mistake needs to know.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Deserialize;
@@ -20,6 +21,33 @@ pub(super) fn find(text: &str, document: usize, path: &str) -> Option<(u64, u64)
         rest = after;
     }
     Some((here.referenced.line(), here.referenced.column()))
+}
+
+/// The keys that stand twice in a mapping of the first document, each with the line of the value that comes later, in
+/// the order in which upstream's reader meets them: what is inside of a value before the value itself.
+pub(crate) fn repeated(text: &str) -> Vec<(u64, String)> {
+    let documents: Vec<Spanned<Node>> = serde_saphyr::from_multiple_with_options(text, options()).unwrap_or_default();
+    let mut found = Vec::new();
+    if let Some(first) = documents.iter().find(|document| !matches!(document.value, Node::Null)) {
+        repeated_in(&first.value, &mut found);
+    }
+    found
+}
+
+fn repeated_in(node: &Node, found: &mut Vec<(u64, String)>) {
+    match node {
+        Node::Null | Node::Scalar(_) => {}
+        Node::List(elements) => elements.iter().for_each(|element| repeated_in(&element.value, found)),
+        Node::Map(entries) => {
+            let mut seen = BTreeSet::new();
+            for (key, value) in entries {
+                repeated_in(&value.value, found);
+                if !seen.insert(key) {
+                    found.push((value.referenced.line(), key.clone()));
+                }
+            }
+        }
+    }
 }
 
 /// One step along a path: the child, and the rest of the path. Keys may have dots in them, so the keys decide.

@@ -47,6 +47,15 @@ pub fn priority(pod: &mut Pod, around: &(impl Surroundings + ?Sized)) -> Result<
     Ok(())
 }
 
+/// A client that does not know of these two fields cannot take them away.
+pub fn keep_priority(pod: &mut Pod, old: &Pod) {
+    let (Some(spec), Some(old)) = (&mut pod.spec, &old.spec) else { return };
+    spec.priority = spec.priority.or(old.priority);
+    if spec.preemption_policy.is_none() {
+        spec.preemption_policy.clone_from(&old.preemption_policy);
+    }
+}
+
 fn named(name: &str, around: &(impl Surroundings + ?Sized)) -> Result<Given, Refusal> {
     let class = one::<PriorityClass>(around, "", name);
     if let Some(class) = class {

@@ -70,7 +70,7 @@ impl Prepare for Pod {
     }
 }
 
-fn drop_annotations(pod: &mut Pod) {
+pub(super) fn drop_annotations(pod: &mut Pod) {
     if let Some(annotations) = &mut pod.metadata.annotations {
         annotations.retain(|key, _| !INIT_CONTAINER_ANNOTATIONS.contains(&key.as_str()));
     }

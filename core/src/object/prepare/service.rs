@@ -1,8 +1,7 @@
-//! Services: IP families, what an update keeps of what was given out, and what is still to be given out.
+//! Services: what an update keeps of what was given out, and what a service that changes its type loses.
 //!
-//! Addresses and node ports come from the store ([`allocations`] says which a service needs). A client that writes a
-//! whole service without them keeps those it had; a service that changes its type loses those that the new type has no
-//! use for, unless the client set them itself.
+//! Addresses and node ports come from the store. A client that writes a whole service without them keeps those it had; a
+//! service that changes its type loses those that the new type has no use for, unless the client set them itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,23 +9,15 @@ use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 
 use super::{Prepare, Request};
 
-/// What a service needs that only the store can give.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Allocation {
-    /// `spec.clusterIP`, which is also the first of `spec.clusterIPs`.
-    ClusterIp,
-    /// `nodePort` of the port at this index of `spec.ports`.
-    NodePort(usize),
-    /// `spec.healthCheckNodePort`.
-    HealthCheckNodePort,
-}
+mod families;
+
+pub use families::families;
 
 impl Prepare for Service {
     fn create(&mut self, _: &Request<'_>) {
         self.status = Some(Default::default());
         let spec = self.spec.get_or_insert_default();
         cluster_ips(spec, None);
-        families(spec);
     }
 
     fn update(&mut self, old: &Self, _: &Request<'_>) {
@@ -37,30 +28,11 @@ impl Prepare for Service {
             cluster_ips(spec, Some(old));
             drop_unneeded(spec, old);
         }
-        families(spec);
     }
 
     fn update_status(&mut self, old: &Self, _: &Request<'_>) {
         self.spec.clone_from(&old.spec);
     }
-}
-
-/// What is missing from a service that has been prepared, in the order in which it is given out.
-#[must_use]
-pub fn allocations(spec: &ServiceSpec) -> Vec<Allocation> {
-    let mut missing = Vec::new();
-    if needs_cluster_ip(spec) && is_blank(&spec.cluster_ip) {
-        missing.push(Allocation::ClusterIp);
-    }
-    if needs_node_ports(spec) {
-        let ports = spec.ports.iter().flatten().enumerate();
-        let unset = ports.filter(|(_, port)| port.node_port.unwrap_or_default() == 0);
-        missing.extend(unset.map(|(at, _)| Allocation::NodePort(at)));
-    }
-    if needs_health_check(spec) && spec.health_check_node_port.unwrap_or_default() == 0 {
-        missing.push(Allocation::HealthCheckNodePort);
-    }
-    missing
 }
 
 /// Fills in, from the service that is replaced, what was given out and is not in the new one.
@@ -110,40 +82,16 @@ fn cluster_ips(spec: &mut ServiceSpec, old: Option<&ServiceSpec>) {
     }
 }
 
-/// The cluster speaks IPv4; a headless service without a selector is for both families.
-fn families(spec: &mut ServiceSpec) {
-    if kind(spec) == "ExternalName" {
-        return;
-    }
-    let headless = spec.cluster_ip.as_deref() == Some("None");
-    let selects = spec.selector.as_ref().is_some_and(|selector| !selector.is_empty());
-    let both = headless && !selects;
-    let count = |list: &Option<Vec<String>>| list.as_ref().map_or(0, Vec::len);
-    let two = count(&spec.cluster_ips) > 1 || count(&spec.ip_families) > 1;
-    let policy = if both || two { "RequireDualStack" } else { "SingleStack" };
-    spec.ip_family_policy.get_or_insert_with(|| policy.to_owned());
-
-    let given = spec.cluster_ips.iter().flatten().filter(|ip| *ip != "None");
-    let of_addresses: Vec<&str> = given.map(|ip| if ip.contains(':') { "IPv6" } else { "IPv4" }).collect();
-    let start = if of_addresses.is_empty() { vec!["IPv4"] } else { of_addresses };
-    let start: Vec<String> = start.into_iter().map(str::to_owned).collect();
-    let families = spec.ip_families.get_or_insert_default();
-    if families.is_empty() {
-        *families = start;
-    }
-    if both && spec.ip_family_policy.as_deref() != Some("SingleStack") && families.len() == 1 {
-        let other = if families.first().is_some_and(|family| family == "IPv6") { "IPv4" } else { "IPv6" };
-        families.push(other.to_owned());
-    }
-}
-
 /// A change of type takes along only what the client asks for again in other words.
 fn drop_unneeded(spec: &mut ServiceSpec, old: &ServiceSpec) {
-    if needs_cluster_ip(old) && !needs_cluster_ip(spec) && spec.cluster_ip == old.cluster_ip {
-        spec.cluster_ip = None;
-        spec.cluster_ips = None;
-    }
     if needs_cluster_ip(old) && !needs_cluster_ip(spec) {
+        if spec.cluster_ips == old.cluster_ips {
+            spec.cluster_ip = None;
+            spec.cluster_ips = None;
+        }
+        if spec.internal_traffic_policy == old.internal_traffic_policy {
+            spec.internal_traffic_policy = None;
+        }
         if spec.ip_families == old.ip_families {
             spec.ip_families = None;
         }
@@ -187,7 +135,7 @@ fn needs_cluster_ip(spec: &ServiceSpec) -> bool {
     matches!(kind(spec), "ClusterIP" | "NodePort" | "LoadBalancer")
 }
 
-fn needs_node_ports(spec: &ServiceSpec) -> bool {
+pub(crate) fn needs_node_ports(spec: &ServiceSpec) -> bool {
     match kind(spec) {
         "NodePort" => true,
         "LoadBalancer" => spec.allocate_load_balancer_node_ports != Some(false),
@@ -195,7 +143,7 @@ fn needs_node_ports(spec: &ServiceSpec) -> bool {
     }
 }
 
-fn needs_health_check(spec: &ServiceSpec) -> bool {
+pub(crate) fn needs_health_check(spec: &ServiceSpec) -> bool {
     kind(spec) == "LoadBalancer" && spec.external_traffic_policy.as_deref() == Some("Local")
 }
 

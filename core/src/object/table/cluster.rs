@@ -3,7 +3,8 @@
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Node, Secret, Service, ServicePort};
 use serde_json::Value;
 
-use super::{Column, NAME, NONE, age, created, labels, name, narrow, wide};
+use super::{Column, ColumnKind, NAME, NONE, age, created, labels, name, narrow, wide};
+use crate::text::Text;
 use crate::time::Time;
 
 const ROLE_PREFIX: &str = "node-role.kubernetes.io/";
@@ -161,7 +162,7 @@ pub(super) const EVENT: &[Column] = &[
     narrow("Message"),
     wide("First Seen"),
     wide("Count"),
-    Column { priority: 1, ..NAME },
+    Column { name: Text::Static("Name"), priority: 1, kind: ColumnKind::Text, format: Text::Static("name") },
 ];
 
 pub(super) fn event(object: &Event, now: Time) -> Vec<Value> {

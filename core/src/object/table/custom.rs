@@ -4,7 +4,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time as ApiTime;
 use serde_json::Value;
 
-use super::{Column, ColumnKind, age, narrow};
+use super::{Column, ColumnKind, NAME, age};
 use crate::object::definition::Defined;
 use crate::object::json_path::JsonPath;
 use crate::text::Text;
@@ -27,7 +27,7 @@ pub(super) fn columns(defined: &Defined) -> Option<Vec<Column>> {
         },
         format: Text::from(given.format.clone().unwrap_or_default()),
     });
-    Some([narrow("Name")].into_iter().chain(own).collect())
+    Some([NAME].into_iter().chain(own).collect())
 }
 
 /// The cells of an object.

@@ -24,7 +24,8 @@ use super::{
     workload_warnings,
 };
 use crate::object::field::FieldErrors;
-use crate::object::kind::TypedObject;
+use crate::object::kind::{self, KindId, TypedObject};
+use crate::object::prepare::PodPart;
 
 /// Tries each type in turn: the first one that the object has decides. The most frequent ones come first.
 macro_rules! by_type {
@@ -42,7 +43,15 @@ fn of<T: Any>(object: &dyn TypedObject) -> Option<&T> {
 
 /// What is wrong with a new object, to which defaults and mutation have been applied.
 pub fn create(object: &dyn TypedObject) -> FieldErrors {
-    let mut errors = create_by_kind(object).unwrap_or_default();
+    create_as(object, None)
+}
+
+/// As [`create`]; `written_as` is the version that a client wrote the object in, where that is another.
+pub fn create_as(object: &dyn TypedObject, written_as: Option<KindId>) -> FieldErrors {
+    let mut errors = match newer_event(object, written_as) {
+        Some(event) => event::event_v1(&event),
+        None => create_by_kind(object).unwrap_or_default(),
+    };
     if errors.is_empty() {
         // What holds for all kinds, whatever a kind itself looks at.
         let namespaced = object.kind_id().built_in().is_some_and(|info| info.is_namespaced());
@@ -100,9 +109,26 @@ fn create_by_kind(object: &dyn TypedObject) -> Option<FieldErrors> {
 ///
 /// Upstream looks at the metadata for all kinds, and most kinds then look once more: such causes stand twice.
 pub fn update(new: &dyn TypedObject, old: &dyn TypedObject) -> FieldErrors {
+    update_as(new, old, None)
+}
+
+/// As [`update`]; `written_as` is the version that a client wrote the object in, where that is another.
+pub fn update_as(new: &dyn TypedObject, old: &dyn TypedObject, written_as: Option<KindId>) -> FieldErrors {
     let mut errors = meta_update(new.metadata(), old.metadata());
-    errors.append(update_by_kind(new, old).unwrap_or_default());
+    errors.append(match (newer_event(new, written_as), newer_event(old, written_as)) {
+        (Some(new), Some(old)) => event::event_v1_update(&new, &old),
+        _ => update_by_kind(new, old).unwrap_or_default(),
+    });
     errors
+}
+
+/// An Event that was written in the newer version, as that version has it.
+fn newer_event(object: &dyn TypedObject, written_as: Option<KindId>) -> Option<events::Event> {
+    if written_as != Some(kind::EVENT_V1) || object.kind_id() != kind::EVENT {
+        return None;
+    }
+    let value = kind::convert(kind::EVENT, kind::EVENT_V1, object.to_value())?;
+    serde_json::from_value(value).ok()
 }
 
 fn update_by_kind(new: &dyn TypedObject, old: &dyn TypedObject) -> Option<FieldErrors> {
@@ -181,6 +207,27 @@ fn status_by_kind(new: &dyn TypedObject, old: &dyn TypedObject) -> Option<FieldE
         CustomResourceDefinition => definition::definition_status_update,
     }
     None
+}
+
+/// What is wrong with a pod that brings another part to `old`.
+pub fn pod_part_update(new: &dyn TypedObject, old: &dyn TypedObject, part: PodPart) -> FieldErrors {
+    let mut errors = meta_update(new.metadata(), old.metadata());
+    if let (Some(new), Some(old)) = (of::<core::Pod>(new), of::<core::Pod>(old)) {
+        errors.append(match part {
+            PodPart::EphemeralContainers => pod_update::pod_ephemeral_containers_update(new, old),
+            PodPart::Resources => pod_update::pod_resize(new, old),
+        });
+    }
+    errors
+}
+
+/// What is wrong with a namespace that brings other finalizers to `old`.
+pub fn finalizers_update(new: &dyn TypedObject, old: &dyn TypedObject) -> FieldErrors {
+    let mut errors = meta_update(new.metadata(), old.metadata());
+    if let (Some(new), Some(old)) = (of::<core::Namespace>(new), of::<core::Namespace>(old)) {
+        errors.append(namespace::namespace_finalize_update(new, old));
+    }
+    errors
 }
 
 /// What a client is warned of when it writes an object; `old` is what it replaces, when it does.

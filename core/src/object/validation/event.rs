@@ -92,6 +92,7 @@ struct Common<'a> {
     about: &'a str,
     has_time: bool,
     controller: &'a str,
+    controller_field: &'static str,
     instance: &'a str,
     action: &'a str,
     reason: &'a str,
@@ -104,6 +105,7 @@ fn of_core(event: &Event) -> Common<'_> {
         about: text(&event.involved_object.namespace),
         has_time: event.event_time.is_some(),
         controller: text(&event.reporting_component),
+        controller_field: "reportingComponent",
         instance: text(&event.reporting_instance),
         action: text(&event.action),
         reason: text(&event.reason),
@@ -117,6 +119,7 @@ fn of_newer(event: &newer::Event) -> Common<'_> {
         about: event.regarding.as_ref().map(|about| text(&about.namespace)).unwrap_or_default(),
         has_time: event.event_time.is_some(),
         controller: text(&event.reporting_controller),
+        controller_field: "reportingController",
         instance: text(&event.reporting_instance),
         action: text(&event.action),
         reason: text(&event.reason),
@@ -142,7 +145,7 @@ fn legacy(event: &Common<'_>, errors: &mut FieldErrors) {
 }
 
 fn complete(event: &Common<'_>, errors: &mut FieldErrors) {
-    let path = Path::new("reportingController");
+    let path = Path::new(event.controller_field);
     if event.controller.is_empty() {
         errors.required(&path, "");
     }

@@ -105,7 +105,8 @@ pub(super) fn selector_and_template(selector: &LabelSelector, template: &PodTemp
 /// A selector never changes.
 pub(super) fn same_selector(new: &LabelSelector, old: &LabelSelector, errors: &mut FieldErrors) {
     if !checks::same(new, old) {
-        errors.invalid_json(&SPEC.field("selector"), checks::selector_text(new), names::IMMUTABLE);
+        let shown = if shared::given(new) { checks::selector_text(new) } else { "null".to_owned() };
+        errors.invalid_json(&SPEC.field("selector"), shown, names::IMMUTABLE);
     }
 }
 

@@ -36,6 +36,13 @@ pub fn service(service: &Service) -> FieldErrors {
     always(service, &ServiceSpec::default())
 }
 
+/// What is wrong with the addresses and families of a Service that may replace another one.
+pub fn service_addresses(spec: &ServiceSpec, old: Option<&ServiceSpec>) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    cluster_ips::related_fields(spec, old.map(|old| list(&old.cluster_ips)).unwrap_or_default(), &mut errors);
+    errors
+}
+
 /// What is wrong with a changed Service.
 pub fn service_update(new: &Service, old: &Service) -> FieldErrors {
     let mut errors = meta_update(&new.metadata, &old.metadata);

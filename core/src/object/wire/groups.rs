@@ -101,7 +101,7 @@ pub(super) const GROUPS: &[Row] = &[
     ("GangSchedulingPolicy", &[("minCount", Z)]),
     ("GroupSubject", &[("name", T)]),
     ("HPAScalingPolicy", &[("periodSeconds", Z), ("type", T), ("value", Z)]),
-    ("HPAScalingRules", &[("selectPolicy", K), ("stabilizationWindowSeconds", K)]),
+    ("HPAScalingRules", &[("policies", K), ("selectPolicy", K), ("stabilizationWindowSeconds", K)]),
     ("HTTPIngressPath", &[("backend", S("IngressBackend")), ("pathType", N)]),
     ("HTTPIngressRuleValue", &[("paths", N)]),
     ("HorizontalPodAutoscaler", &[("spec", S("HorizontalPodAutoscalerSpec")), ("status", S("HorizontalPodAutoscalerStatus"))]),
