@@ -13,6 +13,7 @@
 //! The shell makes the changes durable first; only then may it give out the replies, make the calls and show the changes
 //! to watchers. The same seed and the same inputs at the same times give the same outputs, to the byte.
 
+mod agents;
 mod digest;
 mod measure;
 mod patching;
@@ -25,6 +26,7 @@ mod work;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use self::agents::Agents;
 use self::digest::Digest;
 use self::measure::Meter;
 use self::provisioning::Provisioning;
@@ -36,7 +38,7 @@ use crate::control::{AnyLoop, ControllerMetrics, ControllerMode, Plan};
 use crate::controllers;
 use crate::error::ApiError;
 use crate::ids::{NodeName, Uid};
-use crate::node::{CallId, NodeAgent};
+use crate::node::CallId;
 use crate::provision::{ProvisionError, VolumeReply};
 use crate::runtime::{Call, Reply, RuntimeError, RuntimeEvent};
 use crate::scheduler::{Scheduler, SchedulerConfig};
@@ -139,14 +141,7 @@ pub struct Kernel {
     waited: u32,
     scheduler: Option<Scheduler>,
     provisioning: Provisioning,
-    agents: BTreeMap<NodeName, NodeAgent>,
-    /// How many agents there have been: each has its own range of call numbers.
-    agents_made: u64,
-    /// Nodes whose agents have something to do now.
-    busy: BTreeSet<NodeName>,
-    /// When agents want to be woken, and the same by node.
-    alarms: BTreeSet<(Time, NodeName)>,
-    alarm_of: BTreeMap<NodeName, Time>,
+    agents: Agents,
     meter: Meter,
     digest: Option<Digest>,
 }
@@ -176,11 +171,7 @@ impl Kernel {
                 .clone()
                 .map(|scheduler| Scheduler::new(SchedulerConfig { seed: config.seed, ..scheduler })),
             provisioning: Provisioning::of(&config.provisioners),
-            agents: BTreeMap::new(),
-            agents_made: 0,
-            busy: BTreeSet::new(),
-            alarms: BTreeSet::new(),
-            alarm_of: BTreeMap::new(),
+            agents: Agents::default(),
             meter: Meter::default(),
             digest: config.digest.then(Digest::default),
         }
@@ -198,7 +189,7 @@ impl Kernel {
             self.take_in(input, now, &mut output);
             self.route(now, &mut output);
         }
-        self.wake_agents(now);
+        self.agents.wake(now);
         self.run_agents(now, &mut output);
         self.run_scheduler(now, &mut output);
         self.run_provisioning(now, &mut output);
@@ -264,7 +255,7 @@ impl Kernel {
 
     /// Whether a step now would do something.
     pub fn has_work(&self, now: Time) -> bool {
-        !self.busy.is_empty()
+        self.agents.has_work()
             || self.scheduler.as_ref().is_some_and(Scheduler::has_work)
             || self.provisioning.has_work(now)
             || self.loops.iter().any(|each| each.has_work(now))
@@ -273,9 +264,8 @@ impl Kernel {
 
     fn next_wake(&self) -> Option<Time> {
         let loops = self.loops.iter().filter_map(|each| each.next_wake());
-        let agents = self.alarms.first().map(|(at, _)| *at);
         loops
-            .chain(agents)
+            .chain(self.agents.next_wake())
             .chain(self.meter.next_wake())
             .chain(self.provisioning.next_wake())
             .chain(self.scheduler.as_ref().and_then(Scheduler::next_wake))

@@ -52,6 +52,7 @@ use self::volumes::Given;
 use crate::ids::{NodeName, Uid};
 use crate::object::kind::KindId;
 use crate::store::{EventDraft, Object, Snapshot};
+use crate::text::shared;
 use crate::time::Time;
 
 /// Who the events are from.
@@ -243,7 +244,8 @@ impl Scheduler {
         self.queue.remove(uid);
         self.break_promise(uid);
         self.table.add_pod(&assumed.node, &assumed.tenant);
-        let message = format!("Successfully assigned {} to {}", object.meta.path(), assumed.node);
+        let (namespace, name) = (&object.meta.namespace, &object.meta.name);
+        let message = shared(format_args!("Successfully assigned {namespace}/{name} to {}", assumed.node));
         let node = assumed.node.clone();
         self.assumed.insert(uid, assumed);
         let event = EventDraft::normal(&object.meta, COMPONENT, "Scheduled", message);

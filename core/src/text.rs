@@ -5,6 +5,26 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
+/// A formatted text, put together on the stack: nothing is allocated but what is given back.
+pub fn shared(text: fmt::Arguments<'_>) -> Arc<str> {
+    let mut letters = Letters(SmallVec::new());
+    // Letters take everything.
+    let _ = fmt::write(&mut letters, text);
+    String::from_utf8_lossy(&letters.0).into()
+}
+
+/// As long as most names and messages are.
+struct Letters(SmallVec<[u8; 256]>);
+
+impl fmt::Write for Letters {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
 /// A text that is a literal of this program or shared. Equal by content.
 #[derive(Clone)]
 pub enum Text {

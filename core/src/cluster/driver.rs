@@ -131,7 +131,7 @@ impl Driver {
             if let Some(ended) = ended.take() {
                 return ended;
             }
-            let inputs: Vec<Input> = self.inputs.drain(..self.inputs.len().min(INPUTS_PER_STEP)).collect();
+            let inputs = self.inputs.drain(..self.inputs.len().min(INPUTS_PER_STEP));
             let output = self.kernel.step(self.clock.now(), inputs);
             let (more, wake) = (output.more, output.wake);
             if !self.make_durable(&output).await {

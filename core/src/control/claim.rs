@@ -108,6 +108,9 @@ pub fn owners_by(
     selector: impl Fn(&Object) -> Option<Selector>,
     keys: &mut Keys,
 ) {
+    if !snapshot.has(owner) {
+        return;
+    }
     let meta = &change.object.meta;
     let before = change.before.as_ref().map(|before| &before.meta);
     let same = before.is_some_and(|before| Arc::ptr_eq(&before.owners, &meta.owners));

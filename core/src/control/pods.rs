@@ -42,7 +42,7 @@ pub fn is_immaterial(change: &Change) -> bool {
     let state = |pod: &PodBody| (pod.state.phase, pod.is_ready(), pod.state.ready_since());
     before.meta.deletion == after.meta.deletion
         && before.meta.labels == after.meta.labels
-        && before.meta.owners == after.meta.owners
+        && before.meta.has_owners_of(&after.meta)
         && before.meta.finalizers == after.meta.finalizers
         && Arc::ptr_eq(&old.spec, &new.spec)
         && state(old) == state(new)

@@ -217,9 +217,7 @@ fn concerned(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
         keys.push(meta.uid);
         return;
     }
-    let same =
-        |before: &Arc<Object>| Arc::ptr_eq(&before.meta.owners, &meta.owners) || before.meta.owners == meta.owners;
-    let same_owners = change.before.as_ref().is_some_and(same);
+    let same_owners = change.before.as_ref().is_some_and(|before| before.meta.has_owners_of(meta));
     if meta.owners.is_empty() && same_owners {
         return;
     }

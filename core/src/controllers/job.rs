@@ -32,7 +32,7 @@ use self::failure_policy::Meaning;
 use self::indexes::Indexes;
 use self::member::{Member, TRACKING};
 use self::verdict::Verdict;
-use crate::control::claim::{Claims, controller_reference};
+use crate::control::claim::{Claims, controller_reference, owners_of};
 use crate::control::{Action, Controller, Keys, MetaEdit, Plan, Target, Watched, pods};
 use crate::error::ApiError;
 use crate::ids::Uid;
@@ -290,24 +290,8 @@ fn job_and_its_pods(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
 
 /// The Jobs that a pod concerns: its controller now and before, or, while it has none, those that might adopt it.
 fn jobs_of_pod(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
-    let meta = &change.object.meta;
-    let is_job = |uid: &Uid| snapshot.get(*uid).is_none_or(|owner| owner.meta.kind == kind::JOB);
-    let controller = meta.controller_uid();
-    keys.extend(controller.filter(is_job));
-    let before = change.before.as_ref().and_then(|before| before.meta.controller_uid());
-    keys.extend(before.filter(|uid| Some(*uid) != controller).filter(is_job));
-    let Some(pod) = change.after() else { return };
-    if pod.meta.finalizers.iter().any(|finalizer| finalizer == TRACKING) {
+    owners_of(change, snapshot, kind::JOB, |job| job.typed::<Job>()?.spec.as_ref()?.selector.as_ref(), keys);
+    if let Some(pod) = change.after().filter(|pod| pod.meta.finalizers.iter().any(|finalizer| finalizer == TRACKING)) {
         keys.push(pod.meta.uid);
-    }
-    if controller.is_some() {
-        return;
-    }
-    for object in snapshot.list_in(kind::JOB, &meta.namespace) {
-        let selector = object.typed::<Job>().and_then(|job| job.spec.as_ref()?.selector.as_ref());
-        let selector = selector.and_then(|selector| Selector::compile(Some(selector)).ok());
-        if selector.is_some_and(|selector| !selector.is_everything() && selector.matches(&meta.labels)) {
-            keys.push(object.meta.uid);
-        }
     }
 }

@@ -252,7 +252,7 @@ fn wanted(spec: &StatefulSetSpec) -> Range<Ordinal> {
 /// The sets that a pod concerns; also the one whose pod had or wants this very name. What changes
 /// nothing about a pod is not looked at.
 fn sets_of_pod(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
-    if pods::is_immaterial(change) {
+    if !snapshot.has(kind::STATEFUL_SET) || pods::is_immaterial(change) {
         return;
     }
     owners_of(change, snapshot, kind::STATEFUL_SET, |set| Some(&set.typed::<StatefulSet>()?.spec.selector), keys);

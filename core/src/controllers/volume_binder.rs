@@ -26,6 +26,7 @@ use crate::control::{Controller, Keys, Plan, Watched};
 use crate::ids::Uid;
 use crate::object::{kind, mutate, storage};
 use crate::store::{Change, EventDraft, Object, Snapshot};
+use crate::text::Text;
 use crate::time::Time;
 
 /// Binds volumes and claims.
@@ -168,7 +169,7 @@ fn phase_of(volume: &PersistentVolume) -> &str {
 }
 
 /// Says something about an object, each time that it is looked at: equal events are counted.
-fn say(warning: bool, object: &Object, reason: &'static str, message: impl Into<Arc<str>>) -> EventDraft {
+fn say(warning: bool, object: &Object, reason: &'static str, message: impl Into<Text>) -> EventDraft {
     match warning {
         true => EventDraft::warning(&object.meta, VolumeBinder::NAME, reason, message),
         false => EventDraft::normal(&object.meta, VolumeBinder::NAME, reason, message),

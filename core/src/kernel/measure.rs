@@ -57,7 +57,7 @@ impl Kernel {
         for (silent, _) in std::mem::take(&mut self.meter.asked) {
             self.store.measured(&silent, &[]);
         }
-        for (node, agent) in &mut self.agents {
+        for (node, agent) in self.agents.iter_mut() {
             let id = agent.number_call();
             self.meter.asked.insert((node.clone(), id));
             output.calls.push(NodeCall { node: node.clone(), id, call: Call::Stats });

@@ -151,18 +151,10 @@ impl Kernel {
                 if self.hear_measures(&node, call, &result) {
                     return;
                 }
-                if let Some(agent) = self.agents.get_mut(&node) {
-                    agent.replied(call, result, now);
-                    self.busy.insert(node);
-                }
+                self.agents.tell_caller(call, |agent| agent.replied(call, result, now));
             }
             Input::Provisioner(call, result) => self.provisioner_replied(call, result, now),
-            Input::Event(node, event) => {
-                if let Some(agent) = self.agents.get_mut(&node) {
-                    agent.runtime_event(event, now);
-                    self.busy.insert(node);
-                }
-            }
+            Input::Event(node, event) => self.agents.tell(&node, |agent| agent.runtime_event(event, now)),
             Input::Metric(query, answer) => self.store.answered(query, answer),
         }
     }

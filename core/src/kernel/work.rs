@@ -6,6 +6,7 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use super::agents::AgentId;
 use super::{Answer, Kernel, NodeCall, Output};
 use crate::control::{Action, Target};
 use crate::controllers::{LEASE_NAMESPACE, provisioning};
@@ -15,7 +16,7 @@ use crate::node::{NodeAgent, NodeConfig, NodeOutputs, NodeReport, PodWrite, appl
 use crate::object::kind::{self, KindId, TypedObject};
 use crate::object::storage;
 use crate::scheduler::Decision;
-use crate::store::{CommitError, Draft, EventDraft, Object, WriteOptions};
+use crate::store::{CommitError, Draft, EventDraft, Meta, Object, WriteOptions};
 use crate::time::Time;
 
 /// Pods that node agents look at in one step.
@@ -59,41 +60,20 @@ impl Kernel {
     fn tell_agents(&mut self, object: &Object, before: Option<&Object>) {
         if let Some(pod) = object.pod() {
             let was = before.and_then(|before| before.pod()).and_then(|pod| pod.node.as_ref());
-            for node in [was, pod.node.as_ref()].into_iter().flatten() {
-                if let Some(agent) = self.agents.get_mut(node) {
-                    agent.pod_changed(object.meta.uid);
-                    self.busy.insert(node.clone());
-                }
+            let was_elsewhere = was.filter(|was| Some(*was) != pod.node.as_ref());
+            for node in was_elsewhere.into_iter().chain(&pod.node) {
+                self.agents.tell_of_pod(node, object.meta.uid, object.meta.revision);
             }
             return;
         }
         if let Some(node) = object.meta.annotations.get(storage::ON_NODE)
             && object.meta.kind == kind::PERSISTENT_VOLUME
         {
-            let node = NodeName::from(node.as_str());
-            if let Some(agent) = self.agents.get_mut(&node) {
-                agent.volume_changed(object.meta.uid);
-                self.busy.insert(node);
-            }
+            self.agents.tell(&node.as_str().into(), |agent| agent.volume_changed(object.meta.uid));
         }
         if AGENT_INPUTS.contains(&object.meta.kind) {
-            for (node, agent) in &mut self.agents {
-                agent.inputs_changed(object.meta.kind, &object.meta.namespace, &object.meta.name);
-                if agent.has_work() {
-                    self.busy.insert(node.clone());
-                }
-            }
-        }
-    }
-
-    pub(super) fn wake_agents(&mut self, now: Time) {
-        while let Some((at, node)) = self.alarms.first().cloned() {
-            if at > now {
-                break;
-            }
-            self.alarms.pop_first();
-            self.alarm_of.remove(&node);
-            self.busy.insert(node);
+            let Meta { kind, namespace, name, .. } = &object.meta;
+            self.agents.tell_all(|agent| agent.inputs_changed(*kind, namespace, name));
         }
     }
 
@@ -101,32 +81,35 @@ impl Kernel {
         let mut budget = AGENT_PODS_PER_STEP;
         let mut said = NodeOutputs::default();
         while budget > 0
-            && let Some(node) = self.busy.pop_first()
+            && let Some(id) = self.agents.next_busy()
         {
-            let Some(agent) = self.agents.get_mut(&node) else { continue };
-            let turn = budget.min(PODS_PER_AGENT_TURN);
+            let Some((node, agent)) = self.agents.get_mut(id) else { continue };
+            let (node, turn) = (node.clone(), budget.min(PODS_PER_AGENT_TURN));
             agent.step(self.store.snapshot(), now, turn, &mut said);
             budget -= turn.min(said.writes.len() + said.calls.len()).max(1);
-            self.carry_out(&node, &mut said, now, output);
-            self.set_alarm(&node, now);
+            self.carry_out(id, &node, &mut said, now, output);
+            self.agents.had_its_turn(id, now);
             self.route(now, output);
         }
     }
 
     /// Commits what an agent reports. A pod that has changed meanwhile is looked at again.
-    fn carry_out(&mut self, node: &NodeName, said: &mut NodeOutputs, now: Time, output: &mut Output) {
+    fn carry_out(&mut self, id: AgentId, node: &NodeName, said: &mut NodeOutputs, now: Time, output: &mut Output) {
         for write in said.writes.drain(..) {
             let (uid, action) = match write {
                 PodWrite::Status { uid, at, state } => {
                     let target = Target { uid, seen: Some(at) };
-                    (Some(uid), Action::UpdatePodState { target, state: Box::new(state) })
+                    (uid, Action::UpdatePodState { target, state: Box::new(state) })
                 }
-                PodWrite::Finish { uid } => (Some(uid), finish(uid)),
+                PodWrite::Finish { uid } => (uid, finish(uid)),
             };
-            if let (Err(CommitError::Conflict { .. }), Some(uid)) = (self.store.commit(vec![action], now), uid)
-                && let Some(agent) = self.agents.get_mut(node)
-            {
-                agent.pod_changed(uid);
+            let is_status = matches!(action, Action::UpdatePodState { .. });
+            let result = self.store.commit(vec![action], now);
+            let Some((_, agent)) = self.agents.get_mut(id) else { continue };
+            match (result, self.store.snapshot().get(uid)) {
+                (Err(CommitError::Conflict { .. }), _) => agent.pod_changed(uid),
+                (Ok(()), Some(written)) if is_status => agent.status_written(written),
+                _ => {}
             }
         }
         for uid in said.emptied.drain(..) {
@@ -152,24 +135,6 @@ impl Kernel {
         if Some(&next) != object.typed() {
             let write = Action::UpdateStatus { target: Target::seen(&object), object: Arc::new(next) };
             let _ = self.store.commit(vec![write], now);
-        }
-    }
-
-    fn set_alarm(&mut self, node: &NodeName, now: Time) {
-        let Some(agent) = self.agents.get(node) else { return };
-        if agent.has_work() {
-            self.busy.insert(node.clone());
-        }
-        let wanted = agent.next_wake().map(|at| at.max(now));
-        if self.alarm_of.get(node).copied() == wanted {
-            return;
-        }
-        if let Some(old) = self.alarm_of.remove(node) {
-            self.alarms.remove(&(old, node.clone()));
-        }
-        if let Some(at) = wanted {
-            self.alarms.insert((at, node.clone()));
-            self.alarm_of.insert(node.clone(), at);
         }
     }
 
@@ -231,16 +196,13 @@ impl Kernel {
         if comes_back {
             agent.announce();
         }
-        agent.count_calls_from(self.agents_made << 32);
-        self.agents_made += 1;
         for pod in self.store.snapshot().pods_on(&name) {
             agent.pod_changed(pod.meta.uid);
         }
         for volume in self.store.snapshot().volumes_on(&name) {
             agent.volume_changed(volume.meta.uid);
         }
-        self.agents.insert(name.clone(), agent);
-        self.busy.insert(name);
+        self.agents.add(name, agent);
         Ok(Answer::Object(node))
     }
 
@@ -287,16 +249,12 @@ impl Kernel {
     }
 
     pub(super) fn remove_agent(&mut self, node: &NodeName, now: Time) {
-        if self.agents.remove(node).is_none() {
+        if !self.agents.remove(node) {
             return;
         }
         // Without its lease the node would never be missed; a lease that somebody removed is no reason to keep the agent.
         let _ = self.hold_lease(node, Some(now), now);
         self.store.measured(node, &[]);
-        self.busy.remove(node);
-        if let Some(at) = self.alarm_of.remove(node) {
-            self.alarms.remove(&(at, node.clone()));
-        }
     }
 }
 

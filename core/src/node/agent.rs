@@ -15,7 +15,7 @@ use super::output::{CallId, NodeOutputs, PodWrite};
 use super::plan::{View, WaitingOn, pod_plan};
 use super::work::{Flight, PodWork, Stage};
 use super::{events, status};
-use crate::ids::Uid;
+use crate::ids::{Revision, Uid};
 use crate::object::kind::KindId;
 use crate::runtime::{Call, ImagePull, Inventory, PodIdentity, Reply, RuntimeError, RuntimeEvent};
 use crate::store::{NameKey, Object, PodBody, Snapshot};
@@ -127,6 +127,20 @@ impl NodeAgent {
     /// A pod of this node was created, changed, bound here or removed.
     pub fn pod_changed(&mut self, uid: Uid) {
         self.dirty.insert(uid);
+    }
+
+    /// A status that this agent asked for is written.
+    pub(crate) fn status_written(&mut self, written: &Object) {
+        let goes_on = written.pod().is_some_and(|pod| !pod.is_finished());
+        if let Some(work) = self.pods.get_mut(&written.meta.uid).filter(|_| goes_on) {
+            work.said = written.meta.revision;
+        }
+    }
+
+    /// Whether this version of a pod is what the agent made of the one before it by saying how the pod is: what there is
+    /// to do follows from its spec and from the runtime, and has been decided. Only the end of a pod leads to more.
+    pub(crate) fn has_said(&self, uid: Uid, revision: Revision) -> bool {
+        self.pods.get(&uid).is_some_and(|work| work.said == revision)
     }
 
     /// An object was created, changed or removed that pods here may take files or variables from.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::work::{Note, Slot, SpecRef};
 use crate::runtime::ContainerKind;
 use crate::store::{EventDraft, Involved, Meta};
+use crate::text::{Text, shared};
 
 /// How long an exit or a failed pull is shown as such before the back-off that follows it is.
 pub(super) const SHOWN_AFTER: Duration = Duration::from_secs(1);
@@ -16,10 +17,7 @@ pub(super) fn draft(involved: Involved, host: &Arc<str>, note: Note) -> EventDra
         involved,
         event_type: note.event_type,
         reason: note.reason,
-        message: match note.message {
-            crate::text::Text::Static(text) => text.into(),
-            crate::text::Text::Shared(text) => text,
-        },
+        message: note.message,
         component: "kubelet",
         host: Some(Arc::clone(host)),
     }
@@ -34,13 +32,13 @@ pub(super) fn involved(meta: &Meta, slot: Option<(&Slot, SpecRef<'_>)>) -> Invol
     }
 }
 
-fn field_path(kind: ContainerKind, name: &str) -> Arc<str> {
+fn field_path(kind: ContainerKind, name: &str) -> Text {
     let list = match kind {
-        ContainerKind::Init => "spec.initContainers{",
-        ContainerKind::Regular => "spec.containers{",
-        ContainerKind::Ephemeral => "spec.ephemeralContainers{",
+        ContainerKind::Init => "initContainers",
+        ContainerKind::Regular => "containers",
+        ContainerKind::Ephemeral => "ephemeralContainers",
     };
-    [list, name, "}"].concat().into()
+    shared(format_args!("spec.{list}{{{name}}}")).into()
 }
 
 /// A duration as Go prints it: `1.2s`, `350ms`, `2m40s`.

@@ -12,6 +12,7 @@ use super::admit::Held;
 use super::backoff::Backoff;
 use super::probes::Probes;
 pub(super) use super::spec_ref::SpecRef;
+use crate::ids::Revision;
 use crate::runtime::{ContainerId, ContainerKind, PodIdentity, SandboxId};
 use crate::store::{EventType, ExitRecord};
 use crate::text::Text;
@@ -331,6 +332,8 @@ pub(super) struct PodWork {
     pub(super) is_holding: bool,
     /// `status.startTime`
     pub(super) start_time: Time,
+    /// The version of the pod that the last status made, unless that was its end.
+    pub(super) said: Revision,
     /// The timer that the agent keeps for it; [`Time::MAX`] for none.
     pub(super) wake: Time,
     pub(super) slots: SmallVec<[Slot; 1]>,
@@ -351,6 +354,7 @@ impl PodWork {
             sandbox: None,
             ips: SmallVec::new(),
             start_time: now.whole_second(),
+            said: Revision::ZERO,
             wake: Time::MAX,
             slots: SmallVec::new(),
             transient: None,
@@ -416,7 +420,9 @@ impl PodWork {
         let slots = || self.slots.iter();
         self.step == PodStep::RunningSandbox
             || (self.volumes == Volumes::Partial && self.is_preparing())
-            || slots().any(|slot| matches!(slot.step, SlotStep::Inspecting | SlotStep::Creating | SlotStep::Starting))
+            || slots().any(|slot| {
+                matches!(slot.step, SlotStep::Inspecting | SlotStep::Pulling | SlotStep::Creating | SlotStep::Starting)
+            })
     }
 
     /// Whether a volume is being prepared: the call may still take effect.

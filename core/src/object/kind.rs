@@ -43,11 +43,6 @@ impl KindId {
         self.0 as usize
     }
 
-    /// The kind with the next number; `None` behind the last number that there can be.
-    pub(crate) fn next(self) -> Option<Self> {
-        self.0.checked_add(1).map(Self)
-    }
-
     /// What is known of a built-in kind; `None` for a user's own kind, which [`Kinds::info`] knows.
     pub fn built_in(self) -> Option<&'static KindInfo> {
         table::TABLE.get(self.index())

@@ -9,7 +9,6 @@ use crate::control::plan::{Action, MetaEdit, Propagation, Target};
 use crate::ids::{NodeName, Revision, Uid};
 use crate::object::storage;
 use crate::store::{ConditionKind, ConditionStatus, EventDraft, Object, PodCondition, PodState, Snapshot, Why};
-use crate::text::Text;
 use crate::time::Time;
 
 /// What becomes of `status.nominatedNodeName`.
@@ -103,7 +102,7 @@ impl Decision {
             }
             Self::Unschedulable { pod, at, nomination, event } => {
                 let target = Target { uid: pod, seen: Some(at) };
-                let message = Text::Shared(Arc::clone(&event.message));
+                let message = event.message.clone();
                 let mut actions = vec![Action::Emit(Box::new(event))];
                 actions.extend(edit(snapshot, target, |state, generation| {
                     match nomination {

@@ -29,6 +29,7 @@ use crate::object::kind::{self, KindId, KindInfo, Kinds};
 use crate::object::patch::Patch;
 use crate::object::scale::Scale;
 use crate::store::pod::{ConditionKind, ConditionStatus, PodCondition};
+use crate::text::shared;
 use crate::time::Time;
 
 /// Why a plan was not committed, or not to its end.
@@ -137,7 +138,7 @@ impl Store {
                 self.announce(announce, &created.meta.name, now);
             }
             Action::Update { target, object, spec_changed } => {
-                self.write_current(target, |meta, body, kinds| {
+                self.write_current(target, |meta, _, kinds| {
                     let api = object.metadata();
                     let next = Meta::from_api(meta.kind, api);
                     meta.labels = next.labels;
@@ -148,19 +149,19 @@ impl Store {
                     if spec_changed && counts_generation(kinds, meta) {
                         meta.generation += 1;
                     }
-                    *body = Body::Typed(object);
+                    Body::Typed(object)
                 });
             }
             Action::UpdateStatus { target, object } => {
-                self.write_current(target, |_, body, _| *body = Body::Typed(object));
+                self.write_current(target, |_, _, _| Body::Typed(object));
             }
-            Action::UpdatePodState { target, state } => self.write_current(target, |_, body, _| {
-                if let Body::Pod(pod) = body {
-                    pod.state = *state;
-                }
+            Action::UpdatePodState { target, state } => self.write_current(target, |_, body, _| match body {
+                Body::Pod(pod) => Body::Pod(pod.with_state(*state)),
+                Body::Typed(_) | Body::Custom(_) | Body::Event(_) => body.clone(),
             }),
             Action::Bind { target, node } => self.write_current(target, |meta, body, _| {
-                if let Body::Pod(pod) = body {
+                let mut body = body.clone();
+                if let Body::Pod(pod) = &mut body {
                     pod.node = Some(node);
                     pod.state.nominated_node = None;
                     pod.state.set_condition(PodCondition {
@@ -171,6 +172,7 @@ impl Store {
                         why: None,
                     });
                 }
+                body
             }),
             Action::EditMeta { target, edit } => self.edit_meta(target, edit),
             Action::Delete { target, grace_seconds, propagation, announce } => {
@@ -205,17 +207,17 @@ impl Store {
 
     fn announce(&mut self, event: Option<Box<EventDraft>>, name: &str, now: Time) {
         if let Some(mut event) = event {
-            event.message = format!("{}{name}", event.message).into();
+            event.message = shared(format_args!("{}{name}", event.message)).into();
             self.emit(*event, now);
         }
     }
 
     /// Changes an object that the plan was checked against. One that an earlier action of the same plan removed is
     /// left alone; one that becomes free to go by this write goes.
-    fn write_current(&mut self, target: Target, change: impl FnOnce(&mut Meta, &mut Body, &Kinds)) {
+    fn write_current(&mut self, target: Target, change: impl FnOnce(&mut Meta, &Body, &Kinds) -> Body) {
         let Some(before) = self.live.get(target.uid).cloned() else { return };
-        let (mut meta, mut body) = (before.meta.clone(), before.body.clone());
-        change(&mut meta, &mut body, &self.live.kinds);
+        let mut meta = before.meta.clone();
+        let body = change(&mut meta, &before.body, &self.live.kinds);
         self.put(before, meta, body);
     }
 
@@ -257,7 +259,7 @@ impl Store {
     }
 
     fn edit_meta(&mut self, target: Target, edit: MetaEdit) {
-        self.write_current(target, |meta, _, _| {
+        self.write_current(target, |meta, body, _| {
             if let Some(owners) = edit.owners {
                 meta.owners = owners.into();
             }
@@ -273,6 +275,7 @@ impl Store {
                     };
                 }
             }
+            body.clone()
         });
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::object::Meta;
 use crate::ids::Uid;
 use crate::object::kind::KindId;
+use crate::text::Text;
 
 /// Whether an event is good or bad news: its `type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,7 +38,7 @@ pub struct Involved {
     /// Its identity.
     pub uid: Uid,
     /// The part of it that is meant, such as `spec.containers{nginx}`; empty for the whole.
-    pub field_path: Arc<str>,
+    pub field_path: Text,
 }
 
 impl Involved {
@@ -48,13 +49,13 @@ impl Involved {
             namespace: Arc::clone(&meta.namespace),
             name: Arc::clone(&meta.name),
             uid: meta.uid,
-            field_path: "".into(),
+            field_path: Text::default(),
         }
     }
 
     /// One part of an object.
     #[must_use]
-    pub fn part(mut self, field_path: impl Into<Arc<str>>) -> Self {
+    pub fn part(mut self, field_path: impl Into<Text>) -> Self {
         self.field_path = field_path.into();
         self
     }
@@ -70,7 +71,7 @@ pub struct EventDraft {
     /// A word for machines: `Scheduled`, `FailedCreate`.
     pub reason: &'static str,
     /// A sentence for people.
-    pub message: Arc<str>,
+    pub message: Text,
     /// Who says so: `kubelet`, `default-scheduler`, `replicaset-controller`.
     pub component: &'static str,
     /// The node it happened on (`source.host`), where it did.
@@ -79,12 +80,12 @@ pub struct EventDraft {
 
 impl EventDraft {
     /// Good news about an object.
-    pub fn normal(meta: &Meta, component: &'static str, reason: &'static str, message: impl Into<Arc<str>>) -> Self {
+    pub fn normal(meta: &Meta, component: &'static str, reason: &'static str, message: impl Into<Text>) -> Self {
         Self::new(EventType::Normal, meta, component, reason, message)
     }
 
     /// Bad news about an object.
-    pub fn warning(meta: &Meta, component: &'static str, reason: &'static str, message: impl Into<Arc<str>>) -> Self {
+    pub fn warning(meta: &Meta, component: &'static str, reason: &'static str, message: impl Into<Text>) -> Self {
         Self::new(EventType::Warning, meta, component, reason, message)
     }
 
@@ -93,7 +94,7 @@ impl EventDraft {
         meta: &Meta,
         component: &'static str,
         reason: &'static str,
-        message: impl Into<Arc<str>>,
+        message: impl Into<Text>,
     ) -> Self {
         Self { involved: Involved::object(meta), event_type, reason, message: message.into(), component, host: None }
     }

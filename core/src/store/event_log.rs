@@ -12,6 +12,7 @@ use super::event::EventDraft;
 use super::object::{Body, Meta, Object};
 use crate::ids::{Revision, Uid};
 use crate::object::kind::{self, Kinds};
+use crate::text::shared;
 use crate::time::Time;
 
 /// How many events are kept; upstream keeps each for an hour, whatever their number.
@@ -68,9 +69,12 @@ impl EventRecord {
 /// Where a repeated event is counted. Kept beside the tables: only the writer needs it.
 #[derive(Debug, Default)]
 pub(super) struct EventIndex {
-    /// By a hash of all that makes two events equal.
+    /// By a hash of all that makes two events equal. Events that the log has forgotten stay in it for a while.
     latest: BTreeMap<u64, Revision>,
 }
+
+/// How many forgotten events are found before the index is cleared of them: all at once costs less than one by one.
+const FORGOTTEN_MAX: usize = EVENTS_MAX;
 
 /// Mixes eight bytes at a time: the same in every process, which the standard library's hasher does not promise.
 struct Mixer(u64);
@@ -120,32 +124,41 @@ impl EventIndex {
         now: Time,
     ) -> Change {
         let identity = identity(&draft);
-        let before = self.latest.get(&identity).and_then(|revision| log.remove(revision));
+        let known = self.latest.insert(identity, revision);
+        let is_same = |known: &Revision| log.get(known).is_some_and(|object| identity_of(object) == Some(identity));
+        let before = known.filter(is_same).and_then(|revision| log.remove(&revision));
         let change = match before {
             Some(before) => repeat(before, revision, now),
             None => first(draft, identity, revision, now),
         };
         log.insert(revision, Arc::clone(&change.object));
-        self.latest.insert(identity, revision);
         self.forget_oldest(log);
         change
     }
 
     fn forget_oldest(&mut self, log: &mut OrdMap<Revision, Arc<Object>>) {
-        while log.len() > EVENTS_MAX {
-            let Some((revision, oldest)) = log.get_min().cloned() else { return };
-            log.remove(&revision);
-            if let Body::Event(record) = &oldest.body {
-                self.latest.remove(&record.identity);
-            }
+        while log.len() > EVENTS_MAX
+            && let Some(oldest) = log.get_min().map(|(revision, _)| *revision)
+        {
+            log.remove(&oldest);
         }
+        if self.latest.len() > EVENTS_MAX + FORGOTTEN_MAX {
+            self.latest.retain(|_, revision| log.contains_key(revision));
+        }
+    }
+}
+
+fn identity_of(object: &Object) -> Option<u64> {
+    match &object.body {
+        Body::Event(record) => Some(record.identity),
+        Body::Pod(_) | Body::Typed(_) | Body::Custom(_) => None,
     }
 }
 
 fn first(draft: EventDraft, identity: u64, revision: Revision, now: Time) -> Change {
     let namespace: Arc<str> =
         if draft.involved.namespace.is_empty() { "default".into() } else { Arc::clone(&draft.involved.namespace) };
-    let name = format!("{}.{:016x}", draft.involved.name, revision.get());
+    let name = shared(format_args!("{}.{:016x}", draft.involved.name, revision.get()));
     let meta = Meta {
         uid: Uid::from_random(u128::from(identity) << 64 | u128::from(revision.get())),
         revision,

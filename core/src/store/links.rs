@@ -4,7 +4,7 @@
 //! One sorted set answers all of these questions; an object says in [`links`] what it names.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Secret, Service};
 use k8s_openapi::api::rbac::v1::ClusterRole;
@@ -15,6 +15,7 @@ use super::snapshot::{NameKey, Snapshot};
 use crate::ids::{NodeName, Uid};
 use crate::object::selector::Selector;
 use crate::object::{kind, secret, storage};
+use crate::text::shared;
 
 /// How an object is linked to the name of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,57 +69,59 @@ impl Owners {
 /// A link, and the name at its other end.
 pub(super) type LinkKey = (Link, NameKey);
 
+static NO_NAMESPACE: LazyLock<Arc<str>> = LazyLock::new(|| "".into());
+
 /// All that an object names.
 pub(super) fn links(object: &Object) -> SmallVec<[LinkKey; 2]> {
     let mut links = SmallVec::new();
-    let mut add = |link, namespace: &str, name: &str| links.push((link, NameKey::new(namespace, name)));
+    let mut add = |link, namespace: &Arc<str>, name: Arc<str>| {
+        links.push((link, NameKey { namespace: Arc::clone(namespace), name }));
+    };
+    let (here, anywhere) = (&object.meta.namespace, &NO_NAMESPACE);
     if let Some(pod) = object.pod() {
         for name in storage::claims_of_pod(&object.meta.name, &pod.spec) {
-            add(Link::PodOfClaim, &object.meta.namespace, &name);
+            add(Link::PodOfClaim, here, name.as_ref().into());
         }
         for label in &*object.meta.labels {
-            add(Link::PodWithLabel, &object.meta.namespace, &label_text(label));
+            add(Link::PodWithLabel, here, label_text(label));
         }
     } else if let Some(volume) = object.typed::<PersistentVolume>() {
         match storage::claim_ref(volume) {
-            Some(reference) => add(Link::VolumeOfClaim, reference.namespace, reference.name),
-            None => add(Link::FreeVolumeOfClass, "", storage::class_of_volume(volume)),
+            Some(reference) => add(Link::VolumeOfClaim, &reference.namespace.into(), reference.name.into()),
+            None => add(Link::FreeVolumeOfClass, anywhere, storage::class_of_volume(volume).into()),
         }
         if let Some(node) = object.meta.annotations.get(storage::ON_NODE) {
-            add(Link::VolumeOnNode, "", node);
+            add(Link::VolumeOnNode, anywhere, node.as_str().into());
         }
     } else if let Some(claim) = object.typed::<PersistentVolumeClaim>() {
         match storage::volume_name(claim) {
-            Some(volume) => add(Link::ClaimOfVolume, "", volume),
-            None => add(Link::OpenClaimOfClass, "", storage::class_of_claim(claim)),
+            Some(volume) => add(Link::ClaimOfVolume, anywhere, volume.into()),
+            None => add(Link::OpenClaimOfClass, anywhere, storage::class_of_claim(claim).into()),
         }
         for place in storage::places_of_claim(&object.meta.name) {
-            add(Link::ClaimOfSet(Owners::of(object)), &object.meta.namespace, place.set);
+            add(Link::ClaimOfSet(Owners::of(object)), here, place.set.into());
         }
     } else if let Some(service) = object.typed::<Service>() {
         let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
         if let Some(label) = selector.and_then(|selector| selector.first_key_value()) {
-            add(Link::ServiceOfLabel, &object.meta.namespace, &label_text(label));
+            add(Link::ServiceOfLabel, here, label_text(label));
         }
     } else if let Some(account) = object.typed::<Secret>().and_then(secret::token_of) {
-        add(Link::TokenOfAccount, &object.meta.namespace, account);
+        add(Link::TokenOfAccount, here, account.into());
     } else if object.typed::<ClusterRole>().is_some_and(|role| role.aggregation_rule.is_some()) {
-        add(Link::AggregatedRole, "", "");
+        add(Link::AggregatedRole, anywhere, "".into());
     }
     links
 }
 
-pub(super) fn label_text((key, value): (impl fmt::Display, impl fmt::Display)) -> String {
-    format!("{key}={value}")
+pub(super) fn label_text((key, value): (impl fmt::Display, impl fmt::Display)) -> Arc<str> {
+    shared(format_args!("{key}={value}"))
 }
 
 /// Whether two versions of an object surely name the same: most writes change nothing of it.
 pub(super) fn are_same(before: &Object, after: &Object) -> bool {
     match (before.pod(), after.pod()) {
-        (Some(now), Some(next)) => {
-            Arc::ptr_eq(&now.spec, &next.spec)
-                && (Arc::ptr_eq(&before.meta.labels, &after.meta.labels) || before.meta.labels == after.meta.labels)
-        }
+        (Some(now), Some(next)) => Arc::ptr_eq(&now.spec, &next.spec) && before.meta.labels == after.meta.labels,
         _ => links(before) == links(after),
     }
 }
@@ -189,8 +192,11 @@ impl Snapshot {
         namespace: &'a str,
         labels: &'a StringMap,
     ) -> impl Iterator<Item = &'a Arc<Object>> {
-        let first =
-            labels.iter().flat_map(move |label| self.linked(Link::ServiceOfLabel, namespace, &label_text(label)));
+        let labels_of_interest = self.has(kind::SERVICE).then_some(labels);
+        let first = labels_of_interest
+            .into_iter()
+            .flatten()
+            .flat_map(move |label| self.linked(Link::ServiceOfLabel, namespace, &label_text(label)));
         first.filter(|service| {
             let spec = service.typed::<Service>().and_then(|service| service.spec.as_ref());
             spec.and_then(|spec| spec.selector.as_ref()).is_some_and(|selector| has_all(labels, selector))

@@ -255,7 +255,7 @@ impl Snapshot {
 
     /// The autoscalers whose targets had such pods when they were looked at last.
     pub fn autoscalers_selecting(&self, namespace: &str, labels: &StringMap) -> impl Iterator<Item = &Arc<Object>> {
-        let texts = labels.iter().map(|(key, value)| label_text((key, value))).chain([String::new()]);
+        let texts = labels.iter().map(|(key, value)| label_text((key, value))).chain(["".into()]);
         let keys = texts.map(move |text| NameKey::new(namespace, text));
         let found = keys.flat_map(|key| {
             let range = (key.clone(), Uid::LOWEST)..=(key, Uid::HIGHEST);

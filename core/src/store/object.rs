@@ -143,6 +143,11 @@ impl Meta {
         self.controller().and_then(|owner| owner.uid.parse().ok())
     }
 
+    /// Whether another version, or a relative, has the same owners.
+    pub fn has_owners_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.owners, &other.owners) || self.owners == other.owners
+    }
+
     /// Whether its deletion was asked for.
     pub const fn is_deleting(&self) -> bool {
         self.deletion.is_some()

@@ -41,6 +41,11 @@ impl PodBody {
         Self { spec: Arc::new(spec), node, hostname, state }
     }
 
+    /// The same pod with another status.
+    pub(super) fn with_state(&self, state: PodState) -> Self {
+        Self { spec: Arc::clone(&self.spec), node: self.node.clone(), hostname: self.hostname.clone(), state }
+    }
+
     /// The spec as clients see it.
     pub fn spec_to_api(&self) -> PodSpec {
         let mut spec = (*self.spec).clone();

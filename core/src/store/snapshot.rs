@@ -5,6 +5,7 @@
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::{GenericHashMap, OrdMap, OrdSet};
@@ -112,6 +113,8 @@ pub struct Snapshot {
     pub(super) kinds: Kinds,
     pub(super) objects: ByUid<Arc<Object>>,
     pub(super) names: OrdMap<(KindId, NameKey), Uid>,
+    /// How many objects of each kind there are; kinds of which there is none are not in it.
+    pub(super) counts: OrdMap<KindId, usize>,
     pub(super) by_owner: OrdSet<(Uid, KindId, Uid)>,
     pub(super) orphans: OrdSet<(KindId, Arc<str>, Uid)>,
     pub(super) pods_by_node: OrdSet<(NodeName, Uid)>,
@@ -168,35 +171,38 @@ impl Snapshot {
 
     /// All objects of a kind, by namespace and name.
     pub fn list(&self, kind: KindId) -> impl Iterator<Item = &Arc<Object>> {
-        let first = (kind, NameKey::new("", ""));
-        self.starting_at(first).take_while(move |object| object.meta.kind == kind)
+        self.starting_at(kind, "", "")
     }
 
     /// The objects of a kind in one namespace, by name.
     pub fn list_in<'a>(&'a self, kind: KindId, namespace: &'a str) -> impl Iterator<Item = &'a Arc<Object>> {
-        let first = (kind, NameKey::new(namespace, ""));
-        self.starting_at(first)
-            .take_while(move |object| object.meta.kind == kind && *object.meta.namespace == *namespace)
+        self.starting_at(kind, namespace, "").take_while(move |object| *object.meta.namespace == *namespace)
     }
 
     /// The objects of a kind that come after this name in the order of [`Snapshot::list`].
     pub fn list_after<'a>(&'a self, kind: KindId, after: &NameKey) -> impl Iterator<Item = &'a Arc<Object>> {
         let after = after.clone();
-        self.starting_at((kind, after.clone()))
+        self.starting_at(kind, &after.namespace, &after.name)
             .skip_while(move |object| object.meta.namespace == after.namespace && object.meta.name == after.name)
-            .take_while(move |object| object.meta.kind == kind)
     }
 
-    /// The kinds of which there are objects, in the order of their numbers. Each costs one look-up.
+    /// The kinds of which there are objects, in the order of their numbers.
     pub fn kinds(&self) -> impl Iterator<Item = KindId> {
-        let first_from =
-            |kind: KindId| self.names.range((kind, NameKey::new("", ""))..).next().map(|((kind, _), _)| *kind);
-        let first = self.names.get_min().map(|((kind, _), _)| *kind);
-        std::iter::successors(first, move |kind| kind.next().and_then(first_from))
+        self.counts.keys().copied()
     }
 
-    fn starting_at(&self, first: (KindId, NameKey)) -> impl Iterator<Item = &Arc<Object>> {
-        self.names.range(first..).filter_map(|(_, uid)| self.objects.get(uid))
+    /// Whether there is an object of this kind at all: most clusters have none of most kinds, and whoever looks for the
+    /// objects of a kind that a change concerns need not look any further then.
+    pub fn has(&self, kind: KindId) -> bool {
+        self.counts.contains_key(&kind)
+    }
+
+    fn starting_at(&self, kind: KindId, namespace: &str, name: &str) -> impl Iterator<Item = &Arc<Object>> + use<'_> {
+        let first: &dyn Named = &(kind, namespace, name);
+        let from_first = (Bound::Included(first), Bound::<&dyn Named>::Unbounded);
+        let all = self.has(kind).then(|| self.names.range::<_, dyn Named>(from_first));
+        let of_kind = all.into_iter().flatten().take_while(move |((other, _), _)| *other == kind);
+        of_kind.filter_map(|(_, uid)| self.objects.get(uid))
     }
 
     /// The objects that name this uid among their owners.

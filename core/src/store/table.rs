@@ -7,7 +7,8 @@ use super::measures::Measures;
 use super::object::{Body, Meta, Object};
 use super::snapshot::{NameKey, Snapshot};
 use super::{addresses, links, roster};
-use crate::ids::Uid;
+use crate::ids::{NodeName, Uid};
+use crate::object::kind::KindId;
 
 impl Snapshot {
     /// Adds an object whose uid and name are free. It gets the next revision.
@@ -20,7 +21,9 @@ impl Snapshot {
     /// Adds an object as it is, its revision included.
     pub(super) fn put_back(&mut self, object: Arc<Object>) {
         let key = NameKey { namespace: Arc::clone(&object.meta.namespace), name: Arc::clone(&object.meta.name) };
-        self.names.insert((object.meta.kind, key), object.meta.uid);
+        if self.names.insert((object.meta.kind, key), object.meta.uid).is_none() {
+            *self.counts.entry(object.meta.kind).or_default() += 1;
+        }
         self.index(&object);
         self.objects.insert(object.meta.uid, Arc::clone(&object));
         roster::note(&mut self.rosters, None, Some(&object));
@@ -40,7 +43,9 @@ impl Snapshot {
     /// Takes an object out.
     pub(super) fn remove(&mut self, before: Arc<Object>) -> Change {
         let key = NameKey { namespace: Arc::clone(&before.meta.namespace), name: Arc::clone(&before.meta.name) };
-        self.names.remove(&(before.meta.kind, key));
+        if self.names.remove(&(before.meta.kind, key)).is_some() {
+            self.one_less(before.meta.kind);
+        }
         self.objects.remove(&before.meta.uid);
         Measures::forget(&mut self.measures, &before);
         self.unindex(&before);
@@ -48,6 +53,15 @@ impl Snapshot {
         self.book(Some(&before), None);
         let object = self.stamp(before.meta.clone(), before.body.clone());
         Change { kind: ChangeKind::Deleted, object, before: Some(before) }
+    }
+
+    fn one_less(&mut self, kind: KindId) {
+        let left = self.counts.get(&kind).copied().unwrap_or(0).saturating_sub(1);
+        if left == 0 {
+            self.counts.remove(&kind);
+        } else {
+            self.counts.insert(kind, left);
+        }
     }
 
     fn stamp(&mut self, mut meta: Meta, mut body: Body) -> Arc<Object> {
@@ -65,34 +79,66 @@ impl Snapshot {
     }
 
     fn index(&mut self, object: &Object) {
+        self.index_owners(object);
+        self.index_node(object);
+        self.index_links(object);
+        self.index_held(object);
+    }
+
+    fn unindex(&mut self, object: &Object) {
+        self.unindex_owners(object);
+        self.unindex_node(object);
+        self.unindex_links(object);
+        self.unindex_held(object);
+    }
+
+    fn index_owners(&mut self, object: &Object) {
         for owner in owners(object) {
             self.by_owner.insert((owner, object.meta.kind, object.meta.uid));
         }
         if object.meta.controller().is_none() {
             self.orphans.insert((object.meta.kind, Arc::clone(&object.meta.namespace), object.meta.uid));
         }
-        if let Some(node) = object.pod().and_then(|pod| pod.node.clone()) {
-            self.pods_by_node.insert((node, object.meta.uid));
-        }
-        for link in links::links(object) {
-            self.links.insert((link, object.meta.uid));
-        }
-        self.held.extend(addresses::held(object).map(|held| (held, object.meta.uid)));
     }
 
-    fn unindex(&mut self, object: &Object) {
+    fn unindex_owners(&mut self, object: &Object) {
         for owner in owners(object) {
             self.by_owner.remove(&(owner, object.meta.kind, object.meta.uid));
         }
         if object.meta.controller().is_none() {
             self.orphans.remove(&(object.meta.kind, Arc::clone(&object.meta.namespace), object.meta.uid));
         }
-        if let Some(node) = object.pod().and_then(|pod| pod.node.clone()) {
-            self.pods_by_node.remove(&(node, object.meta.uid));
+    }
+
+    fn index_node(&mut self, object: &Object) {
+        if let Some(node) = node_of(object) {
+            self.pods_by_node.insert((node.clone(), object.meta.uid));
         }
+    }
+
+    fn unindex_node(&mut self, object: &Object) {
+        if let Some(node) = node_of(object) {
+            self.pods_by_node.remove(&(node.clone(), object.meta.uid));
+        }
+    }
+
+    fn index_links(&mut self, object: &Object) {
+        for link in links::links(object) {
+            self.links.insert((link, object.meta.uid));
+        }
+    }
+
+    fn unindex_links(&mut self, object: &Object) {
         for link in links::links(object) {
             self.links.remove(&(link, object.meta.uid));
         }
+    }
+
+    fn index_held(&mut self, object: &Object) {
+        self.held.extend(addresses::held(object).map(|held| (held, object.meta.uid)));
+    }
+
+    fn unindex_held(&mut self, object: &Object) {
         for held in addresses::held(object) {
             self.held.remove(&(held, object.meta.uid));
         }
@@ -100,15 +146,28 @@ impl Snapshot {
 
     /// Touches an index only where what it holds has changed: most writes change none.
     fn reindex(&mut self, before: &Object, after: &Object) {
-        let same_owners =
-            Arc::ptr_eq(&before.meta.owners, &after.meta.owners) || before.meta.owners == after.meta.owners;
-        let same_node = before.pod().map(|pod| &pod.node) == after.pod().map(|pod| &pod.node);
-        let same_held = addresses::held(before).eq(addresses::held(after));
-        if !same_owners || !same_node || !same_held || !links::are_same(before, after) {
-            self.unindex(before);
-            self.index(after);
+        if !before.meta.has_owners_of(&after.meta) {
+            self.unindex_owners(before);
+            self.index_owners(after);
+        }
+        if node_of(before) != node_of(after) {
+            self.unindex_node(before);
+            self.index_node(after);
+        }
+        if !links::are_same(before, after) {
+            self.unindex_links(before);
+            self.index_links(after);
+        }
+        if !addresses::held(before).eq(addresses::held(after)) {
+            self.unindex_held(before);
+            self.index_held(after);
         }
     }
+}
+
+/// The node that a pod is bound to.
+fn node_of(object: &Object) -> Option<&NodeName> {
+    object.pod().and_then(|pod| pod.node.as_ref())
 }
 
 fn owners(object: &Object) -> impl Iterator<Item = Uid> {
@@ -130,6 +189,7 @@ impl Snapshot {
         }
         let same = [
             ("names", fresh.names == self.names),
+            ("counts", fresh.counts == self.counts),
             ("by_owner", fresh.by_owner == self.by_owner),
             ("orphans", fresh.orphans == self.orphans),
             ("pods_by_node", fresh.pods_by_node == self.pods_by_node),

@@ -56,7 +56,7 @@ impl<'w> Report<'w> {
 
     /// An event that says what is wrong.
     pub(super) fn warn(&mut self, reason: &'static str, message: &str) {
-        self.events.push(EventDraft::warning(&self.object.meta, COMPONENT, reason, message));
+        self.events.push(EventDraft::warning(&self.object.meta, COMPONENT, reason, message.to_owned()));
     }
 
     pub(super) fn no_scale(&mut self, why: &str) {

@@ -13,7 +13,7 @@ use super::super::work::{
 use super::lost_record;
 use crate::runtime::{ImageStatus, ProbeOutcome, ProbePurpose, Reply, RuntimeError, RuntimeErrorKind, SandboxState};
 use crate::store::{EventType, ExitRecord};
-use crate::text::Text;
+use crate::text::{Text, shared};
 use crate::time::Time;
 
 type Answer = Result<Reply, RuntimeError>;
@@ -174,9 +174,9 @@ impl PodWork {
                 slot.image_is_here(image);
                 slot.extra().pulling = None;
                 let (took, waited) = (go_duration(millis(now.since(began))), go_duration(millis(now.since(asked))));
-                let text = format!(
+                let text = shared(format_args!(
                     "Successfully pulled image {name:?} in {took} ({waited} including waiting). Image size: {size} bytes."
-                );
+                ));
                 self.note(Some(place), EventType::Normal, "Pulled", text);
             }
             Ok(_) => slot.extra().must_pull = true,

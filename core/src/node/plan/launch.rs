@@ -9,7 +9,7 @@ use crate::node::images;
 use crate::node::work::{Extra, Failure, Flight, LaunchImage, Seen, SeenPhase, Slot, SlotStep, SpecRef};
 use crate::runtime::{Call, ImagePull};
 use crate::store::EventType;
-use crate::text::Text;
+use crate::text::{Text, shared};
 use crate::time::Time;
 
 pub(super) fn launch(view: &View<'_>, plan: &mut PodPlan, place: u16) {
@@ -62,7 +62,7 @@ fn find_image(view: &View<'_>, plan: &mut PodPlan, place: u16, spec: SpecRef<'_>
         }
         _ => {
             let credentials = crate::node::pull_secrets::credentials(view, image);
-            plan.note(Some(place), EventType::Normal, "Pulling", format!("Pulling image {image:?}"));
+            plan.note(Some(place), EventType::Normal, "Pulling", shared(format_args!("Pulling image {image:?}")));
             let pull = ImagePull {
                 image: shown_image(view, place, image),
                 credentials,

@@ -9,7 +9,7 @@ use crate::node::restart;
 use crate::node::work::{Seen, Slot, SpecRef};
 use crate::runtime::ContainerKind;
 use crate::store::{ContainerPhase, ContainerRecord, ExitRecord, PodBody, Why};
-use crate::text::Text;
+use crate::text::{Text, shared};
 
 type Records = Box<[ContainerRecord]>;
 
@@ -96,7 +96,7 @@ fn shown_id(view: &View<'_>, seen: &Seen, stored: Option<&ContainerRecord>) -> A
 
 /// The id of a container as the API shows it.
 pub(in crate::node) fn with_scheme(scheme: &str, id: &str) -> Arc<str> {
-    [scheme, "://", id].concat().into()
+    shared(format_args!("{scheme}://{id}"))
 }
 
 /// The state and the last state.
