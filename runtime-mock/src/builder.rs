@@ -125,7 +125,10 @@ impl MockBuilder {
         state.info = self.info;
         state.recorder = (self.record > 0).then(|| Box::new(Recorder::new(self.record)));
         for name in self.images {
-            state.images.push(Image { name, present_at: Time::EPOCH });
+            // A name that no image can have stays unknown.
+            if let Ok(status) = state.describe_image(&name) {
+                state.images.push(Image { name, status, present_at: Time::EPOCH });
+            }
         }
         state
     }

@@ -27,8 +27,8 @@ use std::sync::Arc;
 
 use inboard::ids::NodeName;
 use inboard::runtime::{
-    Call, Completion, ContainerId, Inventory, Reply, RuntimeError, RuntimeErrorKind, RuntimeEvent, RuntimeInfo,
-    SimulatedRuntime,
+    Call, Completion, ContainerId, ImageStatus, Inventory, Reply, RuntimeError, RuntimeErrorKind, RuntimeEvent,
+    RuntimeInfo, SimulatedRuntime,
 };
 use inboard::time::Time;
 
@@ -108,6 +108,8 @@ enum Condition {
 #[derive(Debug)]
 pub(crate) struct Image {
     pub(crate) name: Arc<str>,
+    /// What is said of it.
+    pub(crate) status: ImageStatus,
     /// When its pull is done.
     pub(crate) present_at: Time,
 }

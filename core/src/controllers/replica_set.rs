@@ -134,7 +134,9 @@ pub(super) fn after_refusal(observed: &Observed<'_>, error: &ApiError, now: Time
 
 /// The sets that a pod concerns.
 fn sets_of_pod(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
-    owners_of(change, snapshot, kind::REPLICA_SET, |set| Some(&set.typed::<ReplicaSet>()?.spec.selector), keys);
+    if !pods::is_immaterial(change) {
+        owners_of(change, snapshot, kind::REPLICA_SET, |set| Some(&set.typed::<ReplicaSet>()?.spec.selector), keys);
+    }
 }
 
 /// The active pods of all sets that the same owner controls, this one among them.

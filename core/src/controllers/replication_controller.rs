@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::replica_set::{self, Dialect, Observed};
 use crate::control::claim::owners_by;
-use crate::control::{Controller, Keys, Plan, Watched};
+use crate::control::{Controller, Keys, Plan, Watched, pods};
 use crate::error::ApiError;
 use crate::ids::Uid;
 use crate::object::kind::{self, TypedObject};
@@ -55,7 +55,9 @@ fn controllers_of_pod(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
         let spec = object.typed::<ReplicationController>()?.spec.as_ref()?;
         spec.selector.as_ref().map(Selector::from_labels)
     };
-    owners_by(change, snapshot, kind::REPLICATION_CONTROLLER, selector, keys);
+    if !pods::is_immaterial(change) {
+        owners_by(change, snapshot, kind::REPLICATION_CONTROLLER, selector, keys);
+    }
 }
 
 /// In a ReplicaSet's words.

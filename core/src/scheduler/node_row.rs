@@ -27,6 +27,14 @@ pub(crate) struct Nominated {
     pub(crate) tenant: Tenant,
 }
 
+/// How many pods of a kin there are.
+#[derive(Clone, Debug)]
+pub(crate) struct KinCount {
+    pub(crate) number: u64,
+    pub(crate) pods: u32,
+    pub(crate) kin: Arc<Kin>,
+}
+
 /// One node, and the sums over its pods.
 #[derive(Clone, Debug)]
 pub(crate) struct NodeRow {
@@ -36,6 +44,7 @@ pub(crate) struct NodeRow {
     /// `None` while only its pods are known.
     pub(crate) object: Option<Arc<Object>>,
     pub(crate) labels: Arc<StringMap>,
+    pub(crate) taints: Box<[Taint]>,
     pub(crate) unschedulable: bool,
     pub(crate) allocatable: Resources,
     /// Sizes in bytes by name.
@@ -47,8 +56,8 @@ pub(crate) struct NodeRow {
     pub(crate) pods: u32,
     /// How many of them have each priority.
     pub(crate) priorities: SmallVec<[(i32, u32); 1]>,
-    /// How many of them are of each kin.
-    pub(crate) kins: SmallVec<[(Arc<Kin>, u32); 1]>,
+    /// How many of them are of each kin. The numbers of the kins stand beside them, to be compared without a look at them.
+    pub(crate) kins: SmallVec<[KinCount; 1]>,
     pub(crate) nominated: SmallVec<[Nominated; 0]>,
 }
 
@@ -59,6 +68,7 @@ impl NodeRow {
             name,
             object: None,
             labels: Arc::default(),
+            taints: Box::default(),
             unschedulable: false,
             allocatable: Resources::default(),
             images: Arc::default(),
@@ -70,12 +80,6 @@ impl NodeRow {
             kins: SmallVec::new(),
             nominated: SmallVec::new(),
         }
-    }
-
-    /// The taints of the node.
-    pub(crate) fn taints(&self) -> &[Taint] {
-        let spec = self.object.as_ref().and_then(|object| object.typed::<Node>()?.spec.as_ref());
-        spec.and_then(|spec| spec.taints.as_deref()).unwrap_or_default()
     }
 
     /// Counts a pod in.
@@ -90,9 +94,9 @@ impl NodeRow {
             Ok(index) => self.priorities[index].1 += 1,
             Err(index) => self.priorities.insert(index, (*priority, 1)),
         }
-        match self.kins.iter_mut().find(|(known, _)| known == kin) {
-            Some((_, pods)) => *pods += 1,
-            None => self.kins.push((Arc::clone(kin), 1)),
+        match self.kins.iter_mut().find(|known| known.number == kin.number) {
+            Some(known) => known.pods += 1,
+            None => self.kins.push(KinCount { number: kin.number, pods: 1, kin: Arc::clone(kin) }),
         }
     }
 
@@ -114,9 +118,9 @@ impl NodeRow {
                 self.priorities.remove(index);
             }
         }
-        if let Some(index) = self.kins.iter().position(|(known, _)| known == kin) {
-            self.kins[index].1 -= 1;
-            if self.kins[index].1 == 0 {
+        if let Some(index) = self.kins.iter().position(|known| known.number == kin.number) {
+            self.kins[index].pods -= 1;
+            if self.kins[index].pods == 0 {
                 self.kins.swap_remove(index);
             }
         }
@@ -148,13 +152,14 @@ impl NodeRow {
             && self.unschedulable == unschedulable
             && *self.images == images
             && self.labels == object.meta.labels
-            && self.taints() == taints;
+            && *self.taints == *taints;
         self.allocatable = allocatable;
         self.unschedulable = unschedulable;
         if *self.images != images {
             self.images = Arc::new(images);
         }
         self.labels = Arc::clone(&object.meta.labels);
+        self.taints = taints.into();
         self.object = Some(Arc::clone(object));
         !same
     }

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use super::kin::{Namespaces, Terms};
 use super::node_row::hash;
-pub(crate) use super::node_row::{NodeRow, Nominated, Tenant};
+pub(crate) use super::node_row::{KinCount, NodeRow, Nominated, Tenant};
 use super::resources::Resources;
 use super::topology::HOSTNAME;
 use crate::ids::{NodeName, Uid};
@@ -210,6 +210,7 @@ impl NodeTable {
         let Some(row) = self.rows[slot.index()].as_mut() else { return };
         let images = std::mem::take(&mut row.images);
         row.object = None;
+        row.taints = Box::default();
         let labels = std::mem::take(&mut row.labels);
         row.allocatable = Resources::default();
         self.known -= 1;

@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 use super::effects::{Amounts, Effects};
 use super::kin::Kin;
-use super::node_table::{NodeRow, NodeTable, Slot};
+use super::node_table::{KinCount, NodeRow, NodeTable, Slot};
 use super::plugin::{Plugin, Rejected};
 use super::shape::Shape;
 use crate::store::StringMap;
@@ -60,6 +60,8 @@ struct Counter {
     spec: CounterSpec,
     /// Each node has a value of its own.
     is_narrow: bool,
+    /// The same for sure: the slot of a node stands for its value.
+    is_by_slot: bool,
     values: BTreeMap<String, u32>,
     domains: Vec<Domain>,
     /// How many domains with nodes have each sum.
@@ -114,6 +116,7 @@ impl Topology {
             plugin,
             is_narrow: spec.key == HOSTNAME
                 && (table.hostnames_are_unique() || matches!(spec.role, Role::SoftSpread(_))),
+            is_by_slot: spec.key == HOSTNAME && table.hostnames_are_unique(),
             spec,
             values: BTreeMap::new(),
             domains: Vec::new(),
@@ -171,7 +174,7 @@ impl Topology {
         for (index, (counter, amount)) in self.counters.iter_mut().zip(amounts).enumerate() {
             let domain = match known.and_then(|known| known.get(index)) {
                 Some(share) => share.domain,
-                None => row.labels.get(&counter.spec.key).map(|value| counter.domain(value)),
+                None => row.labels.get(&counter.spec.key).map(|value| counter.domain(value, slot)),
             };
             let counts = domain.is_some() && counter.plugin.counts_on(shape, &counter.spec, row);
             shares.push(Share { domain, counts, amount });
@@ -183,8 +186,8 @@ impl Topology {
     fn amounts(&mut self, shape: &Shape, table: &NodeTable, row: &NodeRow) -> Amounts {
         let mut amounts: Amounts = SmallVec::from_elem(0, self.counters.len());
         let Self { counters, effects, .. } = self;
-        for (kin, pods) in &row.kins {
-            let Some(effect) = effects.of(kin.number, || effect(counters, shape, table, kin)) else { continue };
+        for KinCount { number, pods, kin } in &row.kins {
+            let Some(effect) = effects.of(*number, || effect(counters, shape, table, kin)) else { continue };
             for (sum, each) in amounts.iter_mut().zip(effect) {
                 *sum += each * i64::from(*pods);
             }
@@ -221,7 +224,7 @@ impl Topology {
         let Some(shares) = self.shares.get(slot.index()).filter(|shares| !shares.is_empty()) else { return Ok(()) };
         let cells = self.cells(slot);
         let mut amounts: Amounts = SmallVec::from_elem(0, self.counters.len());
-        for (kin, pods) in &row.kins {
+        for KinCount { pods, kin, .. } in &row.kins {
             for (sum, each) in amounts.iter_mut().zip(effect(&self.counters, shape, table, kin)) {
                 *sum += each * i64::from(*pods);
             }
@@ -250,7 +253,11 @@ fn same_labels(known: Option<&Arc<StringMap>>, row: Option<&NodeRow>) -> bool {
 }
 
 impl Counter {
-    fn domain(&mut self, value: &str) -> u32 {
+    fn domain(&mut self, value: &str, slot: Slot) -> u32 {
+        if self.is_by_slot {
+            self.domains.resize(self.domains.len().max(slot.index() + 1), Domain::default());
+            return u32::try_from(slot.index()).unwrap_or(u32::MAX);
+        }
         if let Some(domain) = self.values.get(value) {
             return *domain;
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use inboard::runtime::{ImagePull, ImageStatus};
+use inboard::runtime::{ImagePull, ImageStatus, RuntimeError};
 use inboard::time::Time;
 
 use super::serve::About;
@@ -17,29 +17,35 @@ const DEFAULT_SIZE: u64 = 10 << 20;
 impl MockState {
     pub(crate) fn image_status(&mut self, now: Time, image: &str) -> Answer<Option<ImageStatus>> {
         self.serve(now, Verb::ImageStatus, About::Image(image, None), |state, now| {
-            let status = Reference::parse(image).map(|reference| {
-                let there = state.has_image(now, image);
-                there.then(|| state.describe_image(image, &reference))
-            });
+            let there = state.find_image(image).filter(|image| image.present_at <= now);
+            let status = match there {
+                Some(known) if *known.name == *image => Ok(Some(known.status.clone())),
+                Some(_) => state.describe_image(image).map(Some),
+                None => Reference::parse(image).map(|_| None),
+            };
             (now, status).into()
         })
     }
 
     pub(crate) fn pull_image(&mut self, now: Time, pull: &ImagePull) -> Answer<ImageStatus> {
         self.serve(now, Verb::PullImage, About::Image(&pull.image, pull.pod.as_ref()), |state, now| {
-            let reference = match Reference::parse(&pull.image) {
-                Ok(reference) => reference,
-                Err(error) => return (now, Err(error)).into(),
+            let known = state.find_image(&pull.image).map(|image| (&image.name, &image.status, image.present_at));
+            // What is known under this very name is not described again: many pods ask for the same.
+            let status = match known {
+                Some((name, status, _)) if *name == pull.image => status.clone(),
+                _ => match state.describe_image(&pull.image) {
+                    Ok(status) => status,
+                    Err(error) => return (now, Err(error)).into(),
+                },
             };
-            let status = state.describe_image(&pull.image, &reference);
-            let present_at = match state.find_image(&pull.image) {
+            let present_at = match known {
                 // A pull that is under way is joined; a new one of what is there finds nothing to do.
-                Some(image) => image.present_at.max(now),
+                Some((.., present_at)) => present_at.max(now),
                 None => {
                     let subject = Subject { image: Some(&pull.image), pod: pull.pod.as_ref(), ..Subject::default() };
                     let script = state.image_script(&subject);
                     let present_at = now + script.map_or(Duration::ZERO, |script| script.pull_takes);
-                    state.images.push(Image { name: pull.image.clone(), present_at });
+                    state.images.push(Image { name: pull.image.clone(), status: status.clone(), present_at });
                     present_at
                 }
             };
@@ -50,9 +56,7 @@ impl MockState {
     pub(crate) fn list_images(&mut self, now: Time) -> Answer<Vec<ImageStatus>> {
         self.serve(now, Verb::ListImages, About::Node, |state, now| {
             let present = state.images.iter().filter(|image| image.present_at <= now);
-            let mut list: Vec<ImageStatus> = present
-                .filter_map(|image| Some(state.describe_image(&image.name, &Reference::parse(&image.name).ok()?)))
-                .collect();
+            let mut list: Vec<ImageStatus> = present.map(|image| image.status.clone()).collect();
             list.sort_by(|a, b| a.names.cmp(&b.names));
             list.dedup();
             (now, Ok(list)).into()
@@ -95,9 +99,11 @@ impl MockState {
         scripts.into_iter().find(|script| script.matcher.is_for_images() && script.matcher.matches(subject))
     }
 
-    fn describe_image(&self, name: &str, reference: &Reference<'_>) -> ImageStatus {
+    /// What is said of an image of this name, if it can be one.
+    pub(crate) fn describe_image(&self, name: &str) -> Result<ImageStatus, RuntimeError> {
+        let reference = Reference::parse(name)?;
         let script = self.image_script(&Subject { image: Some(name), ..Subject::default() });
         let size = script.and_then(|script| script.pull_size).unwrap_or(DEFAULT_SIZE);
-        reference.status(size, script.and_then(|script| script.image_user.clone()))
+        Ok(reference.status(size, script.and_then(|script| script.image_user.clone())))
     }
 }

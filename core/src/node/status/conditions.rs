@@ -25,11 +25,10 @@ pub(super) fn conditions(view: &View<'_>, pod: &PodBody, next: &PodState, genera
         (ConditionKind::ContainersReady, containers_ready),
         (ConditionKind::PodScheduled, (true, None)),
     ];
-    let is_ours = |kind: &ConditionKind| ours.iter().any(|(ours, _)| ours == kind);
-    let others = old.conditions.iter().filter(|condition| !is_ours(&condition.kind)).cloned();
-    let mut conditions: Vec<PodCondition> = Vec::with_capacity(ours.len() + old.conditions.len());
-    conditions.extend(others);
-    for (kind, (holds, why)) in ours.clone() {
+    let others = || old.conditions.iter().filter(|condition| !ours.iter().any(|(kind, _)| *kind == condition.kind));
+    let mut conditions: Vec<PodCondition> = Vec::with_capacity(ours.len() + others().count());
+    conditions.extend(others().cloned());
+    for (kind, (holds, why)) in ours {
         let status = ConditionStatus::from(holds);
         let since = old
             .condition(&kind)

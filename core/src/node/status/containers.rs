@@ -17,8 +17,11 @@ type Records = Box<[ContainerRecord]>;
 pub(super) fn records(view: &View<'_>, pod: &PodBody, over: bool) -> (Records, Records, Records) {
     let initialized = mains_begun(view.work) || init_done(view);
     let list = |kind| -> Records {
-        let slots = view.work.slots.iter().filter(|slot| slot.kind == kind);
-        slots.filter_map(|slot| Some(record(view, pod, slot, slot.spec(&view.work.spec)?, initialized, over))).collect()
+        let slots = || view.work.slots.iter().filter(|slot| slot.kind == kind);
+        let mut records = Vec::with_capacity(slots().count());
+        let record = |slot: &Slot| Some(record(view, pod, slot, slot.spec(&view.work.spec)?, initialized, over));
+        records.extend(slots().filter_map(record));
+        records.into()
     };
     (list(ContainerKind::Init), list(ContainerKind::Regular), list(ContainerKind::Ephemeral))
 }

@@ -45,7 +45,7 @@ impl Plugin for TaintToleration {
             toleration.effect.as_deref().is_none_or(|effect| effect.is_empty() || effect == "PreferNoSchedule")
         };
         column.extend(rows.iter().map(|(_, row)| {
-            let open = row.taints().iter().filter(prefers_not).filter(|taint| {
+            let open = row.taints.iter().filter(prefers_not).filter(|taint| {
                 !shape.tolerations().iter().filter(may_answer).any(|toleration| tolerates_one(toleration, taint))
             });
             open.count() as i64
@@ -56,7 +56,7 @@ impl Plugin for TaintToleration {
 /// Whether a node has no taint that keeps away a pod with these tolerations.
 pub(crate) fn tolerates_all(tolerations: &[Toleration], row: &NodeRow) -> bool {
     let keeps_away = |taint: &&Taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute");
-    row.taints().iter().filter(keeps_away).all(|taint| tolerates(tolerations, taint))
+    row.taints.iter().filter(keeps_away).all(|taint| tolerates(tolerations, taint))
 }
 
 /// Whether one of these tolerations tolerates the taint.
