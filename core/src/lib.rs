@@ -23,6 +23,7 @@ pub mod ids;
 pub mod invariants;
 pub mod kernel;
 pub mod node;
+mod numbers;
 pub mod object;
 pub mod prelude;
 pub mod provision;

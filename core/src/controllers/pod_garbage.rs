@@ -160,9 +160,9 @@ fn pods_of_gone_node(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
 
 /// Only when a pod comes to a node: later the node is what changes.
 fn pod_on_missing_node(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
-    let node_of = |object: &Arc<Object>| object.pod().and_then(|pod| pod.node.clone());
-    let Some(node) = change.after().and_then(node_of) else { return };
-    if change.before.as_ref().and_then(node_of).is_none() && node_object(snapshot, &node).is_none() {
+    let Some(node) = change.after().and_then(|pod| pod.node()) else { return };
+    let was_bound = change.before.as_ref().is_some_and(|pod| pod.node().is_some());
+    if !was_bound && node_object(snapshot, node).is_none() {
         keys.push(change.object.meta.uid);
     }
 }

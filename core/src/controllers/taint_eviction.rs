@@ -6,12 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Node, Taint, Toleration};
+use k8s_openapi::api::core::v1::{Taint, Toleration};
 
 use crate::control::{Action, Controller, Keys, Plan, Propagation, Target, Watched};
 use crate::ids::{NodeName, Uid};
 use crate::object::kind;
-use crate::store::{Change, ConditionKind, ConditionStatus, EventDraft, Object, PodBody, PodCondition, Snapshot, Why};
+use crate::store::{
+    Change, ConditionKind, ConditionStatus, EventDraft, Object, PodBody, PodCondition, Snapshot, Why, evicting_taints,
+};
 use crate::time::Time;
 
 /// Sends pods away from tainted nodes.
@@ -34,7 +36,7 @@ impl Controller for TaintEvictionController {
 
     fn observe<'w>(snapshot: &'w Snapshot, key: Uid) -> Option<Observed<'w>> {
         let object = snapshot.get(key)?;
-        let taints: Vec<&Taint> = evicting_taints(object).collect();
+        let taints: Vec<&Taint> = evicting_taints(object.typed()?).collect();
         if taints.is_empty() {
             return None;
         }
@@ -106,19 +108,10 @@ fn evict(object: &Arc<Object>, pod: &PodBody, now: Time, plan: &mut Plan) {
     plan.push(Action::Delete { target, grace_seconds: None, propagation: Propagation::Background, announce: None });
 }
 
-fn evicting_taints(node: &Object) -> impl Iterator<Item = &Taint> {
-    let spec = node.typed::<Node>().and_then(|node| node.spec.as_ref());
-    let taints = spec.and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
-    taints.iter().filter(|taint| taint.effect == "NoExecute")
-}
-
 /// A pod that comes to a node which has such a taint.
 fn node_of_new_pod(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
-    let node_of = |object: &Arc<Object>| object.pod().and_then(|pod| pod.node.clone());
-    let Some(node) = change.after().and_then(node_of) else { return };
-    if change.before.as_ref().and_then(node_of).as_ref() == Some(&node) {
-        return;
+    let Some(node) = change.after().and_then(|pod| pod.node()) else { return };
+    if change.before.as_ref().and_then(|pod| pod.node()) != Some(node) {
+        keys.extend(snapshot.evicting_node(node).map(|node| node.meta.uid));
     }
-    let node = snapshot.find(kind::NODE, "", node.as_str());
-    keys.extend(node.filter(|node| evicting_taints(node).next().is_some()).map(|node| node.meta.uid));
 }

@@ -11,9 +11,13 @@ use crate::runtime::ImageCredentials;
 
 /// The credentials to try for this image, in the order of the pod's secrets; more exact entries first.
 pub(super) fn credentials(view: &View<'_>, image: &str) -> Vec<ImageCredentials> {
+    let secrets = view.work.spec.image_pull_secrets.as_deref().unwrap_or_default();
+    if secrets.is_empty() {
+        return Vec::new();
+    }
     let target = repository(image);
     let mut found: Vec<(usize, ImageCredentials)> = Vec::new();
-    for reference in view.work.spec.image_pull_secrets.iter().flatten() {
+    for reference in secrets {
         let Some(secret) = env::secret(view, &reference.name) else { continue };
         let data = |key: &str| {
             let bytes = secret.data.as_ref()?.get(key)?;

@@ -1,54 +1,40 @@
 //! What one pod of a kin adds to each counter of a class, worked out once for each kin.
 //!
 //! Asked for every kin on every node that is looked at, and nearly always the answer is "nothing": so a kin is found by
-//! its number at once, in a table with open addressing, and only what adds something is kept beside it.
+//! its number at once, and only what adds something is kept beside it.
 
 use smallvec::SmallVec;
+
+use crate::numbers::Numbers;
 
 /// A number for each counter.
 pub(super) type Amounts = SmallVec<[i64; 2]>;
 
 /// How many kins are remembered: those in use, and some that have gone.
 const KINS_MAX: usize = 1 << 14;
-/// The first size of the table.
-const CELLS_MIN: usize = 64;
 /// Stands for a kin that adds nothing.
 const NOTHING: u32 = u32::MAX;
 
 #[derive(Debug, Default)]
 pub(super) struct Effects {
-    /// The number of a kin, 0 for none, and where in `amounts` its effect is. A power of two, at most half full.
-    cells: Vec<(u64, u32)>,
-    known: usize,
+    /// Where in `amounts` the effect of a kin is.
+    known: Numbers<u32>,
     amounts: Vec<Amounts>,
 }
 
 impl Effects {
     /// The effect of the kin with this number, made when it is not known yet; `None` when it adds nothing.
     pub(super) fn of(&mut self, kin: u64, make: impl FnOnce() -> Amounts) -> Option<&Amounts> {
-        let effect = match self.find(kin) {
+        let effect = match self.known.get(kin) {
             Some(effect) => effect,
             None => self.add(kin, make()),
         };
         self.amounts.get(effect as usize)
     }
 
-    fn find(&self, kin: u64) -> Option<u32> {
-        let (number, effect) = *self.cells.get(place(&self.cells, kin))?;
-        (number == kin).then_some(effect)
-    }
-
     fn add(&mut self, kin: u64, amounts: Amounts) -> u32 {
-        if self.known == KINS_MAX {
+        if self.known.len() == KINS_MAX {
             *self = Self::default();
-        }
-        if self.cells.len() < 2 * (self.known + 1) {
-            let mut cells = vec![(0, NOTHING); (self.cells.len() * 2).max(CELLS_MIN)];
-            for cell in self.cells.iter().filter(|(number, _)| *number != 0) {
-                let free = place(&cells, cell.0);
-                cells[free] = *cell;
-            }
-            self.cells = cells;
         }
         let effect = if amounts.iter().all(|amount| *amount == 0) {
             NOTHING
@@ -56,21 +42,9 @@ impl Effects {
             self.amounts.push(amounts);
             u32::try_from(self.amounts.len() - 1).unwrap_or(NOTHING)
         };
-        let free = place(&self.cells, kin);
-        self.cells[free] = (kin, effect);
-        self.known += 1;
+        self.known.insert(kin, effect);
         effect
     }
-}
-
-/// Where a kin is, or would be. Numbers follow each other, so their last digits spread them well.
-fn place(cells: &[(u64, u32)], kin: u64) -> usize {
-    let mask = cells.len().saturating_sub(1);
-    let mut place = kin as usize & mask;
-    while cells.get(place).is_some_and(|(number, _)| *number != 0 && *number != kin) {
-        place = (place + 1) & mask;
-    }
-    place
 }
 
 #[cfg(test)]
@@ -98,6 +72,6 @@ mod tests {
         for kin in 1..100_000 {
             assert_eq!(effects.of(kin, || Amounts::from_elem(1, 1)), Some(&Amounts::from_elem(1, 1)));
         }
-        assert!(effects.known <= KINS_MAX);
+        assert!(effects.known.len() <= KINS_MAX);
     }
 }

@@ -1,6 +1,5 @@
 //! The events of a cluster (`v1/Event`): counted when they repeat, the oldest forgotten, never written to disk.
 
-use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -11,8 +10,9 @@ use super::change::{Change, ChangeKind};
 use super::event::EventDraft;
 use super::object::{Body, Meta, Object};
 use crate::ids::{Revision, Uid};
+use crate::numbers::Numbers;
 use crate::object::kind::{self, Kinds};
-use crate::text::shared;
+use crate::text::hexadecimal;
 use crate::time::Time;
 
 /// How many events are kept; upstream keeps each for an hour, whatever their number.
@@ -70,7 +70,7 @@ impl EventRecord {
 #[derive(Debug, Default)]
 pub(super) struct EventIndex {
     /// By a hash of all that makes two events equal. Events that the log has forgotten stay in it for a while.
-    latest: BTreeMap<u64, Revision>,
+    latest: Numbers<Revision>,
 }
 
 /// How many forgotten events are found before the index is cleared of them: all at once costs less than one by one.
@@ -143,7 +143,7 @@ impl EventIndex {
             log.remove(&oldest);
         }
         if self.latest.len() > EVENTS_MAX + FORGOTTEN_MAX {
-            self.latest.retain(|_, revision| log.contains_key(revision));
+            self.latest.retain(|revision| log.contains_key(&revision));
         }
     }
 }
@@ -158,7 +158,7 @@ fn identity_of(object: &Object) -> Option<u64> {
 fn first(draft: EventDraft, identity: u64, revision: Revision, now: Time) -> Change {
     let namespace: Arc<str> =
         if draft.involved.namespace.is_empty() { "default".into() } else { Arc::clone(&draft.involved.namespace) };
-    let name = shared(format_args!("{}.{:016x}", draft.involved.name, revision.get()));
+    let name = [&*draft.involved.name, ".", &hexadecimal(revision.get())].concat();
     let meta = Meta {
         uid: Uid::from_random(u128::from(identity) << 64 | u128::from(revision.get())),
         revision,

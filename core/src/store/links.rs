@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Secret, Service};
+use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Secret, Service, Taint};
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use smallvec::SmallVec;
 
@@ -42,6 +42,8 @@ pub(super) enum Link {
     TokenOfAccount,
     /// A cluster role has its rules from others.
     AggregatedRole,
+    /// The node of this name has a taint that makes pods leave it.
+    EvictingNode,
 }
 
 /// Who owns a claim.
@@ -110,6 +112,8 @@ pub(super) fn links(object: &Object) -> SmallVec<[LinkKey; 2]> {
         add(Link::TokenOfAccount, here, account.into());
     } else if object.typed::<ClusterRole>().is_some_and(|role| role.aggregation_rule.is_some()) {
         add(Link::AggregatedRole, anywhere, "".into());
+    } else if object.typed::<Node>().is_some_and(|node| evicting_taints(node).next().is_some()) {
+        add(Link::EvictingNode, anywhere, Arc::clone(&object.meta.name));
     }
     links
 }
@@ -124,6 +128,12 @@ pub(super) fn are_same(before: &Object, after: &Object) -> bool {
         (Some(now), Some(next)) => Arc::ptr_eq(&now.spec, &next.spec) && before.meta.labels == after.meta.labels,
         _ => links(before) == links(after),
     }
+}
+
+/// The taints of a node that make pods leave it.
+pub(crate) fn evicting_taints(node: &Node) -> impl Iterator<Item = &Taint> {
+    let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
+    taints.iter().filter(|taint| taint.effect == "NoExecute")
 }
 
 fn has_all(labels: &StringMap, wanted: &StringMap) -> bool {
@@ -211,6 +221,12 @@ impl Snapshot {
     /// The cluster roles that have their rules from others.
     pub fn aggregated_roles(&self) -> impl Iterator<Item = &Arc<Object>> {
         self.linked(Link::AggregatedRole, "", "")
+    }
+
+    /// The node of this name, if it has a taint that makes pods leave it (`NoExecute`): few have, and each pod that is
+    /// bound asks.
+    pub fn evicting_node(&self, name: &NodeName) -> Option<&Arc<Object>> {
+        self.linked(Link::EvictingNode, "", name.as_str()).next()
     }
 
     fn linked(&self, link: Link, namespace: &str, name: &str) -> impl Iterator<Item = &Arc<Object>> + use<'_> {

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::custom;
 use super::event_log::EventRecord;
 use super::pod::PodBody;
-use crate::ids::{Revision, Uid};
+use crate::ids::{NodeName, Revision, Uid};
 use crate::object::kind::{KindId, Kinds, TypedObject};
 use crate::time::Time;
 
@@ -208,6 +208,11 @@ impl Object {
             Body::Pod(pod) => Some(pod),
             Body::Typed(_) | Body::Custom(_) | Body::Event(_) => None,
         }
+    }
+
+    /// The node that the pod is bound to, when it is a pod and bound.
+    pub fn node(&self) -> Option<&NodeName> {
+        self.pod().and_then(|pod| pod.node.as_ref())
     }
 
     /// Its Kubernetes type, borrowed; `None` for another kind and for pods, which are held in parts.

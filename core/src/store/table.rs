@@ -7,7 +7,7 @@ use super::measures::Measures;
 use super::object::{Body, Meta, Object};
 use super::snapshot::{NameKey, Snapshot};
 use super::{addresses, links, roster};
-use crate::ids::{NodeName, Uid};
+use crate::ids::Uid;
 use crate::object::kind::KindId;
 
 impl Snapshot {
@@ -111,13 +111,13 @@ impl Snapshot {
     }
 
     fn index_node(&mut self, object: &Object) {
-        if let Some(node) = node_of(object) {
+        if let Some(node) = object.node() {
             self.pods_by_node.insert((node.clone(), object.meta.uid));
         }
     }
 
     fn unindex_node(&mut self, object: &Object) {
-        if let Some(node) = node_of(object) {
+        if let Some(node) = object.node() {
             self.pods_by_node.remove(&(node.clone(), object.meta.uid));
         }
     }
@@ -150,7 +150,7 @@ impl Snapshot {
             self.unindex_owners(before);
             self.index_owners(after);
         }
-        if node_of(before) != node_of(after) {
+        if before.node() != after.node() {
             self.unindex_node(before);
             self.index_node(after);
         }
@@ -163,11 +163,6 @@ impl Snapshot {
             self.index_held(after);
         }
     }
-}
-
-/// The node that a pod is bound to.
-fn node_of(object: &Object) -> Option<&NodeName> {
-    object.pod().and_then(|pod| pod.node.as_ref())
 }
 
 fn owners(object: &Object) -> impl Iterator<Item = Uid> {
