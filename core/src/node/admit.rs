@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Container, NodeAffinity, NodeSelectorTerm, PodSpec};
+use k8s_openapi::api::core::v1::{Container, PodSpec};
 
-use super::config::NodeConfig;
 use super::plan::View;
+use crate::object::kind;
 use crate::object::quantity::Quantity;
+use crate::object::selector::NodeSelector;
 use crate::store::{Object, PodBody, QosClass};
 use crate::text::Text;
 
@@ -33,7 +34,7 @@ pub(super) fn judge(view: &View<'_>, pod: &PodBody) -> Result<(), Refusal> {
         message: format!("Pod was rejected: {why}").into(),
         event: why.into(),
     };
-    if !selects(&pod.spec, view.config) {
+    if !selects(&pod.spec, view) {
         return Err(refuse(
             "NodeAffinity",
             "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector".to_owned(),
@@ -187,48 +188,16 @@ fn requests(spec: &PodSpec) -> BTreeMap<&str, i128> {
     total
 }
 
-/// Whether the node's labels are what the pod asks for (`nodeSelector` and required node affinity).
-fn selects(spec: &PodSpec, node: &NodeConfig) -> bool {
-    let wanted = spec.node_selector.iter().flatten().all(|(key, value)| label(node, key) == Some(value));
+/// Whether the node's labels and its name are what the pod asks for (`nodeSelector` and required node affinity). People label
+/// nodes too: what the object says counts, and what it will be made from while there is none.
+fn selects(spec: &PodSpec, view: &View<'_>) -> bool {
+    let name = view.config.name.as_str();
+    let object = view.snapshot.find(kind::NODE, "", name);
+    let labels = object.map_or(&*view.config.labels, |object| &*object.meta.labels);
+    let wanted = spec.node_selector.iter().flatten().all(|(key, value)| labels.get(key) == Some(value));
     let affinity = spec.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref());
-    wanted && affinity.is_none_or(|affinity| affinity_holds(affinity, node))
-}
-
-fn affinity_holds(affinity: &NodeAffinity, node: &NodeConfig) -> bool {
-    let Some(required) = &affinity.required_during_scheduling_ignored_during_execution else { return true };
-    required.node_selector_terms.iter().any(|term| term_holds(term, node))
-}
-
-fn term_holds(term: &NodeSelectorTerm, node: &NodeConfig) -> bool {
-    let labels = term.match_expressions.as_deref().unwrap_or_default();
-    let fields = term.match_fields.as_deref().unwrap_or_default();
-    if labels.is_empty() && fields.is_empty() {
-        return false;
-    }
-    let holds = |operator: &str, values: &[String], has: Option<&str>| {
-        let listed = || has.is_some_and(|has| values.iter().any(|value| value == has));
-        let number = |text: Option<&str>| text.and_then(|text| text.parse::<i64>().ok());
-        let limit = || number(values.first().map(String::as_str));
-        match operator {
-            "In" => listed(),
-            "NotIn" => !listed(),
-            "Exists" => has.is_some(),
-            "DoesNotExist" => has.is_none(),
-            "Gt" => number(has).zip(limit()).is_some_and(|(has, limit)| has > limit),
-            "Lt" => number(has).zip(limit()).is_some_and(|(has, limit)| has < limit),
-            _ => false,
-        }
-    };
-    labels.iter().all(|rule| {
-        holds(&rule.operator, rule.values.as_deref().unwrap_or_default(), label(node, &rule.key).map(String::as_str))
-    }) && fields.iter().all(|rule| {
-        rule.key == "metadata.name"
-            && holds(&rule.operator, rule.values.as_deref().unwrap_or_default(), Some(node.name.as_str()))
-    })
-}
-
-fn label<'a>(node: &'a NodeConfig, key: &str) -> Option<&'a String> {
-    node.labels.get(key)
+    let required = affinity.and_then(|affinity| affinity.required_during_scheduling_ignored_during_execution.as_ref());
+    wanted && required.is_none_or(|required| NodeSelector::compile(required).matches(labels, name))
 }
 
 fn host_ports(spec: &PodSpec) -> impl Iterator<Item = (i32, &str, &str)> {

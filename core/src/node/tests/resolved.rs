@@ -205,6 +205,20 @@ fn a_pod_that_does_not_fit_is_refused() {
 }
 
 #[test]
+fn a_pod_may_ask_for_the_labels_that_its_node_has_now() {
+    let mut world = World::on(config());
+    let mut node = config().to_node(world.now);
+    node.metadata.labels.get_or_insert_default().insert("disk".to_owned(), "ssd".to_owned());
+    world.store.create_with(Draft::of(node), WriteOptions::default(), world.now).expect("a node");
+    for (name, selector) in [("host", "kubernetes.io/hostname: n1"), ("disk", "disk: ssd")] {
+        let uid =
+            world.pod(name, &format!("  nodeSelector: {{{selector}}}\n  containers: [{{name: a, image: 'i:1'}}]\n"));
+        world.run(1);
+        assert_eq!(world.body(uid).state.phase, PodPhase::Running, "{name}");
+    }
+}
+
+#[test]
 fn names_and_resolver_follow_the_spec() {
     let dns = ClusterDns { servers: vec![[10, 96, 0, 10].into()], domain: "cluster.local".to_owned() };
     let mut world = World::on(NodeConfig { dns: Some(Arc::new(dns)), ..config() });
