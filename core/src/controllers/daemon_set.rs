@@ -228,17 +228,26 @@ fn sets_of_pod(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
     owners_of(change, snapshot, kind::DAEMON_SET, |set| Some(&set.typed::<DaemonSet>()?.spec.selector), keys);
 }
 
-/// The sets that should have a pod on a node and have none, or have one that must not be there.
+/// The sets that should have a pod on a node and have none, or have one that must not be there, or may have one too many
+/// because they surge.
 fn sets_that_a_node_concerns(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
     let Some(object) = change.after() else { return };
     let Some(node) = object.typed::<Node>() else { return };
+    let before = change.before.as_ref().and_then(|before| before.typed::<Node>());
+    let taints = |node: &Node| node.spec.as_ref().and_then(|spec| spec.taints.clone()).unwrap_or_default();
+    let is_tainted_anew = before.is_some_and(|before| taints(before) != taints(node));
     let name = NodeName::new(Arc::clone(&object.meta.name));
     for set in snapshot.list(kind::DAEMON_SET) {
         let Some(spec) = set.typed::<DaemonSet>().map(|set| &set.spec) else { continue };
         let tolerations: Vec<Toleration> = template::tolerations(&spec.template);
         let fate = node::fate(&spec.template, &tolerations, &object.meta, node);
         let has_pod = snapshot.pods_on(&name).any(|pod| pod.meta.controller_uid() == Some(set.meta.uid));
-        if (fate == Fate::Wanted && !has_pod) || (fate == Fate::Barred && has_pod) {
+        let concerns = match fate {
+            Fate::Wanted => !has_pod,
+            Fate::Tolerated => has_pod && is_tainted_anew && roll::surges(spec),
+            Fate::Barred => has_pod,
+        };
+        if concerns {
             keys.push(set.meta.uid);
         }
     }

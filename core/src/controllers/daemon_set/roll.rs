@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::api::apps::v1::DaemonSetSpec;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::node::Fate;
@@ -117,4 +118,11 @@ fn surge_by(work: &mut Work<'_, '_>, max_surge: usize) {
     }
     let spare = max_surge.saturating_sub(surging);
     work.create.extend(needed.into_iter().chain(candidates.into_iter().take(spare)));
+}
+
+/// Whether new pods come up beside the old ones.
+pub(super) fn surges(spec: &DaemonSetSpec) -> bool {
+    let rolling = spec.update_strategy.as_ref().and_then(|strategy| strategy.rolling_update.as_ref());
+    let surge = rolling.and_then(|rolling| rolling.max_surge.as_ref());
+    surge.and_then(|surge| int_or_percent::scaled(surge, 100, Rounding::Up).ok()).is_some_and(|surge| surge > 0)
 }
