@@ -5,6 +5,7 @@
 //! - over what a node **holds**: the sandboxes and containers of its runtime;
 //! - at **rest**: when nothing is left to do, and nobody has asked for anything.
 
+mod batch;
 mod budgets;
 mod held;
 mod quota;
@@ -114,6 +115,18 @@ pub const CATALOGUE: &[Invariant] = &[
     on_step("I13", "a rollout raises its sets to replicas and surge at most", step::rollouts_keep_to_surge),
     on_step("I14", "Recreate never creates a pod beside one of another template", step::recreate_does_not_mix),
     on_step("I15", "an ordered StatefulSet makes a pod only once those below it are ready", step::ordered_sets_wait),
+    on_step(
+        "I16",
+        "a DaemonSet makes a pod for a node that has none of it, or one to surge beside",
+        batch::daemons_do_not_crowd,
+    ),
+    on_step("I17", "a Job makes no more pods than run at a time", batch::jobs_keep_to_parallelism),
+    on_step("I18", "what a Job has counted stays counted, and its end is final", batch::what_jobs_count_stays),
+    on_step(
+        "I19",
+        "one time of a schedule gets one Job, and under Forbid only when no other is under way",
+        batch::times_get_one_job,
+    ),
     on_step("I30", "a claim and its volume name each other, and no others", storage::bonds_are_mutual),
     on_step("I31", "no claim that a pod uses and no volume that is bound goes", storage::what_is_used_stays),
     on_step(

@@ -3,7 +3,9 @@
 
 mod accidents;
 mod autoscalers;
+mod batch;
 mod budgets;
+mod daemons;
 mod fixpoint;
 mod people;
 mod quotas;

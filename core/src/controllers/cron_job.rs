@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::batch::v1::{CronJob, CronJobStatus, Job};
 
+pub(crate) use self::start::SCHEDULED_AT;
 use crate::control::{Action, Controller, Keys, Plan, Target, Watched};
 use crate::error::ApiError;
 use crate::ids::Uid;

@@ -25,6 +25,7 @@ use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec, RollingUpdateDaemonSe
 use k8s_openapi::api::core::v1::{Node, Toleration};
 
 use self::node::Fate;
+pub(crate) use self::node::of as node_of_daemon;
 use crate::control::claim::{Claims, owners_of};
 use crate::control::revisions::{History, REVISION_HASH_LABEL, Subject};
 use crate::control::{Action, Controller, Keys, Plan, Propagation, Target, Watched, pods};

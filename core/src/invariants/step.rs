@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 
 use super::Step;
 use crate::control::pods::{is_active, is_ready};
@@ -80,12 +80,13 @@ fn generations(object: &Object) -> (i64, i64) {
     let of_deployment = || object.typed::<Deployment>()?.status.as_ref()?.observed_generation;
     let of_replica_set = || object.typed::<ReplicaSet>()?.status.as_ref()?.observed_generation;
     let of_stateful_set = || object.typed::<StatefulSet>()?.status.as_ref()?.observed_generation;
-    let observed = of_deployment().or_else(of_replica_set).or_else(of_stateful_set);
+    let of_daemon_set = || object.typed::<DaemonSet>()?.status.as_ref()?.observed_generation;
+    let observed = of_deployment().or_else(of_replica_set).or_else(of_stateful_set).or_else(of_daemon_set);
     (object.meta.generation, observed.unwrap_or(0))
 }
 
 /// The pods that were created in this step by a controller of this kind, with their controller.
-fn created_pods<'a>(step: &'a Step<'_>) -> impl Iterator<Item = (&'a Arc<Object>, &'a Arc<Object>)> {
+pub(super) fn created_pods<'a>(step: &'a Step<'_>) -> impl Iterator<Item = (&'a Arc<Object>, &'a Arc<Object>)> {
     let created = step.changes.iter().filter(|change| change.kind == ChangeKind::Added);
     created.filter_map(|change| {
         let owner = step.snapshot.get(change.object.meta.controller_uid()?)?;
@@ -94,7 +95,7 @@ fn created_pods<'a>(step: &'a Step<'_>) -> impl Iterator<Item = (&'a Arc<Object>
 }
 
 /// All versions of an object that were current during the step.
-fn versions<'a>(step: &'a Step<'_>, uid: Uid) -> impl Iterator<Item = &'a Arc<Object>> {
+pub(super) fn versions<'a>(step: &'a Step<'_>, uid: Uid) -> impl Iterator<Item = &'a Arc<Object>> {
     let changed = step.changes.iter().filter(move |change| change.object.meta.uid == uid);
     changed.flat_map(|change| change.before.iter().chain([&change.object])).chain(step.snapshot.get(uid))
 }

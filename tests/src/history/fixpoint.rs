@@ -10,7 +10,7 @@ use inboard::simulation::Simulation;
 use inboard::store::{Object, PodPhase};
 use inboard_runtime_mock::MockState;
 
-use super::{autoscalers, budgets, quotas, services, storage};
+use super::{autoscalers, batch, budgets, daemons, quotas, services, storage};
 
 pub(super) type Cluster = Simulation<MockState>;
 
@@ -36,6 +36,8 @@ pub(super) fn missing(cluster: &Cluster) -> Option<String> {
         .or_else(|| quotas::missing(cluster))
         .or_else(|| autoscalers::missing(cluster))
         .or_else(|| budgets::missing(cluster))
+        .or_else(|| daemons::missing(cluster))
+        .or_else(|| batch::missing(cluster))
         .or_else(|| leftover(cluster))
 }
 
@@ -129,6 +131,9 @@ pub(super) fn unfinished(cluster: &Cluster) -> Option<String> {
     let kinds = [
         kind::DEPLOYMENT,
         kind::REPLICA_SET,
+        kind::STATEFUL_SET,
+        kind::JOB,
+        kind::CRON_JOB,
         kind::POD,
         kind::NODE,
         kind::NAMESPACE,
@@ -154,7 +159,16 @@ pub(super) fn unfinished(cluster: &Cluster) -> Option<String> {
 /// The world in a few lines.
 pub(super) fn render(cluster: &Cluster) -> String {
     let mut text = String::new();
-    let kinds = [kind::NODE, kind::DEPLOYMENT, kind::REPLICA_SET, kind::POD];
+    let kinds = [
+        kind::NODE,
+        kind::DEPLOYMENT,
+        kind::REPLICA_SET,
+        kind::STATEFUL_SET,
+        kind::DAEMON_SET,
+        kind::CRON_JOB,
+        kind::JOB,
+        kind::POD,
+    ];
     for object in kinds.into_iter().flat_map(|kind| cluster.snapshot().list(kind)) {
         let value = object.to_value(cluster.kernel().store().kinds());
         let _ = writeln!(text, "{} {}", object.meta.path(), value["metadata"]);

@@ -16,8 +16,10 @@ const GOOD: [&str; 4] = ["web:1", "web:2", "slow:1", "stubborn:1"];
 
 impl History {
     pub(super) fn people(&mut self) {
-        match self.dice.roll(17) {
-            16.. => self.use_autoscalers(),
+        match self.dice.roll(21) {
+            19.. => self.use_batch(),
+            17 | 18 => self.use_daemon_sets(),
+            16 => self.use_autoscalers(),
             12..16 => self.use_storage(),
             0..=3 => self.create(),
             5 | 6 => self.roll_out(),
@@ -148,13 +150,13 @@ impl History {
 
     fn scale(&mut self) {
         let replicas = self.dice.roll(6);
-        let (kind, name) = self.dice.pick(&WORKLOADS);
+        let (kind, name) = self.dice.pick(&WORKLOADS[..6]);
         self.patch(kind, name, json!({"spec": {"replicas": replicas}}));
     }
 
     fn roll_out(&mut self) {
         if self.dice.one_in(4) {
-            let (kind, name) = self.dice.pick(&WORKLOADS[4..]);
+            let (kind, name) = self.dice.pick(&WORKLOADS[4..6]);
             let template = self.template(name, false);
             return self.patch(kind, name, json!({"spec": {"template": template}}));
         }
@@ -206,10 +208,12 @@ impl History {
             let template = json!({"spec": {"containers": [container]}});
             self.patch(*kind, name, json!({"spec": {"paused": false, "template": template}}));
         }
-        for (kind, name) in &WORKLOADS[4..] {
+        for (kind, name) in &WORKLOADS[4..6] {
             let strategy = json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 0}});
             self.patch(*kind, name, json!({"spec": {"updateStrategy": strategy}}));
         }
+        self.let_daemons_roll();
+        self.let_jobs_end();
         self.lift_quotas();
     }
 
@@ -231,11 +235,18 @@ impl History {
     }
 }
 
-const WORKLOADS: [(KindId, &str); 6] = [
+/// The first six have replicas.
+const WORKLOADS: [(KindId, &str); 12] = [
     (kind::DEPLOYMENT, "d0"),
     (kind::DEPLOYMENT, "d1"),
     (kind::REPLICA_SET, "s0"),
     (kind::REPLICA_SET, "s1"),
     (kind::STATEFUL_SET, "q0"),
     (kind::STATEFUL_SET, "q1"),
+    (kind::DAEMON_SET, "a0"),
+    (kind::DAEMON_SET, "a1"),
+    (kind::JOB, "j0"),
+    (kind::JOB, "j1"),
+    (kind::CRON_JOB, "c0"),
+    (kind::CRON_JOB, "c1"),
 ];

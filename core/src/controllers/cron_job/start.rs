@@ -15,7 +15,7 @@ use crate::store::{Draft, EventDraft};
 use crate::time::Time;
 
 /// The annotation with the time that a Job was created for.
-pub(super) const SCHEDULED_AT: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
+pub(crate) const SCHEDULED_AT: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
 
 /// Creates the Job that is due, or says when to look again.
 pub(super) fn what_is_due(work: &mut Work<'_, '_>) {

@@ -41,7 +41,7 @@ pub(super) fn fate(template: &PodTemplateSpec, tolerations: &[Toleration], meta:
 }
 
 /// The node that a pod of a set is on, or was made for.
-pub(super) fn of(pod: &Object) -> Option<NodeName> {
+pub(crate) fn of(pod: &Object) -> Option<NodeName> {
     let body = pod.pod()?;
     if let Some(node) = &body.node {
         return Some(node.clone());
