@@ -52,7 +52,7 @@ use self::volumes::Given;
 use crate::ids::{NodeName, Uid};
 use crate::object::kind::KindId;
 use crate::store::{EventDraft, Object, Snapshot};
-use crate::text::shared;
+use crate::text::{Text, shared};
 use crate::time::Time;
 
 /// Who the events are from.
@@ -248,7 +248,7 @@ impl Scheduler {
         let message = shared(format_args!("Successfully assigned {namespace}/{name} to {}", assumed.node));
         let node = assumed.node.clone();
         self.assumed.insert(uid, assumed);
-        let event = EventDraft::normal(&object.meta, COMPONENT, "Scheduled", message);
+        let event = EventDraft::normal(&object.meta, named_scheduler(object), "Scheduled", message);
         Decision::Bind { pod: uid, at: object.meta.revision, node, event }
     }
 
@@ -262,14 +262,14 @@ impl Scheduler {
         out: &mut Vec<Decision>,
     ) {
         let preemptor = object.meta.uid;
-        let name = object.pod().and_then(|pod| pod.spec.scheduler_name.as_deref()).unwrap_or(COMPONENT);
+        let name = named_scheduler(object);
         for victim in victims.iter().filter(|victim| !victim.meta.is_deleting()) {
             let text = format!("Preempted by pod {preemptor} on node {node}");
             out.push(Decision::Preempt {
                 victim: victim.meta.uid,
                 preemptor,
                 message: format!("{name}: preempting to accommodate a higher priority pod").into(),
-                event: EventDraft::normal(&victim.meta, COMPONENT, "Preempted", text),
+                event: EventDraft::normal(&victim.meta, name.clone(), "Preempted", text),
             });
         }
         let row = self.table.find(node.as_str()).and_then(|slot| self.table.node(slot));
@@ -305,7 +305,16 @@ impl Scheduler {
         if pod.node.is_some() || pod.is_finished() || object.meta.is_deleting() || gated {
             return None;
         }
-        let name = pod.spec.scheduler_name.as_deref().filter(|name| !name.is_empty()).unwrap_or(COMPONENT);
-        self.config.profiles.iter().find(|known| known.name() == name).cloned()
+        let name = named_scheduler(object);
+        self.config.profiles.iter().find(|known| *known.name() == *name).cloned()
+    }
+}
+
+/// The scheduler that a pod asks for: it is also who tells of what becomes of the pod.
+fn named_scheduler(object: &Object) -> Text {
+    let name = object.pod().and_then(|pod| pod.spec.scheduler_name.as_deref()).filter(|name| !name.is_empty());
+    match name {
+        None | Some(COMPONENT) => Text::Static(COMPONENT),
+        Some(name) => Text::Shared(name.into()),
     }
 }

@@ -308,6 +308,32 @@ fn each_pod_is_placed_by_the_rules_of_the_profile_it_names() {
 }
 
 #[test]
+fn a_profile_tells_in_its_own_name_what_becomes_of_its_pods() {
+    let profiles = vec![Profile::default().into(), Profile::new("packing").into()];
+    let mut world = Scheduling::with(SchedulerConfig { profiles, ..SchedulerConfig::default() });
+    world.create(node("n1", "4"));
+    for (name, scheduler, cpu) in
+        [("small", "packing", "1"), ("large", "packing", "9"), ("plain", "default-scheduler", "1")]
+    {
+        let mut pod = pod(name, cpu);
+        pod["spec"]["schedulerName"] = scheduler.into();
+        world.create(pod);
+    }
+    world.settle();
+    let kinds = inboard::object::kind::Kinds::built_in();
+    let told = world.store.snapshot().events().map(|event| {
+        let event = event.to_value(&kinds);
+        let text = |path: &str| event.pointer(path).and_then(|text| text.as_str()).unwrap_or_default().to_owned();
+        assert_eq!(text("/source/component"), text("/reportingComponent"));
+        [text("/involvedObject/name"), text("/reason"), text("/reportingComponent")].join(" ")
+    });
+    let mut told: Vec<String> = told.collect();
+    told.sort();
+    let expected = ["large FailedScheduling packing", "plain Scheduled default-scheduler", "small Scheduled packing"];
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn a_profile_without_a_filter_does_not_put_nodes_out_by_it() {
     let careless = Profile::new("careless").without("NodeUnschedulable").expect("a plugin");
     let careless = careless.without("TaintToleration").expect("a plugin");

@@ -18,7 +18,7 @@ pub(super) fn draft(involved: Involved, host: &Arc<str>, note: Note) -> EventDra
         event_type: note.event_type,
         reason: note.reason,
         message: note.message,
-        component: "kubelet",
+        component: "kubelet".into(),
         host: Some(Arc::clone(host)),
     }
 }

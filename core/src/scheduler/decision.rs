@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::PersistentVolume;
 
-use super::COMPONENT;
+use super::named_scheduler;
 use crate::control::plan::{Action, MetaEdit, Propagation, Target};
 use crate::ids::{NodeName, Revision, Uid};
 use crate::object::storage;
@@ -90,7 +90,7 @@ pub enum Decision {
 
 impl Decision {
     pub(super) fn unschedulable(object: &Object, nomination: Nomination, message: String) -> Self {
-        let event = EventDraft::warning(&object.meta, COMPONENT, "FailedScheduling", message);
+        let event = EventDraft::warning(&object.meta, named_scheduler(object), "FailedScheduling", message);
         Self::Unschedulable { pod: object.meta.uid, at: object.meta.revision, nomination, event }
     }
 

@@ -72,30 +72,47 @@ pub struct EventDraft {
     pub reason: &'static str,
     /// A sentence for people.
     pub message: Text,
-    /// Who says so: `kubelet`, `default-scheduler`, `replicaset-controller`.
-    pub component: &'static str,
+    /// Who says so: `kubelet`, `replicaset-controller`, for a scheduler the name of its profile.
+    pub component: Text,
     /// The node it happened on (`source.host`), where it did.
     pub host: Option<Arc<str>>,
 }
 
 impl EventDraft {
     /// Good news about an object.
-    pub fn normal(meta: &Meta, component: &'static str, reason: &'static str, message: impl Into<Text>) -> Self {
+    pub fn normal(
+        meta: &Meta,
+        component: impl Into<Text>,
+        reason: &'static str,
+        message: impl Into<Text>,
+    ) -> Self {
         Self::new(EventType::Normal, meta, component, reason, message)
     }
 
     /// Bad news about an object.
-    pub fn warning(meta: &Meta, component: &'static str, reason: &'static str, message: impl Into<Text>) -> Self {
+    pub fn warning(
+        meta: &Meta,
+        component: impl Into<Text>,
+        reason: &'static str,
+        message: impl Into<Text>,
+    ) -> Self {
         Self::new(EventType::Warning, meta, component, reason, message)
     }
 
     fn new(
         event_type: EventType,
         meta: &Meta,
-        component: &'static str,
+        component: impl Into<Text>,
         reason: &'static str,
         message: impl Into<Text>,
     ) -> Self {
-        Self { involved: Involved::object(meta), event_type, reason, message: message.into(), component, host: None }
+        Self {
+            involved: Involved::object(meta),
+            event_type,
+            reason,
+            message: message.into(),
+            component: component.into(),
+            host: None,
+        }
     }
 }

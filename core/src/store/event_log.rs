@@ -54,10 +54,10 @@ impl EventRecord {
             },
             message: Some(self.draft.message.to_string()),
             reason: Some(self.draft.reason.to_owned()),
-            reporting_component: Some(self.draft.component.to_owned()),
+            reporting_component: Some(self.draft.component.to_string()),
             reporting_instance: Some(self.draft.host.as_deref().unwrap_or_default().to_owned()),
             source: Some(api::EventSource {
-                component: Some(self.draft.component.to_owned()),
+                component: Some(self.draft.component.to_string()),
                 host: self.draft.host.as_deref().map(str::to_owned),
             }),
             type_: Some(self.draft.event_type.as_str().to_owned()),

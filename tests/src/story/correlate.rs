@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use inboard::store::EventDraft;
+use inboard::text::Text;
 use inboard::time::Time;
 
 /// From so many different messages for one reason on, they are one event.
@@ -22,7 +23,7 @@ type Topic = (&'static str, String, &'static str, &'static str);
 #[derive(Debug, Default)]
 pub(super) struct Correlator {
     alike: BTreeMap<Topic, (BTreeSet<String>, Time)>,
-    tokens: BTreeMap<(&'static str, String), (f64, Time)>,
+    tokens: BTreeMap<(Text, String), (f64, Time)>,
     /// What was sent since this was last taken: by identity, with its message.
     sent: BTreeMap<(Topic, String), (EventDraft, String)>,
 }
@@ -31,7 +32,7 @@ impl Correlator {
     /// Hears of an event.
     pub(super) fn hear(&mut self, draft: &EventDraft, now: Time) {
         let object = draft.involved.uid.to_string();
-        let topic = (draft.component, object.clone(), draft.event_type.as_str(), draft.reason);
+        let topic = (draft.component.clone(), object.clone(), draft.event_type.as_str(), draft.reason);
         let (messages, last) = self.alike.entry(topic.clone()).or_insert_with(|| (BTreeSet::new(), now));
         if (now - *last).as_secs() > ALIKE_SECONDS {
             messages.clear();
@@ -42,7 +43,7 @@ impl Correlator {
         if combined {
             messages.pop_first();
         }
-        if !self.may_send((draft.component, object), now) {
+        if !self.may_send((draft.component.clone(), object), now) {
             return;
         }
         let (identity, message) = if combined {
@@ -53,7 +54,7 @@ impl Correlator {
         self.sent.insert((topic, identity), (draft.clone(), message));
     }
 
-    fn may_send(&mut self, key: (&'static str, String), now: Time) -> bool {
+    fn may_send(&mut self, key: (Text, String), now: Time) -> bool {
         let (tokens, last) = self.tokens.entry(key).or_insert((BURST, now));
         *tokens = (*tokens + (now - *last).as_secs_f64() / REFILL_SECONDS).min(BURST);
         *last = now;

@@ -308,11 +308,11 @@ fn other(stage: &Stage, path: &str) -> Value {
 fn events(stage: &mut Stage) -> Vec<Value> {
     let kinds = Kinds::built_in();
     let sent = stage.events.take();
-    let heard = sent.iter().filter(|(draft, _)| draft.component != "default-scheduler");
+    let heard = sent.iter().filter(|(draft, _)| &*draft.component != "default-scheduler");
     let views = heard.map(|(draft, message)| {
         let kind = kinds.info(draft.involved.kind).map(|info| info.kind.to_string()).unwrap_or_default();
         stage.names.hide(&json!({
-            "from": draft.component,
+            "from": draft.component.as_str(),
             "message": message,
             "object": format!("{kind}/{}", draft.involved.name),
             "reason": draft.reason,
