@@ -80,22 +80,12 @@ pub struct EventDraft {
 
 impl EventDraft {
     /// Good news about an object.
-    pub fn normal(
-        meta: &Meta,
-        component: impl Into<Text>,
-        reason: &'static str,
-        message: impl Into<Text>,
-    ) -> Self {
+    pub fn normal(meta: &Meta, component: impl Into<Text>, reason: &'static str, message: impl Into<Text>) -> Self {
         Self::new(EventType::Normal, meta, component, reason, message)
     }
 
     /// Bad news about an object.
-    pub fn warning(
-        meta: &Meta,
-        component: impl Into<Text>,
-        reason: &'static str,
-        message: impl Into<Text>,
-    ) -> Self {
+    pub fn warning(meta: &Meta, component: impl Into<Text>, reason: &'static str, message: impl Into<Text>) -> Self {
         Self::new(EventType::Warning, meta, component, reason, message)
     }
 
