@@ -16,7 +16,7 @@ const CLUSTER_IP: &str = "10.96.7.7";
 const AGE: std::time::Duration = std::time::Duration::from_secs(77);
 
 /// Kinds that still show their name and age only.
-const NOT_YET: [&str; 3] = ["HorizontalPodAutoscaler", "PriorityLevelConfiguration", "Widget"];
+const NOT_YET: [&str; 1] = ["Widget"];
 
 static KINDS: LazyLock<Kinds> = LazyLock::new(Kinds::built_in);
 

@@ -17,7 +17,7 @@ const BURST: f64 = 25.0;
 const REFILL_SECONDS: f64 = 300.0;
 
 /// Who says what about which object, without the message.
-type Topic = (&'static str, String, &'static str, &'static str);
+type Topic = (Text, String, &'static str, &'static str);
 
 /// The memory of all recorders.
 #[derive(Debug, Default)]
