@@ -61,7 +61,9 @@ async fn with_each(test: impl AsyncFn(&Kubectl, &str)) {
 #[tokio::test]
 async fn commands_run_in_containers() {
     with_each(async |kubectl, which| {
-        let rows: [(&str, &[&str], &str, i32, &str, &str); 9] = [
+        // Words, more words with blanks, input; exit code, output, what the complaint has in it.
+        type Row = (&'static str, &'static [&'static str], &'static str, i32, &'static str, &'static str);
+        let rows: [Row; 9] = [
             ("exec p -- echo hi", &[], "", 0, "hi\n", ""),
             ("exec -i p -- cat", &[], "a\nb\n", 0, "a\nb\n", ""),
             ("exec p -c c -- sh -c", &["echo out; echo err >&2"], "", 0, "out\n", "err\n"),

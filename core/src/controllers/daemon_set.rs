@@ -244,9 +244,9 @@ fn sets_that_a_node_concerns(change: &Change, snapshot: &Snapshot, keys: &mut Ke
         let fate = node::fate(&spec.template, &tolerations, &object.meta, node);
         let has_pod = snapshot.pods_on(&name).any(|pod| pod.meta.controller_uid() == Some(set.meta.uid));
         let concerns = match fate {
-            Fate::Wanted => !has_pod,
-            Fate::Tolerated => has_pod && is_tainted_anew && roll::surges(spec),
             Fate::Barred => has_pod,
+            Fate::Wanted if !has_pod => true,
+            Fate::Wanted | Fate::Tolerated => has_pod && is_tainted_anew && roll::surges(spec),
         };
         if concerns {
             keys.push(set.meta.uid);
