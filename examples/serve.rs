@@ -145,12 +145,18 @@ async fn runtime(options: &Options, number: usize) -> Outcome<Arc<dyn Runtime>> 
     match options.runtime.as_str() {
         "mock" => Ok(Arc::new(MockRuntime::builder().build())),
         "containerd" => {
-            let mut builder =
-                inboard_runtime_containerd::ContainerdRuntime::builder(format!("inboard-host{number:02}"));
+            let name = format!("host{number:02}");
+            // Several nodes on one daemon: each has its own names, addresses and files.
+            let mut builder = inboard_runtime_containerd::ContainerdRuntime::builder()
+                .namespace(format!("inboard-{name}"))
+                .state_dir(std::env::temp_dir().join("inboard-serve").join(&name))
+                .bridge(format!("inbserve{number}"))
+                .pod_cidr(format!("10.125.{number}.0/24"))
+                .cgroup_root(format!("/inboard-serve/{name}"));
             if let Some(socket) = &options.containerd {
                 builder = builder.socket(socket);
             }
-            Ok(Arc::new(builder.connect().await?))
+            Ok(Arc::new(builder.build().await?))
         }
         other => Err(format!("--runtime {other}: there are mock and containerd").into()),
     }
