@@ -1,11 +1,11 @@
 //! CustomResourceDefinitions: from an object that people write to a kind that the cluster knows.
 //!
-//! 1. **Names** are accepted where nobody else in the group has them ([`names`]); a definition whose names are all accepted
+//! 1. **Names** are accepted where nobody else in the group has them (`names`); a definition whose names are all accepted
 //!    once is established, and stays so.
 //! 2. **Kinds**: each version of an established definition is a [`KindInfo`] with a [`Defined`]. All versions are one
 //!    kind of stored objects: those of the version that is marked for storage.
 //!
-//! How an object of such a kind is written is in [`custom`](super::custom).
+//! How an object of such a kind is written is in `object/custom`.
 
 pub(crate) mod names;
 

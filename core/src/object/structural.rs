@@ -5,7 +5,7 @@
 //!    absent ([`complete`](Schema::complete));
 //! 2. **value validation**: what a value must be ([`check`](Schema::check)), in upstream's words
 //!    (`k8s.io/kube-openapi/pkg/validation`), and which elements of a list may not be alike;
-//! 3. **rules**: expressions over the value, and over the one that it replaces ([`rules`]).
+//! 3. **rules**: expressions over the value, and over the one that it replaces (`rules`).
 //!
 //! A schema is read once ([`Schema::read`]), when its definition is written. Its depth is that of the JSON it came in, which
 //! is bounded where JSON is read; so are the walks along it.
