@@ -11,6 +11,7 @@
 use std::error::Error;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,7 +88,19 @@ where
     value.parse().map_err(|error| format!("{word} {value}: {error}").into())
 }
 
-fn main() -> Outcome {
+/// What goes wrong is told as people read it, and ends with code 1.
+#[expect(clippy::print_stderr, reason = "that is where people look")]
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("serve: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Outcome {
     let options = Options::read(std::env::args().skip(1))?;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(options))
 }
