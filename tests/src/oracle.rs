@@ -91,17 +91,22 @@ pub fn edit(live: &mut Value, edit: &Value) -> Option<()> {
 
 /// Where two JSON values differ, one line a place; nothing when they are equal.
 pub fn differences(expected: &Value, found: &Value) -> Vec<String> {
+    differences_by(expected, found, Value::eq)
+}
+
+/// The same, where `is_same` says which values that hold no others are the same.
+pub fn differences_by(expected: &Value, found: &Value, is_same: fn(&Value, &Value) -> bool) -> Vec<String> {
     let mut lines = Vec::new();
-    compare("", expected, found, &mut lines);
+    compare("", (expected, found), is_same, &mut lines);
     lines
 }
 
-fn compare(path: &str, expected: &Value, found: &Value, lines: &mut Vec<String>) {
-    match (expected, found) {
+fn compare(path: &str, pair: (&Value, &Value), is_same: fn(&Value, &Value) -> bool, lines: &mut Vec<String>) {
+    match pair {
         (Value::Object(expected), Value::Object(found)) => {
             for (key, value) in expected {
                 match found.get(key) {
-                    Some(other) => compare(&format!("{path}/{key}"), value, other, lines),
+                    Some(other) => compare(&format!("{path}/{key}"), (value, other), is_same, lines),
                     None => lines.push(format!("{path}/{key} is missing: {value}")),
                 }
             }
@@ -110,12 +115,12 @@ fn compare(path: &str, expected: &Value, found: &Value, lines: &mut Vec<String>)
             }
         }
         (Value::Array(expected), Value::Array(found)) if expected.len() == found.len() => {
-            for (at, (one, other)) in expected.iter().zip(found).enumerate() {
-                compare(&format!("{path}/{at}"), one, other, lines);
+            for (at, pair) in expected.iter().zip(found).enumerate() {
+                compare(&format!("{path}/{at}"), pair, is_same, lines);
             }
         }
-        _ if expected == found => {}
-        _ => lines.push(format!("{path}: expected {expected}, found {found}")),
+        (expected, found) if is_same(expected, found) => {}
+        (expected, found) => lines.push(format!("{path}: expected {expected}, found {found}")),
     }
 }
 
