@@ -106,14 +106,7 @@ pub(crate) fn one_version(kinds: &Kinds, group: &str, version: &str, wanted: Wan
             "kind": info.kind.to_string(),
             "verbs": info.verbs.names(),
         });
-        let short: Vec<&str> = info.short_names.iter().collect();
-        if !short.is_empty() {
-            resource["shortNames"] = short.into();
-        }
-        let categories: Vec<&str> = info.categories.iter().collect();
-        if !categories.is_empty() {
-            resource["categories"] = categories.into();
-        }
+        name_besides(info, &mut resource);
         resources.push(resource);
         for name in info.subresources.iter() {
             let sub = Subresource::of(info, name);
@@ -232,16 +225,19 @@ fn aggregated_resource(info: &KindInfo) -> Value {
         "singularResource": info.singular.to_string(),
         "verbs": info.verbs.names(),
     });
-    let short: Vec<&str> = info.short_names.iter().collect();
-    if !short.is_empty() {
-        resource["shortNames"] = short.into();
-    }
-    let categories: Vec<&str> = info.categories.iter().collect();
-    if !categories.is_empty() {
-        resource["categories"] = categories.into();
-    }
+    name_besides(info, &mut resource);
     if !subresources.is_empty() {
         resource["subresources"] = subresources.into();
     }
     resource
+}
+
+/// By which names a kind may be asked for besides its own, in either form of discovery.
+fn name_besides(info: &KindInfo, resource: &mut Value) {
+    for (field, names) in [("shortNames", &info.short_names), ("categories", &info.categories)] {
+        let names: Vec<&str> = names.iter().collect();
+        if !names.is_empty() {
+            resource[field] = names.into();
+        }
+    }
 }

@@ -6,6 +6,7 @@ use inboard::cluster::Filter;
 use inboard::error::Subject;
 use inboard::k8s_openapi::apimachinery::pkg::apis::meta::v1::StatusCause;
 use inboard::object::field::FieldErrors;
+use inboard::object::kind::KindInfo;
 use inboard::object::manifest::FieldValidation;
 use inboard::{ApiError, Reason};
 
@@ -58,9 +59,14 @@ impl Query {
             .map_err(|_| ApiError::bad_request(format!("strconv.ParseInt: parsing \"{text}\": invalid syntax")))
     }
 
-    /// What a list or a watch lets through.
-    pub(crate) fn filter(&self) -> Result<Filter, ApiError> {
-        Filter::parse(self.get("labelSelector"), self.get("fieldSelector"))
+    /// What a list or a watch of a kind lets through; `name` is the one that stands in its path, if one does.
+    pub(crate) fn filter(&self, info: &KindInfo, name: Option<&str>) -> Result<Filter, ApiError> {
+        let filter = Filter::parse(self.get("labelSelector"), self.get("fieldSelector"))?;
+        filter.check(info)?;
+        Ok(match name {
+            Some(name) => filter.named(name),
+            None => filter,
+        })
     }
 
     /// Whether nothing is to be kept; `options` is the kind of options that the query stands for.

@@ -54,13 +54,9 @@ pub(crate) fn list(
     query: &Query,
     wanted: Wanted,
 ) -> Result<Response<Body>, ApiError> {
-    let mut filter = query.filter()?;
     let limit = query.number("limit")?.and_then(|limit| usize::try_from(limit).ok());
     check_options(query)?;
-    filter.check(info)?;
-    if let Some(name) = name {
-        filter = filter.named(name);
-    }
+    let filter = query.filter(info, name)?;
     let token = query.text("continue");
     if token.is_none() {
         check_moment(moment, query)?;

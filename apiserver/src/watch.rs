@@ -60,11 +60,7 @@ pub(crate) fn watch(
     query: &Query,
     wanted: Wanted,
 ) -> Result<Response<Body>, ApiError> {
-    let mut filter = query.filter()?;
-    filter.check(info)?;
-    if let Some(name) = name {
-        filter = filter.named(name);
-    }
+    let filter = query.filter(info, name)?;
     let wants_bookmarks = query.flag("allowWatchBookmarks");
     let version = query.text("resourceVersion");
     let from: Revision = version.unwrap_or("0").parse().map_err(|_| bad_version(version.unwrap_or_default()))?;

@@ -1,0 +1,180 @@
+//! `delete` and `deletecollection`, with options from the body or the query.
+
+use std::sync::Arc;
+
+use http::{Response, StatusCode};
+use inboard::ApiError;
+use inboard::control::Propagation;
+use inboard::kernel::{Answer, Request};
+use inboard::object::body::Format;
+use inboard::object::field::{FieldErrors, Path};
+use inboard::object::kind::KindInfo;
+use inboard::store::{DeleteOptions, Deleted, Expect, Object};
+use serde_json::{Value, json};
+
+use super::{Place, Sent, format};
+use crate::body::Body;
+use crate::query::{Query, options_are};
+use crate::represent::{ListMeta, Representation};
+use crate::respond;
+
+/// `delete`
+pub(crate) async fn delete(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
+    let options = delete_options(sent)?;
+    let request = Request::Delete {
+        kind: place.info.stored_as,
+        namespace: place.namespace.to_owned(),
+        name: place.name.to_owned(),
+        options,
+    };
+    let (answer, warnings) = place.ask(request).await?;
+    let Answer::Deleted(deleted) = answer else { return Err(ApiError::internal("an odd answer to a deletion")) };
+    let response = match &deleted {
+        Deleted::Gone(object) if !tells_last_state(place.info) => {
+            respond::value(StatusCode::OK, &gone(place.info, object), sent.wanted.whole())
+        }
+        deleted => place.show(deleted.object(), StatusCode::OK, sent.wanted),
+    };
+    Ok(respond::with_warnings(response, &warnings))
+}
+
+/// Kinds whose objects are shown once more when they go (`ReturnDeletedObject` upstream).
+fn tells_last_state(info: &KindInfo) -> bool {
+    info.group.is_empty()
+        && matches!(
+            &*info.kind,
+            "Pod"
+                | "PodTemplate"
+                | "PersistentVolume"
+                | "PersistentVolumeClaim"
+                | "ReplicationController"
+                | "ResourceQuota"
+                | "ServiceAccount"
+                | "Service"
+        )
+        && !matches!(&*info.kind, "ReplicationController" | "Service")
+}
+
+/// What is told of an object that is gone.
+fn gone(info: &KindInfo, object: &Object) -> Value {
+    let mut details = json!({
+        "name": &*object.meta.name,
+        "kind": info.plural.to_string(),
+        "uid": object.meta.uid.to_string(),
+    });
+    if !info.group.is_empty() {
+        details["group"] = info.group.to_string().into();
+    }
+    json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details })
+}
+
+/// `deletecollection`: what matches, one by one; what is gone meanwhile is no error.
+pub(crate) async fn delete_collection(
+    place: &Place<'_>,
+    namespace: Option<&str>,
+    sent: &Sent,
+) -> Result<Response<Body>, ApiError> {
+    let options = delete_options(sent)?;
+    let filter = sent.query.filter(place.info, None)?;
+    let listing =
+        inboard::cluster::Listing { kind: place.info.stored_as, namespace, filter: &filter, limit: None, token: None };
+    let page = place.cluster.page(place.moment, &listing)?;
+    let mut shown = Vec::new();
+    for object in &page.objects {
+        let request = Request::Delete {
+            kind: place.info.stored_as,
+            namespace: object.meta.namespace.to_string(),
+            name: object.meta.name.to_string(),
+            options,
+        };
+        match place.ask(request).await {
+            Ok((Answer::Deleted(deleted), _)) => shown.push(Arc::clone(deleted.object())),
+            Ok(_) => return Err(ApiError::internal("an odd answer to a deletion")),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let meta = ListMeta { resource_version: page.revision.to_string(), ..Default::default() };
+    let representation = Representation::new(place.moment, place.info, sent.wanted.form);
+    Ok(respond::shown(StatusCode::OK, &representation.list(&shown, &meta, place.moment.now), sent.wanted))
+}
+
+/// How to delete: from the body, or from the query when there is none.
+fn delete_options(sent: &Sent) -> Result<DeleteOptions, ApiError> {
+    if sent.body.is_empty() {
+        let query = &sent.query;
+        let orphan = query.text("orphanDependents").map(|_| query.flag("orphanDependents"));
+        let policy = query.text("propagationPolicy");
+        return Ok(DeleteOptions {
+            grace_seconds: query.number("gracePeriodSeconds")?,
+            propagation: propagation(policy, orphan)?,
+            expect: Expect::default(),
+            dry_run: query.dry_run("DeleteOptions")?,
+        });
+    }
+    let options = read_options(&sent.body, format(&sent.headers)?)?;
+    options_of(&options)
+}
+
+fn read_options(bytes: &[u8], format: Format) -> Result<Value, ApiError> {
+    let bad = |error: &dyn std::fmt::Display| ApiError::bad_request(error.to_string());
+    let value: Value = match format {
+        Format::Json => serde_json::from_slice(bytes).map_err(|error| bad(&error))?,
+        Format::Yaml => {
+            let text = std::str::from_utf8(bytes).map_err(|error| bad(&error))?;
+            let documents =
+                inboard::object::manifest::Document::from_yaml(text).map_err(|error| bad(&error.message))?;
+            documents.into_iter().next().map(|document| document.value).unwrap_or_default()
+        }
+    };
+    match value["kind"].as_str() {
+        None | Some("" | "DeleteOptions") => Ok(value),
+        Some(kind) => {
+            let version = value["apiVersion"].as_str().unwrap_or_default();
+            Err(ApiError::bad_request(format!(
+                "no kind \"{kind}\" is registered for version \"{version}\" in scheme \
+                 \"pkg/apis/meta/internalversion/scheme/register.go:27\""
+            )))
+        }
+    }
+}
+
+/// The options of a deletion, from their JSON.
+pub(crate) fn options_of(options: &Value) -> Result<DeleteOptions, ApiError> {
+    let conditions = &options["preconditions"];
+    let uid = conditions["uid"].as_str();
+    let revision = conditions["resourceVersion"].as_str();
+    let bad = |what: &str, text: &str| ApiError::bad_request(format!("preconditions.{what}: `{text}` is not valid"));
+    Ok(DeleteOptions {
+        grace_seconds: options["gracePeriodSeconds"].as_i64(),
+        propagation: propagation(options["propagationPolicy"].as_str(), options["orphanDependents"].as_bool())?,
+        expect: Expect {
+            uid: uid.map(|uid| uid.parse().map_err(|_| bad("uid", uid))).transpose()?,
+            revision: revision.map(|text| text.parse().map_err(|_| bad("resourceVersion", text))).transpose()?,
+        },
+        dry_run: Query::check_dry_run(
+            options["dryRun"].as_array().into_iter().flatten().filter_map(Value::as_str),
+            "DeleteOptions",
+        )?,
+    })
+}
+
+fn propagation(policy: Option<&str>, orphan: Option<bool>) -> Result<Option<Propagation>, ApiError> {
+    let mut errors = FieldErrors::new();
+    let path = Path::new("propagationPolicy");
+    if let (Some(policy), Some(_)) = (policy, orphan) {
+        errors.invalid(&path, policy, "orphanDependents and deletionPropagation cannot be both set");
+    }
+    let known = match policy {
+        None => orphan.map(|orphan| if orphan { Propagation::Orphan } else { Propagation::Background }),
+        Some("Orphan") => Some(Propagation::Orphan),
+        Some("Background") => Some(Propagation::Background),
+        Some("Foreground") => Some(Propagation::Foreground),
+        Some(other) => {
+            errors.not_supported(&path, other, &["Foreground", "Background", "Orphan", "nil"]);
+            None
+        }
+    };
+    options_are("DeleteOptions", errors)?;
+    Ok(known)
+}
