@@ -14,7 +14,7 @@ mod range;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use inboard::runtime::{PortMapping, RuntimeError};
+use inboard::runtime::{NetworkStats, PortMapping, RuntimeError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -89,6 +89,12 @@ impl Network {
             Some(bridge) => bridge.write().await.tidy().await,
             None => Ok(()),
         }
+    }
+
+    /// What went through a pod's link, seen from its other end; `None` where the link is not ours.
+    pub(crate) fn traffic(&self, id: &str) -> Option<NetworkStats> {
+        self.bridge.as_ref()?;
+        bridge::traffic(id)
     }
 
     async fn call(

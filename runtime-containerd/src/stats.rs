@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use containerd_client::services::v1::snapshots::UsageRequest;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use inboard::runtime::{ContainerStats, FileSystemStats, NetworkStats, PodSandboxStats, RuntimeError};
 
 use crate::client::{call, optional};
@@ -12,27 +13,34 @@ use crate::runtime::Inner;
 use crate::sandbox::{SandboxPhase, SandboxRecord};
 use crate::{cgroup, clock, os};
 
+/// How many pods are asked about at a time: the daemon is to be left room for others.
+const AT_ONCE: usize = 8;
+
 impl Inner {
     pub(crate) async fn all_stats(&self) -> Result<Vec<PodSandboxStats>, RuntimeError> {
         let sandboxes: Vec<SandboxRecord> = guard(&self.sandboxes).values().cloned().collect();
-        let mut all = Vec::with_capacity(sandboxes.len());
-        for sandbox in sandboxes.iter().filter(|sandbox| sandbox.phase == SandboxPhase::Ready) {
-            let Some(pod) = sandbox.pod.identity() else { continue };
-            let (mut containers, mut pids) = (Vec::new(), 0);
-            for entry in self.containers_of(&sandbox.id).iter().filter(|entry| entry.is_running()) {
-                let Some(usage) = cgroup::usage(&entry.record.cgroup) else { continue };
-                pids += usage.pids;
-                containers.push(ContainerStats {
-                    name: entry.record.name.as_str().into(),
-                    cpu: usage.cpu,
-                    memory_working_set: usage.working_set,
-                    filesystem: self.layer_usage(entry).await?,
-                });
-            }
-            let network = if sandbox.host_network { None } else { self.traffic(sandbox).await };
-            all.push(PodSandboxStats { pod, time: clock::now(), containers, network, pids });
+        let ready = sandboxes.into_iter().filter(|sandbox| sandbox.phase == SandboxPhase::Ready);
+        let pods: Vec<_> = ready.map(|sandbox| self.pod_stats(sandbox)).collect();
+        let all: Vec<_> = stream::iter(pods).buffered(AT_ONCE).try_collect().await?;
+        Ok(all.into_iter().flatten().collect())
+    }
+
+    /// What one pod uses; `None` for a record that is no pod's.
+    async fn pod_stats(&self, sandbox: SandboxRecord) -> Result<Option<PodSandboxStats>, RuntimeError> {
+        let Some(pod) = sandbox.pod.identity() else { return Ok(None) };
+        let (mut containers, mut pids) = (Vec::new(), 0);
+        for entry in self.containers_of(&sandbox.id).iter().filter(|entry| entry.is_running()) {
+            let Some(usage) = cgroup::usage(&entry.record.cgroup) else { continue };
+            pids += usage.pids;
+            containers.push(ContainerStats {
+                name: entry.record.name.as_str().into(),
+                cpu: usage.cpu,
+                memory_working_set: usage.working_set,
+                filesystem: self.layer_usage(entry).await?,
+            });
         }
-        Ok(all)
+        let network = if sandbox.host_network { None } else { self.traffic(&sandbox).await };
+        Ok(Some(PodSandboxStats { pod, time: clock::now(), containers, network, pids }))
     }
 
     async fn layer_usage(&self, entry: &Arc<ContainerEntry>) -> Result<FileSystemStats, RuntimeError> {
@@ -48,6 +56,9 @@ impl Inner {
 
     /// What went through the pod's link; `None` when its namespace is gone.
     async fn traffic(&self, sandbox: &SandboxRecord) -> Option<NetworkStats> {
+        if let Some(traffic) = self.network.traffic(&sandbox.id) {
+            return Some(traffic);
+        }
         let pin = self.dirs.sandbox(&sandbox.id).join("net");
         let table = os::in_network(pin, || std::fs::read_to_string("/proc/thread-self/net/dev")).await.ok()?;
         Some(parse_traffic(&table))

@@ -45,16 +45,21 @@ impl Inner {
             let message = format!("sandbox {} is not ready", sandbox.id);
             return Err(RuntimeError::new(RuntimeErrorKind::FailedPrecondition, message));
         }
-        let Some((image, _)) = self.images.find(&config.image).await? else {
-            let message = format!("image {:?} is not on the node", &*config.image);
-            return Err(RuntimeError::new(RuntimeErrorKind::NotFound, message));
+        let image = match self.images.known(&config.image_id) {
+            // The agent has just been told of it. Should it be gone again, its layers are, which the daemon says.
+            Some(image) => image,
+            None => self.images.find(&config.image).await?.map(|(image, _)| image).ok_or_else(|| {
+                let message = format!("image {:?} is not on the node", &*config.image);
+                RuntimeError::new(RuntimeErrorKind::NotFound, message)
+            })?,
         };
         let losses = self.daemon.losses();
         let dir = self.dirs.container(&id);
         std::fs::create_dir_all(&dir).map_err(|e| error::io("create directory", &dir, &e))?;
         match self.make_container(&id, &dir, &sandbox, config, &image).await {
-            Ok(record) => {
+            Ok((record, layers)) => {
                 let entry = ContainerEntry::new(record, dir, self.settings.logs, Some(losses));
+                entry.keep_layers(layers);
                 guard(&self.containers).insert(id.clone(), Arc::new(entry));
                 Ok(ContainerId::new(id))
             }
@@ -74,7 +79,7 @@ impl Inner {
         sandbox: &SandboxRecord,
         config: &ContainerConfig,
         image: &ImageInfo,
-    ) -> Result<ContainerRecord, RuntimeError> {
+    ) -> Result<(ContainerRecord, Vec<ProtoMount>), RuntimeError> {
         let layers = self.prepare_snapshot(id, &image.chain_id).await?;
         let termination_log = dir.join("termination-log");
         std::fs::write(&termination_log, "").map_err(|e| error::io("write", &termination_log, &e))?;
@@ -118,7 +123,7 @@ impl Inner {
         state::write_json(&dir.join("container.json"), &record)?;
         let value = serde_json::to_vec(&specification).map_err(spec::invalid)?;
         self.register(&record, config, value).await?;
-        Ok(record)
+        Ok((record, layers))
     }
 
     /// The daemon's own record: it keeps the snapshot from being collected and carries the specification.

@@ -1,14 +1,16 @@
 //! A container in this process's memory: its record, its state, its output.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use containerd_client::types::Mount as ProtoMount;
 use inboard::runtime::{ContainerId, ContainerState, ContainerStatus, RuntimeError, SandboxId};
 use inboard::time::Time;
 use tokio::sync::watch;
 
 use super::record::{ContainerRecord, RunRecord};
 use crate::client::Daemon;
+use crate::lock::guard;
 use crate::logs::{LogHub, LogLimits};
 use crate::{error, logs, state};
 
@@ -24,6 +26,8 @@ pub(crate) struct ContainerEntry {
     pub(crate) dir: PathBuf,
     pub(crate) log: Arc<LogHub>,
     run: watch::Sender<RunRecord>,
+    /// How its root file system is mounted, until it is started.
+    layers: Mutex<Option<Vec<ProtoMount>>>,
     /// The daemon's losses when it was made; `None` when an earlier process made it.
     made_at: Option<u64>,
 }
@@ -33,7 +37,7 @@ impl ContainerEntry {
     /// earlier one.
     pub(crate) fn new(record: ContainerRecord, dir: PathBuf, logs: LogLimits, made_at: Option<u64>) -> Self {
         let log = Arc::new(LogHub::new(dir.join("log"), logs));
-        Self { record, dir, log, run: watch::Sender::default(), made_at }
+        Self { record, dir, log, run: watch::Sender::default(), layers: Mutex::default(), made_at }
     }
 
     pub(crate) fn run(&self) -> RunRecord {
@@ -68,6 +72,16 @@ impl ContainerEntry {
         }
         let log = std::fs::read(&self.log.path).unwrap_or_default();
         Some(logs::last_lines(&log, LOG_MESSAGE_LINES_MAX, LOG_MESSAGE_BYTES_MAX)).filter(|text| !text.is_empty())
+    }
+
+    /// Keeps what the daemon said of the root file system when it was made.
+    pub(crate) fn keep_layers(&self, layers: Vec<ProtoMount>) {
+        *guard(&self.layers) = Some(layers);
+    }
+
+    /// What was kept, once.
+    pub(crate) fn take_layers(&self) -> Option<Vec<ProtoMount>> {
+        guard(&self.layers).take()
     }
 
     /// Whether neither this process nor the daemon was interrupted since it was made, so that what they know of each

@@ -65,12 +65,16 @@ impl Inner {
 
     async fn start_task(&self, entry: &Arc<ContainerEntry>) -> Result<Time, RuntimeError> {
         let record = &entry.record;
+        let rootfs = match entry.take_layers() {
+            Some(layers) => layers,
+            None => self.layers(&record.id).await?,
+        };
         let fifos = Fifos::make(&entry.dir, record.stdin, record.tty)?;
         // The writing ends are held until the shim has its own, so that the pump does not see an end too early.
         let (outputs, held) = fifos.open()?;
         let request = CreateTaskRequest {
             container_id: record.id.clone(),
-            rootfs: self.layers(&record.id).await?,
+            rootfs,
             stdin: fifos.stdin.clone().unwrap_or_default(),
             stdout: fifos.stdout.clone(),
             stderr: fifos.stderr.clone().unwrap_or_default(),

@@ -46,50 +46,34 @@ impl Images {
 
     /// The image of this name or id; `None` when it is not here.
     pub(crate) async fn find(&self, name: &str) -> Result<Option<(Arc<ImageInfo>, Image)>, RuntimeError> {
-        if super::reference::is_digest(name) {
-            let all = self.all().await?;
-            return Ok(all.into_iter().find(|(info, _)| info.id == name));
-        }
-        let reference = Reference::parse(name)?;
-        if let Some(digest) = &reference.digest {
-            let by_digest = |image: &Image| image.target.as_ref().is_some_and(|target| &target.digest == digest);
-            let all = self.all().await?;
-            return Ok(all.into_iter().find(|(_, image)| by_digest(image)));
-        }
-        let request = self.daemon.request(GetImageRequest { name: reference.to_string() });
+        let tag = match Named::parse(name)? {
+            Named::Tag(tag) => tag,
+            named => return Ok(self.all().await?.into_iter().find(|(info, image)| named.is(info, image))),
+        };
+        let request = self.daemon.request(GetImageRequest { name: tag });
         let answer = optional(call("get image", self.daemon.services().images().get(request)).await)?;
         let Some(image) = answer.and_then(|answer| answer.image) else { return Ok(None) };
         let info = self.info(&image).await?;
         Ok(Some((info, image)))
     }
 
+    /// An image that was looked at before, by its id.
+    pub(crate) fn known(&self, id: &str) -> Option<Arc<ImageInfo>> {
+        guard(&self.known).values().find(|info| info.id == id).cloned()
+    }
+
     /// The image's state, with all the names it has here.
     pub(crate) async fn status(&self, name: &str) -> Result<Option<ImageStatus>, RuntimeError> {
-        let Some((info, _)) = self.find(name).await? else { return Ok(None) };
-        Ok(self.list().await?.into_iter().find(|status| *status.id == *info.id))
+        let (named, all) = (Named::parse(name)?, self.all().await?);
+        let Some(id) = all.iter().find(|(info, image)| named.is(info, image)).map(|(info, _)| info.id.clone()) else {
+            return Ok(None);
+        };
+        Ok(by_id(all).remove(&id))
     }
 
     /// All images, each once, by id.
     pub(crate) async fn list(&self) -> Result<Vec<ImageStatus>, RuntimeError> {
-        let mut by_id: BTreeMap<String, ImageStatus> = BTreeMap::new();
-        for (info, image) in self.all().await? {
-            let status = by_id.entry(info.id.clone()).or_insert_with(|| ImageStatus {
-                id: info.id.as_str().into(),
-                names: Vec::new(),
-                size_bytes: info.size_bytes,
-                user: Some(info.defaults.user.as_str()).filter(|user| !user.is_empty()).map(Into::into),
-            });
-            let repository = Reference::parse(&image.name).map(|name| name.repository).unwrap_or_default();
-            status.names.push(image.name.as_str().into());
-            if let Some(target) = &image.target {
-                status.names.push(format!("{repository}@{}", target.digest).into());
-            }
-        }
-        for status in by_id.values_mut() {
-            status.names.sort();
-            status.names.dedup();
-        }
-        Ok(by_id.into_values().collect())
+        Ok(by_id(self.all().await?).into_values().collect())
     }
 
     /// Takes away what a pull has left that broke off, and one name, or with an id all names of the image; what nothing refers to any more is collected.
@@ -163,4 +147,56 @@ impl Images {
         }
         Ok(bytes)
     }
+}
+
+/// What an image is asked for by.
+enum Named {
+    /// The digest of its configuration.
+    Id(String),
+    /// The digest of its manifest.
+    Digest(String),
+    /// A complete name.
+    Tag(String),
+}
+
+impl Named {
+    fn parse(name: &str) -> Result<Self, RuntimeError> {
+        if super::reference::is_digest(name) {
+            return Ok(Self::Id(name.to_owned()));
+        }
+        let reference = Reference::parse(name)?;
+        let tag = reference.to_string();
+        Ok(reference.digest.map_or(Self::Tag(tag), Self::Digest))
+    }
+
+    fn is(&self, info: &ImageInfo, image: &Image) -> bool {
+        match self {
+            Self::Id(id) => info.id == *id,
+            Self::Digest(digest) => image.target.as_ref().is_some_and(|target| target.digest == *digest),
+            Self::Tag(name) => image.name == *name,
+        }
+    }
+}
+
+/// The daemon's records, of which each stands for a name, by the image that they are names of.
+fn by_id(all: Vec<(Arc<ImageInfo>, Image)>) -> BTreeMap<String, ImageStatus> {
+    let mut by_id: BTreeMap<String, ImageStatus> = BTreeMap::new();
+    for (info, image) in all {
+        let status = by_id.entry(info.id.clone()).or_insert_with(|| ImageStatus {
+            id: info.id.as_str().into(),
+            names: Vec::new(),
+            size_bytes: info.size_bytes,
+            user: Some(info.defaults.user.as_str()).filter(|user| !user.is_empty()).map(Into::into),
+        });
+        let repository = Reference::parse(&image.name).map(|name| name.repository).unwrap_or_default();
+        status.names.push(image.name.as_str().into());
+        if let Some(target) = &image.target {
+            status.names.push(format!("{repository}@{}", target.digest).into());
+        }
+    }
+    for status in by_id.values_mut() {
+        status.names.sort();
+        status.names.dedup();
+    }
+    by_id
 }

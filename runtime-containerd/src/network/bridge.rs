@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use inboard::runtime::{RuntimeError, RuntimeErrorKind};
+use inboard::runtime::{NetworkStats, RuntimeError, RuntimeErrorKind};
 use nix::net::if_::if_nametoindex;
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -181,6 +181,13 @@ impl Bridge {
         }
         Ok(output.status.success())
     }
+}
+
+/// What went through a pod's link. What it received was sent on this side.
+pub(super) fn traffic(sandbox: &str) -> Option<NetworkStats> {
+    let counters = Path::new("/sys/class/net").join(link_of(sandbox)).join("statistics");
+    let read = |name: &str| std::fs::read_to_string(counters.join(name)).ok()?.trim().parse().ok();
+    Some(NetworkStats { rx_bytes: read("tx_bytes")?, tx_bytes: read("rx_bytes")? })
 }
 
 /// The name of a sandbox's link on the machine.
