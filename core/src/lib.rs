@@ -19,6 +19,7 @@ pub mod cluster;
 pub mod control;
 pub mod controllers;
 pub mod error;
+mod hashing;
 pub mod ids;
 pub mod invariants;
 pub mod kernel;

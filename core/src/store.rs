@@ -10,6 +10,7 @@ mod apply;
 mod change;
 mod charge;
 mod commit;
+mod correlate;
 mod custom;
 mod definitions;
 mod deletion;

@@ -3,7 +3,6 @@
 //!
 //! Time is a number: a step ends when nothing has changed for the time `QUIET`.
 
-mod correlate;
 mod kubelet;
 mod names;
 mod requests;

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::hashing::ByText;
 use crate::ids::{NodeName, Revision, Uid};
 use crate::node::{CallId, NodeAgent};
 use crate::time::Time;
@@ -31,7 +32,7 @@ impl AgentId {
 #[derive(Debug, Default)]
 pub(super) struct Agents {
     hosted: BTreeMap<AgentId, Box<Hosted>>,
-    by_name: BTreeMap<NodeName, AgentId>,
+    by_name: ByText<NodeName, AgentId>,
     made: u32,
     busy: BTreeSet<AgentId>,
     alarms: BTreeSet<(Time, AgentId)>,

@@ -170,11 +170,7 @@ impl Class {
         if self.seen.is_none() || self.generation != table.generation() || !self.topology.is_of(&specs) {
             self.topology = Topology::new(specs, table);
         }
-        if !self.topology.is_empty() {
-            for (slot, row) in table.iter() {
-                self.topology.update(&self.shape, table, slot, Some(row));
-            }
-        }
+        self.topology.update_all(&self.shape, table);
         self.bands.clear();
         self.band_of.clear();
         self.free_bands.clear();

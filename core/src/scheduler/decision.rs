@@ -98,12 +98,15 @@ impl Decision {
     pub fn into_actions(self, snapshot: &Snapshot, now: Time) -> Vec<Action> {
         match self {
             Self::Bind { pod, at, node, event } => {
-                vec![Action::Bind { target: Target { uid: pod, seen: Some(at) }, node }, Action::Emit(Box::new(event))]
+                vec![
+                    Action::Bind { target: Target { uid: pod, seen: Some(at) }, node },
+                    Action::Emit(Box::new(event.in_series())),
+                ]
             }
             Self::Unschedulable { pod, at, nomination, event } => {
                 let target = Target { uid: pod, seen: Some(at) };
                 let message = event.message.clone();
-                let mut actions = vec![Action::Emit(Box::new(event))];
+                let mut actions = vec![Action::Emit(Box::new(event.in_series()))];
                 actions.extend(edit(snapshot, target, |state, generation| {
                     match nomination {
                         Nomination::Keep => {}
@@ -125,7 +128,7 @@ impl Decision {
                 let grace_seconds = None;
                 let propagation = Propagation::Background;
                 let delete = Action::Delete { target, grace_seconds, propagation, announce: None };
-                marked.into_iter().chain([delete, Action::Emit(Box::new(event))]).collect()
+                marked.into_iter().chain([delete, Action::Emit(Box::new(event.in_series()))]).collect()
             }
             Self::SelectNode { claim, node, .. } => {
                 let annotations = vec![(storage::SELECTED_NODE.to_owned(), Some(node.to_string()))];

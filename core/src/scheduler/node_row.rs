@@ -27,6 +27,32 @@ pub(crate) struct Nominated {
     pub(crate) tenant: Tenant,
 }
 
+/// A set of kins as far as one number tells: one that is not marked is not in it, one that is may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Marks(u64);
+
+impl Marks {
+    /// Any kin may be in it.
+    pub(crate) const ALL: Self = Self(u64::MAX);
+
+    const fn add(&mut self, kin: u64) {
+        self.0 |= 1 << (kin % 64);
+    }
+
+    /// Whether a kin may be in both.
+    pub(crate) const fn may_meet(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+impl FromIterator<u64> for Marks {
+    fn from_iter<I: IntoIterator<Item = u64>>(kins: I) -> Self {
+        let mut marks = Self::default();
+        kins.into_iter().for_each(|kin| marks.add(kin));
+        marks
+    }
+}
+
 /// How many pods of a kin there are.
 #[derive(Clone, Debug)]
 pub(crate) struct KinCount {
@@ -58,6 +84,8 @@ pub(crate) struct NodeRow {
     pub(crate) priorities: SmallVec<[(i32, u32); 1]>,
     /// How many of them are of each kin. The numbers of the kins stand beside them, to be compared without a look at them.
     pub(crate) kins: SmallVec<[KinCount; 1]>,
+    /// The marks of these kins.
+    pub(crate) marks: Marks,
     pub(crate) nominated: SmallVec<[Nominated; 0]>,
 }
 
@@ -78,6 +106,7 @@ impl NodeRow {
             pods: 0,
             priorities: SmallVec::new(),
             kins: SmallVec::new(),
+            marks: Marks::default(),
             nominated: SmallVec::new(),
         }
     }
@@ -94,6 +123,7 @@ impl NodeRow {
             Ok(index) => self.priorities[index].1 += 1,
             Err(index) => self.priorities.insert(index, (*priority, 1)),
         }
+        self.marks.add(kin.number);
         match self.kins.iter_mut().find(|known| known.number == kin.number) {
             Some(known) => known.pods += 1,
             None => self.kins.push(KinCount { number: kin.number, pods: 1, kin: Arc::clone(kin) }),
@@ -122,6 +152,7 @@ impl NodeRow {
             self.kins[index].pods -= 1;
             if self.kins[index].pods == 0 {
                 self.kins.swap_remove(index);
+                self.marks = self.kins.iter().map(|known| known.number).collect();
             }
         }
     }

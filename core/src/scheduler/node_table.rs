@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::kin::{Namespaces, Terms};
+use super::kin::{Kin, Namespaces, Terms};
 use super::node_row::hash;
-pub(crate) use super::node_row::{KinCount, NodeRow, Nominated, Tenant};
+pub(crate) use super::node_row::{KinCount, Marks, NodeRow, Nominated, Tenant};
 use super::resources::Resources;
 use super::topology::HOSTNAME;
+use crate::hashing::ByText;
 use crate::ids::{NodeName, Uid};
 use crate::store::{Object, StringMap};
 
@@ -43,7 +44,7 @@ pub(crate) struct NodeTable {
     seed: u64,
     rows: Vec<Option<NodeRow>>,
     free: Vec<Slot>,
-    by_name: BTreeMap<NodeName, Slot>,
+    by_name: ByText<NodeName, Slot>,
     /// How many of the rows are nodes that exist.
     known: usize,
     images: BTreeMap<String, ImageState>,
@@ -56,6 +57,8 @@ pub(crate) struct NodeTable {
     /// The rows with promised room.
     nominated: Vec<Slot>,
     namespaces: Namespaces,
+    /// The kins of all pods on the nodes, and how many pods there are of each.
+    kins: BTreeMap<u64, (Arc<Kin>, usize)>,
     /// What the pods on the nodes, and those that have been promised room there, say of other pods, and how many say so.
     terms: BTreeMap<u64, (Arc<Terms>, usize)>,
     terms_version: u64,
@@ -225,6 +228,7 @@ impl NodeTable {
     pub(crate) fn add_pod(&mut self, node: &NodeName, tenant: &Tenant) {
         let slot = self.slot_of(node);
         self.change(slot, |row| row.add(tenant));
+        self.kins.entry(tenant.kin.number).or_insert_with(|| (Arc::clone(&tenant.kin), 0)).1 += 1;
         self.hear_terms(tenant);
     }
 
@@ -232,8 +236,19 @@ impl NodeTable {
     pub(crate) fn remove_pod(&mut self, node: &NodeName, tenant: &Tenant) {
         let Some(slot) = self.by_name.get(node.as_str()).copied() else { return };
         self.change(slot, |row| row.remove(tenant));
+        if let Some((_, pods)) = self.kins.get_mut(&tenant.kin.number) {
+            *pods -= 1;
+            if *pods == 0 {
+                self.kins.remove(&tenant.kin.number);
+            }
+        }
         self.forget_terms(tenant);
         self.drop_if_unused(slot);
+    }
+
+    /// The kins of the pods on all nodes.
+    pub(crate) fn kins(&self) -> impl Iterator<Item = &Arc<Kin>> {
+        self.kins.values().map(|(kin, _)| kin)
     }
 
     fn hear_terms(&mut self, tenant: &Tenant) {

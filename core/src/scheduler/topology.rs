@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 use super::effects::{Amounts, Effects};
 use super::kin::Kin;
-use super::node_table::{KinCount, NodeRow, NodeTable, Slot};
+use super::node_table::{KinCount, Marks, NodeRow, NodeTable, Slot};
 use super::plugin::{Plugin, Rejected};
 use super::shape::Shape;
 use crate::store::StringMap;
@@ -143,6 +143,29 @@ impl Topology {
 
     /// Takes in the row of a node as it is now; `None` when it has gone.
     pub(crate) fn update(&mut self, shape: &Shape, table: &NodeTable, slot: Slot, row: Option<&NodeRow>) {
+        self.take_in(shape, table, slot, row, Marks::ALL);
+    }
+
+    /// The same for all nodes.
+    pub(crate) fn update_all(&mut self, shape: &Shape, table: &NodeTable) {
+        if self.counters.is_empty() {
+            return;
+        }
+        let counted = self.counted(shape, table);
+        for (slot, row) in table.iter() {
+            self.take_in(shape, table, slot, Some(row), counted);
+        }
+    }
+
+    /// The kins that add something: of most nodes none is there.
+    fn counted(&mut self, shape: &Shape, table: &NodeTable) -> Marks {
+        let Self { counters, effects, .. } = self;
+        let adds = |kin: &&Arc<Kin>| effects.of(kin.number, || effect(counters, shape, table, kin)).is_some();
+        table.kins().filter(adds).map(|kin| kin.number).collect()
+    }
+
+    /// Takes in a row on which no kins count but those that are marked.
+    fn take_in(&mut self, shape: &Shape, table: &NodeTable, slot: Slot, row: Option<&NodeRow>, counted: Marks) {
         if self.counters.is_empty() {
             return;
         }
@@ -150,7 +173,7 @@ impl Topology {
             self.shares.resize(table.slots().max(slot.index() + 1), Shares::new());
             self.labels.resize(self.shares.len(), None);
         }
-        let shares = row.map(|row| self.shares_of(shape, table, slot, row)).unwrap_or_default();
+        let shares = row.map(|row| self.shares_of(shape, table, slot, row, counted)).unwrap_or_default();
         let labels = &mut self.labels[slot.index()];
         if !same_labels(labels.as_ref(), row) {
             *labels = row.map(|row| Arc::clone(&row.labels));
@@ -167,8 +190,12 @@ impl Topology {
         }
     }
 
-    fn shares_of(&mut self, shape: &Shape, table: &NodeTable, slot: Slot, row: &NodeRow) -> Shares {
-        let amounts = self.amounts(shape, table, row);
+    fn shares_of(&mut self, shape: &Shape, table: &NodeTable, slot: Slot, row: &NodeRow, counted: Marks) -> Shares {
+        let amounts = if row.marks.may_meet(counted) {
+            self.amounts(shape, table, row)
+        } else {
+            SmallVec::from_elem(0, self.counters.len())
+        };
         let mut shares = Shares::new();
         let known = same_labels(self.labels[slot.index()].as_ref(), Some(row)).then(|| &self.shares[slot.index()]);
         for (index, (counter, amount)) in self.counters.iter_mut().zip(amounts).enumerate() {

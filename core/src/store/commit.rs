@@ -99,11 +99,13 @@ impl Store {
         into.append(&mut self.changes);
     }
 
-    /// Records an event.
+    /// Records an event, if its sender may still write about its object.
     pub fn emit(&mut self, draft: EventDraft, now: Time) {
-        self.live.revision = self.live.revision.next();
-        let change = self.events.record(&mut self.live.events, draft, self.live.revision, now);
-        self.changes.push(change);
+        let revision = self.live.revision.next();
+        if let Some(change) = self.events.record(&mut self.live.events, draft, revision, now) {
+            self.live.revision = revision;
+            self.changes.push(change);
+        }
     }
 
     /// Commits a plan; see the module's documentation.

@@ -76,6 +76,9 @@ pub struct EventDraft {
     pub component: Text,
     /// The node it happened on (`source.host`), where it did.
     pub host: Option<Arc<str>>,
+    /// It is one of a series (as of `events.k8s.io`): it is written however many there are. Others are put together when
+    /// there are too many about one object.
+    pub in_series: bool,
 }
 
 impl EventDraft {
@@ -103,6 +106,13 @@ impl EventDraft {
             message: message.into(),
             component: component.into(),
             host: None,
+            in_series: false,
         }
+    }
+
+    /// The same event as one of a series.
+    #[must_use]
+    pub fn in_series(self) -> Self {
+        Self { in_series: true, ..self }
     }
 }

@@ -1,18 +1,18 @@
 //! The events of a cluster (`v1/Event`): counted when they repeat, the oldest forgotten, never written to disk.
 
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use imbl::OrdMap;
 use k8s_openapi::api::core::v1 as api;
 
 use super::change::{Change, ChangeKind};
+use super::correlate::{Correlated, Correlator};
 use super::event::EventDraft;
 use super::object::{Body, Meta, Object};
 use crate::ids::{Revision, Uid};
 use crate::numbers::Numbers;
 use crate::object::kind::{self, Kinds};
-use crate::text::hexadecimal;
+use crate::text::{Text, hexadecimal};
 use crate::time::Time;
 
 /// How many events are kept; upstream keeps each for an hour, whatever their number.
@@ -71,69 +71,32 @@ impl EventRecord {
 pub(super) struct EventIndex {
     /// By a hash of all that makes two events equal. Events that the log has forgotten stay in it for a while.
     latest: Numbers<Revision>,
+    correlator: Correlator,
 }
 
 /// How many forgotten events are found before the index is cleared of them: all at once costs less than one by one.
 const FORGOTTEN_MAX: usize = EVENTS_MAX;
 
-/// Mixes eight bytes at a time: the same in every process, which the standard library's hasher does not promise.
-struct Mixer(u64);
-
-impl Mixer {
-    const fn mix(&mut self, word: u64) {
-        let mixed = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = mixed ^ (mixed >> 29);
-    }
-}
-
-impl Hasher for Mixer {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        let mut words = bytes.chunks_exact(8);
-        for word in &mut words {
-            self.mix(u64::from_le_bytes(word.try_into().expect("eight bytes")));
-        }
-        let mut last = [0; 8];
-        last[..words.remainder().len()].copy_from_slice(words.remainder());
-        self.mix(u64::from_le_bytes(last) ^ (bytes.len() as u64) << 56);
-    }
-}
-
-fn identity(draft: &EventDraft) -> u64 {
-    let mut hasher = Mixer(0);
-    draft.involved.uid.hash(&mut hasher);
-    draft.involved.field_path.hash(&mut hasher);
-    draft.event_type.hash(&mut hasher);
-    draft.reason.hash(&mut hasher);
-    draft.message.hash(&mut hasher);
-    draft.component.hash(&mut hasher);
-    draft.host.hash(&mut hasher);
-    hasher.finish()
-}
-
 impl EventIndex {
-    /// Records an event at this revision: a new one, or one more of the same.
+    /// Records an event at this revision: a new one, or one more of the same. Nothing when there are too many of its kind.
     pub(super) fn record(
         &mut self,
         log: &mut OrdMap<Revision, Arc<Object>>,
         draft: EventDraft,
         revision: Revision,
         now: Time,
-    ) -> Change {
-        let identity = identity(&draft);
+    ) -> Option<Change> {
+        let Correlated { draft, identity, unwritten } = self.correlator.hear(draft, now)?;
         let known = self.latest.insert(identity, revision);
         let is_same = |known: &Revision| log.get(known).is_some_and(|object| identity_of(object) == Some(identity));
         let before = known.filter(is_same).and_then(|revision| log.remove(&revision));
         let change = match before {
-            Some(before) => repeat(before, revision, now),
-            None => first(draft, identity, revision, now),
+            Some(before) => repeat(before, draft.message, unwritten, revision, now),
+            None => first(draft, identity, unwritten, revision, now),
         };
         log.insert(revision, Arc::clone(&change.object));
         self.forget_oldest(log);
-        change
+        Some(change)
     }
 
     fn forget_oldest(&mut self, log: &mut OrdMap<Revision, Arc<Object>>) {
@@ -142,8 +105,11 @@ impl EventIndex {
         {
             log.remove(&oldest);
         }
-        if self.latest.len() > EVENTS_MAX + FORGOTTEN_MAX {
-            self.latest.retain(|revision| log.contains_key(&revision));
+        if self.latest.len() > EVENTS_MAX + FORGOTTEN_MAX
+            && let Some(oldest) = log.get_min().map(|(revision, _)| *revision)
+        {
+            // What was counted again has its newer revision here: older ones are all forgotten.
+            self.latest.retain(|revision| revision >= oldest);
         }
     }
 }
@@ -155,7 +121,7 @@ fn identity_of(object: &Object) -> Option<u64> {
     }
 }
 
-fn first(draft: EventDraft, identity: u64, revision: Revision, now: Time) -> Change {
+fn first(draft: EventDraft, identity: u64, unwritten: u32, revision: Revision, now: Time) -> Change {
     let namespace: Arc<str> =
         if draft.involved.namespace.is_empty() { "default".into() } else { Arc::clone(&draft.involved.namespace) };
     let name = [&*draft.involved.name, ".", &hexadecimal(revision.get())].concat();
@@ -165,16 +131,17 @@ fn first(draft: EventDraft, identity: u64, revision: Revision, now: Time) -> Cha
         created: now.whole_second(),
         ..Meta::draft(kind::EVENT, namespace, name)
     };
-    let record = EventRecord { draft, first: now, last: now, count: 1, identity };
+    let record = EventRecord { draft, first: now, last: now, count: unwritten.saturating_add(1), identity };
     let object = Arc::new(Object { meta, body: Body::Event(Box::new(record)) });
     Change { kind: ChangeKind::Added, object, before: None }
 }
 
-fn repeat(before: Arc<Object>, revision: Revision, now: Time) -> Change {
+fn repeat(before: Arc<Object>, message: Text, unwritten: u32, revision: Revision, now: Time) -> Change {
     let mut next = (*before).clone();
     next.meta.revision = revision;
     if let Body::Event(record) = &mut next.body {
-        record.count = record.count.saturating_add(1);
+        record.count = record.count.saturating_add(unwritten).saturating_add(1);
+        record.draft.message = message;
         record.last = now;
     }
     Change { kind: ChangeKind::Modified, object: Arc::new(next), before: Some(before) }

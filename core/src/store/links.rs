@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 
 use super::object::{Object, StringMap};
 use super::snapshot::{NameKey, Snapshot};
+use crate::hashing::hash_of;
 use crate::ids::{NodeName, Uid};
 use crate::object::selector::Selector;
 use crate::object::{kind, secret, storage};
@@ -34,8 +35,6 @@ pub(super) enum Link {
     OpenClaimOfClass,
     /// A claim has the name that one of the set of this name would have, and these owners.
     ClaimOfSet(Owners),
-    /// A pod has this label, written `key=value`.
-    PodWithLabel,
     /// The selector of a service asks for this label, before any other.
     ServiceOfLabel,
     /// A Secret is for the token of the account of this name.
@@ -84,9 +83,6 @@ pub(super) fn links(object: &Object) -> SmallVec<[LinkKey; 2]> {
         for name in storage::claims_of_pod(&object.meta.name, &pod.spec) {
             add(Link::PodOfClaim, here, name.as_ref().into());
         }
-        for label in &*object.meta.labels {
-            add(Link::PodWithLabel, here, label_text(label));
-        }
     } else if let Some(volume) = object.typed::<PersistentVolume>() {
         match storage::claim_ref(volume) {
             Some(reference) => add(Link::VolumeOfClaim, &reference.namespace.into(), reference.name.into()),
@@ -120,6 +116,16 @@ pub(super) fn links(object: &Object) -> SmallVec<[LinkKey; 2]> {
 
 pub(super) fn label_text((key, value): (impl fmt::Display, impl fmt::Display)) -> Arc<str> {
     shared(format_args!("{key}={value}"))
+}
+
+/// A hash for each label by which an object is looked for, none but of pods.
+pub(super) fn labels(object: &Object) -> impl Iterator<Item = u64> {
+    let labels = object.pod().map(|_| &*object.meta.labels);
+    labels.into_iter().flatten().map(|label| label_hash(&object.meta.namespace, label))
+}
+
+fn label_hash(namespace: &str, (key, value): (impl AsRef<str>, impl AsRef<str>)) -> u64 {
+    hash_of((namespace, key.as_ref(), value.as_ref()))
 }
 
 /// Whether two versions of an object surely name the same: most writes change nothing of it.
@@ -179,19 +185,19 @@ impl Snapshot {
     /// The pods of a namespace that have all of these labels; none when no label is asked for.
     pub fn pods_with_labels<'a>(
         &'a self,
-        namespace: &str,
+        namespace: &'a str,
         labels: &'a StringMap,
     ) -> impl Iterator<Item = &'a Arc<Object>> {
-        let first = labels.first_key_value().map(label_text);
-        let pods = first.map(|label| self.linked(Link::PodWithLabel, namespace, &label));
-        pods.into_iter().flatten().filter(|pod| has_all(&pod.meta.labels, labels))
+        let first = labels.first_key_value().map(|label| self.pods_with_label(namespace, label));
+        let is_one = move |pod: &&Arc<Object>| *pod.meta.namespace == *namespace && has_all(&pod.meta.labels, labels);
+        first.into_iter().flatten().filter(is_one)
     }
 
     /// The pods of a namespace that a selector selects.
     pub fn pods_selected<'a>(&'a self, namespace: &'a str, selector: &Selector) -> Vec<&'a Arc<Object>> {
-        let is_selected = |pod: &&Arc<Object>| selector.matches(&pod.meta.labels);
+        let is_selected = |pod: &&Arc<Object>| *pod.meta.namespace == *namespace && selector.matches(&pod.meta.labels);
         match selector.label() {
-            Some(label) => self.linked(Link::PodWithLabel, namespace, &label_text(label)).filter(is_selected).collect(),
+            Some(label) => self.pods_with_label(namespace, label).filter(is_selected).collect(),
             None => self.list_in(kind::POD, namespace).filter(is_selected).collect(),
         }
     }
@@ -227,6 +233,18 @@ impl Snapshot {
     /// bound asks.
     pub fn evicting_node(&self, name: &NodeName) -> Option<&Arc<Object>> {
         self.linked(Link::EvictingNode, "", name.as_str()).next()
+    }
+
+    /// The pods of a namespace that have this label, and perhaps others: see [`Snapshot::pods_by_label`].
+    fn pods_with_label<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        namespace: &str,
+        label: (K, V),
+    ) -> impl Iterator<Item = &Arc<Object>> + use<'_, K, V> {
+        let hash = label_hash(namespace, label);
+        self.pods_by_label
+            .range((hash, Uid::LOWEST)..=(hash, Uid::HIGHEST))
+            .filter_map(|(_, uid)| self.objects.get(uid))
     }
 
     fn linked(&self, link: Link, namespace: &str, name: &str) -> impl Iterator<Item = &Arc<Object>> + use<'_> {

@@ -17,8 +17,9 @@ use super::measures::Measures;
 use super::object::Object;
 use super::roster::Roster;
 use crate::authority::Authority;
+use crate::hashing::{ByText, hash_of};
 use crate::ids::{NodeName, Revision, Uid};
-use crate::object::kind::{KindId, Kinds};
+use crate::object::kind::{self, KindId, Kinds};
 
 /// A namespace and a name; objects of a kind are listed in this order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,7 +118,12 @@ pub struct Snapshot {
     pub(super) counts: OrdMap<KindId, usize>,
     pub(super) by_owner: OrdSet<(Uid, KindId, Uid)>,
     pub(super) orphans: OrdSet<(KindId, Arc<str>, Uid)>,
-    pub(super) pods_by_node: OrdSet<(NodeName, Uid)>,
+    /// The nodes by name, which everybody asks for who has to do with a pod.
+    pub(super) nodes: ByText<Arc<str>, Uid>,
+    /// Pods by a hash of the name of their node: whoever reads it looks at the name as well.
+    pub(super) pods_by_node: OrdSet<(u64, Uid)>,
+    /// Pods by a hash of each of their labels and of their namespace: whoever reads it looks at the labels as well.
+    pub(super) pods_by_label: OrdSet<(u64, Uid)>,
     pub(super) links: OrdSet<(LinkKey, Uid)>,
     pub(super) rosters: ByUid<Roster>,
     /// Who has which address and node port.
@@ -165,6 +171,10 @@ impl Snapshot {
 
     /// The object of this kind and name; `namespace` is empty for a cluster-scoped kind.
     pub fn find(&self, kind: KindId, namespace: &str, name: &str) -> Option<&Arc<Object>> {
+        if kind == kind::NODE {
+            let uid = self.nodes.get(name).filter(|_| namespace.is_empty())?;
+            return self.objects.get(uid);
+        }
         let wanted: &dyn Named = &(kind, namespace, name);
         self.names.get(wanted).and_then(|uid| self.objects.get(uid))
     }
@@ -227,9 +237,10 @@ impl Snapshot {
 
     /// The pods that are bound to this node, finished ones too.
     pub fn pods_on(&self, node: &NodeName) -> impl Iterator<Item = &Arc<Object>> {
-        self.pods_by_node
-            .range((node.clone(), LOWEST)..=(node.clone(), HIGHEST))
-            .filter_map(|(_, uid)| self.objects.get(uid))
+        let hash = hash_of(node.as_str());
+        let pods = self.pods_by_node.range((hash, LOWEST)..=(hash, HIGHEST));
+        let is_on = |pod: &&Arc<Object>| pod.node() == Some(node);
+        pods.filter_map(|(_, uid)| self.objects.get(uid)).filter(is_on)
     }
 
     /// The events that the cluster recorded, the one seen last at the end.

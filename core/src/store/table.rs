@@ -7,8 +7,9 @@ use super::measures::Measures;
 use super::object::{Body, Meta, Object};
 use super::snapshot::{NameKey, Snapshot};
 use super::{addresses, links, roster};
+use crate::hashing::hash_of;
 use crate::ids::Uid;
-use crate::object::kind::KindId;
+use crate::object::kind::{self, KindId};
 
 impl Snapshot {
     /// Adds an object whose uid and name are free. It gets the next revision.
@@ -21,6 +22,9 @@ impl Snapshot {
     /// Adds an object as it is, its revision included.
     pub(super) fn put_back(&mut self, object: Arc<Object>) {
         let key = NameKey { namespace: Arc::clone(&object.meta.namespace), name: Arc::clone(&object.meta.name) };
+        if object.meta.kind == kind::NODE {
+            self.nodes.insert(Arc::clone(&object.meta.name), object.meta.uid);
+        }
         if self.names.insert((object.meta.kind, key), object.meta.uid).is_none() {
             *self.counts.entry(object.meta.kind).or_default() += 1;
         }
@@ -47,6 +51,9 @@ impl Snapshot {
             self.one_less(before.meta.kind);
         }
         self.objects.remove(&before.meta.uid);
+        if before.meta.kind == kind::NODE {
+            self.nodes.remove(&before.meta.name);
+        }
         Measures::forget(&mut self.measures, &before);
         self.unindex(&before);
         roster::note(&mut self.rosters, Some(&before), None);
@@ -112,13 +119,13 @@ impl Snapshot {
 
     fn index_node(&mut self, object: &Object) {
         if let Some(node) = object.node() {
-            self.pods_by_node.insert((node.clone(), object.meta.uid));
+            self.pods_by_node.insert((hash_of(node.as_str()), object.meta.uid));
         }
     }
 
     fn unindex_node(&mut self, object: &Object) {
         if let Some(node) = object.node() {
-            self.pods_by_node.remove(&(node.clone(), object.meta.uid));
+            self.pods_by_node.remove(&(hash_of(node.as_str()), object.meta.uid));
         }
     }
 
@@ -126,11 +133,15 @@ impl Snapshot {
         for link in links::links(object) {
             self.links.insert((link, object.meta.uid));
         }
+        self.pods_by_label.extend(links::labels(object).map(|label| (label, object.meta.uid)));
     }
 
     fn unindex_links(&mut self, object: &Object) {
         for link in links::links(object) {
             self.links.remove(&(link, object.meta.uid));
+        }
+        for label in links::labels(object) {
+            self.pods_by_label.remove(&(label, object.meta.uid));
         }
     }
 
@@ -188,7 +199,9 @@ impl Snapshot {
             ("by_owner", fresh.by_owner == self.by_owner),
             ("orphans", fresh.orphans == self.orphans),
             ("pods_by_node", fresh.pods_by_node == self.pods_by_node),
+            ("pods_by_label", fresh.pods_by_label == self.pods_by_label),
             ("links", fresh.links == self.links),
+            ("nodes", fresh.nodes == self.nodes),
             ("rosters", fresh.rosters == self.rosters),
             ("held", fresh.held == self.held),
             ("accounts", fresh.accounts == self.accounts),

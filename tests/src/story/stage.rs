@@ -1,5 +1,6 @@
 //! The cluster that a story is told to, and its time.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,12 +8,11 @@ use inboard::authority::{Authority, TokenRequest};
 use inboard::error::ApiError;
 use inboard::kernel::{Answer, Input, Kernel, KernelConfig, Output, Request, RequestId};
 use inboard::object::kind::{self, KindInfo, Kinds};
-use inboard::store::{AutoscalingSettings, Body, ChangeKind, Object, Snapshot};
+use inboard::store::{AutoscalingSettings, Body, ChangeKind, EventDraft, Object, Snapshot};
 use inboard::time::Time;
 use serde_json::{Value, json};
 
 use super::QUIET;
-use super::correlate::Correlator;
 use super::names::{NAMESPACE, Names};
 
 /// More steps than this at one moment never end.
@@ -41,7 +41,8 @@ pub(super) struct Stage {
     pub(super) kernel: Kernel,
     pub(super) now: Time,
     pub(super) names: Names,
-    pub(super) events: Correlator,
+    /// The events that are new or were repeated since this was last taken, by name.
+    pub(super) events: BTreeMap<Arc<str>, EventDraft>,
     pub(super) story: Value,
     pub(super) pace: Pace,
     last_change: Time,
@@ -70,7 +71,7 @@ impl Stage {
             kernel: Kernel::new(&config, now),
             now,
             names: Names { numbered: story.to_string().contains("-<1>"), ..Names::default() },
-            events: Correlator::default(),
+            events: BTreeMap::new(),
             story: story.clone(),
             pace,
             last_change: now,
@@ -82,7 +83,7 @@ impl Stage {
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
         stage.create(namespace).map_err(|error| error.to_string())?;
         stage.settle()?;
-        stage.events.take();
+        stage.events.clear();
         Ok(stage)
     }
 
@@ -179,7 +180,7 @@ impl Stage {
             match &change.object.body {
                 Body::Event(record) => {
                     if *record.draft.involved.namespace == *NAMESPACE {
-                        self.events.hear(&record.draft, self.now);
+                        self.events.insert(Arc::clone(&change.object.meta.name), record.draft.clone());
                     }
                 }
                 Body::Pod(_) | Body::Typed(_) | Body::Custom(_) => {

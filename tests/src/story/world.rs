@@ -307,13 +307,13 @@ fn other(stage: &Stage, path: &str) -> Value {
 /// What has happened since the step before; what the scheduler says is left out.
 fn events(stage: &mut Stage) -> Vec<Value> {
     let kinds = Kinds::built_in();
-    let sent = stage.events.take();
-    let heard = sent.iter().filter(|(draft, _)| &*draft.component != "default-scheduler");
-    let views = heard.map(|(draft, message)| {
+    let sent = std::mem::take(&mut stage.events);
+    let heard = sent.values().filter(|draft| &*draft.component != "default-scheduler");
+    let views = heard.map(|draft| {
         let kind = kinds.info(draft.involved.kind).map(|info| info.kind.to_string()).unwrap_or_default();
         stage.names.hide(&json!({
             "from": draft.component.as_str(),
-            "message": message,
+            "message": draft.message.as_str(),
             "object": format!("{kind}/{}", draft.involved.name),
             "reason": draft.reason,
             "type": draft.event_type.as_str(),
