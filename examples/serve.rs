@@ -6,7 +6,8 @@
 //! ```
 //! It prints one line, `ready` and its address, when it answers, and ends in order at SIGTERM or Ctrl-C. On TCP it serves
 //! TLS with certificates of its own making, on loopback, to whoever has the token in the kubeconfig; with
-//! `--insecure-http` it serves plain HTTP on loopback and asks nobody who they are, for test suites.
+//! `--insecure-http` it serves plain HTTP on loopback and asks nobody who they are, for test suites. With `--data` all
+//! objects are there again after the next start with the same directory; tokens and certificates are made anew.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -19,12 +20,14 @@ use inboard::control::ControllerMode;
 use inboard::runtime::Runtime;
 use inboard::{Cluster, NodeLocal, NodeSpec, Shutdown};
 use inboard_apiserver::{ApiServer, Certificates, Kubeconfig, Reach, Server, Tokens, User, random_token};
+use inboard_durability_file::FileStore;
 use inboard_runtime_mock::MockRuntime;
 use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str = "\
 usage: serve [--runtime mock|containerd] [--nodes N] [--listen 127.0.0.1:PORT | --unix PATH]
-             [--kubeconfig FILE] [--insecure-http] [--no-scheduler] [--no-controllers] [--seed N] [--containerd SOCKET]";
+             [--kubeconfig FILE] [--insecure-http] [--no-scheduler] [--no-controllers] [--seed N] [--data DIR]
+             [--containerd SOCKET]";
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
@@ -39,6 +42,7 @@ struct Options {
     scheduler: bool,
     controllers: bool,
     seed: u64,
+    data: Option<PathBuf>,
     containerd: Option<PathBuf>,
 }
 
@@ -54,6 +58,7 @@ impl Options {
             scheduler: true,
             controllers: true,
             seed: 0,
+            data: None,
             containerd: None,
         };
         let mut words = words;
@@ -65,10 +70,7 @@ impl Options {
                 "--listen" => options.listen = parsed(&word, &value()?)?,
                 "--unix" => options.unix = Some(value()?.into()),
                 "--kubeconfig" => options.kubeconfig = Some(value()?.into()),
-                "--data" => {
-                    let directory = value()?;
-                    return Err(format!("--data {directory}: objects are kept in memory only, so far").into());
-                }
+                "--data" => options.data = Some(value()?.into()),
                 "--insecure-http" => options.insecure = true,
                 "--no-scheduler" => options.scheduler = false,
                 "--no-controllers" => options.controllers = false,
@@ -116,6 +118,9 @@ async fn serve(options: Options) -> Outcome {
         .seed(options.seed)
         .storage_class(NodeLocal::class("local-path").default_class())
         .storage_class(NodeLocal::class("longhorn"));
+    if let Some(directory) = &options.data {
+        builder = builder.durability(FileStore::at(directory.join("cluster.redb")));
+    }
     if !options.controllers {
         builder = builder.other_controllers(ControllerMode::Off);
     }

@@ -47,11 +47,12 @@ impl<V: Copy + Default> Numbers<V> {
 
     /// Keeps the numbers whose values are still wanted.
     pub(crate) fn retain(&mut self, is_wanted: impl Fn(V) -> bool) {
-        let all = std::mem::take(self);
-        for (number, value) in all.cells {
-            if number != 0 && is_wanted(value) {
-                self.insert(number, value);
-            }
+        let wanted: Vec<(u64, V)> =
+            self.cells.iter().copied().filter(|(number, value)| *number != 0 && is_wanted(*value)).collect();
+        self.cells.fill((0, V::default()));
+        self.known = 0;
+        for (number, value) in wanted {
+            self.insert(number, value);
         }
     }
 

@@ -15,13 +15,6 @@ pub fn shared(text: fmt::Arguments<'_>) -> Arc<str> {
     String::from_utf8_lossy(&letters.0).into()
 }
 
-/// The 16 hexadecimal digits of a number.
-pub fn hexadecimal(number: u64) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |place: u32| char::from(DIGITS[(number >> (4 * place) & 0xf) as usize]);
-    (0..16).rev().map(digit).collect()
-}
-
 /// As long as most names and messages are.
 struct Letters(SmallVec<[u8; 256]>);
 

@@ -7,10 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use inboard::ids::Revision;
-use inboard::object::kind::{self, Kinds};
 use inboard::prelude::*;
 use inboard::runtime::Runtime;
-use inboard::store::{Batch, ChangeKind, Durability, DurabilityError, Recovered};
+use inboard::store::{Batch, Durability, DurabilityError, Recovered};
 use inboard::{Api, Cluster, ListParams, NodeSpec, PostParams, Reason, Shutdown, StartError, WatchParams, conditions};
 use inboard_runtime_mock::MockRuntime;
 use serde_json::{Value, json};
@@ -63,12 +62,10 @@ impl Durability for Writer {
         if content.is_full {
             return Err(DurabilityError::Unavailable("no space left on device".into()));
         }
-        let kinds = Kinds::built_in();
-        for change in batch.changes.iter().filter(|change| change.object.meta.kind != kind::EVENT) {
-            let uid = change.object.meta.uid.to_string();
-            match change.kind {
-                ChangeKind::Deleted => content.objects.remove(&uid),
-                ChangeKind::Added | ChangeKind::Modified => content.objects.insert(uid, change.object.to_value(&kinds)),
+        for (uid, object) in batch.last_of_each() {
+            match object {
+                Some(object) => content.objects.insert(uid.to_string(), object),
+                None => content.objects.remove(&uid.to_string()),
             };
         }
         content.revision = batch.revision;

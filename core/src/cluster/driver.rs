@@ -220,7 +220,9 @@ impl Driver {
         if output.changes.is_empty() {
             return true;
         }
-        let batch = Batch { changes: &output.changes, revision: self.kernel.snapshot().revision() };
+        let snapshot = self.kernel.snapshot();
+        let (revision, kinds) = (snapshot.revision(), snapshot.kinds_known());
+        let batch = Batch { changes: &output.changes, revision, kinds };
         loop {
             match self.durability.commit(batch).await {
                 Ok(()) => return true,

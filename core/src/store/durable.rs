@@ -4,10 +4,14 @@
 //! the replies given, the runtime calls made and the changes shown to watchers that came with it; the kernel may work on
 //! meanwhile, its outputs queue up.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
+use serde_json::Value;
 
 use super::change::Change;
-use crate::ids::Revision;
+use crate::ids::{Revision, Uid};
+use crate::object::kind::{self, Kinds};
 
 /// A place to commit to.
 ///
@@ -33,17 +37,29 @@ pub trait Durability: std::fmt::Debug + Send + 'static {
 /// What a step of the kernel changed.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a> {
-    /// The changes in order, events (`v1/Event`) left out: those are never durable.
+    /// The changes in order. Events (`v1/Event`) are among them, and are not kept.
     pub changes: &'a [Change],
     /// The last revision that was given out, whether or not an object carries it.
     pub revision: Revision,
+    /// The kinds that are known: what an object needs to be written down.
+    pub kinds: &'a Kinds,
+}
+
+impl Batch<'_> {
+    /// What to keep: each object that is to be durable as it is at the end of the batch, as [`Recovered`] wants it back,
+    /// and `None` for one that is gone.
+    pub fn last_of_each(&self) -> BTreeMap<Uid, Option<Value>> {
+        let durable = self.changes.iter().filter(|change| change.object.meta.kind != kind::EVENT);
+        let last: BTreeMap<Uid, &Change> = durable.map(|change| (change.object.meta.uid, change)).collect();
+        last.into_iter().map(|(uid, change)| (uid, change.after().map(|object| object.to_value(self.kinds)))).collect()
+    }
 }
 
 /// What a durable place held when it was opened.
 #[derive(Debug, Default)]
 pub struct Recovered {
     /// The objects, as JSON with their metadata.
-    pub objects: Vec<serde_json::Value>,
+    pub objects: Vec<Value>,
     /// The last revision that was given out.
     pub revision: Revision,
 }

@@ -12,7 +12,7 @@ use super::object::{Body, Meta, Object};
 use crate::ids::{Revision, Uid};
 use crate::numbers::Numbers;
 use crate::object::kind::{self, Kinds};
-use crate::text::{Text, hexadecimal};
+use crate::text::{Text, shared};
 use crate::time::Time;
 
 /// How many events are kept; upstream keeps each for an hour, whatever their number.
@@ -74,8 +74,9 @@ pub(super) struct EventIndex {
     correlator: Correlator,
 }
 
-/// How many forgotten events are found before the index is cleared of them: all at once costs less than one by one.
-const FORGOTTEN_MAX: usize = EVENTS_MAX;
+/// How many forgotten events are found before the index is cleared of them: all at once costs less than one by one, and
+/// a small table stays in the processor's caches.
+const FORGOTTEN_MAX: usize = 6_000;
 
 impl EventIndex {
     /// Records an event at this revision: a new one, or one more of the same. Nothing when there are too many of its kind.
@@ -124,7 +125,7 @@ fn identity_of(object: &Object) -> Option<u64> {
 fn first(draft: EventDraft, identity: u64, unwritten: u32, revision: Revision, now: Time) -> Change {
     let namespace: Arc<str> =
         if draft.involved.namespace.is_empty() { "default".into() } else { Arc::clone(&draft.involved.namespace) };
-    let name = [&*draft.involved.name, ".", &hexadecimal(revision.get())].concat();
+    let name = shared(format_args!("{}.{:016x}", draft.involved.name, revision.get()));
     let meta = Meta {
         uid: Uid::from_random(u128::from(identity) << 64 | u128::from(revision.get())),
         revision,

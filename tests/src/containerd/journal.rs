@@ -7,8 +7,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use inboard::ids::Revision;
-use inboard::object::kind::{self, Kinds};
-use inboard::store::{Batch, ChangeKind, Durability, DurabilityError, Recovered};
+use inboard::store::{Batch, Durability, DurabilityError, Recovered};
 use serde_json::{Value, json};
 
 /// The file, and how to write to it.
@@ -54,13 +53,11 @@ impl Durability for Journal {
     }
 
     async fn commit(&mut self, batch: Batch<'_>) -> Result<(), DurabilityError> {
-        let kinds = Kinds::built_in();
-        let durable = batch.changes.iter().filter(|change| change.object.meta.kind != kind::EVENT);
-        let (gone, set): (Vec<_>, Vec<_>) = durable.partition(|change| change.kind == ChangeKind::Deleted);
+        let (set, gone): (Vec<_>, Vec<_>) = batch.last_of_each().into_iter().partition(|(_, object)| object.is_some());
         let line = json!({
             "revision": batch.revision.get(),
-            "set": set.iter().map(|change| change.object.to_value(&kinds)).collect::<Vec<_>>(),
-            "gone": gone.iter().map(|change| change.object.meta.uid.to_string()).collect::<Vec<_>>(),
+            "set": set.into_iter().filter_map(|(_, object)| object).collect::<Vec<_>>(),
+            "gone": gone.iter().map(|(uid, _)| uid.to_string()).collect::<Vec<_>>(),
         });
         let file = self.file.as_mut().ok_or_else(|| unavailable("the journal is not open"))?;
         file.write_all(format!("{line}\n").as_bytes()).map_err(unavailable)
