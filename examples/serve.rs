@@ -96,10 +96,20 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("serve: {error}");
+            eprintln!("serve: {}", with_causes(&*error));
             ExitCode::FAILURE
         }
     }
+}
+
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        told = format!("{told}: {error}");
+        cause = error.source();
+    }
+    told
 }
 
 fn run() -> Outcome {

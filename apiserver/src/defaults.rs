@@ -20,7 +20,9 @@ impl ApiServer {
     pub async fn create_defaults(&self) -> Result<(), ApiError> {
         let roles = rbac::defaults::roles().into_iter().map(Draft::of);
         let bindings = rbac::defaults::bindings().into_iter().map(Draft::of);
-        for draft in roles.chain(bindings).chain([Draft::of(own_service())]) {
+        let known = self.cluster().snapshot().await?;
+        let is_known = |draft: &Draft| known.find(draft.meta.kind, &draft.meta.namespace, &draft.meta.name).is_some();
+        for draft in roles.chain(bindings).chain([Draft::of(own_service())]).filter(|draft| !is_known(draft)) {
             let request = Request::Create(draft, WriteOptions::default());
             match self.cluster().request(request).await?.result {
                 Err(error) if error.reason() != Reason::AlreadyExists => return Err(error),

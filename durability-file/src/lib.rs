@@ -64,23 +64,23 @@ enum Problem {
     #[error("{0}: another process has it open; each cluster needs a file of its own")]
     Busy(PathBuf),
     #[error("{0}: {1}")]
-    File(PathBuf, #[source] redb::Error),
+    File(PathBuf, redb::Error),
     #[error("{0}: {1}")]
-    Directory(PathBuf, #[source] std::io::Error),
+    Directory(PathBuf, std::io::Error),
     #[error("{0}: its layout has the number {1}; this program reads {FORMAT}")]
     Format(PathBuf, u64),
     #[error("{0}: the object {1:032x} is no JSON: {2}")]
-    Object(PathBuf, u128, #[source] serde_json::Error),
+    Object(PathBuf, u128, serde_json::Error),
     #[error("{0}: it is not open: a cluster opens it when it starts")]
     Closed(PathBuf),
-    #[error("the thread that wrote to it has ended: {0}")]
-    Thread(#[source] tokio::task::JoinError),
+    #[error("what is in it makes no sense: {0}")]
+    Senseless(tokio::task::JoinError),
 }
 
 impl From<Problem> for DurabilityError {
     fn from(problem: Problem) -> Self {
         match &problem {
-            Problem::Format(..) | Problem::Object(..) => Self::Corrupt(problem.into()),
+            Problem::Format(..) | Problem::Object(..) | Problem::Senseless(_) => Self::Corrupt(problem.into()),
             Problem::File(_, redb::Error::Corrupted(_) | redb::Error::UpgradeRequired(_)) => {
                 Self::Corrupt(problem.into())
             }
@@ -121,11 +121,12 @@ impl Durability for FileStore {
     }
 }
 
-/// Disks are slow: whoever else runs on this thread must not wait for one.
+/// Disks are slow: whoever else runs on this thread must not wait for one. A file that was damaged from outside can make
+/// the database panic, which ends here.
 async fn off_the_loop<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, DurabilityError> + Send + 'static,
 ) -> Result<T, DurabilityError> {
-    tokio::task::spawn_blocking(work).await.map_err(Problem::Thread)?
+    tokio::task::spawn_blocking(work).await.map_err(Problem::Senseless)?
 }
 
 fn open(path: &Path) -> Result<Database, DurabilityError> {

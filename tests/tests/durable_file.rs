@@ -7,6 +7,7 @@ use std::time::Duration;
 use inboard::k8s_openapi::api::core::v1::ConfigMap;
 use inboard::prelude::*;
 use inboard::{Api, Cluster, NodeSpec, PostParams, Shutdown, StartError, conditions};
+use inboard_apiserver::ApiServer;
 use inboard_durability_file::FileStore;
 use inboard_runtime_mock::MockRuntime;
 
@@ -57,6 +58,11 @@ async fn start(file: &Path, machine: &MockRuntime) -> Result<Cluster, StartError
     Cluster::builder().durability(FileStore::at(file)).node(node).start().await
 }
 
+/// What an API server makes in every cluster, made where it is not there.
+async fn serve(cluster: &Cluster) {
+    ApiServer::builder(cluster).build().create_defaults().await.expect("roles and the service of the API");
+}
+
 fn web(replicas: i32) -> Deployment {
     let container = Container::builder("nginx", "nginx");
     Deployment::builder("web").replicas(replicas).container(container).build().expect("a deployment")
@@ -66,6 +72,7 @@ fn web(replicas: i32) -> Deployment {
 async fn objects_kinds_of_users_and_revisions_are_there_for_the_next_process_and_containers_run_on() {
     let (directory, machine) = (Directory::new("durable-file"), MockRuntime::new());
     let first = start(&directory.file(), &machine).await.expect("a cluster");
+    serve(&first).await;
     first.apply(WIDGETS).await.expect("a definition");
     first.apply(WIDGET).await.expect("a widget");
     let deployments: Api<Deployment> = Api::default_namespaced(&first);
@@ -79,6 +86,7 @@ async fn objects_kinds_of_users_and_revisions_are_there_for_the_next_process_and
     first.shutdown(Shutdown::LeaveRunning).await.expect("stopped");
 
     let second = start(&directory.file(), &machine).await.expect("the next cluster");
+    serve(&second).await;
     let after = second.snapshot().await.expect("a snapshot");
     assert!(after.revision() >= before.revision(), "revisions go on");
     let applied = second.apply(WIDGET).await.expect("the kind is known");
@@ -104,9 +112,12 @@ async fn what_was_answered_survives_a_process_that_is_gone_without_a_word() {
         cluster.apply(&map).await.expect("answered");
         // No shutdown: the last handle goes, and with it the driver, wherever it is.
         drop((maps, cluster));
-        while tokio::time::timeout(MINUTE, std::future::ready(())).await.is_ok() && is_held(&directory.file()).await {
-            tokio::task::yield_now().await;
-        }
+        let closed = async {
+            while is_held(&directory.file()).await {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(MINUTE, closed).await.expect("the driver ends");
     }
 }
 
@@ -130,6 +141,13 @@ async fn a_file_that_is_in_use_or_is_something_else_is_refused_by_name_and_left_
     let refusal = start(&other, &machine).await.expect_err("no database");
     assert!(self::told(&refusal).contains("notes.txt"), "{}", self::told(&refusal));
     assert_eq!(std::fs::read_to_string(&other).expect("read"), "not a database, but dear to somebody\n");
+
+    let mut bytes = std::fs::read(directory.file()).expect("read");
+    bytes[6..400].fill(0xa5);
+    std::fs::write(directory.file(), &bytes).expect("written");
+    let refusal = start(&directory.file(), &machine).await.expect_err("damaged");
+    assert!(self::told(&refusal).contains("the storage is damaged"), "{}", self::told(&refusal));
+    assert_eq!(std::fs::read(directory.file()).expect("read"), bytes, "it is left to whoever can mend it");
 
     let nowhere = start(Path::new("/proc/nowhere/cluster.redb"), &machine).await.expect_err("no directory");
     assert!(self::told(&nowhere).contains("/proc/nowhere"), "{}", self::told(&nowhere));
