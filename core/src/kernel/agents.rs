@@ -3,7 +3,7 @@
 //! Each has a number that no other ever had. What goes on inside goes by number; a name is looked up only where
 //! something comes by name: a pod that says where it is bound, an event of a runtime.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::hashing::ByText;
 use crate::ids::{NodeName, Revision, Uid};
@@ -23,6 +23,10 @@ impl AgentId {
         Self((call.get() >> CALLS_OF_AN_AGENT) as u32)
     }
 
+    const fn index(self) -> usize {
+        self.0 as usize
+    }
+
     fn first_call(self) -> u64 {
         u64::from(self.0) << CALLS_OF_AN_AGENT
     }
@@ -31,9 +35,9 @@ impl AgentId {
 /// All of them.
 #[derive(Debug, Default)]
 pub(super) struct Agents {
-    hosted: BTreeMap<AgentId, Box<Hosted>>,
+    /// By number.
+    hosted: Vec<Option<Box<Hosted>>>,
     by_name: ByText<NodeName, AgentId>,
-    made: u32,
     busy: BTreeSet<AgentId>,
     alarms: BTreeSet<(Time, AgentId)>,
 }
@@ -49,12 +53,11 @@ struct Hosted {
 impl Agents {
     /// Takes in the agent of a node; it has something to do at once.
     pub(super) fn add(&mut self, name: NodeName, mut agent: NodeAgent) {
-        let id = AgentId(self.made);
-        self.made += 1;
+        let id = AgentId(u32::try_from(self.hosted.len()).unwrap_or(u32::MAX));
         agent.count_calls_from(id.first_call());
         self.remove(&name);
         self.by_name.insert(name.clone(), id);
-        self.hosted.insert(id, Box::new(Hosted { name, agent, alarm: None }));
+        self.hosted.push(Some(Box::new(Hosted { name, agent, alarm: None })));
         self.busy.insert(id);
     }
 
@@ -62,7 +65,7 @@ impl Agents {
     pub(super) fn remove(&mut self, name: &NodeName) -> bool {
         let Some(id) = self.by_name.remove(name) else { return false };
         self.busy.remove(&id);
-        if let Some(at) = self.hosted.remove(&id).and_then(|hosted| hosted.alarm) {
+        if let Some(at) = self.hosted[id.index()].take().and_then(|hosted| hosted.alarm) {
             self.alarms.remove(&(at, id));
         }
         true
@@ -70,11 +73,15 @@ impl Agents {
 
     /// All of them, with the names of their nodes, in the order of their numbers.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&NodeName, &mut NodeAgent)> {
-        self.hosted.values_mut().map(|hosted| (&hosted.name, &mut hosted.agent))
+        self.hosted.iter_mut().flatten().map(|hosted| (&hosted.name, &mut hosted.agent))
+    }
+
+    fn host(&mut self, id: AgentId) -> Option<&mut Hosted> {
+        self.hosted.get_mut(id.index()).and_then(Option::as_deref_mut)
     }
 
     pub(super) fn get_mut(&mut self, id: AgentId) -> Option<(&NodeName, &mut NodeAgent)> {
-        self.hosted.get_mut(&id).map(|hosted| (&hosted.name, &mut hosted.agent))
+        self.host(id).map(|hosted| (&hosted.name, &mut hosted.agent))
     }
 
     /// Tells the agent of a node something; it has something to do then.
@@ -90,7 +97,7 @@ impl Agents {
     }
 
     fn tell_by_id(&mut self, id: AgentId, news: impl FnOnce(&mut NodeAgent)) {
-        if let Some(hosted) = self.hosted.get_mut(&id) {
+        if let Some(hosted) = self.host(id) {
             news(&mut hosted.agent);
             self.busy.insert(id);
         }
@@ -98,22 +105,23 @@ impl Agents {
 
     /// Tells all of them something that is of no interest to most.
     pub(super) fn tell_all(&mut self, news: impl Fn(&mut NodeAgent)) {
-        for (id, hosted) in &mut self.hosted {
+        for (number, hosted) in (0_u32..).zip(&mut self.hosted) {
+            let Some(hosted) = hosted else { continue };
             news(&mut hosted.agent);
             if hosted.agent.has_work() {
-                self.busy.insert(*id);
+                self.busy.insert(AgentId(number));
             }
         }
     }
 
     /// A pod has changed, and is to be looked at again, but by an agent that has just said so itself.
     pub(super) fn tell_of_pod(&mut self, node: &NodeName, uid: Uid, revision: Revision) {
-        let Some(id) = self.by_name.get(node) else { return };
-        if let Some(hosted) = self.hosted.get_mut(id)
+        let Some(id) = self.by_name.get(node).copied() else { return };
+        if let Some(hosted) = self.host(id)
             && !hosted.agent.has_said(uid, revision)
         {
             hosted.agent.pod_changed(uid);
-            self.busy.insert(*id);
+            self.busy.insert(id);
         }
     }
 
@@ -122,7 +130,7 @@ impl Agents {
             && at <= now
         {
             self.alarms.pop_first();
-            if let Some(hosted) = self.hosted.get_mut(&id) {
+            if let Some(hosted) = self.host(id) {
                 hosted.alarm = None;
             }
             self.busy.insert(id);
@@ -143,7 +151,7 @@ impl Agents {
 
     /// An agent has had its turn: notes what it has still to do, and when.
     pub(super) fn had_its_turn(&mut self, id: AgentId, now: Time) {
-        let Some(hosted) = self.hosted.get_mut(&id) else { return };
+        let Some(hosted) = self.hosted.get_mut(id.index()).and_then(Option::as_mut) else { return };
         if hosted.agent.has_work() {
             self.busy.insert(id);
         }

@@ -93,6 +93,16 @@ impl Held {
             memory_bytes: self.memory_bytes.saturating_add(other.memory_bytes),
         }
     }
+
+    /// The first without the other, which is part of it.
+    #[must_use]
+    pub(super) const fn without(self, other: Self) -> Self {
+        Self {
+            pods: self.pods.saturating_sub(other.pods),
+            cpu_milli: self.cpu_milli.saturating_sub(other.cpu_milli),
+            memory_bytes: self.memory_bytes.saturating_sub(other.memory_bytes),
+        }
+    }
 }
 
 /// One and a thousandth, in nano-units.

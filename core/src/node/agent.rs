@@ -33,6 +33,8 @@ pub struct NodeAgent {
     config: Arc<NodeConfig>,
     host: Arc<str>,
     pods: BTreeMap<Uid, Box<PodWork>>,
+    /// What those among them that were admitted hold together.
+    held: Held,
     flights: BTreeMap<CallId, (Uid, Flight)>,
     dirty: BTreeSet<Uid>,
     /// Where the next look begins, so that each pod has its turn.
@@ -88,6 +90,7 @@ impl NodeAgent {
             host: config.name.as_str().into(),
             config,
             pods: BTreeMap::new(),
+            held: Held::default(),
             flights: BTreeMap::new(),
             dirty: BTreeSet::new(),
             cursor: Uid::LOWEST,
@@ -271,19 +274,18 @@ impl NodeAgent {
     pub fn waiting_on(&self, snapshot: &Snapshot, uid: Uid, now: Time) -> Option<WaitingOn> {
         let work = self.pods.get(&uid)?;
         let object = snapshot.get(uid).filter(|object| self.is_here(object)).map(|object| &**object);
-        let held = self.held();
+        let held = self.held;
         pod_plan(&View { object, work, config: &self.config, snapshot, held, now }).waiting_on
     }
 
     /// One pod: take in what changed of it, plan, act, and say how it is.
     fn look_at(&mut self, snapshot: &Snapshot, uid: Uid, now: Time, out: &mut NodeOutputs) {
         let object = snapshot.get(uid).filter(|object| self.is_here(object)).map(|object| &**object);
-        let Some(mut work) = self.pods.remove(&uid).or_else(|| take_up(object?, now)) else { return };
+        let Some(mut work) = self.take_out(uid).or_else(|| take_up(object?, now)) else { return };
         work.take_in(object);
         let (mut forget, mut wake_at) = (false, None);
         for _ in 0..ROUNDS_MAX {
-            let held = if work.stage == Stage::New { self.held() } else { Held::default() };
-            let view = View { object, work: &work, config: &self.config, snapshot, held, now };
+            let view = View { object, work: &work, config: &self.config, snapshot, held: self.held, now };
             let plan = pod_plan(&view);
             wake_at = plan.wake_at.filter(|at| *at > now);
             let round = self.apply(&mut work, plan, uid, now, out);
@@ -327,12 +329,14 @@ impl NodeAgent {
             self.timers.insert((at, uid));
         }
         work.tidy();
+        self.held = self.held.and(work.holds());
         self.pods.insert(uid, work);
     }
 
-    /// What the pods that were admitted hold together.
-    fn held(&self) -> Held {
-        self.pods.values().filter(|work| work.is_holding).fold(Held::default(), |sum, work| sum.and(work.held))
+    fn take_out(&mut self, uid: Uid) -> Option<Box<PodWork>> {
+        let work = self.pods.remove(&uid)?;
+        self.held = self.held.without(work.holds());
+        Some(work)
     }
 
     fn is_here(&self, object: &Object) -> bool {

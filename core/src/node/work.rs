@@ -341,6 +341,11 @@ pub(super) struct PodWork {
 }
 
 impl PodWork {
+    /// What it takes of its node now.
+    pub(super) fn holds(&self) -> Held {
+        if self.is_holding { self.held } else { Held::default() }
+    }
+
     pub(super) fn new(identity: PodIdentity, spec: Arc<PodSpec>, now: Time) -> Self {
         let mut work = Self {
             held: Held::by(&spec),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{InventoryStep, NodeAgent, identity_of};
+use crate::node::admit::Held;
 use crate::node::backoff::RETRY_AFTER;
 use crate::node::output::NodeOutputs;
 use crate::node::work::{Flight, PodWork, Sandbox, Stage, Volumes};
@@ -94,6 +95,7 @@ impl NodeAgent {
         for work in self.pods.values_mut() {
             work.missed(&self.config, now);
         }
+        self.held = self.pods.values().fold(Held::default(), |sum, work| sum.and(work.holds()));
     }
 
     /// The work of a pod that the runtime knows; one that nobody wants is to be removed.
