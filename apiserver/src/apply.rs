@@ -26,7 +26,7 @@ fn options(place: &Place<'_>, sent: &Sent) -> Result<WriteOptions, ApiError> {
     let name = sent.query.text("fieldManager").unwrap_or_default();
     patch_options(name, None, true)?;
     let manager = FieldManager::new(name.to_owned()).seen_as(place.info.id);
-    Ok(WriteOptions { dry_run: sent.query.dry_run("PatchOptions")?, manager: Some(manager) })
+    Ok(WriteOptions { dry_run: sent.query.dry_run("PatchOptions")?, manager: Some(manager), ..WriteOptions::default() })
 }
 
 /// Applies an object, or its status; 201 when it was not there.

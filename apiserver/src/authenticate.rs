@@ -1,4 +1,4 @@
-//! From credentials to a user: tokens in the `Authorization` header, then whom the user wants to be taken for.
+//! From credentials to a user: the certificate of a connection, or tokens in the `Authorization` header, then whom the user wants to be taken for.
 
 use std::collections::BTreeMap;
 
@@ -26,11 +26,14 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    /// Who sends a request.
+    /// Who sends a request; `peer` is who its connection says.
     ///
     /// # Errors
     /// `Unauthorized` for a token that nobody knows.
-    pub(crate) fn user(&self, headers: &HeaderMap, moment: &Moment) -> Result<User, ApiError> {
+    pub(crate) fn user(&self, peer: Option<&User>, headers: &HeaderMap, moment: &Moment) -> Result<User, ApiError> {
+        if let Some(peer) = peer {
+            return Ok(peer.clone());
+        }
         let Some(header) = headers.get(AUTHORIZATION) else {
             return Ok(if self.are_needed { User::anonymous() } else { User::admin() });
         };

@@ -34,6 +34,14 @@ impl Body {
         }
     }
 
+    /// A copy of its bytes, when they are there.
+    pub(crate) fn whole_bytes(&self) -> Option<Bytes> {
+        match &self.0 {
+            Kind::Whole(bytes) => Some(bytes.clone().unwrap_or_default()),
+            Kind::Stream(_) => None,
+        }
+    }
+
     /// Pieces as they come.
     pub(crate) fn stream(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Self {
         Self(Kind::Stream(pieces.boxed()))

@@ -1,14 +1,21 @@
-//! Certificates for one server: an authority that signs one certificate and nothing else.
+//! Certificates for one server and its clients: an authority that signs the server's, and those of users.
 
+pub(crate) mod subject;
+
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use tokio_rustls::rustls::{self, ServerConfig};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{self, RootCertStore, ServerConfig};
+
+use crate::identity::{AUTHENTICATED, User};
 
 /// By which names the API server is known inside a cluster.
 const NAMES: [&str; 5] =
@@ -16,10 +23,42 @@ const NAMES: [&str; 5] =
 
 /// What a server shows to its clients, and the authority that they know it by. Made anew for each server; the key never
 /// leaves the process.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Certificates {
     authority: String,
     config: Arc<ServerConfig>,
+    issuer: Arc<Issuer<'static, KeyPair>>,
+}
+
+impl fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificates").field("authority", &self.authority).finish_non_exhaustive()
+    }
+}
+
+/// What a client shows to a server that knows its authority, in PEM.
+#[derive(Clone)]
+pub struct ClientCertificate {
+    certificate: String,
+    key: String,
+}
+
+impl ClientCertificate {
+    /// The certificate.
+    pub fn certificate(&self) -> &str {
+        &self.certificate
+    }
+
+    /// Its key.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+impl fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientCertificate").field("certificate", &self.certificate).finish_non_exhaustive()
+    }
 }
 
 /// Certificates cannot be made.
@@ -30,6 +69,8 @@ pub enum CertificateError {
     Certificate(rcgen::Error),
     /// What TLS makes of it.
     Tls(rustls::Error),
+    /// A user of so many groups: the certificates that are made here name one at most.
+    Groups(usize),
 }
 
 impl std::fmt::Display for CertificateError {
@@ -37,6 +78,7 @@ impl std::fmt::Display for CertificateError {
         match self {
             Self::Certificate(error) => write!(f, "a certificate cannot be made: {error}"),
             Self::Tls(error) => write!(f, "TLS does not take the certificate: {error}"),
+            Self::Groups(count) => write!(f, "a certificate that is made here names one group at most, not {count}"),
         }
     }
 }
@@ -72,16 +114,47 @@ impl Certificates {
         server.distinguished_name.push(DnType::CommonName, "kube-apiserver");
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let key = KeyPair::generate()?;
-        let certificate = server.signed_by(&key, &Issuer::new(authority, authority_key))?;
+        let issuer = Issuer::new(authority, authority_key);
+        let certificate = server.signed_by(&key, &issuer)?;
         let chain = vec![CertificateDer::from(certificate.der().to_vec())];
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         // The provider is named: the library does not touch the process-wide one.
-        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let provider = Arc::new(ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from(authority_certificate.der().to_vec()))?;
+        // Who shows none may have a token.
+        let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .allow_unauthenticated()
+            .build()
+            .map_err(|error| rustls::Error::General(error.to_string()))?;
+        let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients)
             .with_single_cert(chain, key)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { authority: authority_certificate.pem(), config: Arc::new(config) })
+        Ok(Self { authority: authority_certificate.pem(), config: Arc::new(config), issuer: Arc::new(issuer) })
+    }
+
+    /// A certificate by which the server knows a user: its common name is the user's, its organization is the user's group,
+    /// if there is one besides that of everybody who is known.
+    ///
+    /// # Errors
+    /// When the user has several groups, or the machine gives no random numbers.
+    pub fn client(&self, user: &User) -> Result<ClientCertificate, CertificateError> {
+        let mut client = CertificateParams::default();
+        client.distinguished_name = DistinguishedName::new();
+        let groups: Vec<&String> = user.groups.iter().filter(|group| *group != AUTHENTICATED).collect();
+        match groups.as_slice() {
+            [] => {}
+            [group] => client.distinguished_name.push(DnType::OrganizationName, group.as_str()),
+            many => return Err(CertificateError::Groups(many.len())),
+        }
+        client.distinguished_name.push(DnType::CommonName, user.name.as_str());
+        client.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate()?;
+        let certificate = client.signed_by(&key, &self.issuer)?;
+        Ok(ClientCertificate { certificate: certificate.pem(), key: key.serialize_pem() })
     }
 
     /// The certificate of the authority, in PEM: what clients must trust.

@@ -1,10 +1,8 @@
 //! From what a request names to whoever answers it.
 
-use std::sync::Arc;
-
 use http::{Method, Response, StatusCode};
 use inboard::ApiError;
-use inboard::cluster::{Cluster, Moment};
+use inboard::cluster::Moment;
 use inboard::object::kind::{KindInfo, Verbs};
 use inboard::store::Part;
 
@@ -14,8 +12,7 @@ use crate::identity::User;
 use crate::negotiate::Wanted;
 use crate::route::{ResourcePath, Target};
 use crate::service::ApiServer;
-use crate::watch::Lines;
-use crate::write::{self, Place, Sent, no_such_resource, not_allowed};
+use crate::write::{self, Notes, Place, Sent, no_such_resource, not_allowed};
 use crate::{discovery, health, openapi, read, respond, review, subresource, telemetry, usage, watch};
 
 /// Answers an admitted request.
@@ -51,7 +48,7 @@ pub(crate) async fn serve(
                 let about = (info, path.namespace.as_deref().unwrap_or_default());
                 return review::answer(moment, server.credentials(), user, about, &sent);
             }
-            let asking = Asking { cluster, moment, user, lines: server.lines() };
+            let asking = Asking { server, moment, user, notes: &admitted.notes };
             Some(resource(&asking, info, path, sent).await?)
         }
     };
@@ -60,10 +57,10 @@ pub(crate) async fn serve(
 
 /// Who asks, and whom.
 struct Asking<'a> {
-    cluster: &'a Cluster,
+    server: &'a ApiServer,
     moment: &'a Moment,
     user: &'a User,
-    lines: &'a Arc<Lines>,
+    notes: &'a Notes,
 }
 
 /// A request for objects.
@@ -73,13 +70,15 @@ async fn resource(
     path: &ResourcePath,
     sent: Sent,
 ) -> Result<Response<Body>, ApiError> {
-    let Asking { cluster, moment, user, lines } = *asking;
+    let Asking { server, moment, user, notes } = *asking;
+    let (cluster, lines) = (server.cluster(), server.lines());
     if path.namespace.is_some() && !info.is_namespaced() {
         return Err(no_such_resource());
     }
     let namespace = path.namespace.as_deref();
     let name = path.name.as_deref().unwrap_or("");
-    let place = Place { cluster, moment, user, info, namespace: namespace.unwrap_or(""), name };
+    let webhooks = server.webhooks();
+    let place = Place { cluster, moment, user, info, namespace: namespace.unwrap_or(""), name, webhooks, notes };
     // Objects of a kind with namespaces are named in one; without it only lists make sense.
     let is_placed = namespace.is_some() || !info.is_namespaced();
     let watches = path.is_watch || sent.query.flag("watch");

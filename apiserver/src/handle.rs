@@ -17,7 +17,8 @@ use hyper::upgrade::OnUpgrade;
 use inboard::cluster::Moment;
 use inboard::{ApiError, Reason};
 
-use crate::access::Access;
+use crate::access::{self, Access};
+use crate::audit::Event;
 use crate::authenticate;
 use crate::body::Body;
 use crate::compress;
@@ -28,7 +29,7 @@ use crate::query::Query;
 use crate::route::{self, Target};
 use crate::service::ApiServer;
 use crate::stream::{Connection, bridge, is_wanted};
-use crate::write::Sent;
+use crate::write::{Notes, Sent};
 use crate::{protobuf, rbac, respond};
 
 /// The most that a request may bring, in bytes.
@@ -43,6 +44,7 @@ pub(crate) struct Admitted {
     pub(crate) moment: Moment,
     pub(crate) user: User,
     pub(crate) access: Access,
+    pub(crate) notes: Notes,
 }
 
 impl ApiServer {
@@ -72,14 +74,16 @@ impl ApiServer {
             Err(error) => Err(error),
             Ok(admitted) => {
                 let (method, uri) = (parts.method.clone(), parts.uri.clone());
+                let mut received = None;
                 let done = match self.receive(parts.headers, body).await {
                     Err(error) => Err(error),
                     Ok((headers, body)) => {
+                        received = self.audit().is_some().then(|| body.clone());
                         let sent = Sent { method, uri, headers, query, body, wanted: form, connection };
                         dispatch::serve(self, &admitted, &target, sent, wanted).await
                     }
                 };
-                audit(&admitted, &done);
+                self.tell_audit(admitted, received, &done);
                 done
             }
         };
@@ -90,15 +94,26 @@ impl ApiServer {
     /// Who asks, and whether they may.
     async fn admit(&self, target: &Target, parts: &Parts, query: &Query) -> Result<Admitted, ApiError> {
         let moment = self.cluster().moment().await?;
-        let user = self.credentials().user(&parts.headers, &moment)?;
+        let user = self.credentials().user(self.peer(), &parts.headers, &moment)?;
         let user = authenticate::impersonated(user, &parts.headers, &moment)?;
-        let access = Access::of(target, parts.uri.path(), &parts.method, query);
-        for access in std::iter::once(&access).chain(access.also_needed().as_ref()) {
+        let access = access::wanted(target, parts.uri.path(), &parts.method, query);
+        for access in std::iter::once(&access).chain(access::also_needed(&access).as_ref()) {
             if !rbac::is_allowed(&moment.snapshot, &user, access) {
                 return Err(access.forbidden(&user));
             }
         }
-        Ok(Admitted { moment, user, access })
+        Ok(Admitted { moment, user, access, notes: Notes::default() })
+    }
+
+    /// Tells the audit what became of a request.
+    fn tell_audit(&self, admitted: Admitted, request: Option<Bytes>, done: &Result<Response<Body>, ApiError>) {
+        let (code, response) = match done {
+            Ok(response) => (response.status().as_u16(), response.body().whole_bytes()),
+            Err(error) => (error.code(), Some(Bytes::from(respond::status_value(error).to_string()))),
+        };
+        let Admitted { user, access, notes, .. } = admitted;
+        let annotations = notes.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Event { user: &user, access: &access, code, annotations, request, response }.tell(self.audit());
     }
 
     /// The body, if there is room for one more request.
@@ -113,13 +128,6 @@ impl ApiServer {
         };
         in_json(headers, collect(body).await?)
     }
-}
-
-/// What was asked by whom, and what became of it, for the log of the embedding program.
-fn audit(admitted: &Admitted, done: &Result<Response<Body>, ApiError>) {
-    let code = done.as_ref().map_or_else(|error| error.reason().code(), |response| response.status().as_u16());
-    let Admitted { user, access, .. } = admitted;
-    tracing::debug!(target: "inboard::audit", user = user.name, verb = access.verb, what = ?access.what, code);
 }
 
 async fn collect<B>(body: B) -> Result<Bytes, ApiError>

@@ -22,6 +22,7 @@ pub struct Kubeconfig {
     server: String,
     authority: Option<String>,
     token: Option<String>,
+    certificate: Option<(String, String)>,
 }
 
 impl Kubeconfig {
@@ -44,13 +45,24 @@ impl Kubeconfig {
         self
     }
 
+    /// The certificate by which the client is known, and its key, in PEM.
+    #[must_use]
+    pub fn client_certificate(mut self, certificate: impl Into<String>, key: impl Into<String>) -> Self {
+        self.certificate = Some((certificate.into(), key.into()));
+        self
+    }
+
     /// As text.
     pub fn to_yaml(&self) -> String {
         let mut cluster = json!({ "server": self.server });
         if let Some(authority) = &self.authority {
             cluster["certificate-authority-data"] = STANDARD.encode(authority).into();
         }
-        let user = self.token.as_ref().map_or_else(|| json!({}), |token| json!({ "token": token }));
+        let mut user = self.token.as_ref().map_or_else(|| json!({}), |token| json!({ "token": token }));
+        if let Some((certificate, key)) = &self.certificate {
+            user["client-certificate-data"] = STANDARD.encode(certificate).into();
+            user["client-key-data"] = STANDARD.encode(key).into();
+        }
         inboard::object::manifest::to_yaml(&json!({
             "apiVersion": "v1",
             "kind": "Config",

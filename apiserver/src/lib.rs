@@ -14,7 +14,8 @@
 //! | `service`, `handle`, `dispatch` | the service; the stages of a request; who answers it |
 //! | `route`, `query`, `negotiate` | what a request asks for, as values |
 //! | `read`, `watch`, `write`, `subresource` | the verbs |
-//! | `authenticate`, `access`, `rbac`, `review` | who asks, and what they may do |
+//! | `authenticate`, `access`, `rbac`, `review`, `audit` | who asks, what they may do, and what is told of it |
+//! | `admission`, `webhook` | who is asked before something is written |
 //! | `discovery`, `openapi`, `health`, `telemetry` | what describes the server itself |
 //! | `usage` | `metrics.k8s.io` |
 //! | `represent`, `respond`, `protobuf`, `compress` | from objects to bytes |
@@ -24,7 +25,9 @@
 //! | `serve`, `certificates`, `kubeconfig` | the listener, and how clients find it and believe it |
 
 mod access;
+mod admission;
 mod apply;
+mod audit;
 mod authenticate;
 mod body;
 #[cfg(feature = "tls")]
@@ -57,12 +60,14 @@ mod telemetry;
 mod tokens;
 mod usage;
 mod watch;
+mod webhook;
 mod websocket;
 mod write;
 
+pub use audit::{AuditLevel, AuditPolicy};
 pub use body::Body;
 #[cfg(feature = "tls")]
-pub use certificates::{CertificateError, Certificates};
+pub use certificates::{CertificateError, Certificates, ClientCertificate};
 pub use identity::User;
 pub use kubeconfig::Kubeconfig;
 pub use serve::{Address, Reach, ServeError, Server};

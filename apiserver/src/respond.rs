@@ -49,14 +49,14 @@ pub(crate) fn whole(code: StatusCode, media_type: &'static str, body: Body) -> R
 
 /// A refusal, as a `Status`.
 pub(crate) fn error(error: &ApiError, wanted: Wanted) -> Response<Body> {
-    let code = StatusCode::from_u16(error.reason().code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let code = StatusCode::from_u16(error.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let status = error.to_status();
     let retry = status.details.as_ref().and_then(|details| details.retry_after_seconds);
     let mut response = value(code, &status_value(error), wanted.whole());
     if let Some(seconds) = retry {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
-    response
+    with_warnings(response, error.warnings())
 }
 
 /// A refusal as the JSON of a `Status`.

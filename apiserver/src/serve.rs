@@ -15,7 +15,8 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 #[cfg(feature = "tls")]
-use crate::certificates::Certificates;
+use crate::certificates::{Certificates, subject};
+use crate::identity::User;
 use crate::service::ApiServer;
 
 /// How long connections may take to end once the server is told to.
@@ -122,13 +123,17 @@ enum Accepted {
 }
 
 impl Accepted {
-    async fn into_stream(self) -> io::Result<Box<dyn Stream>> {
+    /// The stream, and who its certificate says that the client is.
+    async fn into_stream(self) -> io::Result<(Box<dyn Stream>, Option<User>)> {
         match self {
-            Self::Plain(stream) => Ok(stream),
+            Self::Plain(stream) => Ok((stream, None)),
             #[cfg(feature = "tls")]
             Self::Tls(stream, acceptor) => {
                 let agreed = tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await;
-                Ok(Box::new(agreed.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??))
+                let stream = agreed.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+                let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+                let user = shown.and_then(|certificate| subject::user(certificate));
+                Ok((Box::new(stream), user))
             }
         }
     }
@@ -257,8 +262,8 @@ async fn run(listener: Listener, api: ApiServer, stopped: watch::Receiver<bool>)
 }
 
 async fn converse(accepted: Accepted, api: ApiServer, stopped: watch::Receiver<bool>) {
-    let stream = match accepted.into_stream().await {
-        Ok(stream) => stream,
+    let (stream, peer) = match accepted.into_stream().await {
+        Ok(accepted) => accepted,
         Err(error) => {
             tracing::debug!(%error, "a client and this server did not agree on TLS");
             return;
@@ -267,8 +272,10 @@ async fn converse(accepted: Accepted, api: ApiServer, stopped: watch::Receiver<b
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     builder.http2().timer(TokioTimer::new());
-    let connection = builder
-        .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(api.until(stopped.clone())));
+    let connection = builder.serve_connection_with_upgrades(
+        TokioIo::new(stream),
+        TowerToHyperService::new(api.until(stopped.clone()).of(peer)),
+    );
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

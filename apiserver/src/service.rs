@@ -8,14 +8,17 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
 use http::{Request, Response};
+use http_body_util::Full;
 use inboard::cluster::Cluster;
 use tokio::sync::Semaphore;
 
+use crate::audit::AuditPolicy;
 use crate::authenticate::Credentials;
 use crate::body::Body;
 use crate::identity::User;
 use crate::tokens::Tokens;
 use crate::watch::Lines;
+use crate::webhook::Webhooks;
 
 /// How many requests may be answered at one time; a watch or a stream counts until it has begun.
 const IN_FLIGHT_MAX: usize = 1024;
@@ -28,12 +31,16 @@ pub struct ApiServer {
     stop: Option<tokio::sync::watch::Receiver<bool>>,
     /// Whether requests come on connections, which some of them can take over.
     has_connections: bool,
+    /// Who sends them, where their connection says so.
+    peer: Option<Arc<User>>,
 }
 
 struct Inner {
     cluster: Cluster,
     credentials: Credentials,
     lines: Arc<Lines>,
+    webhooks: Webhooks,
+    audit: Option<AuditPolicy>,
     /// A place for each request that is being answered.
     places: Semaphore,
 }
@@ -43,6 +50,8 @@ struct Inner {
 pub struct ApiServerBuilder {
     cluster: Cluster,
     credentials: Credentials,
+    webhooks: Webhooks,
+    audit: Option<AuditPolicy>,
 }
 
 impl ApiServerBuilder {
@@ -68,18 +77,46 @@ impl ApiServerBuilder {
         self
     }
 
+    /// Answers webhooks in this process: those whose configuration names this service (`NAMESPACE/NAME`, or
+    /// `NAMESPACE/NAME:PORT`), or a URL with this host. No socket is used, so that it works in virtual time, too.
+    ///
+    /// The service is asked as over HTTPS: a `POST` to the path of the configuration, with an `AdmissionReview`. Writes by
+    /// the cluster's own controllers, and by its typed handle, go past all webhooks.
+    #[must_use]
+    pub fn webhook<S, B>(mut self, name: impl Into<String>, service: S) -> Self
+    where
+        S: tower_service::Service<Request<Full<Bytes>>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+        S::Error: fmt::Display,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: fmt::Display,
+    {
+        self.webhooks.register(name.into(), service);
+        self
+    }
+
+    /// Tells of requests, as much as the policy says: `tracing` events of level `INFO` and target `audit`.
+    #[must_use]
+    pub fn audit(mut self, policy: AuditPolicy) -> Self {
+        self.audit = Some(policy);
+        self
+    }
+
     /// The service.
     pub fn build(self) -> ApiServer {
-        let Self { cluster, credentials } = self;
+        let Self { cluster, credentials, webhooks, audit } = self;
         ApiServer {
             inner: Arc::new(Inner {
                 cluster,
                 credentials,
                 lines: Arc::default(),
+                webhooks,
+                audit,
                 places: Semaphore::new(IN_FLIGHT_MAX),
             }),
             stop: None,
             has_connections: false,
+            peer: None,
         }
     }
 }
@@ -105,6 +142,10 @@ impl ApiServer {
         &self.inner.credentials
     }
 
+    pub(crate) fn webhooks(&self) -> &Webhooks {
+        &self.inner.webhooks
+    }
+
     pub(crate) fn lines(&self) -> &Arc<Lines> {
         &self.inner.lines
     }
@@ -128,9 +169,29 @@ impl ApiServer {
         Self { stop: Some(stop), has_connections: true, ..self }
     }
 
+    /// The same for somebody who is known by a certificate.
+    pub(crate) fn of(self, peer: Option<User>) -> Self {
+        Self { peer: peer.map(Arc::new), ..self }
+    }
+
+    /// Who sends the requests, where their connection says so.
+    pub(crate) fn peer(&self) -> Option<&User> {
+        self.peer.as_deref()
+    }
+
+    /// Who is told of requests.
+    pub(crate) fn audit(&self) -> Option<&AuditPolicy> {
+        self.inner.audit.as_ref()
+    }
+
     /// Sets up the API of this cluster.
     pub fn builder(cluster: &Cluster) -> ApiServerBuilder {
-        ApiServerBuilder { cluster: cluster.clone(), credentials: Credentials::default() }
+        ApiServerBuilder {
+            cluster: cluster.clone(),
+            credentials: Credentials::default(),
+            webhooks: Webhooks::default(),
+            audit: None,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ mod delete;
 mod patch;
 mod update;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -19,6 +19,7 @@ use inboard::store::{Draft, FieldManager, Object, WriteOptions};
 use inboard::{ApiError, Reason};
 use serde_json::Value;
 
+use crate::admission;
 use crate::body::Body;
 use crate::identity::User;
 use crate::negotiate::{Form, Wanted};
@@ -28,6 +29,7 @@ use crate::read;
 use crate::represent::Representation;
 use crate::respond;
 use crate::stream::Connection;
+use crate::webhook::Webhooks;
 
 pub(crate) use create::create;
 pub(crate) use delete::{delete, delete_collection, options_of};
@@ -54,14 +56,35 @@ pub(crate) struct Place<'a> {
     /// Empty for a kind without namespaces.
     pub(crate) namespace: &'a str,
     pub(crate) name: &'a str,
+    pub(crate) webhooks: &'a Webhooks,
+    /// What the audit shall know of the request.
+    pub(crate) notes: &'a Notes,
 }
 
+/// What the audit shall know of a request: keys and values.
+pub(crate) type Notes = Mutex<Vec<(String, String)>>;
+
 impl Place<'_> {
-    /// The answer of the kernel, and what it warns of.
+    /// The answer of the kernel, by way of the webhooks that want to see the request, and what all of them warn of.
     pub(crate) async fn ask(&self, request: Request) -> Result<(Answer, Vec<String>), ApiError> {
+        admission::ask(self, request).await
+    }
+
+    /// Keeps something for the audit.
+    pub(crate) fn note(&self, notes: impl IntoIterator<Item = (String, String)>) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).extend(notes);
+    }
+
+    /// The answer of the kernel alone.
+    pub(crate) async fn tell(&self, request: Request) -> Result<(Answer, Vec<String>), ApiError> {
+        let request = Request::By(Arc::new(self.user.clone()), Box::new(request));
         let answered = self.cluster.request(request).await?;
-        let warnings = answered.warnings.into_iter().map(|warning| warning.text).collect();
-        Ok((answered.result?, warnings))
+        self.note(answered.annotations);
+        let warnings: Vec<String> = answered.warnings.into_iter().map(|warning| warning.text).collect();
+        match answered.result {
+            Ok(answer) => Ok((answer, warnings)),
+            Err(error) => Err(error.warn(warnings)),
+        }
     }
 
     pub(crate) fn show(&self, object: &Arc<Object>, code: StatusCode, wanted: Wanted) -> Response<Body> {
@@ -126,7 +149,7 @@ fn check_namespace(draft: &mut Draft, place: &Place<'_>) -> Result<(), ApiError>
 /// How a write is made, and in whose name.
 pub(crate) fn options(place: &Place<'_>, sent: &Sent, options: &str) -> Result<WriteOptions, ApiError> {
     let manager = FieldManager::new(sent.query.field_manager(options, &sent.headers)?).seen_as(place.info.id);
-    Ok(WriteOptions { dry_run: sent.query.dry_run(options)?, manager: Some(manager) })
+    Ok(WriteOptions { dry_run: sent.query.dry_run(options)?, manager: Some(manager), ..WriteOptions::default() })
 }
 
 /// The object of an answer.

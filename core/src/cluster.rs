@@ -136,7 +136,7 @@ impl Cluster {
     }
 
     pub(crate) async fn ask(&self, request: Request) -> Result<Answer, ApiError> {
-        let Answered { result, warnings } = self.request(request).await?;
+        let Answered { result, warnings, .. } = self.request(request).await?;
         warnings.iter().for_each(|warning| self.inner.warnings.tell(warning));
         result
     }

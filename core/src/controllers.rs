@@ -1,5 +1,6 @@
 //! The controllers: one file or folder each, all of the shape of [`Controller`](crate::control::Controller).
 
+mod admission_policy;
 mod autoscaler;
 mod cluster_role_aggregation;
 mod cron_job;
@@ -30,6 +31,7 @@ mod ttl_after_finished;
 mod volume_binder;
 mod volume_protection;
 
+pub use self::admission_policy::AdmissionPolicyStatusController;
 pub use self::autoscaler::AutoscalerController;
 pub(crate) use self::autoscaler::queries as autoscaler_queries;
 pub use self::cluster_role_aggregation::ClusterRoleAggregationController;
@@ -88,6 +90,7 @@ pub(crate) fn all() -> Vec<Box<dyn AnyLoop>> {
         Loop::<EndpointSliceController>::boxed(),
         Loop::<EndpointsController>::boxed(),
         Loop::<ClusterRoleAggregationController>::boxed(),
+        Loop::<AdmissionPolicyStatusController>::boxed(),
         Loop::<EphemeralVolumeController>::boxed(),
         Loop::<VolumeBinder>::boxed(),
         Loop::<NodeLocalProvisioner>::boxed(),

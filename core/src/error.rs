@@ -49,6 +49,27 @@ pub enum Reason {
 }
 
 impl Reason {
+    const ALL: [Self; 18] = [
+        Self::BadRequest,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::NotAcceptable,
+        Self::AlreadyExists,
+        Self::Conflict,
+        Self::Gone,
+        Self::Expired,
+        Self::RequestEntityTooLarge,
+        Self::UnsupportedMediaType,
+        Self::Invalid,
+        Self::TooManyRequests,
+        Self::InternalError,
+        Self::Unknown,
+        Self::ServiceUnavailable,
+        Self::Timeout,
+    ];
+
     /// As in the API.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -132,6 +153,9 @@ struct Inner {
     causes: Vec<StatusCause>,
     retry_after_seconds: Option<i32>,
     resume_token: Option<String>,
+    warnings: Vec<String>,
+    /// What somebody else has answered, as it is told.
+    status: Option<Box<Status>>,
 }
 
 impl ApiError {
@@ -144,6 +168,8 @@ impl ApiError {
             causes: Vec::new(),
             retry_after_seconds: None,
             resume_token: None,
+            warnings: Vec::new(),
+            status: None,
         }))
     }
 
@@ -166,6 +192,18 @@ impl ApiError {
     pub fn retry_after(mut self, seconds: i32) -> Self {
         self.0.retry_after_seconds = Some(seconds);
         self
+    }
+
+    /// Adds what whoever asked should know besides.
+    #[must_use]
+    pub fn warn(mut self, warnings: impl IntoIterator<Item = String>) -> Self {
+        self.0.warnings.extend(warnings);
+        self
+    }
+
+    /// What whoever asked should know besides.
+    pub fn warnings(&self) -> &[String] {
+        &self.0.warnings
     }
 
     /// Gives the token with which a list goes on (`metadata.continue`).
@@ -250,6 +288,24 @@ impl ApiError {
         Self::internal(message).cause(cause)
     }
 
+    /// What somebody else has answered, handed on as it is: a webhook that refuses a request.
+    pub fn of_status(status: Status) -> Self {
+        let code = status.code.and_then(|code| u16::try_from(code).ok()).unwrap_or(500);
+        let named = status.reason.as_deref().unwrap_or_default();
+        let reason = Reason::ALL.iter().find(|reason| reason.as_str() == named && !named.is_empty());
+        let reason = reason.or_else(|| Reason::ALL.iter().find(|reason| reason.code() == code));
+        let mut error =
+            Self::new(reason.copied().unwrap_or(Reason::Unknown), status.message.clone().unwrap_or_default());
+        error.0.status = Some(Box::new(status));
+        error
+    }
+
+    /// The HTTP code.
+    pub fn code(&self) -> u16 {
+        let given = self.0.status.as_ref().and_then(|status| u16::try_from(status.code?).ok());
+        given.unwrap_or_else(|| self.reason().code())
+    }
+
     /// What happened, for programs.
     pub fn reason(&self) -> Reason {
         self.0.reason
@@ -277,7 +333,11 @@ impl ApiError {
 
     /// The Kubernetes form.
     pub fn to_status(&self) -> Status {
-        let Inner { reason, message, subject, causes, retry_after_seconds, resume_token } = &*self.0;
+        let Inner { reason, message, subject, causes, retry_after_seconds, resume_token, warnings: _, status } =
+            &*self.0;
+        if let Some(status) = status {
+            return Status::clone(status);
+        }
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let has_details = subject.is_some() || !causes.is_empty() || retry_after_seconds.is_some();
         Status {

@@ -16,6 +16,7 @@
 mod agents;
 mod digest;
 mod measure;
+mod naming;
 mod patching;
 mod provisioning;
 mod request;
@@ -114,8 +115,10 @@ pub struct Output {
     pub changes: Vec<Change>,
     /// Answers to requests.
     pub replies: Vec<(RequestId, Result<Answer, ApiError>)>,
-    /// What the authors of requests that were granted should know besides.
+    /// What the authors of requests should know besides.
     pub warnings: Vec<(RequestId, Warning)>,
+    /// What policies tell the audit of a request: keys and values.
+    pub annotations: Vec<(RequestId, (String, String))>,
     /// Calls to make.
     pub calls: Vec<NodeCall>,
     /// Calls to make on the shell's provisioners.

@@ -4,6 +4,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`access`] | who asks, and for what |
 //! | [`object`] | the object model over `k8s-openapi`: builders, manifests, defaults, validation |
 //! | [`scheduler`] | which pod goes to which node, and why |
 //! | [`store`] | one revisioned store: snapshots, commit, indexes, watch, admission |
@@ -14,6 +15,7 @@
 //! | [`simulation`] | the same kernel in virtual time, with faults; [`invariants`]: what always holds |
 //! | [`runtime`] | the boundary to what runs containers |
 
+pub mod access;
 pub mod authority;
 pub mod cluster;
 pub mod control;

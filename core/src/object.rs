@@ -1,5 +1,6 @@
 //! The object model: Kubernetes's own types (`k8s-openapi`), and what is ours on top of them.
 
+pub mod admission;
 pub mod apply;
 pub mod body;
 pub mod builder;

@@ -26,17 +26,21 @@ mod memo;
 pub mod object;
 mod owners;
 mod part;
+pub mod permission;
 pub mod pod;
+mod policies;
+mod policing;
 mod restore;
 mod ring;
 mod roster;
 mod snapshot;
 mod surroundings;
 mod table;
+mod writing;
 
 pub use self::accounts::Account;
+pub use self::admit::Part;
 pub(crate) use self::admit::default_service_account;
-pub use self::admit::{Part, WriteOptions};
 pub use self::apply::{Application, ScaleEdit};
 pub use self::change::{Change, ChangeKind};
 pub use self::commit::{CommitError, Store};
@@ -57,7 +61,10 @@ pub use self::pod::{
     ConditionKind, ConditionStatus, ContainerPhase, ContainerRecord, ExitRecord, PodBody, PodCondition, PodPhase,
     PodState, QosClass, Why,
 };
+pub use self::policies::Verdict;
+pub use self::policing::Author;
 pub use self::restore::{Committed, RestoreError};
 pub use self::ring::{Expired, Ring};
 pub use self::roster::{POD_INDEX_LABEL, POD_NAME_LABEL, Squad, Standing};
 pub use self::snapshot::{NameKey, Snapshot};
+pub use self::writing::{Stage, WriteOptions};

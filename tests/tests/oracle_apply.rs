@@ -275,7 +275,7 @@ impl Server {
         let (kind, part) = (info.stored_as, target.part());
         let manager = step["manager"].as_str().filter(|name| !name.is_empty());
         let manager = manager.map(|name| FieldManager::new(name.to_owned()).seen_as(info.id));
-        let options = WriteOptions { dry_run: step["query"]["dryRun"] == "All", manager };
+        let options = WriteOptions { dry_run: step["query"]["dryRun"] == "All", manager, ..WriteOptions::default() };
         let force = step["force"] == true;
         let draft = |object: Value| {
             let stored = convert(info.id, kind, object).ok_or("no such conversion")?;

@@ -315,7 +315,7 @@ impl<K: Kind> Api<K> {
         let seen_as = info::<K>(kinds)?.id;
         let manager = manager.filter(|name| !name.is_empty());
         let manager = manager.map(|name| FieldManager::new(name.to_owned()).seen_as(seen_as));
-        Ok(WriteOptions { dry_run, manager })
+        Ok(WriteOptions { dry_run, manager, ..WriteOptions::default() })
     }
 
     fn draft(&self, object: &K, kind: KindId, kinds: &Kinds) -> Result<Draft, ApiError> {

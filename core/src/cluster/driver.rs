@@ -114,7 +114,7 @@ impl Driver {
         let ended = self.work().await;
         self.shared.close();
         for (_, reply) in std::mem::take(&mut self.asked) {
-            let _ = reply.send(Answered { result: Err(stopping()), warnings: Vec::new() });
+            let _ = reply.send(Answered { result: Err(stopping()), warnings: Vec::new(), annotations: Vec::new() });
         }
         match ended {
             Ended::Stopped(done) => {
@@ -245,9 +245,15 @@ impl Driver {
         for (id, warning) in output.warnings {
             warnings.entry(id).or_default().push(warning);
         }
+        let mut annotations: BTreeMap<RequestId, Vec<(String, String)>> = BTreeMap::new();
+        for (id, annotation) in output.annotations {
+            annotations.entry(id).or_default().push(annotation);
+        }
         for (id, result) in output.replies {
             if let Some(asker) = self.asked.remove(&id) {
-                let _ = asker.send(Answered { result, warnings: warnings.remove(&id).unwrap_or_default() });
+                let (warnings, annotations) = (warnings.remove(&id), annotations.remove(&id));
+                let (warnings, annotations) = (warnings.unwrap_or_default(), annotations.unwrap_or_default());
+                let _ = asker.send(Answered { result, warnings, annotations });
             }
         }
         for node in output.removed_nodes {

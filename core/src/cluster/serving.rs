@@ -35,8 +35,10 @@ pub struct Moment {
 pub struct Answered {
     /// The answer.
     pub result: Result<Answer, ApiError>,
-    /// What was allowed and surely not meant.
+    /// What its author should know: what was surely not meant, and what policies warn of.
     pub warnings: Vec<Warning>,
+    /// What policies tell the audit: keys and values.
+    pub annotations: Vec<(String, String)>,
 }
 
 /// Which objects a list is about, and how many of them at once.

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use serde_json::Value;
+
 use super::controller::{Controller, Keys};
-use super::plan::Plan;
+use super::plan::{Action, Plan};
 use super::queue::Queue;
 use crate::ids::Uid;
-use crate::store::{Change, CommitError, Snapshot, Store};
+use crate::store::{Author, Change, CommitError, Snapshot, Store};
 use crate::time::Time;
 
 /// Whether a controller works.
@@ -151,11 +153,15 @@ impl<C: Controller> AnyLoop for Loop<C> {
             self.metrics.actions += actions.len() as u64;
         }
         drop(observed);
-        let result = if actions.is_empty() { Ok(()) } else { store.commit(actions, now) };
+        let commit = |store: &mut Store, actions: Vec<Action>| match actions.is_empty() {
+            true => Ok(()),
+            false => store.by(Author::Controller(C::NAME), Value::Null, |store| store.commit(actions, now)).0,
+        };
+        let result = commit(store, actions);
         if let Some(CommitError::Refused { error }) = self.settle(key, &plan, result, now) {
             let observed = C::observe(store.snapshot(), key);
             let report = observed.map(|observed| C::refused(&observed, &error, now).actions).unwrap_or_default();
-            if !report.is_empty() && store.commit(report, now).is_err() {
+            if commit(store, report).is_err() {
                 self.queue.add_after_failure(key, now);
             }
         }
@@ -200,7 +206,7 @@ mod tests {
     use k8s_openapi::api::core::v1::ConfigMap;
 
     use super::*;
-    use crate::control::{Action, MetaEdit, Target, Watched};
+    use crate::control::{MetaEdit, Target, Watched};
     use crate::object::kind;
     use crate::store::{Draft, Object, WriteOptions};
 

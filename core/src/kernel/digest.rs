@@ -42,6 +42,9 @@ impl Digest {
         for (id, warning) in &output.warnings {
             self.fold(&format!("{id:?} {warning}"));
         }
+        for (id, annotation) in &output.annotations {
+            self.fold(&format!("{id:?} {annotation:?}"));
+        }
     }
 
     fn fold(&mut self, text: &str) {

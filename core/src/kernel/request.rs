@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
+use super::naming;
 use super::patching::Patching;
 use super::warning::Written;
 use super::{Input, Kernel, Output};
+use crate::access::User;
 use crate::control::{Action, ControllerMode, Target};
 use crate::error::{ApiError, Reason, Subject};
 use crate::ids::{NodeName, Uid};
@@ -13,7 +17,8 @@ use crate::object::kind::{self, KindId, KindInfo};
 use crate::object::manifest::FieldValidation;
 use crate::object::patch::Patch;
 use crate::store::{
-    Application, DeleteOptions, Deleted, Draft, Object, Part, PodUsage, ScaleEdit, Snapshot, WriteOptions,
+    Application, Author, CommitError, DeleteOptions, Deleted, Draft, Object, Part, PodUsage, ScaleEdit, Snapshot,
+    WriteOptions,
 };
 use crate::time::Time;
 
@@ -22,8 +27,10 @@ use crate::time::Time;
 pub struct RequestId(pub u64);
 
 /// Something a client wants.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Request {
+    /// What a user wants: whoever says nothing is the admin.
+    By(Arc<User>, Box<Request>),
     /// All objects as they are once this request has had its turn.
     Snapshot,
     /// Create an object.
@@ -114,6 +121,35 @@ pub enum Request {
     AddKind(Box<KindInfo>),
 }
 
+impl Request {
+    /// How it writes, where it writes an object or a part of one.
+    pub fn write_options(&mut self) -> Option<&mut WriteOptions> {
+        match self {
+            Self::Create(_, options)
+            | Self::Update(_, _, options)
+            | Self::Patch { options, .. }
+            | Self::Apply(_, options)
+            | Self::Scale { options, .. } => Some(options),
+            Self::By(_, request) => request.write_options(),
+            Self::Delete { .. }
+            | Self::Evict { .. }
+            | Self::Bind { .. }
+            | Self::Snapshot
+            | Self::AddNode(_)
+            | Self::RemoveAgent(_)
+            | Self::SetController(..)
+            | Self::Measures
+            | Self::SetUsage { .. }
+            | Self::AddKind(_) => None,
+        }
+    }
+
+    /// Its options as those see them who judge it: `CreateOptions` and its like, as JSON.
+    pub fn options(&self) -> Value {
+        naming::options(self)
+    }
+}
+
 /// What a request led to.
 #[derive(Debug)]
 pub enum Answer {
@@ -135,9 +171,10 @@ impl Kernel {
     pub(super) fn take_in(&mut self, input: Input, now: Time, output: &mut Output) {
         match input {
             Input::Request(id, request) => {
+                let (author, request) = naming::author(*request);
                 let write = Written::of(&request, self.snapshot());
                 let mut notes = Vec::new();
-                let reply = self.answer(*request, now, output, &mut notes);
+                let reply = self.answer_to(id, author, request, now, output, &mut notes);
                 if let (Some(Written { before }), Ok(Answer::Object(object) | Answer::Created(object))) =
                     (write, &reply)
                 {
@@ -159,6 +196,27 @@ impl Kernel {
         }
     }
 
+    /// Answers a request in the name of its author; what policies have to say of it goes out with the answer.
+    fn answer_to(
+        &mut self,
+        id: RequestId,
+        author: Author,
+        request: Request,
+        now: Time,
+        output: &mut Output,
+        notes: &mut Vec<String>,
+    ) -> Result<Answer, ApiError> {
+        let warning = naming::warning(&request, self.store.kinds());
+        let before = self.store.speak_as(author, naming::options(&request));
+        let reply = self.answer(request, now, output, notes);
+        let told = self.store.fall_silent(before);
+        output.annotations.extend(told.annotations.into_iter().map(|annotation| (id, annotation)));
+        if let Some(warning) = warning {
+            output.warnings.extend(told.warnings.into_iter().map(|text| (id, warning(text))));
+        }
+        reply
+    }
+
     fn answer(
         &mut self,
         request: Request,
@@ -167,6 +225,8 @@ impl Kernel {
         notes: &mut Vec<String>,
     ) -> Result<Answer, ApiError> {
         match request {
+            // Its author was seen to.
+            Request::By(_, request) => self.answer(*request, now, output, notes),
             Request::Snapshot => Ok(Answer::Snapshot(Box::new(self.store.snapshot().clone()))),
             Request::Create(draft, options) => self.store.create_with(draft, options, now).map(Answer::Object),
             Request::Update(draft, part, options) => self.store.update(draft, part, options, now).map(Answer::Object),
@@ -265,7 +325,10 @@ impl Kernel {
             return Err(ApiError::conflict(subject(), detail));
         }
         let bind = Action::Bind { target: Target::seen(&pod), node };
-        self.store.commit(vec![bind], now).map_err(ApiError::internal)?;
+        self.store.commit(vec![bind], now).map_err(|error| match error {
+            CommitError::Refused { error } => error,
+            CommitError::Conflict { .. } => ApiError::stale(subject()),
+        })?;
         Ok(Answer::Done)
     }
 }

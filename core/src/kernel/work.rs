@@ -16,7 +16,7 @@ use crate::node::{NodeAgent, NodeConfig, NodeOutputs, NodeReport, PodWrite, appl
 use crate::object::kind::{self, KindId, TypedObject};
 use crate::object::storage;
 use crate::scheduler::Decision;
-use crate::store::{CommitError, Draft, EventDraft, Meta, Object, WriteOptions};
+use crate::store::{Author, CommitError, Draft, EventDraft, Meta, Object, Store, WriteOptions};
 use crate::time::Time;
 
 /// Pods that node agents look at in one step.
@@ -162,7 +162,8 @@ impl Kernel {
             Decision::Preempt { preemptor, .. } => *preemptor,
         };
         let actions = decision.into_actions(self.store.snapshot(), now);
-        if self.store.commit(actions, now).is_err()
+        let commit = |store: &mut Store| store.commit(actions, now);
+        if self.store.by(Author::Scheduler, serde_json::Value::Null, commit).0.is_err()
             && let Some(scheduler) = &mut self.scheduler
         {
             scheduler.refused(pod, now);

@@ -21,13 +21,15 @@ mod parse;
 mod signatures;
 mod types;
 mod value;
+mod variables;
 
 use std::fmt;
 
 use self::ast::Expr;
 
 pub(crate) use types::{Fields, Type};
-pub(crate) use value::{ListKind, Value};
+pub(crate) use value::{Extension, ListKind, Value};
+pub(crate) use variables::Variables;
 
 /// What an expression may cost.
 #[derive(Debug)]
@@ -45,7 +47,7 @@ impl Budget {
         self.used
     }
 
-    fn spend(&mut self, cost: u64) -> Result<(), Failure> {
+    pub(crate) fn spend(&mut self, cost: u64) -> Result<(), Failure> {
         self.used = self.used.saturating_add(cost);
         if self.used > self.max { Err(Failure::TooExpensive) } else { Ok(()) }
     }
@@ -61,7 +63,7 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    fn new(text: impl Into<String>) -> Self {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
         Self::Error(text.into())
     }
 
@@ -103,12 +105,18 @@ impl fmt::Display for Issues {
 /// The variables that an expression may name, and their types.
 #[derive(Clone, Debug)]
 pub(crate) struct Env {
-    variables: Vec<(&'static str, Type)>,
+    variables: Vec<(String, Type)>,
 }
 
 impl Env {
     pub(crate) fn new<const N: usize>(variables: [(&'static str, Type); N]) -> Self {
-        Self { variables: variables.into() }
+        Self { variables: variables.into_iter().map(|(name, of)| (name.to_owned(), of)).collect() }
+    }
+
+    /// The same with one more variable.
+    pub(crate) fn with(mut self, name: &str, of: Type) -> Self {
+        self.variables.push((name.to_owned(), of));
+        self
     }
 
     /// Reads and checks an expression.
@@ -168,6 +176,12 @@ const RESERVED: [&str; 21] = [
     "void",
     "while",
 ];
+
+/// Whether a variable may have this name.
+pub(crate) fn is_identifier(name: &str) -> bool {
+    let starts = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    starts && name.chars().all(|one| one.is_ascii_alphanumeric() || one == '_') && !RESERVED.contains(&name)
+}
 
 /// The name of a field as expressions write it; none where it has none.
 pub(crate) fn escape(name: &str) -> Option<String> {

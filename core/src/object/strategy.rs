@@ -40,6 +40,25 @@ pub enum Rejection {
 /// from it, or refuses.
 pub type GiveOut<'g> = &'g mut dyn FnMut(&mut ServiceSpec, Option<&ServiceSpec>) -> Result<(), Rejection>;
 
+/// The first two stages of a creation: what mutating webhooks are shown.
+///
+/// # Errors
+/// [`Rejection::Forbidden`] from the first plugin that refuses.
+pub fn mutate_new(
+    object: &mut dyn TypedObject,
+    around: &(impl Surroundings + ?Sized),
+    suffix: Suffix<'_>,
+) -> Result<(), Rejection> {
+    defaults::apply(object.as_any_mut());
+    Ok(mutate::on_create(object, around, suffix)?)
+}
+
+/// The same for an object that is to replace `old`.
+pub fn mutate_update(object: &mut dyn TypedObject, old: &dyn TypedObject) {
+    defaults::apply(object.as_any_mut());
+    mutate::on_update(object, old);
+}
+
 /// Makes of what a client sent the object that is stored.
 ///
 /// The name, the namespace, the uid and the creation time must be set already.
@@ -53,8 +72,7 @@ pub fn create(
     request: &Request<'_>,
     give_out: GiveOut<'_>,
 ) -> Result<(), Rejection> {
-    defaults::apply(object.as_any_mut());
-    mutate::on_create(object, around, suffix)?;
+    mutate_new(object, around, suffix)?;
     prepare::for_create(object, request);
     complete(object, None, give_out)?;
     judged(validation::create_as(object, request.written_as))?;
@@ -73,8 +91,7 @@ pub fn update(
     request: &Request<'_>,
     give_out: GiveOut<'_>,
 ) -> Result<(), Rejection> {
-    defaults::apply(object.as_any_mut());
-    mutate::on_update(object, old);
+    mutate_update(object, old);
     prepare::for_update(object, old, request);
     complete(object, Some(old.as_any()), give_out)?;
     judged(validation::update_as(object, old, request.written_as))?;

@@ -3,6 +3,7 @@
 //! A check takes the (already defaulted) value, the path at which it stands and the list to which it adds what is wrong.
 //! Paths live on the stack and texts are made only for errors, so that a valid object costs no allocation.
 
+pub mod admission;
 pub mod affinity;
 pub mod autoscaler;
 pub mod claim_spec;

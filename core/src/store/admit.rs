@@ -1,7 +1,7 @@
 //! Admission: the one way into the store, the same for the typed API, HTTP and controllers.
 //!
 //! ```text
-//! decode -> default -> mutate -> prepare -> validate -> permit -> charge -> commit
+//! decode -> default -> mutate -> prepare -> validate -> permit -> police -> charge -> commit
 //! ```
 //! A pod whose very spec was admitted before (a template's next pod) takes that result and skips the middle.
 
@@ -14,26 +14,20 @@ use serde_json::Value;
 use super::commit::Store;
 use super::draft::Draft;
 use super::object::{Body, Meta, Object};
-use super::owners::{Entries, FieldManager};
+use super::owners::Entries;
 pub use super::part::Part;
 use super::pod::{PodBody, PodState};
+use super::policing::{Author, Step};
+use super::writing::{Stage, WriteOptions};
 use super::{addresses, custom, owners};
 use crate::error::{ApiError, Reason};
 use crate::ids::Revision;
+use crate::object::admission::{Objects, Operation};
 use crate::object::kind::{self, KindId};
 use crate::object::mutate::Suffix;
 use crate::object::prepare::{self, PodPart, Request};
 use crate::object::strategy::{self as rules, Rejection};
 use crate::time::Time;
-
-/// How to write.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WriteOptions {
-    /// Only try: everything is checked, nothing is kept.
-    pub dry_run: bool,
-    /// In whose name it is written; `None` for the cluster itself, which owns no fields.
-    pub manager: Option<FieldManager>,
-}
 
 /// How often a generated name that is taken is drawn anew.
 const NAME_DRAWS_MAX: usize = 8;
@@ -45,26 +39,7 @@ impl Store {
     /// `Invalid`, `AlreadyExists`, `NotFound` for its namespace, `Forbidden` when its namespace is terminating.
     pub fn create_with(&mut self, draft: Draft, options: WriteOptions, now: Time) -> Result<Arc<Object>, ApiError> {
         let create = |store: &mut Self| store.create_as(draft, Entries::of(options.manager.as_ref()), now);
-        self.perform(options.dry_run, Revision::ZERO, create)
-    }
-
-    /// Writes, or only tries to: then the result has the version that the object had before.
-    pub(super) fn perform(
-        &mut self,
-        dry_run: bool,
-        before: Revision,
-        write: impl FnOnce(&mut Self) -> Result<Arc<Object>, ApiError>,
-    ) -> Result<Arc<Object>, ApiError> {
-        if !dry_run {
-            return write(self);
-        }
-        let tried = self.rehearse(write)?;
-        let meta = Meta { revision: before, ..tried.meta.clone() };
-        let mut body = tried.body.clone();
-        if let Body::Typed(typed) = &mut body {
-            *exclusive(typed).metadata_mut() = meta.to_api();
-        }
-        Ok(Arc::new(Object { meta, body }))
+        self.perform(&options, Revision::ZERO, create)
     }
 
     pub(super) fn create(&mut self, draft: Draft, now: Time) -> Result<Arc<Object>, ApiError> {
@@ -74,8 +49,9 @@ impl Store {
     pub(super) fn create_as(&mut self, draft: Draft, entries: Entries<'_>, now: Time) -> Result<Arc<Object>, ApiError> {
         let Draft { mut meta, body, written_as, .. } = draft;
         self.place(&mut meta)?;
+        let asked_name = Arc::clone(&meta.name);
         self.name(&mut meta)?;
-        meta.uid = self.ids.uid(meta.kind);
+        meta.uid = self.voice.uid.take().unwrap_or_else(|| self.ids.uid(meta.kind));
         meta.created = now.whole_second();
         meta.deletion = None;
         meta.generation = i64::from(prepare::has_generation(meta.kind));
@@ -83,6 +59,18 @@ impl Store {
         meta.managed_fields.clone_from(&entries);
         let body = self.admit_new(&mut meta, body, written_as, now)?;
         meta.managed_fields = entries;
+        if self.voice.until == Stage::Mutated {
+            return Ok(Arc::new(Object { meta, body }));
+        }
+        let seen_as = self.seen_as(&meta, &body, written_as);
+        let step = Step {
+            operation: Operation::Create,
+            subresource: "",
+            seen_as,
+            namespace: &meta.namespace,
+            name: &asked_name,
+        };
+        self.police(&step, |store| Objects { object: store.shown(&meta, &body, seen_as, false), old: None })?;
         self.charge((&meta, &body), None, now)?;
         if let Some(there) = self.live.find(meta.kind, &meta.namespace, &meta.name) {
             let taken = ApiError::already_exists(self.subject(meta.kind, &meta.name));
@@ -91,7 +79,8 @@ impl Store {
         let object = self.add(meta, body);
         self.give_names(now);
         if object.meta.kind == kind::NAMESPACE {
-            self.create(Draft::of(default_service_account(&object.meta.name, self.live.authority().is_some())), now)?;
+            let account = Draft::of(default_service_account(&object.meta.name, self.live.authority().is_some()));
+            self.by(Author::Inside, Value::Null, |store| store.create(account, now)).0?;
         }
         Ok(object)
     }
@@ -210,8 +199,11 @@ impl Store {
         let suffix = if meta.kind == kind::POD { self.ids.name(kind::SERVICE_ACCOUNT, "") } else { String::new() };
         let around = &self.live;
         let mut give_out = |spec: &mut ServiceSpec, old: Option<&ServiceSpec>| addresses::give_out(around, spec, old);
-        rules::create(exclusive(object), around, Suffix(&suffix), request, &mut give_out)
-            .map_err(|rejection| self.rejected(meta, rejection))?;
+        let admitted = match self.voice.until {
+            Stage::Mutated => rules::mutate_new(exclusive(object), around, Suffix(&suffix)),
+            Stage::Committed => rules::create(exclusive(object), around, Suffix(&suffix), request, &mut give_out),
+        };
+        admitted.map_err(|rejection| self.rejected(meta, rejection))?;
         take_meta(meta, &**object);
         meta.generation = object.metadata().generation.unwrap_or(0);
         Ok(())
@@ -228,8 +220,12 @@ impl Store {
         let object = exclusive(&mut next);
         // A version that was not given is the current one.
         object.metadata_mut().resource_version.get_or_insert_with(|| meta.revision.to_string());
+        if self.voice.until == Stage::Mutated {
+            rules::mutate_update(object, before);
+            return Ok(next);
+        }
         let result = match part {
-            Part::Main => {
+            Part::Main | Part::Scale => {
                 let around = &self.live;
                 let mut give_out =
                     |spec: &mut ServiceSpec, old: Option<&ServiceSpec>| addresses::give_out(around, spec, old);
@@ -269,7 +265,7 @@ impl Store {
         let current = self.expect(draft.meta.kind, &namespace, &draft.meta.name, draft.expect)?;
         let (entries, before) = (Entries::of(options.manager.as_ref()), current.meta.revision);
         let replace = |store: &mut Self| store.replace(current, draft, part, entries, now);
-        self.perform(options.dry_run, before, replace)
+        self.perform(&options, before, replace)
     }
 
     /// Reads an object, lets `edit` make the next one from its JSON, and writes that, all in one step.
@@ -326,7 +322,7 @@ impl Store {
         }
         let (entries, before) = (Entries::of(options.manager.as_ref()), current.meta.revision);
         let replace = |store: &mut Self| store.replace(current, draft, part, entries, now);
-        self.perform(options.dry_run, before, replace)
+        self.perform(&options, before, replace)
     }
 
     /// A draft from JSON.
@@ -362,6 +358,7 @@ impl Store {
         now: Time,
     ) -> Result<Arc<Object>, ApiError> {
         let mut meta = current.meta.clone();
+        let seen_as = self.seen_as(&draft.meta, &draft.body, draft.written_as);
         let entries = self.entries_after(&current, (&draft.meta, &draft.body), part, entries, now);
         let body = match draft.body {
             Body::Typed(mut next) => {
@@ -384,20 +381,27 @@ impl Store {
                 let Body::Custom(before) = &current.body else {
                     return Err(ApiError::internal("a custom object without its JSON"));
                 };
-                if part == Part::Main {
+                if matches!(part, Part::Main | Part::Scale) {
                     meta.labels = draft.meta.labels;
                     meta.annotations = draft.meta.annotations;
                     meta.owners = draft.meta.owners;
                     meta.finalizers = draft.meta.finalizers;
                 }
                 let next = self.admit_custom_update(&current.meta, before, (&meta, &next), part)?;
-                if part == Part::Main && custom::is_another(before, &next, self.live.kinds.info(meta.kind)) {
+                if matches!(part, Part::Main | Part::Scale)
+                    && custom::is_another(before, &next, self.live.kinds.info(meta.kind))
+                {
                     meta.generation += 1;
                 }
                 Body::Custom(Arc::new(next))
             }
             Body::Pod(_) | Body::Event(_) => return Err(ApiError::new(Reason::BadRequest, "not a whole object")),
         };
+        if self.voice.until == Stage::Mutated {
+            meta.managed_fields = entries;
+            return Ok(Arc::new(Object { meta, body }));
+        }
+        self.police_update(&current, (&meta, &body), (part.subresource(), seen_as))?;
         // A write that changes nothing but the times of owners changes nothing.
         let is_later_alone = owners::differ_in_times(&entries, &current.meta.managed_fields);
         meta.managed_fields = if is_later_alone { current.meta.managed_fields.clone() } else { entries.clone() };
@@ -405,7 +409,7 @@ impl Store {
             return Ok(current);
         }
         meta.managed_fields = entries;
-        if matches!(part, Part::Main | Part::Resize) {
+        if matches!(part, Part::Main | Part::Resize | Part::Scale) {
             self.charge((&meta, &body), Some(&current), now)?;
         }
         let object = self.put(current, meta, body);

@@ -9,11 +9,12 @@ use k8s_openapi::api::autoscaling::v1 as autoscaling;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use serde_json::Value;
 
-use super::admit::{Part, WriteOptions};
+use super::admit::Part;
 use super::commit::Store;
 use super::draft::{Draft, Expect};
 use super::object::Object;
 use super::owners::{Entries, FieldManager};
+use super::writing::WriteOptions;
 use crate::error::{ApiError, Reason, Subject};
 use crate::ids::Revision;
 use crate::object::apply::scale::{self as owners_of_scale, ReplicasPaths, SCALE_VERSION};
@@ -99,7 +100,7 @@ impl Store {
         place(&mut draft, &namespace, &application.name)?;
         let Some(current) = current else {
             let create = |store: &mut Self| store.create_as(draft, Entries::Are(entries), now);
-            return self.perform(options.dry_run, Revision::ZERO, create).map(|object| (object, true));
+            return self.perform(options, Revision::ZERO, create).map(|object| (object, true));
         };
         if uid != current.meta.uid.to_string() {
             let mut errors = FieldErrors::new();
@@ -112,7 +113,7 @@ impl Store {
         }
         let before = current.meta.revision;
         let replace = |store: &mut Self| store.replace(current, draft, part, Entries::Are(entries), now);
-        self.perform(options.dry_run, before, replace).map(|object| (object, false))
+        self.perform(options, before, replace).map(|object| (object, false))
     }
 
     /// What came of an apply, as it is stored.
@@ -180,8 +181,8 @@ impl Store {
         }
         let entries = entries.map_or(Entries::Kept, Entries::Are);
         let before = current.meta.revision;
-        let replace = |store: &mut Self| store.replace(current, draft, Part::Main, entries, now);
-        self.perform(options.dry_run, before, replace)
+        let replace = |store: &mut Self| store.replace(current, draft, Part::Scale, entries, now);
+        self.perform(options, before, replace)
     }
 
     /// The scale as it shall be, and the entries of its object then, if somebody keeps them.

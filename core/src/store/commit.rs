@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::admit::{Part, WriteOptions};
+use super::admit::Part;
 use super::apply::ScaleEdit;
 use super::change::{Change, ChangeKind};
 use super::deletion::holds_namespace;
@@ -20,11 +20,13 @@ use super::ids::IdSource;
 use super::memo::SpecMemo;
 use super::object::{Body, Meta, Object};
 use super::owners::FieldManager;
+use super::policing::Voice;
 use super::snapshot::Snapshot;
+use super::writing::WriteOptions;
 use crate::authority::Authority;
 use crate::control::plan::{Action, MetaEdit, Target};
 use crate::error::{ApiError, Reason, Subject};
-use crate::ids::Uid;
+use crate::ids::{NodeName, Uid};
 use crate::object::kind::{self, KindId, KindInfo, Kinds};
 use crate::object::patch::Patch;
 use crate::object::scale::Scale;
@@ -59,6 +61,8 @@ pub struct Store {
     pub(super) changes: Vec<Change>,
     /// Groups of definitions whose names are to be looked at before this write is done.
     pub(super) unnamed: BTreeSet<String>,
+    /// In whose name it writes.
+    pub(super) voice: Voice,
 }
 
 impl Store {
@@ -71,6 +75,7 @@ impl Store {
             events: EventIndex::default(),
             changes: Vec::new(),
             unnamed: BTreeSet::new(),
+            voice: Voice::default(),
         }
     }
 
@@ -140,7 +145,7 @@ impl Store {
                 self.announce(announce, &created.meta.name, now);
             }
             Action::Update { target, object, spec_changed } => {
-                self.write_current(target, |meta, _, kinds| {
+                self.write_current(target, "", |meta, _, kinds| {
                     let api = object.metadata();
                     let next = Meta::from_api(meta.kind, api);
                     meta.labels = next.labels;
@@ -152,33 +157,22 @@ impl Store {
                         meta.generation += 1;
                     }
                     Body::Typed(object)
-                });
+                })?;
             }
             Action::UpdateStatus { target, object } => {
-                self.write_current(target, |_, _, _| Body::Typed(object));
+                self.write_current(target, "status", |_, _, _| Body::Typed(object))?;
             }
-            Action::UpdatePodState { target, state } => self.write_current(target, |_, body, _| match body {
-                Body::Pod(pod) => Body::Pod(pod.with_state(*state)),
-                Body::Typed(_) | Body::Custom(_) | Body::Event(_) => body.clone(),
-            }),
-            Action::Bind { target, node } => self.write_current(target, |meta, body, _| {
-                let mut body = body.clone();
-                if let Body::Pod(pod) = &mut body {
-                    pod.node = Some(node);
-                    pod.state.nominated_node = None;
-                    pod.state.set_condition(PodCondition {
-                        kind: ConditionKind::PodScheduled,
-                        status: ConditionStatus::True,
-                        since: Some(now.whole_second()),
-                        observed_generation: meta.generation,
-                        why: None,
-                    });
-                }
-                body
-            }),
-            Action::EditMeta { target, edit } => self.edit_meta(target, edit),
+            Action::UpdatePodState { target, state } => {
+                self.write_current(target, "status", |_, body, _| match body {
+                    Body::Pod(pod) => Body::Pod(pod.with_state(*state)),
+                    Body::Typed(_) | Body::Custom(_) | Body::Event(_) => body.clone(),
+                })?
+            }
+            Action::Bind { target, node } => self.bind(target, node, now)?,
+            Action::EditMeta { target, edit } => self.edit_meta(target, edit)?,
             Action::Delete { target, grace_seconds, propagation, announce } => {
                 let Some(object) = self.live.get(target.uid).cloned() else { return Ok(()) };
+                self.police_deletion(&object)?;
                 self.delete_object(&object, grace_seconds, Some(propagation), now);
                 self.announce(announce, &object.meta.name, now);
             }
@@ -204,7 +198,7 @@ impl Store {
             Scale::set(&info, &mut value, replicas);
             Ok(value)
         };
-        self.edit(object.meta.kind, name, Part::Main, WriteOptions::default(), now, edit).map(|_| ())
+        self.edit(object.meta.kind, name, Part::Scale, WriteOptions::default(), now, edit).map(|_| ())
     }
 
     fn announce(&mut self, event: Option<Box<EventDraft>>, name: &str, now: Time) {
@@ -214,13 +208,39 @@ impl Store {
         }
     }
 
-    /// Changes an object that the plan was checked against. One that an earlier action of the same plan removed is
-    /// left alone; one that becomes free to go by this write goes.
-    fn write_current(&mut self, target: Target, change: impl FnOnce(&mut Meta, &Body, &Kinds) -> Body) {
-        let Some(before) = self.live.get(target.uid).cloned() else { return };
+    /// Changes an object that the plan was checked against, or a part of it. One that an earlier action of the same plan
+    /// removed is left alone; one that becomes free to go by this write goes.
+    fn write_current(
+        &mut self,
+        target: Target,
+        subresource: &str,
+        change: impl FnOnce(&mut Meta, &Body, &Kinds) -> Body,
+    ) -> Result<(), ApiError> {
+        let Some(before) = self.live.get(target.uid).cloned() else { return Ok(()) };
         let mut meta = before.meta.clone();
         let body = change(&mut meta, &before.body, &self.live.kinds);
+        self.police_update(&before, (&meta, &body), (subresource, before.meta.kind))?;
         self.put(before, meta, body);
+        Ok(())
+    }
+
+    fn bind(&mut self, target: Target, node: NodeName, now: Time) -> Result<(), ApiError> {
+        let Some(before) = self.live.get(target.uid).cloned() else { return Ok(()) };
+        self.police_binding(&before, &node)?;
+        let (meta, mut body) = (before.meta.clone(), before.body.clone());
+        if let Body::Pod(pod) = &mut body {
+            pod.node = Some(node);
+            pod.state.nominated_node = None;
+            pod.state.set_condition(PodCondition {
+                kind: ConditionKind::PodScheduled,
+                status: ConditionStatus::True,
+                since: Some(now.whole_second()),
+                observed_generation: meta.generation,
+                why: None,
+            });
+        }
+        self.put(before, meta, body);
+        Ok(())
     }
 
     /// Puts a new version in place, or takes the object out when nothing holds it any more.
@@ -260,8 +280,8 @@ impl Store {
         object
     }
 
-    fn edit_meta(&mut self, target: Target, edit: MetaEdit) {
-        self.write_current(target, |meta, body, _| {
+    fn edit_meta(&mut self, target: Target, edit: MetaEdit) -> Result<(), ApiError> {
+        self.write_current(target, "", |meta, body, _| {
             if let Some(owners) = edit.owners {
                 meta.owners = owners.into();
             }
@@ -278,14 +298,16 @@ impl Store {
                 }
             }
             body.clone()
-        });
+        })
     }
 
     /// Tries a write without keeping it: the result is what the write would have given.
     pub(super) fn rehearse<T>(&mut self, write: impl FnOnce(&mut Self) -> T) -> T {
         let live = self.live.clone();
         let kept = self.changes.len();
+        let was_rehearsing = std::mem::replace(&mut self.voice.is_rehearsing, true);
         let result = write(self);
+        self.voice.is_rehearsing = was_rehearsing;
         self.live = live;
         self.changes.truncate(kept);
         result

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::admit::Part;
 use super::commit::Store;
 use super::object::Meta;
+use super::writing::Stage;
 use crate::error::ApiError;
 use crate::object::custom::{check_new, check_update, complete};
 use crate::object::kind::KindInfo;
@@ -28,7 +29,7 @@ impl Store {
             fields.remove("status");
         }
         let errors = check_new(info, (&meta.to_api(), &next));
-        if !errors.is_empty() {
+        if self.voice.until == Stage::Committed && !errors.is_empty() {
             return Err(ApiError::invalid(self.kind_subject(meta.kind, &meta.name), errors));
         }
         Ok(Arc::new(self.in_stored_version(meta, next)))
@@ -52,14 +53,14 @@ impl Store {
         let merged = merge(&before, &next, part, Some(info));
         let (new, old) = (meta.to_api(), before_meta.to_api());
         let errors = check_update(info, (&new, &merged), (&old, &before), part == Part::Status);
-        if !errors.is_empty() {
+        if self.voice.until == Stage::Committed && !errors.is_empty() {
             return Err(ApiError::invalid(self.kind_subject(meta.kind, &meta.name), errors));
         }
         Ok(self.in_stored_version(meta, merged))
     }
 
     /// The kind in the version that an object says it is of; the stored one where it says nothing.
-    fn version_of(&self, meta: &Meta, value: &Value) -> Result<&KindInfo, ApiError> {
+    pub(super) fn version_of(&self, meta: &Meta, value: &Value) -> Result<&KindInfo, ApiError> {
         let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default();
         let said = self.live.kinds.in_any_version(text("apiVersion"), text("kind"));
         match said.filter(|info| info.stored_as == meta.kind) {
@@ -106,7 +107,9 @@ fn merge(before: &Value, next: &Value, part: Part, info: Option<&KindInfo>) -> V
         return next.clone();
     }
     let (mut merged, status) = match part {
-        Part::Main | Part::EphemeralContainers | Part::Resize | Part::Finalize => (next.clone(), before.get("status")),
+        Part::Main | Part::EphemeralContainers | Part::Resize | Part::Finalize | Part::Scale => {
+            (next.clone(), before.get("status"))
+        }
         Part::Status => (before.clone(), next.get("status")),
     };
     if let Some(object) = merged.as_object_mut() {

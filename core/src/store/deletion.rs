@@ -76,11 +76,12 @@ impl Store {
             return Err(ApiError::forbidden(self.subject(kind, name), "this namespace may not be deleted"));
         }
         let delete = |store: &mut Self| {
+            store.police_deletion(&object)?;
             let deleted = store.delete_object(&object, options.grace_seconds, options.propagation, now);
             store.give_names(now);
-            deleted
+            Ok(deleted)
         };
-        Ok(if options.dry_run { self.rehearse(delete) } else { delete(self) })
+        if options.dry_run { self.rehearse(delete) } else { delete(self) }
     }
 
     /// What a client says must still hold before a deletion; the words are not those of an update.

@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, StatusCause};
+use serde_json::Value;
 
 use super::commit::Store;
 use super::deletion::DeleteOptions;
 use super::draft::Expect;
 use super::object::Object;
 use super::pod::{ConditionKind, ConditionStatus, PodBody, PodCondition, PodPhase, Why};
+use super::policing::Author;
 use super::snapshot::Snapshot;
 use crate::control::plan::{Action, Target};
 use crate::error::{ApiError, Reason, Subject};
@@ -75,7 +77,8 @@ impl Store {
             why: Why::new("EvictionByEvictionAPI", "Eviction API: evicting"),
         });
         actions.push(Action::UpdatePodState { target: Target::seen(&object), state: Box::new(state) });
-        self.commit(actions, now).map_err(ApiError::internal)?;
+        self.police_eviction(&object)?;
+        self.by(Author::Inside, Value::Null, |store| store.commit(actions, now)).0.map_err(ApiError::internal)?;
         if let Some(current) = self.live.get(object.meta.uid).cloned() {
             self.delete_object(&current, options.grace_seconds, options.propagation, now);
         }

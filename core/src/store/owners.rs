@@ -46,11 +46,8 @@ impl FieldManager {
 
     pub(super) fn subresource(&self, part: Part) -> &str {
         match part {
-            Part::Status => "status",
-            Part::EphemeralContainers => "ephemeralcontainers",
-            Part::Resize => "resize",
-            Part::Finalize => "finalize",
             Part::Main => &self.subresource,
+            part => part.subresource(),
         }
     }
 }

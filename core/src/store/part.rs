@@ -14,6 +14,8 @@ pub enum Part {
     Resize,
     /// The finalizers in the spec of a namespace.
     Finalize,
+    /// How many replicas there shall be: the object, by way of its subresource.
+    Scale,
 }
 
 impl Part {
@@ -25,7 +27,20 @@ impl Part {
             "ephemeralcontainers" => Some(Self::EphemeralContainers),
             "resize" => Some(Self::Resize),
             "finalize" => Some(Self::Finalize),
+            "scale" => Some(Self::Scale),
             _ => None,
+        }
+    }
+
+    /// The name of the subresource that writes it; empty for the object itself.
+    pub const fn subresource(self) -> &'static str {
+        match self {
+            Self::Main => "",
+            Self::Status => "status",
+            Self::EphemeralContainers => "ephemeralcontainers",
+            Self::Resize => "resize",
+            Self::Finalize => "finalize",
+            Self::Scale => "scale",
         }
     }
 }

@@ -15,6 +15,7 @@ use super::addresses::Held;
 use super::links::LinkKey;
 use super::measures::Measures;
 use super::object::Object;
+use super::policies::Policies;
 use super::roster::Roster;
 use crate::authority::Authority;
 use crate::hashing::{ByText, hash_of};
@@ -129,6 +130,7 @@ pub struct Snapshot {
     /// Who has which address and node port.
     pub(super) held: OrdSet<(Held, Uid)>,
     pub(super) accounts: OrdMap<Uid, Arc<Account>>,
+    pub(super) policies: Arc<Policies>,
     /// Not an object, but what decisions may ask: it gives the same answer each time.
     pub(super) authority: Option<Arc<dyn Authority>>,
     pub(super) events: OrdMap<Revision, Arc<Object>>,

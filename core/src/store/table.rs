@@ -6,7 +6,7 @@ use super::change::{Change, ChangeKind};
 use super::measures::Measures;
 use super::object::{Body, Meta, Object};
 use super::snapshot::{NameKey, Snapshot};
-use super::{addresses, links, roster};
+use super::{addresses, links, policies, roster};
 use crate::hashing::hash_of;
 use crate::ids::Uid;
 use crate::object::kind::{self, KindId};
@@ -90,6 +90,7 @@ impl Snapshot {
         self.index_node(object);
         self.index_links(object);
         self.index_held(object);
+        self.index_policy(object);
     }
 
     fn unindex(&mut self, object: &Object) {
@@ -97,6 +98,9 @@ impl Snapshot {
         self.unindex_node(object);
         self.unindex_links(object);
         self.unindex_held(object);
+        if policies::concerns(object) {
+            Arc::make_mut(&mut self.policies).forget(object);
+        }
     }
 
     fn index_owners(&mut self, object: &Object) {
@@ -155,6 +159,12 @@ impl Snapshot {
         }
     }
 
+    fn index_policy(&mut self, object: &Object) {
+        if policies::concerns(object) {
+            Arc::make_mut(&mut self.policies).note(object);
+        }
+    }
+
     /// Touches an index only where what it holds has changed: most writes change none.
     fn reindex(&mut self, before: &Object, after: &Object) {
         if !before.meta.has_owners_of(&after.meta) {
@@ -173,6 +183,7 @@ impl Snapshot {
             self.unindex_held(before);
             self.index_held(after);
         }
+        self.index_policy(after);
     }
 }
 
@@ -205,6 +216,7 @@ impl Snapshot {
             ("rosters", fresh.rosters == self.rosters),
             ("held", fresh.held == self.held),
             ("accounts", fresh.accounts == self.accounts),
+            ("policies", fresh.policies == self.policies),
             ("selecting", self.measures.is_indexed(|uid| self.objects.get(&uid))),
         ];
         match same.iter().find(|(_, same)| !same) {

@@ -9,8 +9,8 @@ use super::types::Type;
 use super::value::Value;
 
 /// The type of an expression, or all that is wrong with it.
-pub(super) fn check(expr: &Expr, variables: &[(&'static str, Type)]) -> Result<Type, Vec<Issue>> {
-    let scope = variables.iter().map(|(name, of)| ((*name).to_owned(), of.clone())).collect();
+pub(super) fn check(expr: &Expr, variables: &[(String, Type)]) -> Result<Type, Vec<Issue>> {
+    let scope = variables.to_vec();
     let mut checker = Checker { scope, issues: Vec::new() };
     let found = checker.expr(expr);
     if checker.issues.is_empty() {
@@ -140,6 +140,10 @@ impl Checker {
         let found = match &target {
             Type::Dyn => Type::Dyn,
             Type::Map(_, value) => (**value).clone(),
+            // The one field of something that is no object.
+            Type::Named("authorization.Authorizer") if field == "requestResource" => {
+                Type::Named("authorization.ResourceCheck")
+            }
             Type::Object(fields) => match fields.get(field) {
                 Some(found) => found.clone(),
                 None => return self.wrong(at, format!("undefined field '{field}'")),

@@ -39,7 +39,15 @@ impl Evaluation<'_> {
             Node::Select { of, field, how } => {
                 let of = self.expr(of)?;
                 self.budget.spend(1)?;
-                select(&of, field, *how)
+                match &of {
+                    Value::Variables(variables) => match how {
+                        Select::Has => Ok(Value::Bool(true)),
+                        Select::Value => variables.get(field, self.budget),
+                        Select::Optional => Ok(Value::optional(Some(variables.get(field, self.budget)?))),
+                    },
+                    Value::Extension(own) if *how == Select::Value => own.field(field).ok_or_else(Failure::no_overload),
+                    of => select(of, field, *how),
+                }
             }
             Node::Call { function, target, arguments } => {
                 let mut values = Vec::with_capacity(arguments.len() + 1);
@@ -226,17 +234,18 @@ impl Outcome {
 }
 
 fn select(of: &Value, field: &str, how: Select) -> Evaluated {
+    // What is no map, null above all, has no fields.
     let found = |value: &Value| match value {
-        Value::Map(fields) => Ok(fields.get(&Key::Text(field.into())).cloned()),
-        _ => Err(Failure::no_overload()),
+        Value::Map(fields) => fields.get(&Key::Text(field.into())).cloned(),
+        _ => None,
     };
     match (of, how) {
         (Value::Optional(None), Select::Has) => Ok(Value::Bool(false)),
         (Value::Optional(None), _) => Ok(Value::Optional(None)),
-        (Value::Optional(Some(inner)), Select::Has) => Ok(Value::Bool(found(inner)?.is_some())),
-        (Value::Optional(Some(inner)), _) => Ok(Value::optional(found(inner)?)),
-        (of, Select::Has) => Ok(Value::Bool(found(of)?.is_some())),
-        (of, Select::Optional) => Ok(Value::optional(found(of)?)),
-        (of, Select::Value) => found(of)?.ok_or_else(|| Failure::new(format!("no such key: {field}"))),
+        (Value::Optional(Some(inner)), Select::Has) => Ok(Value::Bool(found(inner).is_some())),
+        (Value::Optional(Some(inner)), _) => Ok(Value::optional(found(inner))),
+        (of, Select::Has) => Ok(Value::Bool(found(of).is_some())),
+        (of, Select::Optional) => Ok(Value::optional(found(of))),
+        (of, Select::Value) => found(of).ok_or_else(|| Failure::new(format!("no such key: {field}"))),
     }
 }

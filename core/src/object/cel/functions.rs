@@ -4,6 +4,7 @@ mod lists;
 pub(super) mod network;
 mod operators;
 mod quantities;
+pub(super) mod semver;
 mod texts;
 pub(super) mod time;
 
@@ -16,6 +17,9 @@ pub(super) type Called = Result<Value, Failure>;
 
 /// Calls a function; the receiver of a method is its first value.
 pub(super) fn call(name: &str, is_method: bool, values: &[Value], budget: &mut Budget) -> Called {
+    if let (true, Some(Value::Extension(own))) = (is_method, values.first()) {
+        return own.call(name, &values[1..], budget).unwrap_or_else(|| Err(Failure::no_overload()));
+    }
     let found = operators::call(name, values, budget)
         .or_else(|| of_optionals(name, values))
         .or_else(|| conversions(name, is_method, values, budget))
@@ -23,7 +27,8 @@ pub(super) fn call(name: &str, is_method: bool, values: &[Value], budget: &mut B
         .or_else(|| lists::call(name, values, budget))
         .or_else(|| time::call(name, values))
         .or_else(|| network::call(name, is_method, values, budget))
-        .or_else(|| quantities::call(name, values));
+        .or_else(|| quantities::call(name, values))
+        .or_else(|| semver::call(name, values));
     found.unwrap_or_else(|| Err(Failure::no_overload()))
 }
 

@@ -198,6 +198,31 @@ quantity.sub(int) quantity
 quantity.isLessThan(quantity) bool
 quantity.isGreaterThan(quantity) bool
 quantity.compareTo(quantity) int
+isSemver(string) bool
+isSemver(string, bool) bool
+semver(string) semver
+semver(string, bool) semver
+semver.isLessThan(semver) bool
+semver.isGreaterThan(semver) bool
+semver.compareTo(semver) int
+semver.major() int
+semver.minor() int
+semver.patch() int
+authorizer.path(string) pathcheck
+authorizer.group(string) groupcheck
+authorizer.serviceAccount(string, string) authorizer
+groupcheck.resource(string) resourcecheck
+resourcecheck.subresource(string) resourcecheck
+resourcecheck.namespace(string) resourcecheck
+resourcecheck.name(string) resourcecheck
+resourcecheck.fieldSelector(string) resourcecheck
+resourcecheck.labelSelector(string) resourcecheck
+resourcecheck.check(string) decision
+pathcheck.check(string) decision
+decision.allowed() bool
+decision.errored() bool
+decision.error() string
+decision.reason() string
 format.dns1123Label() format
 format.dns1123Subdomain() format
 format.dns1035Label() format
@@ -348,6 +373,12 @@ fn type_named(name: &str) -> Option<Type> {
         "ip" => Type::Named("IP"),
         "cidr" => Type::Named("CIDR"),
         "format" => Type::Named("NamedFormat"),
+        "semver" => Type::Named("Semver"),
+        "authorizer" => Type::Named("authorization.Authorizer"),
+        "pathcheck" => Type::Named("authorization.PathCheck"),
+        "groupcheck" => Type::Named("authorization.GroupCheck"),
+        "resourcecheck" => Type::Named("authorization.ResourceCheck"),
+        "decision" => Type::Named("authorization.Decision"),
         name if name.len() == 1 => Type::Variable(name.chars().next()?),
         _ => return None,
     })

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
-use super::functions::{network::Url, time};
+use super::functions::{network::Url, semver::Semver, time};
+use super::variables::Variables;
+use super::{Budget, Failure};
 use crate::object::quantity::Quantity;
 use crate::text::Text;
 
@@ -35,6 +37,25 @@ pub(crate) enum Value {
     Cidr(IpAddr, u8),
     /// A named format: which one.
     Format(&'static str),
+    Semver(Arc<Semver>),
+    /// The variables of a policy, each worked out when it is first asked for.
+    Variables(Arc<Variables>),
+    /// What this module knows nothing of.
+    Extension(Arc<dyn Extension>),
+}
+
+/// A value of whoever evaluates an expression, with fields and methods of its own.
+pub(crate) trait Extension: std::fmt::Debug + Send + Sync {
+    /// The name of its type.
+    fn type_name(&self) -> &'static str;
+
+    /// One of its fields.
+    fn field(&self, _name: &str) -> Option<Value> {
+        None
+    }
+
+    /// Calls one of its methods; `None` where there is no such one.
+    fn call(&self, method: &str, arguments: &[Value], budget: &mut Budget) -> Option<Result<Value, Failure>>;
 }
 
 /// A list.
@@ -164,6 +185,9 @@ impl Value {
             Self::Ip(_) => "net.IP",
             Self::Cidr(..) => "net.CIDR",
             Self::Format(_) => "kubernetes.NamedFormat",
+            Self::Semver(_) => "kubernetes.Semver",
+            Self::Variables(_) => "kubernetes.variables",
+            Self::Extension(own) => own.type_name(),
         }
     }
 
@@ -214,6 +238,7 @@ impl Value {
             (Self::Ip(one), Self::Ip(other)) => one == other,
             (Self::Cidr(one, bits), Self::Cidr(other, other_bits)) => one == other && bits == other_bits,
             (Self::Format(one), Self::Format(other)) => one == other,
+            (Self::Semver(one), Self::Semver(other)) => one.precedence(other).is_eq(),
             _ => numbers(self, other) == Some(Ordering::Equal),
         }
     }

@@ -6,9 +6,10 @@ use std::any::Any;
 
 use k8s_openapi::api::autoscaling::{v1 as autoscaling_v1, v2 as autoscaling};
 use k8s_openapi::api::{
-    apps::v1 as apps, batch::v1 as batch, coordination::v1 as coordination, core::v1 as core,
-    discovery::v1 as discovery, events::v1 as events, networking::v1 as networking, node::v1 as node_api,
-    policy::v1 as policy, rbac::v1 as rbac_api, scheduling::v1 as scheduling, storage::v1 as storage,
+    admissionregistration::v1 as registration, apps::v1 as apps, batch::v1 as batch, coordination::v1 as coordination,
+    core::v1 as core, discovery::v1 as discovery, events::v1 as events, networking::v1 as networking,
+    node::v1 as node_api, policy::v1 as policy, rbac::v1 as rbac_api, scheduling::v1 as scheduling,
+    storage::v1 as storage,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
@@ -17,9 +18,9 @@ use super::names::name_is_path_segment;
 use super::shared::{METADATA, meta_update};
 use super::warnings::pod_warnings;
 use super::{
-    autoscaler, config_map, controller_revision, cron_job, daemon_set, definition, deployment, disruption_budget,
-    endpoint_slice, endpoints, event, ingress, job, lease, limit_range, namespace, network_policy, node,
-    persistent_volume, pod, pod_status, pod_update, priority_class, rbac, replica_set, replication_controller,
+    admission, autoscaler, config_map, controller_revision, cron_job, daemon_set, definition, deployment,
+    disruption_budget, endpoint_slice, endpoints, event, ingress, job, lease, limit_range, namespace, network_policy,
+    node, persistent_volume, pod, pod_status, pod_update, priority_class, rbac, replica_set, replication_controller,
     resource_quota, runtime_class, secret, service, service_account, stateful_set, storage_class, volume_claim,
     workload_warnings,
 };
@@ -101,6 +102,10 @@ fn create_by_kind(object: &dyn TypedObject) -> Option<FieldErrors> {
         rbac_api::ClusterRoleBinding => rbac::cluster_role_binding,
         node_api::RuntimeClass => runtime_class::runtime_class,
         CustomResourceDefinition => definition::definition,
+        registration::ValidatingAdmissionPolicy => admission::validating_policy,
+        registration::ValidatingAdmissionPolicyBinding => admission::validating_binding,
+        registration::ValidatingWebhookConfiguration => admission::validating_webhooks,
+        registration::MutatingWebhookConfiguration => admission::mutating_webhooks,
     }
     None
 }
@@ -171,6 +176,10 @@ fn update_by_kind(new: &dyn TypedObject, old: &dyn TypedObject) -> Option<FieldE
         rbac_api::ClusterRoleBinding => rbac::cluster_role_binding_update,
         node_api::RuntimeClass => runtime_class::runtime_class_update,
         CustomResourceDefinition => definition::definition_update,
+        registration::ValidatingAdmissionPolicy => admission::validating_policy_update,
+        registration::ValidatingAdmissionPolicyBinding => admission::validating_binding_update,
+        registration::ValidatingWebhookConfiguration => admission::validating_webhooks_update,
+        registration::MutatingWebhookConfiguration => admission::mutating_webhooks_update,
     }
     None
 }
@@ -236,6 +245,9 @@ pub fn finalizers_update(new: &dyn TypedObject, old: &dyn TypedObject) -> FieldE
 pub fn warnings(object: &dyn TypedObject, old: Option<&dyn TypedObject>) -> Vec<String> {
     if let Some(definition) = of::<CustomResourceDefinition>(object) {
         return definition::definition_warnings(definition, old.and_then(of));
+    }
+    if of::<registration::MutatingAdmissionPolicy>(object).is_some() {
+        return vec![admission::MUTATING_POLICY_WARNING.to_owned()];
     }
     let unchanged = old.is_some_and(|old| old.metadata().generation == object.metadata().generation);
     let found = if unchanged { None } else { of_workload(object, old.is_none()) };

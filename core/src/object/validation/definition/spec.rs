@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{names, rules, schema};
 use crate::object::field::{FieldErrors, Path};
 use crate::object::structural::Schema;
+use crate::object::validation::admission::{self, Service};
 use crate::object::validation::names::{dns1035_label, dns1123_subdomain};
 
 /// How many fields a version may make selectable.
@@ -315,7 +316,7 @@ fn conversion(given: &CustomResourceConversion, path: &Path<'_>, errors: &mut Fi
             None => errors.required(&client_path, "required when strategy is set to Webhook"),
             Some(client) => webhook(client, &client_path, errors),
         }
-        review_versions(versions.unwrap_or_default(), &versions_path, errors);
+        admission::review_versions(versions.unwrap_or_default(), "", &versions_path, errors);
         return;
     }
     let detail = "should not be set when strategy is not set to Webhook";
@@ -328,52 +329,11 @@ fn conversion(given: &CustomResourceConversion, path: &Path<'_>, errors: &mut Fi
 }
 
 fn webhook(client: &WebhookClientConfig, path: &Path<'_>, errors: &mut FieldErrors) {
-    match (&client.url, &client.service) {
-        (Some(url), None) => {
-            let path = path.field("url");
-            let form = "desired format: https://host[/path]";
-            match url.strip_prefix("https://") {
-                None => {
-                    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
-                    errors.invalid(&path, scheme, format!("'https' is the only allowed URL scheme; {form}"));
-                }
-                Some(rest) if rest.is_empty() || rest.starts_with('/') => {
-                    errors.invalid(&path, "", format!("host must be specified; {form}"));
-                }
-                Some(_) => {}
-            }
-        }
-        (None, Some(service)) => {
-            let path = path.field("service");
-            for (field, name) in [("name", &service.name), ("namespace", &service.namespace)] {
-                if name.is_empty() {
-                    errors.required(&path.field(field), format!("service {field} is required"));
-                }
-            }
-            if let Some(port) = service.port.filter(|port| !(1..=65535).contains(port)) {
-                errors.invalid(&path.field("port"), port, "port is not valid: must be between 1 and 65535, inclusive");
-            }
-            if let Some(given) = service.path.as_ref().filter(|given| !given.starts_with('/')) {
-                errors.invalid(&path.field("path"), given.as_str(), "must start with a '/'");
-            }
-        }
-        _ => errors.required(path, "exactly one of url or service is required"),
-    }
-}
-
-fn review_versions(versions: &[String], path: &Path<'_>, errors: &mut FieldErrors) {
-    if versions.is_empty() {
-        errors.required(path, "");
-        return;
-    }
-    for (index, version) in versions.iter().enumerate() {
-        if versions[..index].contains(version) {
-            errors.invalid(&path.index(index), version.as_str(), "duplicate version");
-            continue;
-        }
-        errors.invalid_each(&path.index(index), version, dns1035_label(version));
-    }
-    if !versions.iter().any(|version| matches!(version.as_str(), "v1" | "v1beta1")) {
-        errors.invalid(path, json!(versions), "must include at least one of v1, v1beta1");
-    }
+    let service = client.service.as_ref().map(|service| Service {
+        name: &service.name,
+        namespace: &service.namespace,
+        path: service.path.as_deref(),
+        port: service.port,
+    });
+    admission::client(client.url.as_deref(), service, path, errors);
 }

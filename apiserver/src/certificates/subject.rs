@@ -1,0 +1,87 @@
+//! Whom a client's certificate names: its common name is the user, its organizations are the groups.
+//!
+//! Only as much of X.509 is read as it takes to get there; TLS has verified the rest.
+
+use crate::identity::User;
+
+const SEQUENCE: u8 = 0x30;
+const SET: u8 = 0x31;
+const OBJECT_ID: u8 = 0x06;
+/// The version of a certificate, which stands before everything else where it is not the first.
+const VERSION: u8 = 0xa0;
+/// `2.5.4.3` and `2.5.4.10`.
+const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
+const ORGANIZATION: [u8; 3] = [0x55, 0x04, 0x0a];
+
+/// The user of a certificate in DER; nobody where it names none.
+pub(crate) fn user(certificate: &[u8]) -> Option<User> {
+    let (certificate, _) = element(certificate, SEQUENCE)?;
+    let (mut rest, _) = element(certificate, SEQUENCE)?;
+    if rest.first() == Some(&VERSION) {
+        rest = skip(rest)?;
+    }
+    // The serial number, the algorithm, the issuer, and how long it is valid.
+    for _ in 0..4 {
+        rest = skip(rest)?;
+    }
+    let (mut subject, _) = element(rest, SEQUENCE)?;
+    let (mut name, mut groups) = (None, Vec::new());
+    while !subject.is_empty() {
+        let (mut set, after) = element(subject, SET)?;
+        while !set.is_empty() {
+            let (attribute, next) = element(set, SEQUENCE)?;
+            let (id, value) = element(attribute, OBJECT_ID)?;
+            let (_, value, _) = any(value)?;
+            let text = || String::from_utf8(value.to_vec()).ok();
+            if *id == COMMON_NAME {
+                name = text();
+            } else if *id == ORGANIZATION {
+                groups.extend(text());
+            }
+            set = next;
+        }
+        subject = after;
+    }
+    name.filter(|name| !name.is_empty()).map(|name| User::new(name, groups))
+}
+
+/// What stands in the first element of bytes, which must be of this kind, and what follows it.
+fn element(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    any(bytes).filter(|(found, ..)| *found == tag).map(|(_, inner, rest)| (inner, rest))
+}
+
+fn skip(bytes: &[u8]) -> Option<&[u8]> {
+    any(bytes).map(|(.., rest)| rest)
+}
+
+/// The kind of the first element, what stands in it, and what follows it.
+fn any(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&tag, rest) = bytes.split_first()?;
+    let (&first, mut rest) = rest.split_first()?;
+    let length = match first {
+        0..=0x7f => usize::from(first),
+        // Four bytes of length are more than any certificate has.
+        0x81..=0x84 => {
+            let (digits, after) = rest.split_at_checked(usize::from(first & 0x7f))?;
+            rest = after;
+            digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit))
+        }
+        _ => return None,
+    };
+    let (inner, rest) = rest.split_at_checked(length)?;
+    Some((tag, inner, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_certificate_names_nobody() {
+        for bytes in
+            [&b""[..], b"\x30", b"\x30\x80", b"\x30\x82\xff", b"\x30\x03\x30\x01\x02", b"\x30\x84\xff\xff\xff\xff\x00"]
+        {
+            assert_eq!(user(bytes), None, "{bytes:?}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! How a write is made: whether it is kept, in whose name, and how far it goes.
+
+use std::sync::Arc;
+
+use super::admit::exclusive;
+use super::commit::Store;
+use super::object::{Body, Meta, Object};
+use super::owners::FieldManager;
+use crate::error::ApiError;
+use crate::ids::{Revision, Uid};
+
+/// How to write.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WriteOptions {
+    /// Only try: everything is checked, nothing is kept.
+    pub dry_run: bool,
+    /// In whose name it is written; `None` for the cluster itself, which owns no fields.
+    pub manager: Option<FieldManager>,
+    /// How far the write goes.
+    pub until: Stage,
+    /// The uid of a new object, where it was given one when the write was tried.
+    pub uid: Option<Uid>,
+}
+
+/// How far a write goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stage {
+    /// Until it is committed, or would be.
+    #[default]
+    Committed,
+    /// Until the plugins that change it have had their turn: the result is what mutating webhooks are shown, and nothing is
+    /// kept.
+    Mutated,
+}
+
+impl Store {
+    /// Writes, or only tries to: then the result has the version that the object had before.
+    pub(super) fn perform(
+        &mut self,
+        options: &WriteOptions,
+        before: Revision,
+        write: impl FnOnce(&mut Self) -> Result<Arc<Object>, ApiError>,
+    ) -> Result<Arc<Object>, ApiError> {
+        self.voice.until = options.until;
+        self.voice.uid = options.uid;
+        if !options.dry_run && options.until == Stage::Committed {
+            return write(self);
+        }
+        let tried = self.rehearse(write);
+        self.voice.until = Stage::Committed;
+        let tried = tried?;
+        let meta = Meta { revision: before, ..tried.meta.clone() };
+        let mut body = tried.body.clone();
+        if let Body::Typed(typed) = &mut body {
+            *exclusive(typed).metadata_mut() = meta.to_api();
+        }
+        Ok(Arc::new(Object { meta, body }))
+    }
+}
