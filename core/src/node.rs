@@ -30,6 +30,7 @@ mod restart;
 mod sandbox;
 mod spec_ref;
 mod status;
+mod storage;
 mod volumes;
 mod work;
 

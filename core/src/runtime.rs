@@ -34,7 +34,7 @@ pub use self::types::{
     ExecOutput, ExecRequest, ExitReason, ExitStatus, FileEntry, FileSystemStats, ImageCredentials, ImagePull,
     ImageStatus, Inventory, Mount, MountPropagation, NetworkStats, PodIdentity, PodSandboxStats, PortMapping,
     ProbeAction, ProbeOutcome, ProbePurpose, ProbeRequest, RuntimeEvent, RuntimeInfo, SandboxConfig, SandboxDns,
-    SandboxId, SandboxState, SandboxStatus, VolumeConfig, VolumeSource,
+    SandboxId, SandboxState, SandboxStatus, VolumeConfig, VolumeSource, VolumeStats,
 };
 
 /// What runs the containers of one node.

@@ -13,7 +13,7 @@ mod format;
 mod pump;
 mod read;
 
-pub(crate) use self::files::LogLimits;
+pub(crate) use self::files::{LogLimits, usage};
 pub(crate) use self::format::last_lines;
 pub(crate) use self::pump::{LogHub, Outputs, pump};
 pub(crate) use self::read::read_log;

@@ -11,7 +11,7 @@ use crate::container::ContainerEntry;
 use crate::lock::guard;
 use crate::runtime::Inner;
 use crate::sandbox::{SandboxPhase, SandboxRecord};
-use crate::{cgroup, clock, os};
+use crate::{cgroup, clock, logs, os};
 
 /// How many pods are asked about at a time: the daemon is to be left room for others.
 const AT_ONCE: usize = 8;
@@ -37,10 +37,12 @@ impl Inner {
                 cpu: usage.cpu,
                 memory_working_set: usage.working_set,
                 filesystem: self.layer_usage(entry).await?,
+                logs: logs::usage(&entry.log.path),
             });
         }
         let network = if sandbox.host_network { None } else { self.traffic(&sandbox).await };
-        Ok(Some(PodSandboxStats { pod, time: clock::now(), containers, network, pids }))
+        let volumes = self.volume_usage(&sandbox.pod.uid).await?;
+        Ok(Some(PodSandboxStats { pod, time: clock::now(), containers, volumes, network, pids }))
     }
 
     async fn layer_usage(&self, entry: &Arc<ContainerEntry>) -> Result<FileSystemStats, RuntimeError> {

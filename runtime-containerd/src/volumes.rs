@@ -4,6 +4,7 @@
 
 mod files;
 mod ownership;
+mod usage;
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
@@ -25,6 +26,9 @@ struct VolumeRecord {
     path: PathBuf,
     /// Whether `path` is a mount of ours.
     mounted: bool,
+    /// Whether the pod can fill it at the cost of the node's disk, as long as the pod is there.
+    #[serde(default)]
+    counted: bool,
 }
 
 impl Inner {
@@ -47,16 +51,16 @@ impl Inner {
                 if fresh {
                     ownership::give(&path, volume.fs_group, false)?;
                 }
-                VolumeRecord { path, mounted: *memory }
+                VolumeRecord { path, mounted: *memory, counted: !*memory }
             }
             VolumeSource::Host { path, check } => {
                 check_host_path(Path::new(path), check)?;
-                VolumeRecord { path: path.into(), mounted: false }
+                VolumeRecord { path: path.into(), mounted: false, counted: false }
             }
             VolumeSource::Files(entries) => {
                 make_dir(&path, 0o755)?;
                 files::replace(&path, entries, volume.fs_group)?;
-                VolumeRecord { path, mounted: false }
+                VolumeRecord { path, mounted: false, counted: false }
             }
             VolumeSource::Persistent { handle } => {
                 let path = self.persistent_path(handle);
@@ -65,7 +69,7 @@ impl Inner {
                 if fresh {
                     ownership::give(&path, volume.fs_group, false)?;
                 }
-                VolumeRecord { path, mounted: false }
+                VolumeRecord { path, mounted: false, counted: false }
             }
             other => {
                 let message = format!("volume {}: a source of this kind is not supported: {other:?}", volume.name);

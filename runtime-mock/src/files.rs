@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use inboard::ids::Uid;
-use inboard::runtime::{Mount, PodIdentity, VolumeConfig, VolumeSource};
+use inboard::runtime::{Mount, PodIdentity, VolumeConfig, VolumeSource, VolumeStats};
 
 pub(crate) use self::tree::Tree;
 
@@ -125,6 +125,16 @@ impl Volumes {
     /// Whether the pod has a volume of this name.
     pub(crate) fn has(&self, pod: Uid, volume: &str) -> bool {
         self.pods.get(&pod).is_some_and(|volumes| volumes.volumes.contains_key(volume))
+    }
+
+    /// What the volumes of a pod that go with it take up of the node's disk.
+    pub(crate) fn usage(&self, pod: Uid) -> Vec<VolumeStats> {
+        let volumes = self.pods.get(&pod).into_iter().flat_map(|volumes| &volumes.volumes);
+        let on_disk = volumes.filter_map(|(name, volume)| match volume {
+            Volume::Own { tree, in_memory: false, .. } => Some(VolumeStats { name: name.clone(), usage: tree.usage() }),
+            Volume::Own { .. } | Volume::Host(_) | Volume::Persistent(_) => None,
+        });
+        on_disk.collect()
     }
 
     /// The handles of all persistent volumes.

@@ -2,12 +2,14 @@
 //! [`pod_plan`] does.
 
 mod apply;
+mod gauge;
 mod inventory;
 mod removals;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use self::gauge::Gauge;
 use self::removals::Removals;
 use super::admit::Held;
 use super::config::NodeConfig;
@@ -50,6 +52,7 @@ pub struct NodeAgent {
     pulls: Option<Box<Pulls>>,
     health: super::node_status::Health,
     removals: Removals,
+    gauge: Option<Box<Gauge>>,
 }
 
 /// Where the agent stands with knowing what its runtime holds.
@@ -103,6 +106,7 @@ impl NodeAgent {
             pulls: None,
             health: super::node_status::Health::default(),
             removals: Removals::default(),
+            gauge: None,
         }
     }
 
@@ -166,6 +170,7 @@ impl NodeAgent {
         match flight {
             Flight::Inventory => self.inventory_replied(result, now),
             Flight::Empty => self.removal_replied(uid, result, now),
+            Flight::Measure => self.storage_measured(result, now),
             _ => {
                 if matches!(flight, Flight::Pull(_)) {
                     self.pull_done();
@@ -218,7 +223,11 @@ impl NodeAgent {
         // Pods have to wait until it is known what the runtime holds, whatever time it is.
         let due = match self.inventory {
             InventoryStep::Known => {
-                self.timers.first().map(|(at, _)| *at).into_iter().chain(self.removals.next_wake()).min()
+                let timer = self.timers.first().map(|(at, _)| *at);
+                [timer, self.removals.next_wake(), self.gauge.as_ref().and_then(|gauge| gauge.next_wake())]
+                    .into_iter()
+                    .flatten()
+                    .min()
             }
             InventoryStep::Failed(until) => Some(until),
             InventoryStep::Wanted | InventoryStep::Asked | InventoryStep::Outdated | InventoryStep::Arrived(_) => None,
@@ -252,6 +261,7 @@ impl NodeAgent {
         }
         self.mark_users_of_inputs();
         self.remove_volumes(snapshot, now, out);
+        self.measure_storage(now, out);
         while let Some((at, uid)) = self.timers.first().copied()
             && at <= now
         {
@@ -296,6 +306,7 @@ impl NodeAgent {
         }
         let has_ended = object.and_then(Object::pod).is_none_or(PodBody::is_finished);
         work.is_holding = work.stage == Stage::Active && !has_ended;
+        self.note_limits(uid, &work, now);
         let hold_until = match object.and_then(|object| Some((object, object.pod()?))) {
             Some((object, pod)) => self.say(snapshot, &mut work, object, pod, now, out),
             None => None,

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::admit::{self, Held};
 use super::config::NodeConfig;
 use super::work::{Failure, Flight, Note, PodStep, PodWork, SlotStep, Stage, StopReason};
-use super::{sandbox, volumes};
+use super::{sandbox, storage, volumes};
 use crate::runtime::{Call, ContainerId, ContainerKind, ProbeAction, ProbePurpose, ProbeRequest, SandboxId};
 use crate::store::{EventType, Object, PodBody, PodPhase, Snapshot};
 use crate::text::Text;
@@ -178,7 +178,7 @@ fn surplus(view: &View<'_>, plan: &mut PodPlan) {
     }
 }
 
-/// Decides once whether a pod may run here, and ends it at its deadline. True when that is all for now.
+/// Decides once whether a pod may run here, and ends it at its deadline or when it takes up too much. True when that is all for now.
 fn judge(view: &View<'_>, plan: &mut PodPlan) -> bool {
     let Some(pod) = view.pod() else { return false };
     let deleting = view.object.is_some_and(|object| object.meta.is_deleting());
@@ -195,6 +195,12 @@ fn judge(view: &View<'_>, plan: &mut PodPlan) -> bool {
             true
         }
         Stage::Active => {
+            let excess = view.work.transient.as_ref().and_then(|transient| transient.excess.clone());
+            if let Some(message) = excess.filter(|_| !deleting && !pod.is_finished()) {
+                plan.note(None, EventType::Warning, storage::EVICTED, message.clone());
+                plan.actions.push(Action::Condemn(storage::EVICTED, message));
+                return true;
+            }
             let Some(deadline) = deadline_of(view, pod) else { return false };
             if view.now >= deadline && !matches!(pod.state.phase, PodPhase::Succeeded | PodPhase::Failed) {
                 let text = "Pod was active on the node longer than the specified deadline";

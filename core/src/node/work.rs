@@ -39,6 +39,8 @@ pub(super) enum Flight {
     RemoveVolumes,
     /// The data of a volume that nobody has any more.
     Empty,
+    /// What all pods take up.
+    Measure,
 }
 
 /// Where the agent stands with a pod as a whole.
@@ -309,6 +311,8 @@ pub(super) struct Transient {
     pub(super) surplus: Vec<ContainerId>,
     /// A change of status that can wait until then, since more is on its way.
     pub(super) hold_until: Option<Time>,
+    /// It takes up more of the node than it may, as it is told.
+    pub(super) excess: Option<Text>,
     /// Why the pod was condemned.
     pub(super) verdict: Option<(&'static str, Text)>,
 }
@@ -444,6 +448,7 @@ impl PodWork {
                 && transient.kill_by.is_none()
                 && transient.surplus.is_empty()
                 && transient.hold_until.is_none()
+                && transient.excess.is_none()
                 && transient.verdict.is_none()
                 && (self.volumes != Volumes::Partial)
         });

@@ -18,5 +18,5 @@ pub use self::image::{ImageCredentials, ImagePull, ImageStatus};
 pub use self::node::{Inventory, RuntimeEvent, RuntimeInfo};
 pub use self::probe::{ExecOutput, ExecRequest, ProbeAction, ProbeOutcome, ProbePurpose, ProbeRequest};
 pub use self::sandbox::{PortMapping, SandboxConfig, SandboxDns, SandboxState, SandboxStatus};
-pub use self::stats::{ContainerStats, FileSystemStats, NetworkStats, PodSandboxStats};
+pub use self::stats::{ContainerStats, FileSystemStats, NetworkStats, PodSandboxStats, VolumeStats};
 pub use self::volume::{FileEntry, VolumeConfig, VolumeSource};

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use inboard::runtime::RuntimeError;
+use inboard::runtime::{FileSystemStats, RuntimeError};
 
 use crate::{error, state};
 
@@ -29,6 +29,13 @@ pub(super) fn aside(log: &Path) -> Vec<u64> {
     let mut numbers: Vec<u64> = names.iter().filter_map(|name| name.strip_prefix(&prefix)?.parse().ok()).collect();
     numbers.sort_unstable();
     numbers
+}
+
+/// What all files of a log take up.
+pub(crate) fn usage(log: &Path) -> FileSystemStats {
+    let files = aside(log).into_iter().map(|number| numbered(log, number)).chain([log.to_path_buf()]);
+    let sizes: Vec<u64> = files.filter_map(|file| Some(std::fs::metadata(file).ok()?.len())).collect();
+    FileSystemStats { used_bytes: sizes.iter().sum(), inodes_used: sizes.len() as u64 }
 }
 
 pub(super) fn numbered(log: &Path, number: u64) -> PathBuf {

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use inboard::runtime::{ContainerId, LogEntry, LogOptions, RuntimeError, StdStream};
+use inboard::runtime::{ContainerId, FileSystemStats, LogEntry, LogOptions, RuntimeError, StdStream};
 use inboard::time::Time;
 
 use super::container::{Container, Phase};
@@ -27,6 +27,8 @@ pub(super) struct Log {
     lines: VecDeque<LogEntry>,
     /// How many lines were dropped from the front.
     dropped: usize,
+    /// How many bytes the lines have.
+    bytes: u64,
     /// What has no line feed yet, of standard output and standard error.
     open: [Vec<u8>; 2],
 }
@@ -58,11 +60,19 @@ impl Log {
         }
     }
 
+    /// What it takes up; scripted lines are nowhere.
+    pub(super) fn usage(&self) -> FileSystemStats {
+        FileSystemStats { used_bytes: self.bytes, inodes_used: 1 }
+    }
+
     fn push(&mut self, time: Time, stream: StdStream, line: Vec<u8>, partial: bool) {
-        if self.lines.len() >= MAX_LINES {
-            self.lines.pop_front();
+        if self.lines.len() >= MAX_LINES
+            && let Some(oldest) = self.lines.pop_front()
+        {
             self.dropped += 1;
+            self.bytes -= oldest.line.len() as u64;
         }
+        self.bytes += line.len() as u64;
         self.lines.push_back(LogEntry { time, stream, line: line.into(), partial });
     }
 }

@@ -47,6 +47,7 @@ impl Container {
             cpu: Duration::from_nanos(nanos),
             memory_working_set: set.or_else(|| scripted.map(|memory| memory.at(ran))).unwrap_or(DEFAULT_MEMORY),
             filesystem: self.live.as_ref().map_or_else(FileSystemStats::default, |live| live.files.usage()),
+            logs: self.live.as_ref().map_or_else(FileSystemStats::default, |live| live.log.usage()),
         })
     }
 
@@ -92,6 +93,7 @@ impl MockState {
                 time: now,
                 pids: containers.len() as u64,
                 containers,
+                volumes: self.volumes.usage(sandbox.pod.uid),
                 network: sandbox.address.map(|_| NetworkStats::default()),
             }
         });

@@ -126,7 +126,7 @@ impl PodWork {
                 }
                 return;
             }
-            Flight::Inventory | Flight::Empty | Flight::Pull(_) => return,
+            Flight::Inventory | Flight::Empty | Flight::Measure | Flight::Pull(_) => return,
             Flight::Inspect(place) => (place, SlotStep::Inspecting),
             Flight::Create(place) => (place, SlotStep::Creating),
             Flight::Start(place) => (place, SlotStep::Starting),
@@ -186,7 +186,9 @@ impl PodWork {
             }
             Action::Condemn(reason, message) => {
                 self.stage = Stage::Condemned;
-                self.transient().verdict = Some((reason, message));
+                let transient = self.transient();
+                transient.verdict = Some((reason, message));
+                transient.excess = None;
                 return true;
             }
             Action::VolumeFailed(place, message) => {

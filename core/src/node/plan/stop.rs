@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Action, PodPlan, View, WaitingOn, stop_text};
 use crate::node::probes::{self, HookAction};
+use crate::node::storage;
 use crate::node::work::{Flight, Note, PodStep, Slot, SlotStep, SpecRef, Stage, StopReason, Volumes};
 use crate::runtime::{Call, ProbePurpose};
 use crate::store::EventType;
@@ -34,7 +35,11 @@ fn seconds(value: i64) -> Duration {
 
 /// When the containers must have stopped. A deletion with less grace shortens what was set before.
 fn kill_by(view: &View<'_>, plan: &mut PodPlan) -> Time {
-    let spec_grace = seconds(view.work.spec.termination_grace_period_seconds.unwrap_or(DEFAULT_GRACE_SECS));
+    let verdict = view.work.transient.as_ref().and_then(|transient| transient.verdict.as_ref());
+    let spec_grace = match verdict {
+        Some((storage::EVICTED, _)) => storage::GRACE,
+        _ => seconds(view.work.spec.termination_grace_period_seconds.unwrap_or(DEFAULT_GRACE_SECS)),
+    };
     let deletion = view.object.and_then(|object| object.meta.deletion);
     let asked = deletion.and_then(|deletion| deletion.grace_seconds).map(|grace| seconds(grace.max(1)));
     let set = view.work.transient.as_ref().and_then(|transient| transient.kill_by);

@@ -15,6 +15,8 @@ pub struct PodSandboxStats {
     pub time: Time,
     /// Its containers.
     pub containers: Vec<ContainerStats>,
+    /// Its volumes that are on the node's disk and go with it.
+    pub volumes: Vec<VolumeStats>,
     /// Its network, where it has one of its own.
     pub network: Option<NetworkStats>,
     /// How many processes it has.
@@ -32,6 +34,17 @@ pub struct ContainerStats {
     pub memory_working_set: u64,
     /// Its writable layer.
     pub filesystem: FileSystemStats,
+    /// Its log.
+    pub logs: FileSystemStats,
+}
+
+/// Usage of one volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VolumeStats {
+    /// Its name in the pod.
+    pub name: Arc<str>,
+    /// What is in it.
+    pub usage: FileSystemStats,
 }
 
 /// Usage of a file system.
