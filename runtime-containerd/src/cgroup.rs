@@ -1,28 +1,49 @@
-//! Control groups, read and removed through their file system: version 1, version 2, and both mounted at once.
+//! Control groups, set, read and removed through their file system: version 1, version 2, and both mounted at once.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const ROOT: &str = "/sys/fs/cgroup";
+use crate::spec::PodLimits;
+
+/// The hierarchies of this machine.
+const MACHINE: Hierarchies<&str> = Hierarchies("/sys/fs/cgroup");
+
+/// What the groups of pods are limited in.
+const HANDED_DOWN: [&str; 3] = ["cpu", "memory", "pids"];
+/// The period of the processor quota in microseconds.
+const QUOTA_PERIOD_US: u64 = 100_000;
 
 /// Whether there is only the unified hierarchy.
 pub(crate) fn is_unified() -> bool {
-    Path::new(ROOT).join("cgroup.controllers").exists()
+    MACHINE.is_unified()
 }
 
 /// Whether the kernel can limit memory and swap together.
 pub(crate) fn has_swap_accounting() -> bool {
-    if is_unified() {
-        let groups = std::fs::read_dir(ROOT).into_iter().flatten().flatten();
-        return groups.map(|entry| entry.path().join("memory.swap.max")).any(|file| file.exists());
-    }
-    Path::new(ROOT).join("memory/memory.memsw.limit_in_bytes").exists()
+    MACHINE.has_swap_accounting()
 }
 
 /// How often the kernel killed a process of this group for its memory.
 pub(crate) fn memory_kills(group: &str) -> u64 {
-    let file = if is_unified() { "memory.events" } else { "memory.oom_control" };
-    field(&dir("memory", group).join(file), "oom_kill").unwrap_or(0)
+    MACHINE.memory_kills(group)
+}
+
+/// The usage of a group; `None` when it is not there any more.
+pub(crate) fn usage(group: &str) -> Option<Usage> {
+    MACHINE.usage(group)
+}
+
+/// Makes the group of a pod and sets what all in it may use together; runc makes those below it. Where the kernel has no
+/// controller for something, it is not limited.
+pub(crate) fn limit(group: &str, limits: &PodLimits) -> io::Result<()> {
+    MACHINE.limit(group, limits)
+}
+
+/// Removes a group from every hierarchy. runc removes a container's own; the ones above it are ours. A group that is
+/// still in use stays.
+pub(crate) fn remove(group: &str) {
+    MACHINE.remove(group);
 }
 
 /// What a group has used up until now.
@@ -33,45 +54,144 @@ pub(crate) struct Usage {
     pub(crate) pids: u64,
 }
 
-/// The usage of a group; `None` when it is not there any more.
-pub(crate) fn usage(group: &str) -> Option<Usage> {
-    let memory = dir("memory", group);
-    if is_unified() {
-        return Some(Usage {
-            cpu: Duration::from_micros(field(&memory.join("cpu.stat"), "usage_usec")?),
-            working_set: number(&memory.join("memory.current"))?
-                .saturating_sub(field(&memory.join("memory.stat"), "inactive_file").unwrap_or(0)),
-            pids: number(&memory.join("pids.current")).unwrap_or(0),
-        });
-    }
-    Some(Usage {
-        cpu: Duration::from_nanos(number(&dir("cpuacct", group).join("cpuacct.usage"))?),
-        working_set: number(&memory.join("memory.usage_in_bytes"))?
-            .saturating_sub(field(&memory.join("memory.stat"), "total_inactive_file").unwrap_or(0)),
-        pids: number(&dir("pids", group).join("pids.current")).unwrap_or(0),
-    })
-}
+/// The hierarchies below a directory: one for each controller, or one for all.
+struct Hierarchies<P>(P);
 
-/// Removes a group from every hierarchy. runc removes a container's own; the ones above it are ours. A group that is
-/// still in use stays.
-pub(crate) fn remove(group: &str) {
-    let relative = group.trim_start_matches('/');
-    if relative.is_empty() {
-        return;
+impl<P: AsRef<Path>> Hierarchies<P> {
+    fn root(&self) -> &Path {
+        self.0.as_ref()
     }
-    let hierarchies = std::fs::read_dir(ROOT).into_iter().flatten().flatten().map(|entry| entry.path());
-    for hierarchy in std::iter::once(PathBuf::from(ROOT)).chain(hierarchies) {
-        let dir = hierarchy.join(relative);
-        if dir.is_dir() {
-            // Busy or gone in the meantime: the next sandbox that is removed tries again.
-            drop(std::fs::remove_dir(dir));
+
+    fn is_unified(&self) -> bool {
+        self.root().join("cgroup.controllers").exists()
+    }
+
+    fn has_swap_accounting(&self) -> bool {
+        if self.is_unified() {
+            let groups = std::fs::read_dir(self.root()).into_iter().flatten().flatten();
+            return groups.map(|entry| entry.path().join("memory.swap.max")).any(|file| file.exists());
+        }
+        self.root().join("memory/memory.memsw.limit_in_bytes").exists()
+    }
+
+    fn memory_kills(&self, group: &str) -> u64 {
+        let file = if self.is_unified() { "memory.events" } else { "memory.oom_control" };
+        field(&self.dir("memory", group).join(file), "oom_kill").unwrap_or(0)
+    }
+
+    fn usage(&self, group: &str) -> Option<Usage> {
+        let memory = self.dir("memory", group);
+        if self.is_unified() {
+            return Some(Usage {
+                cpu: Duration::from_micros(field(&memory.join("cpu.stat"), "usage_usec")?),
+                working_set: number(&memory.join("memory.current"))?
+                    .saturating_sub(field(&memory.join("memory.stat"), "inactive_file").unwrap_or(0)),
+                pids: number(&memory.join("pids.current")).unwrap_or(0),
+            });
+        }
+        Some(Usage {
+            cpu: Duration::from_nanos(number(&self.dir("cpuacct", group).join("cpuacct.usage"))?),
+            working_set: number(&memory.join("memory.usage_in_bytes"))?
+                .saturating_sub(field(&memory.join("memory.stat"), "total_inactive_file").unwrap_or(0)),
+            pids: number(&self.dir("pids", group).join("pids.current")).unwrap_or(0),
+        })
+    }
+
+    fn limit(&self, group: &str, limits: &PodLimits) -> io::Result<()> {
+        let (cpu, memory) = (self.dir("cpu", group), self.dir("memory", group));
+        if self.is_unified() {
+            self.hand_down(group)?;
+            set(&cpu.join("cpu.weight"), weight(limits.cpu_shares))?;
+            if let Some(quota) = limits.cpu_quota_us {
+                set(&cpu.join("cpu.max"), format!("{quota} {QUOTA_PERIOD_US}"))?;
+            }
+            return limits.memory_bytes.map_or(Ok(()), |bytes| set(&memory.join("memory.max"), bytes));
+        }
+        if self.root().join("cpu").is_dir() {
+            for above in self.missing_above(&cpu) {
+                std::fs::create_dir_all(&above)?;
+                set(&above.join("cpu.shares"), machine_shares())?;
+            }
+            std::fs::create_dir_all(&cpu)?;
+            set(&cpu.join("cpu.shares"), limits.cpu_shares)?;
+            if let Some(quota) = limits.cpu_quota_us {
+                set(&cpu.join("cpu.cfs_period_us"), QUOTA_PERIOD_US)?;
+                set(&cpu.join("cpu.cfs_quota_us"), quota)?;
+            }
+        }
+        match limits.memory_bytes.filter(|_| self.root().join("memory").is_dir()) {
+            Some(bytes) => {
+                std::fs::create_dir_all(&memory)?;
+                set(&memory.join("memory.limit_in_bytes"), bytes)
+            }
+            None => Ok(()),
         }
     }
+
+    /// Makes a group and all above it, each of which gives those below it the controllers that it has.
+    fn hand_down(&self, group: &str) -> io::Result<()> {
+        let mut dir = self.root().to_path_buf();
+        for part in group.split('/').filter(|part| !part.is_empty()) {
+            for controller in HANDED_DOWN {
+                // One that the kernel does not have is not missed here: what it would limit is not limited.
+                drop(std::fs::write(dir.join("cgroup.subtree_control"), format!("+{controller}")));
+            }
+            dir.push(part);
+            if !dir.exists() {
+                std::fs::create_dir_all(&dir)?;
+                set(&dir.join("cpu.weight"), weight(machine_shares()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The groups above this one that are still to be made, the outermost first.
+    fn missing_above(&self, group: &Path) -> Vec<PathBuf> {
+        let above = group.ancestors().skip(1).take_while(|dir| *dir != self.root() && !dir.exists());
+        let mut above: Vec<PathBuf> = above.map(Path::to_path_buf).collect();
+        above.reverse();
+        above
+    }
+
+    fn remove(&self, group: &str) {
+        let relative = group.trim_start_matches('/');
+        if relative.is_empty() {
+            return;
+        }
+        let hierarchies = std::fs::read_dir(self.root()).into_iter().flatten().flatten().map(|entry| entry.path());
+        for hierarchy in std::iter::once(self.root().to_path_buf()).chain(hierarchies) {
+            let dir = hierarchy.join(relative);
+            if dir.is_dir() {
+                // Busy or gone in the meantime: the next sandbox that is removed tries again.
+                drop(std::fs::remove_dir(dir));
+            }
+        }
+    }
+
+    fn dir(&self, controller: &str, group: &str) -> PathBuf {
+        let root = if self.is_unified() { self.root().to_path_buf() } else { self.root().join(controller) };
+        root.join(group.trim_start_matches('/'))
+    }
 }
 
-fn dir(controller: &str, group: &str) -> PathBuf {
-    let root = if is_unified() { PathBuf::from(ROOT) } else { Path::new(ROOT).join(controller) };
-    root.join(group.trim_start_matches('/'))
+/// Writes to a file of the kernel's; where it has none, it lacks the controller.
+fn set(file: &Path, value: impl ToString) -> io::Result<()> {
+    match std::fs::File::options().write(true).truncate(true).open(file) {
+        Ok(mut open) => io::Write::write_all(&mut open, value.to_string().as_bytes())
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// What all pods together have beside the rest of the machine: as much as they could use, as the kubelet gives them.
+fn machine_shares() -> u64 {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64 * 1024
+}
+
+/// Shares as weights of the unified hierarchy, as the kernel's own conversion of them is done by everybody.
+fn weight(shares: u64) -> u64 {
+    1 + (shares.clamp(2, 262_144) - 2) * 9_999 / 262_142
 }
 
 fn number(file: &Path) -> Option<u64> {
@@ -81,4 +201,106 @@ fn number(file: &Path) -> Option<u64> {
 fn field(file: &Path, name: &str) -> Option<u64> {
     let text = std::fs::read_to_string(file).ok()?;
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GROUP: &str = "/inboard/pod1/c1";
+
+    /// A machine with these files, below a directory of this name.
+    fn machine(name: &str, files: &[(&str, &str)]) -> Hierarchies<PathBuf> {
+        let root = std::env::temp_dir().join(format!("inboard-cgroup-{name}-{}", std::process::id()));
+        for (path, text) in files {
+            let path = root.join(path);
+            std::fs::create_dir_all(path.parent().expect("it is below the root")).expect("a directory");
+            std::fs::write(path, text).expect("a file");
+        }
+        Hierarchies(root)
+    }
+
+    const EXPECTED: Usage = Usage { cpu: Duration::from_micros(1_500), working_set: 700, pids: 3 };
+
+    #[test]
+    fn one_hierarchy_for_each_controller() {
+        let machine = machine(
+            "v1",
+            &[
+                ("cpuacct/inboard/pod1/c1/cpuacct.usage", "1500000\n"),
+                ("memory/inboard/pod1/c1/memory.usage_in_bytes", "1000\n"),
+                ("memory/inboard/pod1/c1/memory.stat", "cache 5\ninactive_file 1\ntotal_inactive_file 300\n"),
+                ("memory/inboard/pod1/c1/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n"),
+                ("memory/memory.memsw.limit_in_bytes", "9223372036854771712\n"),
+                ("pids/inboard/pod1/c1/pids.current", "3\n"),
+            ],
+        );
+        assert!(!machine.is_unified() && machine.has_swap_accounting());
+        assert_eq!((machine.usage(GROUP), machine.memory_kills(GROUP)), (Some(EXPECTED), 2));
+        assert_eq!((machine.usage("/inboard/none"), machine.memory_kills("/inboard/none")), (None, 0));
+        std::fs::remove_dir_all(machine.root()).expect("removed");
+    }
+
+    #[test]
+    fn one_hierarchy_for_all() {
+        let machine = machine(
+            "v2",
+            &[
+                ("cgroup.controllers", "cpuset cpu io memory pids\n"),
+                ("inboard/memory.swap.max", "max\n"),
+                ("inboard/pod1/c1/cpu.stat", "usage_usec 1500\nuser_usec 1000\nsystem_usec 500\n"),
+                ("inboard/pod1/c1/memory.current", "1000\n"),
+                ("inboard/pod1/c1/memory.stat", "anon 1\nfile 2\ninactive_file 300\n"),
+                ("inboard/pod1/c1/memory.events", "low 0\nhigh 0\nmax 7\noom 2\noom_kill 2\noom_group_kill 0\n"),
+                ("inboard/pod1/c1/pids.current", "3\n"),
+            ],
+        );
+        assert!(machine.is_unified() && machine.has_swap_accounting());
+        assert_eq!((machine.usage(GROUP), machine.memory_kills(GROUP)), (Some(EXPECTED), 2));
+        assert_eq!(machine.usage("/inboard/none"), None);
+        std::fs::remove_dir_all(machine.root()).expect("removed");
+    }
+
+    #[test]
+    fn a_pod_is_limited_in_either_form() {
+        let limits = PodLimits { cpu_shares: 1024, cpu_quota_us: Some(200_000), memory_bytes: Some(4096) };
+        let files = |machine: &Hierarchies<PathBuf>, paths: &[&str]| {
+            let read = |path: &&str| std::fs::read_to_string(machine.root().join(path)).unwrap_or_default();
+            paths.iter().map(read).collect::<Vec<_>>()
+        };
+        // A real one has these files as soon as the directory is there.
+        let v1 = [
+            "cpu/pod/cpu.shares",
+            "cpu/pod/cpu.cfs_period_us",
+            "cpu/pod/cpu.cfs_quota_us",
+            "memory/pod/memory.limit_in_bytes",
+        ];
+        let machine_of_one = machine("limits-v1", &v1.map(|path| (path, "")));
+        machine_of_one.limit("/pod", &limits).expect("limited");
+        assert_eq!(files(&machine_of_one, &v1), ["1024", "100000", "200000", "4096"]);
+        std::fs::remove_dir_all(machine_of_one.root()).expect("removed");
+
+        let v2 = ["a/pod/cpu.weight", "a/pod/cpu.max", "a/pod/memory.max"];
+        let machine_of_two = machine("limits-v2", &v2.map(|path| (path, "")));
+        std::fs::write(machine_of_two.root().join("cgroup.controllers"), "cpu memory pids").expect("a file");
+        machine_of_two.limit("/a/pod", &limits).expect("limited");
+        assert_eq!(files(&machine_of_two, &v2), ["39", "200000 100000", "4096"]);
+        let handed = ["cgroup.subtree_control", "a/cgroup.subtree_control"];
+        assert_eq!(files(&machine_of_two, &handed), ["+pids", "+pids"], "the last that was written");
+        machine_of_two.limit("/a/other", &limits).expect("without controllers nothing is limited");
+        std::fs::remove_dir_all(machine_of_two.root()).expect("removed");
+    }
+
+    #[test]
+    fn a_group_is_removed_everywhere_unless_it_is_in_use() {
+        let machine = machine("removal", &[("memory/inboard/pod1/busy/file", ""), ("cpu/tasks", "")]);
+        std::fs::create_dir_all(machine.root().join("cpu/inboard/pod1")).expect("a directory");
+        std::fs::create_dir_all(machine.root().join("inboard/pod1")).expect("a directory");
+        machine.remove("/inboard/pod1");
+        machine.remove("/");
+        let there = ["memory/inboard/pod1/busy", "cpu/inboard/pod1", "inboard/pod1", "cpu"];
+        let left: Vec<_> = there.into_iter().filter(|path| machine.root().join(path).exists()).collect();
+        assert_eq!(left, ["memory/inboard/pod1/busy", "cpu"]);
+        std::fs::remove_dir_all(machine.root()).expect("removed");
+    }
 }

@@ -18,5 +18,6 @@ mod shim;
 mod start;
 mod stop;
 
+pub(crate) use self::create::{RUNTIME, SPEC_TYPE};
 pub(crate) use self::entry::ContainerEntry;
 pub(crate) use self::start::Fifos;

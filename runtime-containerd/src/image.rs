@@ -1,9 +1,12 @@
-//! Images: their names, what the daemon holds of them, and how they come in: from an archive or a registry.
+//! Images: their names, what the daemon holds of them, and how they come in, from an archive or a
+//! registry, and go out.
 
 mod archive;
 mod collect;
+mod export;
 mod import;
 mod manifest;
+mod progress;
 mod pull;
 mod reference;
 mod resolve;
@@ -11,6 +14,7 @@ mod store;
 mod writer;
 
 pub use self::collect::ImageCollection;
+pub use self::progress::PullProgress;
 
 pub(crate) use self::archive::Archive;
 pub(crate) use self::collect::{Disk, Seen};

@@ -9,7 +9,7 @@
 //! your own with its plugins, see [`ContainerdBuilder::cni_config`]). Building it needs `protoc`.
 //!
 //! # What it does not do yet
-//! `shareProcessNamespace`, user namespaces, SELinux, raw block volumes, resources of whole pods, AppArmor's default
+//! User namespaces, SELinux, raw block volumes, AppArmor's default
 //! profile (profiles that the machine has are enforced). What a pod asks for and this runtime cannot do is refused with
 //! the name of the field.
 
@@ -43,7 +43,7 @@ mod volumes;
 
 pub use self::builder::ContainerdBuilder;
 pub use self::error::BuildError;
-pub use self::image::ImageCollection;
+pub use self::image::{ImageCollection, PullProgress};
 pub use self::preflight::{Finding, Report, State};
 pub use self::registry::RegistryConfig;
 pub use self::runtime::ContainerdRuntime;

@@ -131,6 +131,18 @@ pub(crate) fn has_apparmor() -> bool {
     std::fs::read_to_string("/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text.trim() == "Y")
 }
 
+/// The lowest `oom_score_adj` that processes started here can have: to go below one's own takes a right that root need
+/// not have in a container.
+pub(crate) fn oom_score_min() -> i32 {
+    const SYS_RESOURCE: u32 = 24;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let rights = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("CapEff:")?.trim(), 16).ok());
+    if rights.is_some_and(|rights| rights >> SYS_RESOURCE & 1 == 1) {
+        return -1000;
+    }
+    std::fs::read_to_string("/proc/self/oom_score_adj").ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
 /// Makes a fifo that only root may use; one that is there is kept.
 pub(crate) fn make_fifo(path: &Path) -> io::Result<()> {
     match nix::unistd::mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR) {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use futures_core::stream::BoxStream;
 use inboard::runtime::{Inventory, RuntimeError, RuntimeErrorKind, RuntimeEvent};
 use nix::fcntl::{Flock, FlockArg};
 use tokio::sync::{broadcast, watch};
@@ -15,7 +16,7 @@ use crate::builder::ContainerdBuilder;
 use crate::client::Daemon;
 use crate::container::ContainerEntry;
 use crate::error::BuildError;
-use crate::image::{self, ImageCollection, Images};
+use crate::image::{self, ImageCollection, Images, PullProgress};
 use crate::lock::{KeyedLocks, guard};
 use crate::logs::LogLimits;
 use crate::network::{Network, NetworkSettings};
@@ -145,6 +146,22 @@ impl ContainerdRuntime {
         self.to_end(async move |inner| inner.import(path).await).await
     }
 
+    /// How far pulls get, from now on, whoever asked for them: told after each part of a layer that has come. A listener
+    /// that is slow misses reports, never the pull.
+    pub fn pull_progress(&self) -> BoxStream<'static, PullProgress> {
+        self.inner.images.progress()
+    }
+
+    /// Writes an image of the node, by its name or id, to a file: an archive in the OCI image layout with what this machine
+    /// runs of it, which [`ContainerdRuntime::import_image`] and other tools read. A file that is there is replaced.
+    ///
+    /// # Errors
+    /// `NotFound` for an image that is not here, or not whole any more; what the file system or the daemon says.
+    pub async fn export_image(&self, name: &str, archive: impl AsRef<Path>) -> Result<(), RuntimeError> {
+        let (name, path) = (name.to_owned(), archive.as_ref().to_path_buf());
+        self.to_end(async move |inner| inner.images.export(&name, &path).await).await
+    }
+
     /// Removes every image that no container is made from and that did not come from an archive, however full the disk
     /// is. Returns how many bytes they had.
     ///
@@ -200,6 +217,7 @@ fn host_facts(seccomp_dir: PathBuf) -> HostFacts {
         devices: crate::devices::all(),
         seccomp_dir,
         apparmor: crate::os::has_apparmor(),
+        oom_score_min: crate::os::oom_score_min(),
     }
 }
 

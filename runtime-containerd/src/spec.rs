@@ -6,6 +6,7 @@
 mod accounts;
 mod linux;
 mod mounts;
+mod pod;
 mod process;
 mod refuse;
 mod resources;
@@ -22,7 +23,8 @@ use oci_spec::runtime::{LinuxDevice, RootBuilder, Spec, SpecBuilder};
 
 pub(crate) use self::accounts::Accounts;
 pub(crate) use self::mounts::VolumeMount;
-pub(crate) use self::refuse::check_sandbox;
+pub(crate) use self::pod::PodLimits;
+pub(crate) use self::refuse::{check_sandbox, unsupported};
 use self::resources::oom_score;
 
 /// What an image says about the processes made from it.
@@ -63,6 +65,8 @@ pub(crate) struct HostFacts {
     pub(crate) seccomp_dir: PathBuf,
     /// Whether the kernel enforces AppArmor profiles.
     pub(crate) apparmor: bool,
+    /// The lowest `oom_score_adj` that a process can have.
+    pub(crate) oom_score_min: i32,
 }
 
 /// Everything that the specification of one container is made from.
@@ -82,7 +86,7 @@ pub(crate) struct SpecInput<'a> {
     pub(crate) volumes: &'a [VolumeMount],
     /// The file that appears at the container's termination message path.
     pub(crate) termination_log: &'a Path,
-    /// The process whose process namespace an ephemeral container joins.
+    /// The process whose process namespace the container joins.
     pub(crate) target_pid: Option<u32>,
     /// The machine.
     pub(crate) host: &'a HostFacts,

@@ -1,7 +1,7 @@
 //! The runtime's directory: where everything lies, and files that are there whole or not at all.
 //!
 //! ```text
-//! sandboxes/ID/   sandbox.json network.json network.lock  net ipc uts (pins)  hosts hostname resolv.conf shm
+//! sandboxes/ID/   sandbox.json network.json network.lock  net ipc uts (pins)  hosts hostname resolv.conf shm  processes
 //! containers/ID/  container.json state.json log termination-log  stdin stdout stderr (fifos)
 //! pods/UID/       pod.json  volumes/NAME.json  volumes/NAME/
 //! persistent/     NAME/ of volumes that outlive their pods

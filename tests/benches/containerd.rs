@@ -65,6 +65,7 @@ async fn measure(size: &Size) {
     }
     println!("| | bare | inboard | cri | inboard/bare | inboard/cri |\n|---|---:|---:|---:|---:|---:|");
     report("one at a time", &mut alone);
+    pods.calls(size.alone).await;
 
     let mut at_once: [Vec<Duration>; 3] = Default::default();
     for _ in 0..size.rounds {

@@ -250,7 +250,7 @@ async fn memory_beyond_the_limit_is_told_as_such() {
         json!({"containers": [{
             "name": "main", "image": "busybox",
             "command": ["sh", "-c", "x=a; while :; do x=$x$x; done"],
-            "resources": {"limits": {"memory": "24Mi"}},
+            "resources": {"limits": {"cpu": "500m", "memory": "24Mi"}},
         }]}),
     );
     let (sandbox, ids) = run(&runtime, &pod).await;

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use inboard::k8s_openapi::api::core::v1::Event;
 use inboard::prelude::*;
 use inboard::runtime::{ImageCredentials, ImagePull, ImageStatus, Runtime, RuntimeError, RuntimeErrorKind};
 use inboard::{Api, Cluster, DeleteParams, ListParams, NodeSpec, PostParams, Shutdown, conditions};
-use inboard_runtime_containerd::{ContainerdRuntime, RegistryConfig};
+use inboard_runtime_containerd::{ContainerdRuntime, PullProgress, RegistryConfig};
 use inboard_tests::containerd::registry::{ACCOUNT, Access, Gate, Packing, TestImage, TestRegistry};
 use inboard_tests::containerd::{TestDaemon, TestPod};
 use serde_json::json;
@@ -237,7 +238,14 @@ async fn a_transfer_that_breaks_off_is_gone_on_with() {
     registry.launch().await;
     gate.asked();
     let runtime = daemon.node(1).await;
+    let mut progress = runtime.pull_progress();
     pull(&runtime, &name).await.expect("the pull");
+    let mut reports: Vec<PullProgress> = Vec::new();
+    while reports.last().is_none_or(|last| last.bytes < last.total_bytes) {
+        reports.push(progress.next().await.expect("the runtime is there"));
+    }
+    assert!(reports.iter().all(|report| *report.image == *name && report.total_bytes > LARGE as u64), "{reports:?}");
+    assert!(reports.len() > 10 && reports.is_sorted_by_key(|report| report.bytes), "{reports:?}");
     let asked = gate.asked();
     let large = asked.iter().find(|line| line.contains(&image.layer(2))).expect("the layer is asked for");
     let offset = large.rsplit("bytes=").next().and_then(|range| range.trim_end_matches('-').parse::<usize>().ok());

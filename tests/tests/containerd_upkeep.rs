@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use inboard::runtime::{ImagePull, LogEntry, LogOptions, Runtime};
+use inboard::runtime::{ImagePull, LogEntry, LogOptions, Runtime, RuntimeErrorKind};
 use inboard_runtime_containerd::{ContainerdRuntime, State};
 use inboard_tests::containerd::registry::{Access, Packing, TestImage, TestRegistry};
 use inboard_tests::containerd::{TestDaemon, TestPod};
@@ -114,6 +114,37 @@ async fn images_that_nobody_uses_make_room() {
     runtime.remove_unused_images().await.expect("the removal");
     assert!(!here(&names[0]).await);
     runtime.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_was_taken_out_comes_in_elsewhere() {
+    let Some(daemon) = TestDaemon::start().await else { return };
+    let registry = TestRegistry::start(daemon.dir(), "registry", Access::Open).await;
+    let (one, two) = (daemon.node(1).await, daemon.builder(2).build().await.expect("the runtime opens"));
+    registry.publish("layers", "1", &TestImage::shell("layers", &[Packing::Gzip, Packing::Zstd, Packing::Gzip]));
+    let pulled = format!("{}/layers:1", registry.host());
+    let pull = ImagePull { image: pulled.as_str().into(), credentials: Vec::new(), pod: None };
+    one.pull_image(&pull).await.expect("the pull");
+    for name in [&*pulled, "busybox", "nginx:1.22"] {
+        let archive = daemon.dir().join("taken-out.tar");
+        one.export_image(name, &archive).await.expect("it goes out");
+        let here = one.image_status(name).await.expect("a status").expect("it is here");
+        assert!(two.image_status(name).await.expect("a status").is_none(), "{name}");
+        two.import_image(&archive).await.expect("it comes in");
+        let there = two.image_status(name).await.expect("a status").expect("it is there");
+        assert_eq!((here.id, here.size_bytes, here.user), (there.id, there.size_bytes, there.user), "{name}");
+        let pod =
+            TestPod::of("runs", json!({"containers": [{"name": "main", "image": name, "command": ["sleep", "100"]}]}));
+        let sandbox = two.run_pod_sandbox(&pod.sandbox()).await.expect("the sandbox");
+        let id = two.create_container(&sandbox.id, &pod.container(0)).await.expect("the container");
+        two.start_container(&id).await.expect("it runs");
+        two.remove_pod_sandbox(&sandbox.id).await.expect("the removal");
+    }
+    let error = one.export_image("nothing", daemon.dir().join("nothing.tar")).await.expect_err("there is none");
+    assert_eq!(error.kind(), RuntimeErrorKind::NotFound);
+    assert!(!daemon.dir().join("nothing.tar").exists());
+    one.close().await;
+    two.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

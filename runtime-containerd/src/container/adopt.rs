@@ -50,8 +50,7 @@ impl Inner {
                 }
                 continue;
             };
-            let pinned = record.host_network || os::is_pinned(&dir.join("net"));
-            if record.phase == SandboxPhase::Ready && !pinned {
+            if record.phase == SandboxPhase::Ready && !record.pins().all(|pin| os::is_pinned(&dir.join(pin))) {
                 // The machine was started anew: the namespaces are gone, the record is not.
                 record.phase = SandboxPhase::Making;
             }

@@ -23,7 +23,7 @@ use crate::{clock, error, os, state};
 /// What containerd calls the shim that we use.
 pub(crate) const RUNTIME: &str = "io.containerd.runc.v2";
 /// How containerd finds the JSON of a specification among its types.
-const SPEC_TYPE: &str = "types.containerd.io/opencontainers/runtime-spec/1/Spec";
+pub(crate) const SPEC_TYPE: &str = "types.containerd.io/opencontainers/runtime-spec/1/Spec";
 /// The label by which our containers are found.
 pub(crate) const STATE_DIR_LABEL: &str = "inboard/state-dir";
 
@@ -80,7 +80,17 @@ impl Inner {
         config: &ContainerConfig,
         image: &ImageInfo,
     ) -> Result<(ContainerRecord, Vec<ProtoMount>), RuntimeError> {
-        let layers = self.prepare_snapshot(id, &image.chain_id).await?;
+        // What the image knows of users is in its layers, which are looked at once; later the daemon makes the container's
+        // layer and its record at the same time.
+        let known = self.images.accounts(&image.chain_id);
+        let (layers, users) = match known {
+            Some(users) => (None, users),
+            None => {
+                let layers = self.prepare_snapshot(id, &image.chain_id).await?;
+                let users = self.images.keep_accounts(&image.chain_id, accounts(&layers));
+                (Some(layers), users)
+            }
+        };
         let termination_log = dir.join("termination-log");
         std::fs::write(&termination_log, "").map_err(|e| error::io("write", &termination_log, &e))?;
         open_to_all(&termination_log)?;
@@ -90,7 +100,7 @@ impl Inner {
             id,
             config,
             image: &image.defaults,
-            accounts: &accounts(&layers),
+            accounts: &users,
             sandbox: &SandboxPaths {
                 dir: self.dirs.sandbox(&sandbox.id),
                 cgroup_parent: sandbox.cgroup.clone(),
@@ -122,8 +132,16 @@ impl Inner {
         };
         state::write_json(&dir.join("container.json"), &record)?;
         let value = serde_json::to_vec(&specification).map_err(spec::invalid)?;
-        self.register(&record, config, value).await?;
-        Ok((record, layers))
+        let prepared = async {
+            match layers {
+                Some(layers) => Ok(layers),
+                None => self.prepare_snapshot(id, &image.chain_id).await,
+            }
+        };
+        // Both are waited for whatever becomes of the other: what is made late would be left behind.
+        let (prepared, registered) = tokio::join!(prepared, self.register(&record, config, value));
+        registered?;
+        Ok((record, prepared?))
     }
 
     /// The daemon's own record: it keeps the snapshot from being collected and carries the specification.
@@ -180,8 +198,12 @@ impl Inner {
         Ok(answer.mounts)
     }
 
-    /// The process that an ephemeral container is to see.
+    /// The process whose namespace the container joins: what holds the pod's together, or the one that an ephemeral
+    /// container is to see.
     async fn target_pid(&self, sandbox: &SandboxRecord, config: &ContainerConfig) -> Result<Option<u32>, RuntimeError> {
+        if sandbox.shares_processes {
+            return self.shared_process(sandbox).await.map(Some);
+        }
         let Some(target) = spec::target_of(config) else { return Ok(None) };
         let running = |entry: &Arc<ContainerEntry>| entry.record.name == target && entry.is_running();
         let Some(entry) = self.containers_of(&sandbox.id).into_iter().find(running) else {

@@ -91,7 +91,7 @@ impl Inner {
         Ok(started_at)
     }
 
-    async fn create_task(&self, request: CreateTaskRequest) -> Result<(), RuntimeError> {
+    pub(crate) async fn create_task(&self, request: CreateTaskRequest) -> Result<(), RuntimeError> {
         let create = || {
             call("create task", async {
                 self.daemon.services().tasks().create(self.daemon.request(request.clone())).await

@@ -51,7 +51,7 @@ struct DockerEntry {
 }
 
 /// The annotations in which tools keep the name of an image, the more exact one first.
-const NAME_ANNOTATIONS: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
+pub(super) const NAME_ANNOTATIONS: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
 
 impl Archive {
     /// Reads the table of contents.
@@ -165,7 +165,7 @@ impl Archive {
     }
 }
 
-fn blob_path(digest: &str) -> String {
+pub(super) fn blob_path(digest: &str) -> String {
     format!("blobs/{}", digest.replace(':', "/"))
 }
 

@@ -12,6 +12,7 @@ use inboard::runtime::{ImagePull, ImageStatus, RuntimeError, RuntimeErrorKind};
 use oci_spec::image::{Descriptor, ImageManifest};
 
 use super::manifest::{self, digest_of};
+use super::progress::Tally;
 use super::resolve::{self, Document, Found};
 use super::store::Images;
 use super::writer::{BlobName, Writer};
@@ -61,8 +62,9 @@ impl Images {
         let document = manifest::parse_manifest(&chosen.bytes)?;
         check(name, &document)?;
         self.write_document(&chosen, lease).await?;
-        let blobs = std::iter::once(document.config()).chain(document.layers());
-        let fetches = blobs.map(|blob| self.fetch(name, &found.session, blob, lease));
+        let blobs = || std::iter::once(document.config()).chain(document.layers());
+        let tally = Tally::new(name, blobs().map(Descriptor::size).sum(), &self.reports);
+        let fetches = blobs().map(|blob| self.fetch(&tally, &found.session, blob, lease));
         stream::iter(fetches.collect::<Vec<_>>()).buffer_unordered(PARALLEL).try_collect::<()>().await?;
         self.unpack(&document, lease).await?;
         self.label_manifest(&chosen.digest, &document).await?;
@@ -111,7 +113,7 @@ impl Images {
 
     async fn fetch(
         &self,
-        image: &str,
+        tally: &Tally,
         session: &Session,
         blob: &Descriptor,
         lease: &Lease,
@@ -119,11 +121,14 @@ impl Images {
         let blob = BlobName { digest: blob.digest().to_string(), size: blob.size() };
         // Another image may be bringing in the same layer.
         let _lock = self.locks.hold(&blob.digest).await;
-        let mut tries = 0;
+        let (image, mut tries) = (&*tally.image, 0);
         while let Some(mut writer) = Writer::open(&self.daemon, lease, &blob).await? {
             let before = writer.offset;
-            let failure = match transfer(session, &blob, &mut writer).await? {
-                Ok(()) => return writer.commit(&self.daemon).await.map_err(|error| damaged(image, &blob, error)),
+            let failure = match transfer(session, &blob, &mut writer, tally).await? {
+                Ok(()) => {
+                    tally.has(&blob.digest, blob.size);
+                    return writer.commit(&self.daemon).await.map_err(|error| damaged(image, &blob, error));
+                }
                 Err(failure) => failure,
             };
             tries = if writer.offset > before { 1 } else { tries + 1 };
@@ -134,6 +139,7 @@ impl Images {
             drop(writer);
             tokio::time::sleep(PAUSE).await;
         }
+        tally.has(&blob.digest, blob.size);
         Ok(())
     }
 }
@@ -148,6 +154,7 @@ async fn transfer(
     session: &Session,
     blob: &BlobName,
     writer: &mut Writer,
+    tally: &Tally,
 ) -> Result<Result<(), Failure>, RuntimeError> {
     if writer.offset > blob.size {
         writer.restart().await?;
@@ -176,6 +183,7 @@ async fn transfer(
         let goes_on = matches!(next, Ok(Some(_)));
         if !chunk.is_empty() && (chunk.len() >= CHUNK_BYTES || !goes_on) {
             writer.write(chunk.split().freeze()).await?;
+            tally.has(&blob.digest, writer.offset);
         }
         match next {
             Ok(Some(_)) => {}

@@ -6,14 +6,16 @@ use std::sync::{Arc, Mutex};
 use containerd_client::services::v1::{
     DeleteImageRequest, GetImageRequest, Image, ListImagesRequest, ReadContentRequest,
 };
+use futures_core::stream::BoxStream;
 use inboard::runtime::{ImageStatus, RuntimeError, RuntimeErrorKind};
 
 use super::manifest;
+use super::progress::{PullProgress, Reports};
 use super::{Reference, Seen};
 use crate::client::{Daemon, call, gone, optional};
 use crate::error;
 use crate::lock::{KeyedLocks, guard};
-use crate::spec::ImageDefaults;
+use crate::spec::{Accounts, ImageDefaults};
 
 /// An image as a container needs it.
 #[derive(Clone, Debug)]
@@ -33,15 +35,19 @@ pub(crate) struct Images {
     pub(super) snapshotter: String,
     /// What manifests say, by digest: content never changes under its digest.
     known: Mutex<BTreeMap<String, Arc<ImageInfo>>>,
+    /// The users and groups that layers name, by the snapshot that they make together.
+    accounts: Mutex<BTreeMap<String, Arc<Accounts>>>,
     /// By the digest of a blob, the name of a snapshot, or `image NAME`: what two pulls must not make at once.
     pub(super) locks: KeyedLocks,
+    pub(super) reports: Reports,
     /// By id: how long each has been here, and unused.
     pub(super) seen: Mutex<BTreeMap<String, Seen>>,
 }
 
 impl Images {
     pub(crate) fn new(daemon: Daemon, snapshotter: String) -> Self {
-        Self { daemon, snapshotter, known: Mutex::default(), locks: KeyedLocks::default(), seen: Mutex::default() }
+        let (known, accounts, seen) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { daemon, snapshotter, known, accounts, locks: KeyedLocks::default(), reports: Reports::default(), seen }
     }
 
     /// The image of this name or id; `None` when it is not here.
@@ -57,9 +63,25 @@ impl Images {
         Ok(Some((info, image)))
     }
 
+    /// How far pulls have got, from now on.
+    pub(crate) fn progress(&self) -> BoxStream<'static, PullProgress> {
+        self.reports.listen()
+    }
+
     /// An image that was looked at before, by its id.
     pub(crate) fn known(&self, id: &str) -> Option<Arc<ImageInfo>> {
         guard(&self.known).values().find(|info| info.id == id).cloned()
+    }
+
+    /// The users and groups of an image, if they were read before: layers never change under their name.
+    pub(crate) fn accounts(&self, chain_id: &str) -> Option<Arc<Accounts>> {
+        guard(&self.accounts).get(chain_id).cloned()
+    }
+
+    pub(crate) fn keep_accounts(&self, chain_id: &str, accounts: Accounts) -> Arc<Accounts> {
+        let accounts = Arc::new(accounts);
+        guard(&self.accounts).insert(chain_id.to_owned(), accounts.clone());
+        accounts
     }
 
     /// The image's state, with all the names it has here.

@@ -76,6 +76,11 @@ impl Inner {
             record.ips = self.network.add(&record.id, &dir, &config.ports).await?;
         }
         write("hosts", &files::hosts(config, &record.ips, &of_host("/etc/hosts")))?;
+        let limits = spec::PodLimits::of(&config.spec);
+        cgroup::limit(&record.cgroup, &limits).map_err(|e| error::system("limit what the pod may use", e))?;
+        if record.shares_processes {
+            self.hold_processes(record).await?;
+        }
         record.phase = SandboxPhase::Ready;
         self.save_sandbox(record)
     }
@@ -112,6 +117,9 @@ impl Inner {
     /// Gives back network, namespaces and mounts; what is not there is passed over.
     async fn take_down(&self, record: &SandboxRecord) -> Result<(), RuntimeError> {
         let dir = self.dirs.sandbox(&record.id);
+        if record.shares_processes {
+            self.release_processes(record).await?;
+        }
         self.network.remove(&record.id, &dir).await?;
         for name in ["net", "ipc", "uts", "shm"] {
             let path = dir.join(name);

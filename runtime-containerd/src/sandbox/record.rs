@@ -47,6 +47,9 @@ pub(crate) struct SandboxRecord {
     pub(crate) hostname: String,
     pub(crate) host_network: bool,
     pub(crate) host_ipc: bool,
+    /// Whether its containers see each other's processes.
+    #[serde(default)]
+    pub(crate) shares_processes: bool,
     /// The control group of the whole pod.
     pub(crate) cgroup: String,
     pub(crate) ips: Vec<IpAddr>,
@@ -63,10 +66,17 @@ impl SandboxRecord {
             hostname: config.hostname.to_string(),
             host_network: config.spec.host_network == Some(true),
             host_ipc: config.spec.host_ipc == Some(true),
+            shares_processes: config.spec.share_process_namespace == Some(true),
             cgroup: format!("{cgroup_root}/pod{}-{}", config.pod.uid, config.attempt),
             ips: Vec::new(),
             id,
         }
+    }
+
+    /// The namespaces that it holds, by the names of their pins.
+    pub(crate) fn pins(&self) -> impl Iterator<Item = &'static str> {
+        let all = [(!self.host_network, "net"), (!self.host_ipc, "ipc"), (!self.host_network, "uts")];
+        all.into_iter().filter_map(|(own, pin)| own.then_some(pin))
     }
 
     pub(crate) fn status(&self) -> Option<SandboxStatus> {

@@ -87,7 +87,7 @@ pub(super) fn process(input: &SpecInput<'_>, container: &Container) -> Result<Pr
         .user(user(input, &security)?)
         .capabilities(capabilities(&security)?)
         .no_new_privileges(security.allow_privilege_escalation == Some(false))
-        .oom_score_adj(oom_score(&input.config.spec, container, input.host.memory_bytes))
+        .oom_score_adj(oom_score(&input.config.spec, container, input.host))
         .terminal(container.tty.unwrap_or(false))
         .build();
     let mut process = process.map_err(invalid)?;

@@ -3,19 +3,17 @@
 use inboard::k8s_openapi::api::core::v1::{Container, PodSpec};
 use inboard::runtime::{RuntimeError, RuntimeErrorKind};
 
-pub(super) fn unsupported(field: &str, why: &str) -> RuntimeError {
+pub(crate) fn unsupported(field: &str, why: &str) -> RuntimeError {
     RuntimeError::new(RuntimeErrorKind::Unsupported, format!("{field}: not supported by this runtime: {why}"))
 }
 
 /// Checks the fields of a pod that its sandbox would have to honour.
 pub(crate) fn check_sandbox(spec: &PodSpec) -> Result<(), RuntimeError> {
     let security = spec.security_context.clone().unwrap_or_default();
-    let refused: [(bool, &str, &str); 8] = [
-        (spec.share_process_namespace == Some(true), "spec.shareProcessNamespace", "it needs a process to hold it"),
+    let refused: [(bool, &str, &str); 6] = [
         (spec.host_users == Some(false), "spec.hostUsers", "user namespaces are not built in yet"),
         (spec.runtime_class_name.is_some(), "spec.runtimeClassName", "there is one handler, runc"),
         (spec.os.as_ref().is_some_and(|os| os.name != "linux"), "spec.os", "only linux"),
-        (spec.resources.is_some(), "spec.resources", "pod level resources are not built in yet"),
         (spec.resource_claims.as_ref().is_some_and(|c| !c.is_empty()), "spec.resourceClaims", "no device drivers"),
         (security.se_linux_options.is_some(), "spec.securityContext.seLinuxOptions", "SELinux is not built in yet"),
         (security.windows_options.is_some(), "spec.securityContext.windowsOptions", "only linux"),

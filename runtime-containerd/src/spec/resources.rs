@@ -11,12 +11,12 @@ use oci_spec::runtime::{
     LinuxHugepageLimitBuilder, LinuxMemory, LinuxMemoryBuilder, LinuxResources, LinuxResourcesBuilder,
 };
 
-use super::{SpecInput, invalid};
+use super::{HostFacts, SpecInput, invalid};
 
 /// The period of the processor quota in microseconds: the kubelet's `--cpu-cfs-quota-period` default.
 const QUOTA_PERIOD_US: u64 = 100_000;
 /// The smallest quota that the kernel takes, in microseconds.
-const QUOTA_US_MIN: i64 = 1_000;
+pub(super) const QUOTA_US_MIN: i64 = 1_000;
 /// The kernel's bounds for shares.
 const SHARES_MIN: u64 = 2;
 const SHARES_MAX: u64 = 262_144;
@@ -57,7 +57,7 @@ fn cpu(requests: &List, limits: &List) -> Result<LinuxCpu, RuntimeError> {
 }
 
 /// Thousandths of a processor as shares, of which a whole one has 1024.
-fn cpu_shares(milli: i64) -> u64 {
+pub(super) fn cpu_shares(milli: i64) -> u64 {
     let shares = u64::try_from(milli).unwrap_or(0).saturating_mul(1024) / 1000;
     shares.clamp(SHARES_MIN, SHARES_MAX)
 }
@@ -91,8 +91,13 @@ fn quantity(text: &ApiQuantity) -> Result<Quantity, RuntimeError> {
 }
 
 /// Who the kernel kills first when memory runs out (`oom_score_adj`): pods without requests (1000), then those that
-/// asked for little (3 to 999), at last those whose limits are guaranteed or that the node needs (-997).
-pub(crate) fn oom_score(spec: &PodSpec, container: &Container, memory_bytes: u64) -> i32 {
+/// asked for little (3 to 999), at last those whose limits are guaranteed or that the node needs (-997), as far as the
+/// machine allows it.
+pub(crate) fn oom_score(spec: &PodSpec, container: &Container, host: &HostFacts) -> i32 {
+    wanted_oom_score(spec, container, host.memory_bytes).max(host.oom_score_min)
+}
+
+fn wanted_oom_score(spec: &PodSpec, container: &Container, memory_bytes: u64) -> i32 {
     const GUARANTEED: i32 = -997;
     const BEST_EFFORT: i32 = 1000;
     const NODE_CRITICAL_PRIORITY: i32 = 2_000_001_000;

@@ -20,12 +20,13 @@ struct Row {
     patch: Value,
     image: ImageDefaults,
     cgroup_v2: bool,
+    oom_score_min: i32,
     volumes: Vec<VolumeMount>,
     own: fn(&mut ContainerConfig),
 }
 
 fn row(story: &'static str, patch: Value) -> Row {
-    Row { story, patch, image: image(), cgroup_v2: false, volumes: Vec::new(), own: |_| {} }
+    Row { story, patch, image: image(), cgroup_v2: false, oom_score_min: -1000, volumes: Vec::new(), own: |_| {} }
 }
 
 fn image() -> ImageDefaults {
@@ -109,6 +110,13 @@ fn rows() -> Vec<Row> {
             container(json!({"tty": true, "workingDir": "/srv", "terminationMessagePath": "/tmp//end"})),
         ),
         row("the host's namespaces", json!({"hostNetwork": true, "hostPID": true, "hostIPC": true})),
+        Row {
+            oom_score_min: 0,
+            ..row(
+                "a guaranteed pod where scores cannot be lowered",
+                container(json!({"resources": {"limits": {"cpu": "1", "memory": "1Gi"}}})),
+            )
+        },
         Row { cgroup_v2: true, ..row("the unified hierarchy", json!({})) },
         Row {
             volumes: vec![
@@ -158,6 +166,7 @@ fn spec_of(row: &Row) -> Result<Value, String> {
         devices: Vec::new(),
         seccomp_dir: "/profiles".into(),
         apparmor: true,
+        oom_score_min: row.oom_score_min,
     };
     let input = SpecInput {
         id: "c1",

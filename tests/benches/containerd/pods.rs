@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use inboard::prelude::*;
-use inboard::runtime::Runtime;
+use inboard::runtime::{ContainerConfig, Runtime};
 use inboard::{Api, Cluster, DeleteParams, NodeSpec, PostParams, Shutdown, conditions};
 use inboard_runtime_containerd::ContainerdRuntime;
-use inboard_tests::containerd::TestDaemon;
+use inboard_tests::containerd::{TestDaemon, TestPod};
+use serde_json::json;
 
 use super::{COMMAND, IMAGE};
 
@@ -38,6 +39,39 @@ impl Pods {
         let pod = Pod::builder(&name).container(container).build().expect("a pod");
         self.api().create(&PostParams::default(), &pod).await.expect("it is created");
         self.api().wait(&name, PATIENCE, conditions::is_pod_running()).await.expect("it runs");
+    }
+
+    /// Prints what the calls of a pod take that the node agent makes one after another, without the cluster around them.
+    pub(crate) async fn calls(&self, rounds: usize) {
+        let names = ["run_pod_sandbox", "image_status", "create_container", "start_container", "remove_pod_sandbox"];
+        let mut times: [Vec<Duration>; 5] = Default::default();
+        for round in 0..rounds {
+            let pod = TestPod::of(
+                &format!("calls-{round}"),
+                json!({"containers": [{"name": "main", "image": IMAGE, "command": COMMAND}]}),
+            );
+            let mut begin = Instant::now();
+            let mut lap = |place: usize| {
+                times[place].push(begin.elapsed());
+                begin = Instant::now();
+            };
+            let sandbox = self.runtime.run_pod_sandbox(&pod.sandbox()).await.expect("a sandbox");
+            lap(0);
+            let image = self.runtime.image_status(IMAGE).await.expect("an answer").expect("an image");
+            lap(1);
+            let config = ContainerConfig { image_id: image.id, ..pod.container(0) };
+            let id = self.runtime.create_container(&sandbox.id, &config).await.expect("a container");
+            lap(2);
+            self.runtime.start_container(&id).await.expect("it starts");
+            lap(3);
+            self.runtime.remove_pod_sandbox(&sandbox.id).await.expect("it is removed");
+            lap(4);
+        }
+        let medians = names.iter().zip(&mut times).map(|(name, times)| {
+            times.sort();
+            format!("{name} {:.1}", times[times.len() / 2].as_secs_f64() * 1000.0)
+        });
+        println!("\nmedians of the runtime's calls, ms: {}", medians.collect::<Vec<_>>().join(", "));
     }
 
     pub(crate) async fn remove(&self, number: usize) {

@@ -55,9 +55,17 @@ fn mounts() -> impl Iterator<Item = PathBuf> {
     points.into_iter()
 }
 
-/// All rules of the packet filter but the empty chains that the portmap plugin shares between all pods for ever.
+/// The packet filter of each family of addresses.
+const FILTERS: [&str; 2] = ["iptables", "ip6tables"];
+
+/// All rules of the packet filters.
 fn rules() -> Vec<String> {
-    let output = Command::new("iptables-save").output();
+    FILTERS.into_iter().flat_map(rules_of).collect()
+}
+
+/// All rules of one but the empty chains that the portmap plugin shares between all pods for ever.
+fn rules_of(filter: &str) -> Vec<String> {
+    let output = Command::new(format!("{filter}-save")).output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     let shared = |line: &str| ["CNI-HOSTPORT-", "CNI-FORWARD", "CNI-ADMIN"].iter().any(|chain| line.contains(chain));
     text.lines().filter(|line| line.starts_with("-A") && !shared(line)).map(str::to_owned).collect()
@@ -129,8 +137,12 @@ fn members(group: &Path) -> Vec<String> {
 
 /// Deletes the address translation that the plugins made for tests: rules first, then the chains that they were in.
 fn clear_rules() {
-    let ours: Vec<String> = rules().into_iter().filter(|rule| rule.contains(LINKS)).collect();
-    let run = |command: &str| drop(Command::new("sh").args(["-c", &format!("iptables -t nat {command}")]).status());
+    FILTERS.into_iter().for_each(clear_rules_of);
+}
+
+fn clear_rules_of(filter: &str) {
+    let ours: Vec<String> = rules_of(filter).into_iter().filter(|rule| rule.contains(LINKS)).collect();
+    let run = |command: &str| drop(Command::new("sh").args(["-c", &format!("{filter} -t nat {command}")]).status());
     for rule in &ours {
         run(&rule.replacen("-A", "-D", 1));
     }
