@@ -8,6 +8,9 @@
 //! TLS with certificates of its own making, on loopback, to whoever has the token in the kubeconfig; with
 //! `--insecure-http` it serves plain HTTP on loopback and asks nobody who they are, for test suites. With `--data` all
 //! objects are there again after the next start with the same directory; tokens and certificates are made anew.
+//!
+//! With `--features containerd` and `--runtime containerd` pods are real ones, on the containerd of the machine or of
+//! `--containerd`; images that no registry has come from archives (`--image`).
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -27,7 +30,7 @@ use tokio::signal::unix::{SignalKind, signal};
 const USAGE: &str = "\
 usage: serve [--runtime mock|containerd] [--nodes N] [--listen 127.0.0.1:PORT | --unix PATH]
              [--kubeconfig FILE] [--insecure-http] [--no-scheduler] [--no-controllers] [--seed N] [--data DIR]
-             [--containerd SOCKET]";
+             [--containerd SOCKET] [--image ARCHIVE]...";
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
@@ -44,6 +47,8 @@ struct Options {
     seed: u64,
     data: Option<PathBuf>,
     containerd: Option<PathBuf>,
+    /// Archives of images that every node gets.
+    images: Vec<PathBuf>,
 }
 
 impl Options {
@@ -60,6 +65,7 @@ impl Options {
             seed: 0,
             data: None,
             containerd: None,
+            images: Vec::new(),
         };
         let mut words = words;
         while let Some(word) = words.next() {
@@ -76,8 +82,12 @@ impl Options {
                 "--no-controllers" => options.controllers = false,
                 "--seed" => options.seed = parsed(&word, &value()?)?,
                 "--containerd" => options.containerd = Some(value()?.into()),
+                "--image" => options.images.push(value()?.into()),
                 _ => return Err(format!("unknown argument {word}\n{USAGE}").into()),
             }
+        }
+        if options.runtime == "mock" && (options.containerd.is_some() || !options.images.is_empty()) {
+            return Err("--containerd and --image are for --runtime containerd: a mock has every image".into());
         }
         Ok(options)
     }
@@ -184,7 +194,11 @@ async fn runtime(options: &Options, number: usize) -> Outcome<Arc<dyn Runtime>> 
             if let Some(socket) = &options.containerd {
                 builder = builder.socket(socket);
             }
-            Ok(Arc::new(builder.build().await?))
+            let runtime = builder.build().await?;
+            for archive in &options.images {
+                runtime.import_image(archive).await?;
+            }
+            Ok(Arc::new(runtime))
         }
         other => Err(format!("--runtime {other}: there are mock and containerd").into()),
     }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
-/// How long a command may take.
-const LIMIT: Duration = Duration::from_secs(60);
+/// How long a command may take: longer than any that waits for something.
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// A version of kubectl, and the server that it asks.
 #[derive(Debug)]
