@@ -1,5 +1,8 @@
 //! An operator's webhooks, asked in its own process: no socket, and time that jumps.
 
+#[path = "webhooks/kinds.rs"]
+mod kinds;
+
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -6,8 +6,8 @@ use inboard::k8s_openapi::api::admissionregistration::v1::{
     MatchCondition, MutatingWebhook, MutatingWebhookConfiguration, ValidatingWebhook, ValidatingWebhookConfiguration,
     WebhookClientConfig,
 };
-use inboard::object::admission::Concern;
-use inboard::object::kind;
+use inboard::object::admission::{Asked, Concern};
+use inboard::object::kind::{self, Kinds};
 use inboard::store::Snapshot;
 
 use crate::webhook::{Place, Target};
@@ -75,6 +75,11 @@ impl Hooks {
             }
         }
         hooks
+    }
+
+    /// Whether the rules of one of them name a request.
+    pub(super) fn are_about(&self, asked: &Asked<'_>, kinds: &Kinds) -> bool {
+        self.mutating.iter().chain(&self.validating).any(|hook| hook.concern.names(asked, kinds).is_some())
     }
 
     pub(super) fn are_none(&self) -> bool {

@@ -33,6 +33,9 @@ pub(super) async fn write(
     request: Request,
 ) -> Result<(Answer, Vec<String>), ApiError> {
     let Some(outline) = outline(place, &request) else { return place.tell(request).await };
+    if !is_wanted(place, hooks, &request, &outline) {
+        return place.tell(request).await;
+    }
     if let Some((subresource, object)) = outline.beside {
         let asked = super::beside(place, outline.operation, subresource, request.options());
         let objects = Objects { object: Some(object), old: None };
@@ -56,6 +59,33 @@ pub(super) async fn write(
     }
     let message = "the object was written by others again and again while webhooks were asked; please try again";
     Err(ApiError::new(Reason::Conflict, message))
+}
+
+/// Whether the rules of a webhook name a request: most are about few kinds, and the others go straight to the kernel.
+fn is_wanted(place: &Place<'_>, hooks: &Hooks, request: &Request, outline: &Outline) -> bool {
+    let (namespace, name) = match request {
+        Request::Delete { namespace, name, .. } => (namespace.as_str(), name.as_str()),
+        request => (place.namespace, asked_name(request, place)),
+    };
+    let subresource = outline.beside.as_ref().map_or(outline.part.subresource(), |(subresource, _)| subresource);
+    // What an apply does shows only when it is tried.
+    let operations: &[Operation] = match request {
+        Request::Apply(..) => &[Operation::Create, Operation::Update],
+        _ => &[outline.operation],
+    };
+    operations.iter().any(|operation| {
+        let asked = Asked {
+            operation: *operation,
+            info: place.info,
+            subresource,
+            namespace: if place.info.is_namespaced() { namespace } else { namespace_of_itself(place, name) },
+            name,
+            user: place.user,
+            dry_run: false,
+            options: Value::Null,
+        };
+        hooks.are_about(&asked, &place.moment.kinds)
+    })
 }
 
 fn outline(place: &Place<'_>, request: &Request) -> Option<Outline> {
