@@ -15,6 +15,7 @@ use inboard::k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use inboard::object::kind;
 use inboard::store::Snapshot;
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -35,14 +36,14 @@ pub(super) async fn call(snapshot: &Snapshot, target: &Target, request: Request<
     let stream = TlsConnector::from(Arc::new(config)).connect(server, stream).await.map_err(|error| text(&error))?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| text(&error))?;
-    let connection = tokio::spawn(connection);
+    // A call that is given up takes its connection with it.
+    let mut connections = JoinSet::new();
+    connections.spawn(connection);
     let response = sender.send_request(relative(request, &name)?).await;
-    let answered = match response {
+    match response {
         Ok(response) => collected(response).await,
         Err(error) => Err(text(&error)),
-    };
-    connection.abort();
-    answered
+    }
 }
 
 /// The request as it goes over a connection: its path, and the host beside it.
