@@ -38,7 +38,7 @@ pub use self::cluster_role_aggregation::ClusterRoleAggregationController;
 pub use self::cron_job::CronJobController;
 pub(crate) use self::cron_job::SCHEDULED_AT;
 pub use self::daemon_set::DaemonSetController;
-pub(crate) use self::daemon_set::node_of_daemon;
+pub(crate) use self::daemon_set::{node_of_daemon, surges as daemons_surge};
 pub use self::definition_cleanup::DefinitionCleanupController;
 pub use self::deployment::DeploymentController;
 pub use self::disruption::{DisruptionController, PodDisruptionController};

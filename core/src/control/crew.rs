@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::claim;
 use super::plan::Plan;
-use crate::ids::Uid;
 use crate::object::kind;
 use crate::object::selector::Selector;
 use crate::store::{Meta, Object, Snapshot, Squad, Standing};
@@ -91,11 +90,6 @@ impl<'w> Crew<'w> {
     /// The pod of this name in the owner's namespace, its own or not.
     pub fn named(&self, name: &str) -> Option<&'w Arc<Object>> {
         self.snapshot.find(kind::POD, &self.owner.namespace, name)
-    }
-
-    /// The uid of its owner.
-    pub const fn owner(&self) -> Uid {
-        self.owner.uid
     }
 }
 

@@ -31,6 +31,7 @@ use crate::control::revisions::{History, REVISION_HASH_LABEL, Subject};
 use crate::control::{Action, Controller, Keys, Plan, Propagation, Target, Watched, pods};
 use crate::error::ApiError;
 use crate::ids::{NodeName, Uid};
+use crate::object::int_or_percent::{self, Rounding};
 use crate::object::kind;
 use crate::object::selector::Selector;
 use crate::store::{Change, EventDraft, Object, Snapshot};
@@ -96,6 +97,25 @@ struct Work<'o, 'w> {
     create: Vec<NodeName>,
     /// The pods that shall go.
     delete: Vec<&'w Arc<Object>>,
+}
+
+impl Work<'_, '_> {
+    /// Whether a pod is available; if it will be, that is when to look again.
+    fn awaits(&mut self, pod: &Object) -> bool {
+        let from = pods::available_from(pod, self.observed.min_ready());
+        if let Some(from) = from.filter(|from| *from > self.now) {
+            self.plan.wake(from);
+        }
+        from.is_some_and(|from| from <= self.now)
+    }
+}
+
+/// Whether new pods come up beside the old ones.
+pub(crate) fn surges(spec: &DaemonSetSpec) -> bool {
+    let Some(strategy) = &spec.update_strategy else { return false };
+    let surge = strategy.rolling_update.as_ref().and_then(|rolling| rolling.max_surge.as_ref());
+    let share = surge.and_then(|surge| int_or_percent::scaled(surge, 100, Rounding::Up).ok());
+    strategy.type_.as_deref() != Some("OnDelete") && share.is_some_and(|share| share > 0)
 }
 
 impl Controller for DaemonSetController {
@@ -246,7 +266,7 @@ fn sets_that_a_node_concerns(change: &Change, snapshot: &Snapshot, keys: &mut Ke
         let concerns = match fate {
             Fate::Barred => has_pod,
             Fate::Wanted if !has_pod => true,
-            Fate::Wanted | Fate::Tolerated => has_pod && is_tainted_anew && roll::surges(spec),
+            Fate::Wanted | Fate::Tolerated => has_pod && is_tainted_anew && surges(spec),
         };
         if concerns {
             keys.push(set.meta.uid);

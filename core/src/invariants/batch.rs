@@ -8,8 +8,7 @@ use k8s_openapi::api::batch::v1::{CronJob, Job, JobStatus};
 use super::Step;
 use super::step::{created_pods, versions};
 use crate::control::pods::is_active;
-use crate::controllers::{SCHEDULED_AT, node_of_daemon};
-use crate::object::int_or_percent::{Rounding, scaled};
+use crate::controllers::{SCHEDULED_AT, daemons_surge, node_of_daemon};
 use crate::store::{ChangeKind, Object};
 
 pub(super) fn daemons_do_not_crowd(step: &Step<'_>) -> Result<(), String> {
@@ -18,18 +17,17 @@ pub(super) fn daemons_do_not_crowd(step: &Step<'_>) -> Result<(), String> {
         let uid = owner.meta.uid;
         let pods = step.snapshot.owned_by(uid).filter(|pod| pod.meta.controller_uid() == Some(uid) && is_active(pod));
         let crowd = pods.filter(|other| node_of_daemon(other).as_ref() == Some(&node)).count();
-        let allowed = if versions(step, uid).any(|set| surges(set)) { 2 } else { 1 };
+        let allowed =
+            if versions(step, uid).filter_map(|set| set.typed::<DaemonSet>()).any(|set| daemons_surge(&set.spec)) {
+                2
+            } else {
+                1
+            };
         if crowd > allowed {
             return Err(format!("{} was made, and {node} has {crowd} pods of its set", pod.meta.path()));
         }
     }
     Ok(())
-}
-
-fn surges(set: &Object) -> bool {
-    let strategy = set.typed::<DaemonSet>().and_then(|set| set.spec.update_strategy.as_ref());
-    let surge = strategy.and_then(|strategy| strategy.rolling_update.as_ref()?.max_surge.as_ref());
-    surge.and_then(|surge| scaled(surge, 100, Rounding::Up).ok()).is_some_and(|surge| surge > 0)
 }
 
 pub(super) fn jobs_keep_to_parallelism(step: &Step<'_>) -> Result<(), String> {

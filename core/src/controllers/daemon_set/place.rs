@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::node::Fate;
 use super::template::Mold;
-use super::{DaemonSetController, Place, Work, delete};
+use super::{DaemonSetController, Place, Work, delete, surges};
 use crate::control::{Action, Controller, pods};
+use crate::ids::NodeName;
 use crate::store::{EventDraft, Object, PodPhase};
 
 /// Most pods that one plan creates, and deletes (upstream's `BurstReplicas`).
@@ -20,7 +21,7 @@ pub(super) fn pods(work: &mut Work<'_, '_>) {
     for (name, place) in &observed.nodes {
         match place.fate {
             Fate::Wanted if place.pods.is_empty() => work.create.push(name.clone()),
-            Fate::Wanted | Fate::Tolerated => tidy(work, place),
+            Fate::Wanted | Fate::Tolerated => tidy(work, name, place),
             Fate::Barred => {
                 work.delete.extend(place.pods.iter().copied().filter(|pod| !pod.meta.is_deleting()));
             }
@@ -29,8 +30,10 @@ pub(super) fn pods(work: &mut Work<'_, '_>) {
     work.delete.extend(observed.lost.iter().copied());
 }
 
-/// On a node that may have a pod: those that have ended go, and those that are too much.
-fn tidy<'w>(work: &mut Work<'_, 'w>, place: &Place<'w>) {
+/// On a node that may have a pod: those that have ended go, and those that are too much. A set that surges makes the next
+/// one while those that were there are still going.
+fn tidy<'w>(work: &mut Work<'_, 'w>, name: &NodeName, place: &Place<'w>) {
+    let surges = surges(work.observed.spec());
     let mut running: Vec<&'w Arc<Object>> = Vec::new();
     for pod in place.pods.iter().copied().filter(|pod| !pod.meta.is_deleting()) {
         match pod.pod().map(|pod| pod.state.phase) {
@@ -42,9 +45,11 @@ fn tidy<'w>(work: &mut Work<'_, 'w>, place: &Place<'w>) {
             _ => running.push(pod),
         }
     }
-    if running.len() > 1 {
-        let surplus = surplus(work, &running);
-        work.delete.extend(surplus);
+    match running.as_slice() {
+        [] if surges && place.fate == Fate::Wanted => work.create.push(name.clone()),
+        [] | [_] => {}
+        [_, surplus @ ..] if !surges => work.delete.extend(surplus.iter().copied()),
+        _ => surplus_of_surge(work, &running),
     }
 }
 
@@ -70,21 +75,16 @@ fn say(work: &mut Work<'_, '_>, pod: &Object, reason: &'static str, ended: &str,
     work.plan.push(Action::Emit(Box::new(event)));
 }
 
-/// Of several pods on a node the oldest stays. With surge there may be two, one of them of the current template: the
-/// old one goes once it is not ready, or the new one is available.
-fn surplus<'w>(work: &Work<'_, 'w>, running: &[&'w Arc<Object>]) -> Vec<&'w Arc<Object>> {
-    let observed = work.observed;
-    if super::roll::surge_of(observed) == 0 {
-        return running[1..].to_vec();
-    }
-    let (new, old): (Vec<_>, Vec<_>) = running.iter().copied().partition(|pod| observed.is_current(pod));
-    let mut going: Vec<_> = new.iter().skip(1).chain(old.iter().skip(1)).copied().collect();
+/// Of several pods on a node two may stay, the oldest ones of the current template and of an earlier one: the old one goes
+/// once it is not ready, or the new one is available.
+fn surplus_of_surge<'w>(work: &mut Work<'_, 'w>, running: &[&'w Arc<Object>]) {
+    let (new, old): (Vec<_>, Vec<_>) = running.iter().copied().partition(|pod| work.observed.is_current(pod));
+    work.delete.extend(new.iter().skip(1).chain(old.iter().skip(1)).copied());
     if let (Some(new), Some(old)) = (new.first(), old.first())
-        && (!pods::is_ready(old) || observed.is_available(new, work.now))
+        && (!pods::is_ready(old) || work.awaits(new))
     {
-        going.push(*old);
+        work.delete.push(old);
     }
-    going
 }
 
 /// Puts what was found into the plan.

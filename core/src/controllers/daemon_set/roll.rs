@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::apps::v1::DaemonSetSpec;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::node::Fate;
@@ -33,15 +32,10 @@ pub(super) fn to_current(work: &mut Work<'_, '_>) {
     if observed.rolling().is_none() {
         return;
     }
-    match surge_of(observed) {
-        0 => delete_old(work),
-        surge => surge_by(work, surge),
+    match limits(observed) {
+        (0, max_unavailable) => delete_old(work, max_unavailable),
+        (max_surge, _) => surge_by(work, max_surge),
     }
-}
-
-/// On how many nodes there may be two pods.
-pub(super) fn surge_of(observed: &Observed<'_>) -> usize {
-    limits(observed).0
 }
 
 /// `maxSurge` and `maxUnavailable` in nodes. Where both are nothing, one node may be without.
@@ -78,9 +72,8 @@ fn stage<'w>(observed: &Observed<'w>, place: &Place<'w>) -> Stage<'w> {
     }
 }
 
-fn delete_old(work: &mut Work<'_, '_>) {
+fn delete_old(work: &mut Work<'_, '_>, max_unavailable: usize) {
     let (observed, now) = (work.observed, work.now);
-    let (_, max_unavailable) = limits(observed);
     let (mut unavailable, mut needed, mut candidates) = (0, Vec::new(), Vec::new());
     for (_, place) in counted(observed) {
         match stage(observed, place) {
@@ -112,17 +105,10 @@ fn surge_by(work: &mut Work<'_, '_>, max_surge: usize) {
             Stage::Old(old) if observed.is_available(old, now) => candidates.push(name.clone()),
             Stage::Old(_) => needed.push(name.clone()),
             Stage::Both { old, .. } if !observed.is_available(old, now) => work.delete.push(old),
-            Stage::Both { old, new } if observed.is_available(new, now) => work.delete.push(old),
+            Stage::Both { old, new } if work.awaits(new) => work.delete.push(old),
             Stage::Both { .. } => surging += 1,
         }
     }
     let spare = max_surge.saturating_sub(surging);
     work.create.extend(needed.into_iter().chain(candidates.into_iter().take(spare)));
-}
-
-/// Whether new pods come up beside the old ones.
-pub(super) fn surges(spec: &DaemonSetSpec) -> bool {
-    let rolling = spec.update_strategy.as_ref().and_then(|strategy| strategy.rolling_update.as_ref());
-    let surge = rolling.and_then(|rolling| rolling.max_surge.as_ref());
-    surge.and_then(|surge| int_or_percent::scaled(surge, 100, Rounding::Up).ok()).is_some_and(|surge| surge > 0)
 }
