@@ -9,6 +9,7 @@ mod definition_cleanup;
 mod deployment;
 mod disruption;
 mod endpoint_slice;
+mod endpoint_slice_mirroring;
 mod endpoints;
 mod ephemeral_volume;
 mod garbage;
@@ -29,6 +30,7 @@ mod stateful_set;
 mod taint_eviction;
 mod ttl_after_finished;
 mod volume_binder;
+mod volume_expansion;
 mod volume_protection;
 
 pub use self::admission_policy::AdmissionPolicyStatusController;
@@ -38,11 +40,12 @@ pub use self::cluster_role_aggregation::ClusterRoleAggregationController;
 pub use self::cron_job::CronJobController;
 pub(crate) use self::cron_job::SCHEDULED_AT;
 pub use self::daemon_set::DaemonSetController;
-pub(crate) use self::daemon_set::{node_of_daemon, surges as daemons_surge};
+pub(crate) use self::daemon_set::surges as daemons_surge;
 pub use self::definition_cleanup::DefinitionCleanupController;
 pub use self::deployment::DeploymentController;
 pub use self::disruption::{DisruptionController, PodDisruptionController};
 pub use self::endpoint_slice::EndpointSliceController;
+pub use self::endpoint_slice_mirroring::EndpointSliceMirroringController;
 pub use self::endpoints::EndpointsController;
 pub use self::ephemeral_volume::EphemeralVolumeController;
 pub use self::garbage::GarbageCollector;
@@ -60,6 +63,7 @@ pub use self::stateful_set::StatefulSetController;
 pub use self::taint_eviction::TaintEvictionController;
 pub use self::ttl_after_finished::TtlAfterFinishedController;
 pub use self::volume_binder::VolumeBinder;
+pub use self::volume_expansion::VolumeExpansionController;
 pub use self::volume_protection::{ClaimProtectionController, VolumeProtectionController};
 
 use crate::control::{AnyLoop, Loop};
@@ -89,10 +93,12 @@ pub(crate) fn all() -> Vec<Box<dyn AnyLoop>> {
         Loop::<ServiceAccountTokensController>::boxed(),
         Loop::<EndpointSliceController>::boxed(),
         Loop::<EndpointsController>::boxed(),
+        Loop::<EndpointSliceMirroringController>::boxed(),
         Loop::<ClusterRoleAggregationController>::boxed(),
         Loop::<AdmissionPolicyStatusController>::boxed(),
         Loop::<EphemeralVolumeController>::boxed(),
         Loop::<VolumeBinder>::boxed(),
+        Loop::<VolumeExpansionController>::boxed(),
         Loop::<NodeLocalProvisioner>::boxed(),
         Loop::<ClaimProtectionController>::boxed(),
         Loop::<VolumeProtectionController>::boxed(),

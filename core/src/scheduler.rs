@@ -37,8 +37,6 @@ use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVo
 use k8s_openapi::api::storage::v1::StorageClass;
 
 pub use self::decision::{Decision, Nomination};
-pub(crate) use self::plugins::node_affinity::admits;
-pub(crate) use self::plugins::taint_toleration::tolerates;
 pub use self::profile::{Profile, ScoringStrategy, UnknownPlugin};
 
 use self::classes::Classes;

@@ -30,6 +30,7 @@ pub mod permission;
 pub mod pod;
 mod policies;
 mod policing;
+mod posts;
 mod restore;
 mod ring;
 mod roster;
@@ -63,6 +64,7 @@ pub use self::pod::{
 };
 pub use self::policies::Verdict;
 pub use self::policing::Author;
+pub use self::posts::{Group, Post, node_of_daemon};
 pub use self::restore::{Committed, RestoreError};
 pub use self::ring::{Expired, Ring};
 pub use self::roster::{POD_INDEX_LABEL, POD_NAME_LABEL, Squad, Standing};

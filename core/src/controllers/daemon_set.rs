@@ -11,30 +11,32 @@
 //!
 //! Where a pod goes is written into its affinity; the scheduler carries it out. A set that is being deleted is left alone.
 
-mod node;
+mod nodes;
 mod place;
 mod roll;
 mod status;
 mod template;
+#[cfg(test)]
+mod tests;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec, RollingUpdateDaemonSet};
-use k8s_openapi::api::core::v1::{Node, Toleration};
+use k8s_openapi::api::core::v1::Node;
 
-use self::node::Fate;
-pub(crate) use self::node::of as node_of_daemon;
-use crate::control::claim::{Claims, owners_of};
+use self::nodes::Nodes;
+use crate::control::claim::owners_of;
+use crate::control::crew::Crew;
 use crate::control::revisions::{History, REVISION_HASH_LABEL, Subject};
 use crate::control::{Action, Controller, Keys, Plan, Propagation, Target, Watched, pods};
 use crate::error::ApiError;
 use crate::ids::{NodeName, Uid};
+use crate::object::daemon::Fate;
 use crate::object::int_or_percent::{self, Rounding};
 use crate::object::kind;
 use crate::object::selector::Selector;
-use crate::store::{Change, EventDraft, Object, Snapshot};
+use crate::store::{Change, EventDraft, Object, Snapshot, Standing};
 use crate::time::Time;
 
 /// Keeps a pod on each node.
@@ -47,19 +49,9 @@ pub struct Observed<'w> {
     object: &'w Arc<Object>,
     set: &'w DaemonSet,
     selects_everything: bool,
-    claims: Claims<'w>,
+    crew: Crew<'w>,
     history: History<'w>,
-    /// All nodes, by name, with what the set has on them.
-    nodes: BTreeMap<NodeName, Place<'w>>,
-    /// Pods that wait for a node that is not there any more.
-    lost: Vec<&'w Arc<Object>>,
-}
-
-/// A node, and the set's pods on it or on their way to it; those that have ended and are being deleted do not count.
-#[derive(Debug)]
-struct Place<'w> {
-    fate: Fate,
-    pods: Vec<&'w Arc<Object>>,
+    nodes: Nodes<'w>,
 }
 
 impl<'w> Observed<'w> {
@@ -78,12 +70,8 @@ impl<'w> Observed<'w> {
         (!on_delete).then(|| strategy.and_then(|strategy| strategy.rolling_update.clone()).unwrap_or_default())
     }
 
-    fn is_current(&self, pod: &Object) -> bool {
-        pod.meta.labels.get(REVISION_HASH_LABEL).is_some_and(|hash| hash == self.history.current_hash())
-    }
-
-    fn is_available(&self, pod: &Object, now: Time) -> bool {
-        pods::available_from(pod, self.min_ready()).is_some_and(|from| from <= now)
+    fn is_current(&self, pod: &Standing) -> bool {
+        pod.labels().get(REVISION_HASH_LABEL).is_some_and(|hash| hash == self.history.current_hash())
     }
 }
 
@@ -97,17 +85,6 @@ struct Work<'o, 'w> {
     create: Vec<NodeName>,
     /// The pods that shall go.
     delete: Vec<&'w Arc<Object>>,
-}
-
-impl Work<'_, '_> {
-    /// Whether a pod is available; if it will be, that is when to look again.
-    fn awaits(&mut self, pod: &Object) -> bool {
-        let from = pods::available_from(pod, self.observed.min_ready());
-        if let Some(from) = from.filter(|from| *from > self.now) {
-            self.plan.wake(from);
-        }
-        from.is_some_and(|from| from <= self.now)
-    }
 }
 
 /// Whether new pods come up beside the old ones.
@@ -133,7 +110,7 @@ impl Controller for DaemonSetController {
         let object = snapshot.get(key)?;
         let set: &DaemonSet = object.typed()?;
         let selector = Selector::compile(Some(&set.spec.selector)).ok()?;
-        let claims = Claims::of(snapshot, &object.meta, kind::POD, &selector);
+        let crew = Crew::of(snapshot, &object.meta, &selector, |_| true);
         let subject = Subject {
             owner: &object.meta,
             template: &set.spec.template,
@@ -141,8 +118,9 @@ impl Controller for DaemonSetController {
             hash_label: REVISION_HASH_LABEL,
         };
         let history = History::of(snapshot, subject, &selector);
-        let (nodes, lost) = places(snapshot, set, &claims);
-        Some(Observed { object, set, selects_everything: selector.is_everything(), claims, history, nodes, lost })
+        let selects_everything = selector.is_everything();
+        let nodes = Nodes::of(snapshot, object.meta.uid, selector);
+        Some(Observed { object, set, selects_everything, crew, history, nodes })
     }
 
     fn decide(observed: &Observed<'_>, now: Time) -> Plan {
@@ -158,7 +136,12 @@ impl Controller for DaemonSetController {
             return work.plan;
         }
         observed.history.settle(&mut work.plan);
-        observed.claims.settle(&observed.object.meta, &mut work.plan);
+        observed.crew.settle(&mut work.plan);
+        if !observed.crew.adopt.is_empty() {
+            // They are nowhere yet.
+            work.plan.more = true;
+            return work.plan;
+        }
         place::pods(&mut work);
         if work.create.is_empty() && work.delete.is_empty() {
             roll::to_current(&mut work);
@@ -186,51 +169,15 @@ impl Controller for DaemonSetController {
 
 fn forget_history(work: &mut Work<'_, '_>) {
     let observed = work.observed;
-    let in_use = |hash: Option<&String>| {
-        let mut pods = observed.claims.kept();
-        hash.is_some_and(|hash| pods.any(|pod| pod.meta.labels.get(REVISION_HASH_LABEL) == Some(hash)))
+    let is_live = |revision: &Object| {
+        let hash = revision.meta.labels.get(REVISION_HASH_LABEL);
+        hash.is_some() && observed.crew.count(|pod| pod.labels().get(REVISION_HASH_LABEL) == hash) > 0
     };
-    let is_live = |revision: &Object| in_use(revision.meta.labels.get(REVISION_HASH_LABEL));
     // Other than in a StatefulSet, old revisions that pods still have take up room in the history.
     let old = observed.history.past().iter().filter(|past| past.name() != observed.history.current_name());
     let live = i32::try_from(old.filter(|past| is_live(past.object)).count()).unwrap_or(i32::MAX);
     let limit = observed.spec().revision_history_limit.map(|limit| limit.saturating_sub(live).max(0));
     observed.history.forget(limit, |past| is_live(past.object), &mut work.plan);
-}
-
-/// Joins nodes and pods.
-fn places<'w>(
-    snapshot: &'w Snapshot,
-    set: &DaemonSet,
-    claims: &Claims<'w>,
-) -> (BTreeMap<NodeName, Place<'w>>, Vec<&'w Arc<Object>>) {
-    let tolerations = template::tolerations(&set.spec.template);
-    let mut nodes: BTreeMap<NodeName, Place<'w>> = BTreeMap::new();
-    for object in snapshot.list(kind::NODE) {
-        let Some(node) = object.typed::<Node>() else { continue };
-        let fate = node::fate(&set.spec.template, &tolerations, &object.meta, node);
-        nodes.insert(NodeName::new(Arc::clone(&object.meta.name)), Place { fate, pods: Vec::new() });
-    }
-    let mut lost = Vec::new();
-    for pod in claims.kept() {
-        let has_ended = pod.pod().is_some_and(crate::store::PodBody::is_finished);
-        if pod.meta.is_deleting() && has_ended {
-            continue;
-        }
-        match node::of(pod).and_then(|name| nodes.get_mut(&name)) {
-            Some(place) => place.pods.push(pod),
-            None if pod.pod().is_some_and(|pod| pod.node.is_none()) && !pod.meta.is_deleting() => lost.push(pod),
-            None => {}
-        }
-    }
-    for place in nodes.values_mut() {
-        // Those that have a node, and the oldest, come first.
-        place.pods.sort_by_key(|pod| {
-            let waits = pod.pod().is_some_and(|pod| pod.node.is_none());
-            (waits, pod.meta.created, Arc::clone(&pod.meta.name))
-        });
-    }
-    (nodes, lost)
 }
 
 fn delete(observed: &Observed<'_>, pod: &Object) -> Action {
@@ -259,14 +206,15 @@ fn sets_that_a_node_concerns(change: &Change, snapshot: &Snapshot, keys: &mut Ke
     let is_tainted_anew = before.is_some_and(|before| taints(before) != taints(node));
     let name = NodeName::new(Arc::clone(&object.meta.name));
     for set in snapshot.list(kind::DAEMON_SET) {
-        let Some(spec) = set.typed::<DaemonSet>().map(|set| &set.spec) else { continue };
-        let tolerations: Vec<Toleration> = template::tolerations(&spec.template);
-        let fate = node::fate(&spec.template, &tolerations, &object.meta, node);
-        let has_pod = snapshot.pods_on(&name).any(|pod| pod.meta.controller_uid() == Some(set.meta.uid));
-        let concerns = match fate {
+        let Some(post) = snapshot.post_at(set.meta.uid, &name) else { continue };
+        let has_pod = !post.pods.is_empty();
+        let concerns = match post.fate {
             Fate::Barred => has_pod,
             Fate::Wanted if !has_pod => true,
-            Fate::Wanted | Fate::Tolerated => has_pod && is_tainted_anew && surges(spec),
+            Fate::Wanted | Fate::Tolerated => {
+                has_pod && is_tainted_anew && set.typed::<DaemonSet>().is_some_and(|set| surges(&set.spec))
+            }
+            Fate::Gone => false,
         };
         if concerns {
             keys.push(set.meta.uid);

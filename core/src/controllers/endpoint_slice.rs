@@ -27,9 +27,9 @@ use crate::store::{Change, ConditionKind, Object, Snapshot};
 use crate::time::Time;
 
 /// The label with the name of a slice's service.
-const SERVICE_NAME: &str = "kubernetes.io/service-name";
+pub(super) const SERVICE_NAME: &str = "kubernetes.io/service-name";
 /// The label that says whose slice it is.
-const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
+pub(super) const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 /// What that label says on ours.
 const MANAGER: &str = "endpointslice-controller.k8s.io";
 /// The label of slices of a service without an address.

@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::{Taint, Toleration};
 use crate::control::{Action, Controller, Keys, Plan, Propagation, Target, Watched};
 use crate::ids::{NodeName, Uid};
 use crate::object::kind;
+use crate::object::taint::tolerates_one;
 use crate::store::{
     Change, ConditionKind, ConditionStatus, EventDraft, Object, PodBody, PodCondition, Snapshot, Why, evicting_taints,
 };
@@ -72,23 +73,13 @@ fn leaves_at(pod: &PodBody, taints: &[&Taint]) -> Option<Time> {
 
 /// Until when a taint is tolerated: [`Time::EPOCH`] for not at all, `None` for ever.
 fn tolerated_until(tolerations: &[Toleration], taint: &Taint) -> Option<Time> {
-    let mut matching = tolerations.iter().filter(|toleration| tolerates(toleration, taint)).peekable();
+    let mut matching = tolerations.iter().filter(|toleration| tolerates_one(toleration, taint)).peekable();
     if matching.peek().is_none() {
         return Some(Time::EPOCH);
     }
     let shortest = matching.filter_map(|toleration| toleration.toleration_seconds).min()?;
     let since = taint.time_added.as_ref().map_or(Time::EPOCH, Time::from_api);
     Some(since + Duration::from_secs(u64::try_from(shortest).unwrap_or(0)))
-}
-
-/// Whether a toleration is for this taint: an empty key with `Exists` is for all.
-fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
-    let said = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-    let key = said(&toleration.key);
-    let exists = toleration.operator.as_deref() == Some("Exists");
-    said(&toleration.effect).is_none_or(|effect| effect == taint.effect)
-        && (key.is_none() && exists || key.as_deref() == Some(taint.key.as_str()))
-        && (exists || toleration.value.as_deref().unwrap_or_default() == taint.value.as_deref().unwrap_or_default())
 }
 
 fn evict(object: &Arc<Object>, pod: &PodBody, now: Time, plan: &mut Plan) {

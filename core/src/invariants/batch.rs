@@ -8,8 +8,8 @@ use k8s_openapi::api::batch::v1::{CronJob, Job, JobStatus};
 use super::Step;
 use super::step::{created_pods, versions};
 use crate::control::pods::is_active;
-use crate::controllers::{SCHEDULED_AT, daemons_surge, node_of_daemon};
-use crate::store::{ChangeKind, Object};
+use crate::controllers::{SCHEDULED_AT, daemons_surge};
+use crate::store::{ChangeKind, Object, node_of_daemon};
 
 pub(super) fn daemons_do_not_crowd(step: &Step<'_>) -> Result<(), String> {
     for (pod, owner) in created_pods(step) {

@@ -281,7 +281,7 @@ impl Roster {
 }
 
 /// Whether two versions of a pod surely stand the same: most writes change nothing of it.
-fn stand_the_same(before: &Object, after: &Object) -> bool {
+pub(super) fn stand_the_same(before: &Object, after: &Object) -> bool {
     let state = |pod: &PodBody| (pod.state.phase, pod.is_ready(), pod.state.ready_since());
     let states = before.pod().map(state) == after.pod().map(state);
     states

@@ -16,6 +16,7 @@ use super::links::LinkKey;
 use super::measures::Measures;
 use super::object::Object;
 use super::policies::Policies;
+use super::posts::Posts;
 use super::roster::Roster;
 use crate::authority::Authority;
 use crate::hashing::{ByText, hash_of};
@@ -127,6 +128,7 @@ pub struct Snapshot {
     pub(super) pods_by_label: OrdSet<(u64, Uid)>,
     pub(super) links: OrdSet<(LinkKey, Uid)>,
     pub(super) rosters: ByUid<Roster>,
+    pub(super) posts: ByUid<Posts>,
     /// Who has which address and node port.
     pub(super) held: OrdSet<(Held, Uid)>,
     pub(super) accounts: OrdMap<Uid, Arc<Account>>,

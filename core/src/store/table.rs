@@ -31,6 +31,7 @@ impl Snapshot {
         self.index(&object);
         self.objects.insert(object.meta.uid, Arc::clone(&object));
         roster::note(&mut self.rosters, None, Some(&object));
+        self.post(None, Some(&object));
         self.book(None, Some(&object));
     }
 
@@ -40,6 +41,7 @@ impl Snapshot {
         self.objects.insert(object.meta.uid, Arc::clone(&object));
         self.reindex(&before, &object);
         roster::note(&mut self.rosters, Some(&before), Some(&object));
+        self.post(Some(&before), Some(&object));
         self.book(Some(&before), Some(&object));
         Change { kind: ChangeKind::Modified, object, before: Some(before) }
     }
@@ -57,6 +59,7 @@ impl Snapshot {
         Measures::forget(&mut self.measures, &before);
         self.unindex(&before);
         roster::note(&mut self.rosters, Some(&before), None);
+        self.post(Some(&before), None);
         self.book(Some(&before), None);
         let object = self.stamp(before.meta.clone(), before.body.clone());
         Change { kind: ChangeKind::Deleted, object, before: Some(before) }
@@ -214,6 +217,7 @@ impl Snapshot {
             ("links", fresh.links == self.links),
             ("nodes", fresh.nodes == self.nodes),
             ("rosters", fresh.rosters == self.rosters),
+            ("posts", fresh.posts == self.posts),
             ("held", fresh.held == self.held),
             ("accounts", fresh.accounts == self.accounts),
             ("policies", fresh.policies == self.policies),

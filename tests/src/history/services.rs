@@ -1,6 +1,8 @@
 //! What people do with services, and how those must be in the end.
 
-use inboard::k8s_openapi::api::core::v1::Service;
+use std::collections::BTreeSet;
+
+use inboard::k8s_openapi::api::core::v1::{Endpoints, Service};
 use inboard::k8s_openapi::api::discovery::v1::EndpointSlice;
 use inboard::object::kind;
 use inboard::object::patch::Patch;
@@ -11,13 +13,21 @@ use super::History;
 use super::fixpoint::Cluster;
 
 const SERVICES: [&str; 2] = ["svc0", "svc1"];
+const SKIP_MIRROR: &str = "endpointslice.kubernetes.io/skip-mirror";
 const APPS: [&str; 3] = ["d0", "d1", "s0"];
 
 impl History {
     pub(super) fn use_services(&mut self) {
         let (name, app) = (self.dice.pick(&SERVICES), self.dice.pick(&APPS));
         let port = json!({"port": 80, "targetPort": self.dice.pick(&[json!(80), json!("web")])});
-        match self.dice.roll(5) {
+        match self.dice.roll(8) {
+            5..7 => self.write_endpoints(name),
+            7 => {
+                let patch = json!({"spec": {"selector": null}});
+                self.note(format!("patch {name}: {patch}"));
+                let result = self.cluster.patch(kind::SERVICE, name, Patch::Merge(patch));
+                self.accept(result.map(|_| ()));
+            }
             0..3 => {
                 let published = self.dice.one_in(3);
                 let spec = json!({"selector": {"app": app}, "ports": [port], "publishNotReadyAddresses": published});
@@ -42,9 +52,50 @@ impl History {
     }
 }
 
-/// A service whose slices do not list its ready pods, each once, or list others as ready.
+impl History {
+    /// Somebody says where a service is, as for one outside of the cluster.
+    fn write_endpoints(&mut self, name: &str) {
+        let address = |number: usize| json!({"ip": format!("192.0.2.{number}")});
+        let (ready, others) = (self.dice.roll(3), self.dice.roll(2));
+        let subset = json!({
+            "addresses": (0..=ready).map(|number| address(number as usize)).collect::<Vec<_>>(),
+            "notReadyAddresses": (0..others).map(|number| address(10 + number as usize)).collect::<Vec<_>>(),
+            "ports": [{"port": self.dice.pick(&[80, 443])}],
+        });
+        let mut endpoints = json!({"metadata": {"name": name, "namespace": "default"}, "subsets": [subset]});
+        if self.cluster.snapshot().find(kind::ENDPOINTS, "default", name).is_some() {
+            endpoints["metadata"]["labels"] = self.dice.pick(&[json!({}), json!({SKIP_MIRROR: "true"})]);
+            self.note(format!("patch endpoints {endpoints}"));
+            let result = self.cluster.patch(kind::ENDPOINTS, name, Patch::Merge(endpoints));
+            self.accept(result.map(|_| ()));
+        } else {
+            self.note(format!("create endpoints {endpoints}"));
+            let endpoints: Endpoints = serde_json::from_value(endpoints).expect("endpoints");
+            let result = self.cluster.create(endpoints);
+            self.accept(result.map(|_| ()));
+        }
+    }
+}
+
+/// A service whose slices do not list its ready pods, each once, or list others as ready; one without a selector whose
+/// slices do not say what its Endpoints say.
 pub(super) fn missing(cluster: &Cluster) -> Option<String> {
-    cluster.snapshot().list(kind::SERVICE).find_map(|service| service_missing(cluster, service))
+    let mut services = cluster.snapshot().list(kind::SERVICE);
+    services.find_map(|service| service_missing(cluster, service).or_else(|| mirror_missing(cluster, service)))
+}
+
+fn mirror_missing(cluster: &Cluster, object: &Object) -> Option<String> {
+    let service: &Service = object.typed()?;
+    let selects = service.spec.as_ref()?.selector.as_ref().is_some_and(|selector| !selector.is_empty());
+    let endpoints = cluster.snapshot().find(kind::ENDPOINTS, &object.meta.namespace, &object.meta.name)?;
+    let is_skipped = endpoints.meta.labels.get(SKIP_MIRROR).is_some_and(|skip| skip == "true");
+    let subsets = endpoints.typed::<Endpoints>()?.subsets.iter().flatten();
+    let all = subsets.flat_map(|subset| subset.addresses.iter().chain(&subset.not_ready_addresses).flatten());
+    let said: BTreeSet<String> = all.filter(|_| !selects && !is_skipped).map(|address| address.ip.clone()).collect();
+    let slices = cluster.snapshot().owned_by(endpoints.meta.uid).filter_map(|slice| slice.typed::<EndpointSlice>());
+    let listed = slices.flat_map(|slice| slice.endpoints.iter().flatten());
+    let listed: BTreeSet<String> = listed.flat_map(|endpoint| endpoint.addresses.iter().cloned()).collect();
+    (listed != said).then(|| format!("service {} is mirrored as {listed:?}, not {said:?}", object.meta.path()))
 }
 
 fn service_missing(cluster: &Cluster, object: &Object) -> Option<String> {

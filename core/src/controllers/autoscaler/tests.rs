@@ -82,6 +82,16 @@ impl World {
         key
     }
 
+    /// Also to none, which is admitted only where it is so already.
+    fn set_min_replicas(&mut self, min_replicas: i32) {
+        let object = self.store.snapshot().get(self.key).expect("it is there");
+        let mut autoscaler = object.typed::<HorizontalPodAutoscaler>().expect("an autoscaler").clone();
+        autoscaler.spec.min_replicas = Some(min_replicas);
+        let target = Target::any_version(self.key);
+        let write = Action::Update { target, object: Arc::new(autoscaler), spec_changed: true };
+        self.store.commit(vec![write], self.now).expect("written");
+    }
+
     fn create(&mut self, draft: Draft) -> Uid {
         self.store.create_with(draft, WriteOptions::default(), self.now).expect("created").meta.uid
     }

@@ -71,7 +71,7 @@ fn by(work: &mut Work<'_, '_>, schedule: &Schedule, zone: &impl TimeZone) {
         work.plan.wake(next);
     }
     if deadline.is_some_and(|deadline| at + deadline < now) {
-        let when = at.to_timestamp().strftime("%a, %d %b %Y %H:%M:%S UTC");
+        let when = at.to_timestamp().strftime("%a, %d %b %Y %H:%M:%S +0000");
         return work.warn("MissSchedule", format!("Missed scheduled time to start a job: {when}"));
     }
     let name = format!("{}-{}", observed.object.meta.name, at.as_secs() / 60);

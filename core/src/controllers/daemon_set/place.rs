@@ -1,14 +1,16 @@
 //! One pod on each node that should have one; what has ended, is too much or must not be there goes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::node::Fate;
+use super::nodes::Site;
 use super::template::Mold;
-use super::{DaemonSetController, Place, Work, delete, surges};
+use super::{DaemonSetController, Work, delete, surges};
 use crate::control::{Action, Controller, pods};
 use crate::ids::NodeName;
-use crate::store::{EventDraft, Object, PodPhase};
+use crate::object::daemon::Fate;
+use crate::store::{EventDraft, Object, PodPhase, Standing};
 
 /// Most pods that one plan creates, and deletes (upstream's `BurstReplicas`).
 const BURST: usize = 250;
@@ -18,24 +20,39 @@ const FAILED_AFTER_MIN: Duration = Duration::from_secs(1);
 /// Says which pods are missing, and which shall go.
 pub(super) fn pods(work: &mut Work<'_, '_>) {
     let observed = work.observed;
-    for (name, place) in &observed.nodes {
-        match place.fate {
-            Fate::Wanted if place.pods.is_empty() => work.create.push(name.clone()),
-            Fate::Wanted | Fate::Tolerated => tidy(work, name, place),
-            Fate::Barred => {
-                work.delete.extend(place.pods.iter().copied().filter(|pod| !pod.meta.is_deleting()));
-            }
+    let mut uneven = BTreeMap::new();
+    for site in &observed.nodes.sites {
+        match site.fate {
+            Fate::Wanted if site.pods.is_empty() => work.create.extend(site.nodes().cloned()),
+            Fate::Wanted | Fate::Tolerated if is_even(site) => {}
+            _ => uneven.extend(site.nodes().map(|node| (node, site.fate))),
         }
     }
-    work.delete.extend(observed.lost.iter().copied());
+    for (node, fate) in uneven {
+        let pods = observed.nodes.pods_on(node);
+        let live = pods.into_iter().filter(|pod| !pod.meta.is_deleting());
+        match fate {
+            Fate::Wanted | Fate::Tolerated => tidy(work, node, fate, live),
+            Fate::Barred => work.delete.extend(live),
+            // What has been there goes with the node; nobody else looks after what only waits for it.
+            Fate::Gone => work.delete.extend(live.filter(|pod| pod.node().is_none())),
+        }
+    }
+    work.create.sort_unstable();
+}
+
+/// Whether there is one pod, and it runs or is to run.
+fn is_even(site: &Site<'_>) -> bool {
+    let mut live = site.live();
+    live.next().is_some_and(|pod| !pod.is_finished()) && live.next().is_none()
 }
 
 /// On a node that may have a pod: those that have ended go, and those that are too much. A set that surges makes the next
 /// one while those that were there are still going.
-fn tidy<'w>(work: &mut Work<'_, 'w>, name: &NodeName, place: &Place<'w>) {
+fn tidy<'w>(work: &mut Work<'_, 'w>, name: &NodeName, fate: Fate, live: impl Iterator<Item = &'w Arc<Object>>) {
     let surges = surges(work.observed.spec());
     let mut running: Vec<&'w Arc<Object>> = Vec::new();
-    for pod in place.pods.iter().copied().filter(|pod| !pod.meta.is_deleting()) {
+    for pod in live {
         match pod.pod().map(|pod| pod.state.phase) {
             Some(PodPhase::Failed) => replace_failed(work, pod),
             Some(PodPhase::Succeeded) => {
@@ -46,7 +63,7 @@ fn tidy<'w>(work: &mut Work<'_, 'w>, name: &NodeName, place: &Place<'w>) {
         }
     }
     match running.as_slice() {
-        [] if surges && place.fate == Fate::Wanted => work.create.push(name.clone()),
+        [] if surges && fate == Fate::Wanted => work.create.push(name.clone()),
         [] | [_] => {}
         [_, surplus @ ..] if !surges => work.delete.extend(surplus.iter().copied()),
         _ => surplus_of_surge(work, &running),
@@ -78,12 +95,17 @@ fn say(work: &mut Work<'_, '_>, pod: &Object, reason: &'static str, ended: &str,
 /// Of several pods on a node two may stay, the oldest ones of the current template and of an earlier one: the old one goes
 /// once it is not ready, or the new one is available.
 fn surplus_of_surge<'w>(work: &mut Work<'_, 'w>, running: &[&'w Arc<Object>]) {
-    let (new, old): (Vec<_>, Vec<_>) = running.iter().copied().partition(|pod| work.observed.is_current(pod));
+    let observed = work.observed;
+    let is_current = |pod: &Object| Standing::of(pod).is_some_and(|pod| observed.is_current(&pod));
+    let (new, old): (Vec<_>, Vec<_>) = running.iter().copied().partition(|pod| is_current(pod));
     work.delete.extend(new.iter().skip(1).chain(old.iter().skip(1)).copied());
-    if let (Some(new), Some(old)) = (new.first(), old.first())
-        && (!pods::is_ready(old) || work.awaits(new))
-    {
-        work.delete.push(old);
+    if let (Some(new), Some(old)) = (new.first(), old.first()) {
+        let from = pods::available_from(new, observed.min_ready());
+        if !pods::is_ready(old) || from.is_some_and(|from| from <= work.now) {
+            work.delete.push(old);
+        } else if let Some(from) = from {
+            work.plan.wake(from);
+        }
     }
 }
 

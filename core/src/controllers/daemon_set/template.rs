@@ -2,56 +2,19 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{
-    NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PodTemplateSpec, Toleration,
-};
+use k8s_openapi::api::core::v1::{NodeSelector, NodeSelectorRequirement, NodeSelectorTerm};
 
 use super::Observed;
 use crate::control::pods::PodMold;
 use crate::control::revisions::REVISION_HASH_LABEL;
 use crate::ids::NodeName;
+use crate::object::daemon::tolerations;
 use crate::store::{Body, Draft};
 
 /// The label with the number of the template, from before there were revisions.
 const GENERATION_LABEL: &str = "pod-template-generation";
 /// The annotation of a set with that number.
 const GENERATION_ANNOTATION: &str = "deprecated.daemonset.template.generation";
-/// The taints that the pods of every set tolerate.
-const TOLERATED: [(&str, &str); 6] = [
-    ("node.kubernetes.io/not-ready", "NoExecute"),
-    ("node.kubernetes.io/unreachable", "NoExecute"),
-    ("node.kubernetes.io/disk-pressure", "NoSchedule"),
-    ("node.kubernetes.io/memory-pressure", "NoSchedule"),
-    ("node.kubernetes.io/pid-pressure", "NoSchedule"),
-    ("node.kubernetes.io/unschedulable", "NoSchedule"),
-];
-/// And this one, when they use the network of their node.
-const NO_NETWORK: (&str, &str) = ("node.kubernetes.io/network-unavailable", "NoSchedule");
-
-/// The tolerations of the pods of a template.
-pub(super) fn tolerations(template: &PodTemplateSpec) -> Vec<Toleration> {
-    let pod = template.spec.as_ref();
-    let mut all = pod.and_then(|pod| pod.tolerations.clone()).unwrap_or_default();
-    let on_host = pod.is_some_and(|pod| pod.host_network == Some(true));
-    for (key, effect) in TOLERATED.into_iter().chain(on_host.then_some(NO_NETWORK)) {
-        let toleration = Toleration {
-            key: Some(key.to_owned()),
-            operator: Some("Exists".to_owned()),
-            effect: Some(effect.to_owned()),
-            ..Toleration::default()
-        };
-        let same = |other: &Toleration| {
-            (&other.key, &other.operator, &other.effect, &other.value)
-                == (&toleration.key, &toleration.operator, &toleration.effect, &toleration.value)
-        };
-        match all.iter_mut().find(|other| same(other)) {
-            Some(other) => *other = toleration,
-            None => all.push(toleration),
-        }
-    }
-    all
-}
-
 /// What the pods of a set have in common.
 pub(super) struct Mold(PodMold);
 

@@ -3,7 +3,7 @@
 use k8s_openapi::api::batch::v1::{PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyRule};
 
 use super::member::Member;
-use crate::store::{ContainerPhase, ContainerRecord};
+use crate::store::{ContainerPhase, ContainerRecord, PodCondition};
 
 /// What a failed pod means to its Job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,15 +42,14 @@ fn matched(rule: &PodFailurePolicyRule, pod: Member<'_>) -> Option<String> {
             Some(format!("Container {} for pod {path} failed with exit code {code}", container.name))
         });
     }
-    let patterns = rule.on_pod_conditions.iter().flatten();
-    let mut found = patterns.flat_map(|pattern| {
-        let status = pattern.status.as_deref().unwrap_or("True");
-        state
-            .conditions
-            .iter()
-            .filter(move |condition| condition.kind.as_str() == pattern.type_ && condition.status.as_str() == status)
-    });
-    found.next().map(|condition| format!("Pod {path} has condition {}", condition.kind.as_str()))
+    let is_meant = |condition: &&PodCondition| {
+        rule.on_pod_conditions.iter().flatten().any(|pattern| {
+            let status = pattern.status.as_deref().unwrap_or("True");
+            condition.kind.as_str() == pattern.type_ && condition.status.as_str() == status
+        })
+    };
+    let condition = state.conditions.iter().find(is_meant)?;
+    Some(format!("Pod {path} has condition {}", condition.kind.as_str()))
 }
 
 /// The code with which a container failed: an end with 0 is no failure.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::{NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PodSpec};
+use k8s_openapi::api::core::v1::{NodeSelector, NodeSelectorRequirement, NodeSelectorTerm};
 
 use crate::scheduler::node_table::{NodeRow, NodeTable, Slot};
 use crate::scheduler::plugin::{Candidates, Column, Cure, Narrowed, Plugin, Rejected, Scale};
@@ -68,15 +68,6 @@ pub(crate) fn matches_required(shape: &Shape, row: &NodeRow) -> bool {
 /// Whether one of the terms matches.
 pub(crate) fn matches_selector(selector: &NodeSelector, row: &NodeRow) -> bool {
     selector.node_selector_terms.iter().any(|term| matches_term(term, row))
-}
-
-/// Whether a node of this name and labels is one that a pod may go to by its selector and required affinity.
-pub(crate) fn admits(pod: &PodSpec, name: &str, labels: &StringMap) -> bool {
-    let affinity = pod.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref());
-    let required = affinity.and_then(|affinity| affinity.required_during_scheduling_ignored_during_execution.as_ref());
-    pod.node_selector.iter().flatten().all(|(key, value)| labels.get(key) == Some(value))
-        && required
-            .is_none_or(|required| required.node_selector_terms.iter().any(|term| matches_node(term, name, labels)))
 }
 
 fn matches_term(term: &NodeSelectorTerm, row: &NodeRow) -> bool {

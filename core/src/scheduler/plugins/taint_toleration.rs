@@ -3,6 +3,7 @@
 
 use k8s_openapi::api::core::v1::{Taint, Toleration};
 
+use crate::object::taint::{tolerates, tolerates_one};
 use crate::scheduler::node_table::{NodeRow, NodeTable, Slot};
 use crate::scheduler::plugin::{Candidates, Column, Cure, Narrowed, Plugin, Rejected, Scale};
 use crate::scheduler::shape::Shape;
@@ -57,26 +58,4 @@ impl Plugin for TaintToleration {
 pub(crate) fn tolerates_all(tolerations: &[Toleration], row: &NodeRow) -> bool {
     let keeps_away = |taint: &&Taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute");
     row.taints.iter().filter(keeps_away).all(|taint| tolerates(tolerations, taint))
-}
-
-/// Whether one of these tolerations tolerates the taint.
-pub(crate) fn tolerates(tolerations: &[Toleration], taint: &Taint) -> bool {
-    tolerations.iter().any(|toleration| tolerates_one(toleration, taint))
-}
-
-/// An empty effect stands for every effect, an empty key with `Exists` for every taint.
-fn tolerates_one(toleration: &Toleration, taint: &Taint) -> bool {
-    fn said(text: &Option<String>) -> &str {
-        text.as_deref().unwrap_or_default()
-    }
-    let effect = said(&toleration.effect);
-    let key = said(&toleration.key);
-    if !effect.is_empty() && effect != taint.effect || !key.is_empty() && key != taint.key {
-        return false;
-    }
-    match toleration.operator.as_deref().unwrap_or_default() {
-        "" | "Equal" => said(&toleration.value) == taint.value.as_deref().unwrap_or_default(),
-        "Exists" => true,
-        _ => false,
-    }
 }
