@@ -11,6 +11,7 @@ mod class;
 mod classes;
 mod cycle;
 mod decision;
+mod disks;
 mod effects;
 mod explain;
 mod kin;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{Node, Taint};
 use smallvec::SmallVec;
 
+use super::disks::Disk;
 use super::kin::Kin;
 use super::resources::{Resources, Weight};
 use super::shape::{Footprint, HostPort};
@@ -78,6 +79,7 @@ pub(crate) struct NodeRow {
     pub(crate) requested: Resources,
     pub(crate) weighed: Weight,
     pub(crate) ports: SmallVec<[HostPort; 1]>,
+    pub(crate) disks: SmallVec<[Disk; 0]>,
     /// How many pods there are that have not ended.
     pub(crate) pods: u32,
     /// How many of them have each priority.
@@ -103,6 +105,7 @@ impl NodeRow {
             requested: Resources::default(),
             weighed: Weight::default(),
             ports: SmallVec::new(),
+            disks: SmallVec::new(),
             pods: 0,
             priorities: SmallVec::new(),
             kins: SmallVec::new(),
@@ -118,6 +121,7 @@ impl NodeRow {
         self.weighed.cpu_milli = self.weighed.cpu_milli.saturating_add(footprint.weighed.cpu_milli);
         self.weighed.memory = self.weighed.memory.saturating_add(footprint.weighed.memory);
         self.ports.extend(footprint.ports.iter().cloned());
+        self.disks.extend(footprint.disks.iter().cloned());
         self.pods = self.pods.saturating_add(1);
         match self.priorities.binary_search_by_key(priority, |(known, _)| *known) {
             Ok(index) => self.priorities[index].1 += 1,
@@ -139,6 +143,11 @@ impl NodeRow {
         for port in &footprint.ports {
             if let Some(index) = self.ports.iter().position(|used| used == port) {
                 self.ports.swap_remove(index);
+            }
+        }
+        for disk in &footprint.disks {
+            if let Some(index) = self.disks.iter().position(|used| used == disk) {
+                self.disks.swap_remove(index);
             }
         }
         self.pods = self.pods.saturating_sub(1);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{Container, NodeSelector, PodSpec, PreferredSchedulingTerm, Toleration};
 use smallvec::SmallVec;
 
+use super::disks::{self, Disk};
 use super::kin::Kin;
 use super::profile::Profile;
 use super::resources::{Resources, Weight, requests_of};
@@ -40,13 +41,14 @@ pub(crate) struct Footprint {
     pub(crate) requests: Resources,
     pub(crate) weighed: Weight,
     pub(crate) ports: SmallVec<[HostPort; 1]>,
+    pub(crate) disks: SmallVec<[Disk; 0]>,
 }
 
 impl Footprint {
     /// The footprint of a pod with this spec.
     pub(crate) fn of(spec: &PodSpec) -> Self {
         let (requests, weighed) = requests_of(spec);
-        Self { requests, weighed, ports: host_ports(spec) }
+        Self { requests, weighed, ports: host_ports(spec), disks: disks::of(spec) }
     }
 }
 

@@ -1,5 +1,7 @@
-//! A claim with the access mode `ReadWriteOncePod` is used by one pod at a time.
+//! Disks that pods name themselves are shared on a node only by those who just read them; a claim with the access mode
+//! `ReadWriteOncePod` is used by one pod at a time.
 
+use crate::scheduler::node_table::NodeRow;
 use crate::scheduler::plugin::{Candidates, Cure, Narrowed, Plugin, Rejected};
 use crate::scheduler::shape::Shape;
 
@@ -12,11 +14,23 @@ impl Plugin for VolumeRestrictions {
     }
 
     fn prepare(&self, shape: &Shape) -> Narrowed {
-        if shape.volumes.is_taken { Narrowed::All } else { Narrowed::NotMyConcern }
+        let matters = shape.volumes.is_taken || !shape.footprint.disks.is_empty();
+        if matters { Narrowed::All } else { Narrowed::NotMyConcern }
     }
 
-    fn filter(&self, _shape: &Shape, candidates: &mut Candidates<'_>) {
-        let reason = "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode";
-        candidates.retain(|_| Err(Rejected::new(reason, Cure::Eviction)));
+    fn filter(&self, shape: &Shape, candidates: &mut Candidates<'_>) {
+        let disks = &shape.footprint.disks;
+        let is_in_use = |row: &NodeRow| disks.iter().any(|disk| row.disks.iter().any(|used| used.clashes(disk)));
+        candidates.retain(|row| {
+            if is_in_use(row) {
+                Err(Rejected::new("node(s) had no available disk", Cure::Eviction))
+            } else if shape.volumes.is_taken {
+                let reason =
+                    "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode";
+                Err(Rejected::new(reason, Cure::Eviction))
+            } else {
+                Ok(())
+            }
+        });
     }
 }
