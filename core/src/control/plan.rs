@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use crate::ids::{NodeName, Revision, Uid};
 use crate::object::kind::TypedObject;
-use crate::store::{Draft, EventDraft, Object, PodState, ScaleHistory};
+use crate::store::{Draft, EventDraft, Object, PodState, ScaleHistory, TaintTimes};
 use crate::time::Time;
 
 /// Most objects that one plan creates or deletes: others get their turn in between
@@ -124,6 +124,13 @@ pub enum Action {
         /// All that it remembers from here on.
         history: Arc<ScaleHistory>,
     },
+    /// Keeps in mind when taints of a node were first seen that do not say it: beside the objects, and never durable.
+    Notice {
+        /// Which node.
+        node: Uid,
+        /// All such taints.
+        taints: Arc<TaintTimes>,
+    },
     /// Records an event.
     Emit(Box<EventDraft>),
 }
@@ -184,7 +191,9 @@ impl Plan {
 
     /// Whether it changes an object: events and what is remembered change none.
     pub fn changes_something(&self) -> bool {
-        self.actions.iter().any(|action| !matches!(action, Action::Emit(_) | Action::Remember { .. }))
+        self.actions
+            .iter()
+            .any(|action| !matches!(action, Action::Emit(_) | Action::Remember { .. } | Action::Notice { .. }))
     }
 
     /// Adds an action.

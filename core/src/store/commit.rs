@@ -178,6 +178,7 @@ impl Store {
             }
             Action::Scale { target, replicas } => self.scale(target, replicas, now)?,
             Action::Remember { autoscaler, history } => self.remember(autoscaler, history),
+            Action::Notice { node, taints } => self.notice(node, taints),
             Action::Emit(event) => self.emit(*event, now),
         }
         Ok(())
@@ -377,6 +378,6 @@ fn target_of(action: &Action) -> Option<Target> {
         | Action::EditMeta { target, .. }
         | Action::Delete { target, .. }
         | Action::Scale { target, .. } => Some(*target),
-        Action::Create { .. } | Action::Remember { .. } | Action::Emit(_) => None,
+        Action::Create { .. } | Action::Remember { .. } | Action::Notice { .. } | Action::Emit(_) => None,
     }
 }

@@ -3,7 +3,7 @@
 //! It is part of every snapshot, so that decisions about it stay pure, and like events it is never durable: after a crash
 //! it is measured anew. Changing it makes no revision.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -183,12 +183,16 @@ pub struct ScaleHistory {
     pub downs: Vec<(Time, i32)>,
 }
 
+/// When taints of a node were first seen, by key and value.
+pub type TaintTimes = BTreeMap<(String, String), Time>;
+
 /// The tables.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Measures {
     pub(super) usage: OrdMap<Uid, Arc<PodUsage>>,
     pub(super) answers: OrdMap<MetricQuery, Arc<MetricAnswer>>,
     pub(super) histories: OrdMap<Uid, Arc<ScaleHistory>>,
+    taints: OrdMap<Uid, Arc<TaintTimes>>,
     /// The autoscalers by a label that all of their pods have, or by none: `key=value` in a namespace.
     selecting: OrdSet<(NameKey, Uid)>,
     pub(super) settings: Arc<AutoscalingSettings>,
@@ -198,9 +202,11 @@ impl Measures {
     /// An object is gone, and what was measured of it.
     pub(super) fn forget(this: &mut Arc<Self>, object: &Object) {
         let uid = object.meta.uid;
-        if this.usage.contains_key(&uid) || this.histories.contains_key(&uid) {
+        let is_known = this.usage.contains_key(&uid) || this.histories.contains_key(&uid);
+        if is_known || this.taints.contains_key(&uid) {
             let this = Arc::make_mut(this);
             this.usage.remove(&uid);
+            this.taints.remove(&uid);
             let history = this.histories.remove(&uid);
             if let Some(selector) = history.and_then(|history| history.selector.clone()) {
                 this.selecting.remove(&(selected(&object.meta.namespace, &selector), uid));
@@ -251,6 +257,11 @@ impl Snapshot {
     /// What an autoscaler remembers.
     pub fn scale_history(&self, autoscaler: Uid) -> Option<&Arc<ScaleHistory>> {
         self.measures.histories.get(&autoscaler)
+    }
+
+    /// When taints of a node were first seen that do not say it.
+    pub fn taint_times(&self, node: Uid) -> Option<&Arc<TaintTimes>> {
+        self.measures.taints.get(&node)
     }
 
     /// The autoscalers whose targets had such pods when they were looked at last.
@@ -323,6 +334,14 @@ impl Store {
         if self.live.measures.answers.keys().any(|known| !asked.contains(known)) {
             let kept = std::mem::take(&mut self.measures().answers);
             self.measures().answers = kept.into_iter().filter(|(known, _)| asked.contains(known)).collect();
+        }
+    }
+
+    pub(super) fn notice(&mut self, node: Uid, taints: Arc<TaintTimes>) {
+        if self.live.objects.contains_key(&node) && !taints.is_empty() {
+            self.measures().taints.insert(node, taints);
+        } else {
+            self.measures().taints.remove(&node);
         }
     }
 

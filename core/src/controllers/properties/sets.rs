@@ -113,6 +113,7 @@ impl Scenario for Sets {
             | Action::EditMeta { .. }
             | Action::Scale { .. }
             | Action::Remember { .. }
+            | Action::Notice { .. }
             | Action::Emit(_) => Ok(()),
         }
     }
