@@ -56,6 +56,10 @@ fn tell_at(story: &Value, pace: Pace) -> Result<(), String> {
         }
         drop_nulls(&mut expected["world"]);
         drop_nulls(&mut found["world"]);
+        if shows_worlds() {
+            eprintln!("step {index} {}\n{:#}", summary(&step["do"]), found["world"]);
+            continue;
+        }
         let lines = oracle::differences(&expected, &found);
         if !lines.is_empty() {
             let more = lines.len().saturating_sub(SHOWN_MAX);
@@ -65,6 +69,11 @@ fn tell_at(story: &Value, pace: Pace) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// `INBOARD_WORLDS` shows what each step leads to instead of judging it: so a story is tried before it is recorded.
+fn shows_worlds() -> bool {
+    std::env::var_os("INBOARD_WORLDS").is_some()
 }
 
 /// The places of this step whose value differed between two recordings.

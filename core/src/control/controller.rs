@@ -63,6 +63,9 @@ pub trait Controller: 'static {
     /// Its name as it appears in events and metrics: `replicaset-controller`.
     const NAME: &'static str;
 
+    /// The delay after the first refusal in a row, doubled after each further one, and the longest.
+    const RETRY: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1000));
+
     /// What wakes it.
     const WATCHED: &'static [Watched];
 

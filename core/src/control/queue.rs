@@ -8,11 +8,6 @@ use std::time::Duration;
 use crate::ids::Uid;
 use crate::time::Time;
 
-/// The first delay after a refusal, doubled each time (upstream's rate limiter starts at 5 ms).
-const BACKOFF_FIRST: Duration = Duration::from_millis(5);
-/// The longest delay after refusals (upstream: 1000 s).
-const BACKOFF_MAX: Duration = Duration::from_secs(1000);
-
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     ready: VecDeque<Uid>,
@@ -43,10 +38,10 @@ impl Queue {
         self.timers.insert((at, key));
     }
 
-    /// Look at this key again after a delay that grows with each failure in a row.
-    pub(super) fn add_after_failure(&mut self, key: Uid, now: Time) {
+    /// Look at this key again after a delay that grows from the first to the longest with each failure in a row.
+    pub(super) fn add_after_failure(&mut self, key: Uid, now: Time, (first, longest): (Duration, Duration)) {
         let failures = self.failures.entry(key).or_insert(0);
-        let delay = BACKOFF_FIRST.saturating_mul(1 << (*failures).min(20)).min(BACKOFF_MAX);
+        let delay = first.saturating_mul(1 << (*failures).min(20)).min(longest);
         *failures = failures.saturating_add(1);
         self.add_at(key, now + delay);
     }
@@ -93,6 +88,8 @@ impl Queue {
 mod tests {
     use super::*;
 
+    const RETRY: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1000));
+
     fn key(number: u128) -> Uid {
         Uid::from_random(number)
     }
@@ -117,15 +114,15 @@ mod tests {
         let mut queue = Queue::default();
         let mut delays = Vec::new();
         for _ in 0..30 {
-            queue.add_after_failure(key(1), Time::EPOCH);
+            queue.add_after_failure(key(1), Time::EPOCH, RETRY);
             let at = queue.next_wake().expect("a timer");
             delays.push(at - Time::EPOCH);
             queue.pop(at);
         }
         assert_eq!(delays[..3], [5, 10, 20].map(Duration::from_millis));
-        assert_eq!(delays[29], BACKOFF_MAX);
+        assert_eq!(delays[29], RETRY.1);
         queue.forget_failures(key(1));
-        queue.add_after_failure(key(1), Time::EPOCH);
-        assert_eq!(queue.next_wake(), Some(Time::EPOCH + BACKOFF_FIRST));
+        queue.add_after_failure(key(1), Time::EPOCH, RETRY);
+        assert_eq!(queue.next_wake(), Some(Time::EPOCH + RETRY.0));
     }
 }

@@ -98,7 +98,7 @@ impl<C: Controller> Loop<C> {
             }
             Err(refused @ CommitError::Refused { .. }) => {
                 self.metrics.refusals += 1;
-                self.queue.add_after_failure(key, now);
+                self.queue.add_after_failure(key, now, C::RETRY);
                 Some(refused)
             }
         }
@@ -162,7 +162,7 @@ impl<C: Controller> AnyLoop for Loop<C> {
             let observed = C::observe(store.snapshot(), key);
             let report = observed.map(|observed| C::refused(&observed, &error, now).actions).unwrap_or_default();
             if commit(store, report).is_err() {
-                self.queue.add_after_failure(key, now);
+                self.queue.add_after_failure(key, now, C::RETRY);
             }
         }
         true

@@ -158,12 +158,15 @@ impl Controller for DaemonSetController {
         plan.actions.iter().all(|action| matches!(action, Action::UpdateStatus { .. } | Action::Emit(_)))
     }
 
-    fn refused(observed: &Observed<'_>, error: &ApiError, _: Time) -> Plan {
-        let mut plan = Plan::nothing();
+    /// A pod could not be created: it is said, and what is there is counted.
+    fn refused(observed: &Observed<'_>, error: &ApiError, now: Time) -> Plan {
+        let (create, delete) = (Vec::new(), Vec::new());
+        let mut work = Work { observed, now, plan: Plan::nothing(), create, delete };
         let message = format!("Error creating: {error}");
         let event = EventDraft::warning(&observed.object.meta, Self::NAME, "FailedCreate", message);
-        plan.push(Action::Emit(Box::new(event)));
-        plan
+        work.plan.push(Action::Emit(Box::new(event)));
+        status::count(&mut work);
+        work.plan
     }
 }
 

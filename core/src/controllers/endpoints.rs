@@ -165,8 +165,14 @@ fn trigger_time(served: &Served<'_>) -> Option<Time> {
         let told = (selected.object.meta.uid.to_string(), selected.pod.is_ready());
         selected.pod.state.condition(&ConditionKind::Ready).filter(|_| !known.contains(&told))?.since
     });
-    let made = served.current.is_none().then_some(served.object.meta.created);
+    // What somebody else wrote says nothing of what this controller has seen.
+    let is_told = served.current.is_some_and(|(object, _)| is_ours(object));
+    let made = (!is_told).then_some(served.object.meta.created);
     changed.chain(made).min()
+}
+
+fn is_ours(endpoints: &Object) -> bool {
+    endpoints.meta.labels.get(MANAGED_BY).is_some_and(|manager| manager == MANAGER)
 }
 
 /// A service concerns its Endpoints, and they it.
@@ -179,8 +185,7 @@ fn service_and_endpoints(change: &Change, snapshot: &Snapshot, keys: &mut Keys) 
             keys.extend(left.map(|endpoints| endpoints.meta.uid));
         }
         None => {
-            let is_ours = meta.labels.get(MANAGED_BY).is_some_and(|manager| manager == MANAGER);
-            keys.extend(is_ours.then_some(meta.uid));
+            keys.extend(is_ours(&change.object).then_some(meta.uid));
         }
     }
 }

@@ -168,6 +168,8 @@ impl Controller for JobController {
 
     const NAME: &'static str = "job-controller";
 
+    const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
     const WATCHED: &'static [Watched] = &[
         Watched::kind(kind::JOB, job_and_its_pods),
         Watched::kind(kind::POD, jobs_of_pod).after(POD_CHANGES_GATHERED),
