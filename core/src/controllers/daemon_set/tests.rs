@@ -88,8 +88,15 @@ impl World {
             "lost" => json!([{"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}]),
             effect => json!([{"key": "k", "effect": effect}]),
         };
-        let node = json!({"metadata": {"name": name, "labels": {"here": here}}, "spec": {"taints": taints}});
+        let node = json!({"metadata": {"name": name, "labels": {"here": here}}});
         self.create(serde_json::from_value::<Node>(node).expect("a node"));
+        // A node that is new has a taint until it is ready.
+        let object = self.store.snapshot().find(kind::NODE, "", name).expect("the node");
+        let mut node = object.typed::<Node>().expect("a node").clone();
+        node.spec.get_or_insert_default().taints = Some(serde_json::from_value(taints).expect("taints"));
+        let target = Target::seen(object);
+        let write = Action::Update { target, object: Arc::new(node), spec_changed: false };
+        self.store.commit(vec![write], NOW).expect("no conflict");
     }
 
     fn object(&self) -> Arc<Object> {
