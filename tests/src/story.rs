@@ -33,6 +33,7 @@ pub fn tell(story: &Value) -> Result<(), String> {
     first
 }
 
+#[allow(clippy::print_stderr, reason = "whoever tries a story wants to see its worlds")]
 fn tell_at(story: &Value, pace: Pace) -> Result<(), String> {
     let mut stage = Stage::new(story, pace)?;
     for (index, step) in story["steps"].as_array().ok_or("a story without steps")?.iter().enumerate() {
