@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use containerd_client::Client;
 use containerd_client::services::v1::{CreateNamespaceRequest, CreateRequest, DeleteRequest, Namespace};
-use inboard::runtime::{RuntimeError, RuntimeErrorKind};
+use inboard::runtime::{RuntimeError, RuntimeErrorKind, RuntimeInfo};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
@@ -70,6 +70,13 @@ impl Daemon {
         let mut request = self.request(message);
         request.metadata_mut().insert("containerd-lease", lease.id.clone());
         request
+    }
+
+    /// Its name and version.
+    pub(crate) async fn info(&self) -> Result<RuntimeInfo, RuntimeError> {
+        let answer = call("ask for the version", self.services().version().version(self.request(()))).await?;
+        // Releases call themselves `v1.7.2`, Debian's packages `1.6.20~ds1`.
+        Ok(RuntimeInfo { name: "containerd".into(), version: answer.version.trim_start_matches('v').into() })
     }
 
     /// Makes the namespace unless it is there.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use futures_core::stream::BoxStream;
-use inboard::runtime::{Inventory, RuntimeError, RuntimeErrorKind, RuntimeEvent};
+use inboard::runtime::{Inventory, RuntimeError, RuntimeErrorKind, RuntimeEvent, RuntimeInfo};
 use nix::fcntl::{Flock, FlockArg};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
@@ -58,6 +58,8 @@ pub(crate) struct Settings {
 pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) daemon: Daemon,
+    /// What the daemon called itself when the runtime was opened.
+    pub(crate) info: RuntimeInfo,
     pub(crate) dirs: StateDir,
     pub(crate) images: Images,
     pub(crate) network: Network,
@@ -110,6 +112,7 @@ impl ContainerdRuntime {
         let daemon = daemon.map_err(|source| BuildError::Connect { socket, source })?;
         daemon.ensure_namespace().await?;
         let inner = Inner {
+            info: daemon.info().await?,
             images: Images::new(daemon.clone(), settings.snapshotter.clone()),
             network: Network::new(settings.network.clone(), dirs.ipam()),
             host: host_facts(settings.seccomp_dir.clone()),

@@ -12,16 +12,17 @@ use inboard::runtime::{
 };
 
 use super::ContainerdRuntime;
-use crate::client::call;
+use crate::client::is_away;
 use crate::{events, logs};
 
 #[async_trait]
 impl Runtime for ContainerdRuntime {
     async fn info(&self) -> Result<RuntimeInfo, RuntimeError> {
-        let request = self.inner.daemon.request(());
-        let answer = call("ask for the version", self.inner.daemon.services().version().version(request)).await?;
-        // Releases call themselves `v1.7.2`, Debian's packages `1.6.20~ds1`.
-        Ok(RuntimeInfo { name: "containerd".into(), version: answer.version.trim_start_matches('v').into() })
+        match self.inner.daemon.info().await {
+            // It was there when the runtime was opened, and will be again.
+            Err(error) if is_away(&error) => Ok(self.inner.info.clone()),
+            info => info,
+        }
     }
 
     async fn inventory(&self) -> Result<Inventory, RuntimeError> {
