@@ -11,7 +11,8 @@ pub(crate) fn wanted(target: &Target, path: &str, method: &Method, query: &Query
     let plain = || Access { verb: method.as_str().to_lowercase(), what: What::Path(path.to_owned()) };
     let Target::Resource(resource) = target else { return plain() };
     let ResourcePath { group, version, plural, namespace, name, subresource, is_watch } = resource;
-    let watches = *is_watch || query.flag("watch");
+    // With a name in the path, a parameter does not make a watch of it.
+    let watches = *is_watch || (name.is_none() && query.flag("watch"));
     let verb = match method.as_str() {
         "GET" | "HEAD" if watches => "watch",
         "GET" | "HEAD" if name.is_none() => "list",

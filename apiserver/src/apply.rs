@@ -12,7 +12,6 @@ use crate::access::{Access, What};
 use crate::body::Body;
 use crate::rbac::{self, escalation};
 use crate::read;
-use crate::respond;
 use crate::write::{Place, Sent, object_of};
 
 /// Whether a patch is an apply.
@@ -34,7 +33,6 @@ pub(crate) async fn apply(place: &Place<'_>, part: Part, sent: &Sent) -> Result<
     let options = options(place, sent)?;
     let object = body::applied(&sent.body, Format::Yaml)?;
     may_create(place)?;
-    escalation::check(&place.moment.snapshot, place.user, place.info, (place.namespace, place.name), &object)?;
     let application = Application {
         kind: place.info.id,
         namespace: place.namespace.to_owned(),
@@ -43,10 +41,10 @@ pub(crate) async fn apply(place: &Place<'_>, part: Part, sent: &Sent) -> Result<
         object,
         force: sent.query.flag("force"),
     };
-    let (answer, warnings) = place.ask(Request::Apply(Box::new(application), options)).await?;
+    let request = |options| Request::Apply(Box::new(application.clone()), options);
+    let answer = escalation::guarded(place, sent, options, request).await?;
     let code = if matches!(answer, Answer::Created(_)) { StatusCode::CREATED } else { StatusCode::OK };
-    let response = place.show(&object_of(answer)?, code, sent.wanted);
-    Ok(respond::with_warnings(response, &warnings))
+    Ok(place.show(&object_of(answer)?, code, sent.wanted))
 }
 
 /// An apply that will create the object needs the right to create it, too.

@@ -1,9 +1,12 @@
 //! What the server has: groups, versions, kinds, for clients that ask before they do anything.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use http::header::ACCEPT;
 use http::{HeaderMap, Response, StatusCode};
+use inboard::object::definition::priority;
 use inboard::object::kind::{KindInfo, Kinds};
 use serde_json::{Value, json};
 
@@ -29,24 +32,23 @@ fn groups(kinds: &Kinds) -> Vec<(String, Vec<String>)> {
         }
     }
     for (_, versions) in &mut groups {
-        versions.sort_by_key(|version| std::cmp::Reverse(rank(version)));
+        versions.sort_by(|one, other| priority(other).cmp(&priority(one)).then_with(|| one.cmp(other)));
     }
+    // Those that are built in have their order, users' are told by their names, and what is measured comes last.
+    let place = |group: &str| match group {
+        usage::GROUP => 2,
+        _ => u8::from(!BUILT_IN.contains(group)),
+    };
+    groups.sort_by(|(one, _), (other, _)| {
+        let by_name = if place(one) == 1 { one.cmp(other) } else { Ordering::Equal };
+        place(one).cmp(&place(other)).then(by_name)
+    });
     groups
 }
 
-/// `v2` before `v1` before `v1beta2`, and what is no version at the end.
-fn rank(version: &str) -> (bool, u8, u32, u32) {
-    let number = |text: &str| text.parse::<u32>().ok();
-    let Some(rest) = version.strip_prefix('v') else { return (false, 0, 0, 0) };
-    for (word, stage) in [("alpha", 1), ("beta", 2)] {
-        if let Some((major, minor)) = rest.split_once(word)
-            && let (Some(major), Some(minor)) = (number(major), number(minor))
-        {
-            return (true, stage, major, minor);
-        }
-    }
-    number(rest).map_or((false, 0, 0, 0), |major| (true, 3, major, 0))
-}
+/// The groups of the kinds that are built in.
+static BUILT_IN: LazyLock<BTreeSet<String>> =
+    LazyLock::new(|| Kinds::built_in().iter().map(|info| info.group.to_string()).collect());
 
 fn of_version<'k>(kinds: &'k Kinds, group: &str, version: &str) -> Vec<&'k KindInfo> {
     let mut all: Vec<&KindInfo> = served(kinds).filter(|info| info.group == group && info.version == version).collect();

@@ -3,7 +3,7 @@
 use http::{Method, Response, StatusCode};
 use inboard::ApiError;
 use inboard::cluster::Moment;
-use inboard::object::kind::{KindInfo, Verbs};
+use inboard::object::kind::{self, KindInfo, Verbs};
 use inboard::store::Part;
 
 use crate::body::Body;
@@ -25,9 +25,19 @@ pub(crate) async fn serve(
 ) -> Result<Response<Body>, ApiError> {
     let (cluster, Admitted { moment, user, .. }) = (server.cluster(), admitted);
     let kinds = &moment.kinds;
+    // Pages that are kept by their paths answer whatever the verb is; those with a form of their own are read.
+    let is_read = sent.method == Method::GET;
+    let is_described = match target {
+        Target::Page(path) => path == "/version",
+        Target::CoreVersions | Target::Groups | Target::Group(_) | Target::Version { .. } => true,
+        Target::OpenApi(_) | Target::Resource(_) => false,
+    };
+    if is_described && !is_read {
+        return Err(not_allowed());
+    }
     let found = match target {
-        Target::Page(path) if path == "/metrics" => Some(telemetry::page(cluster, moment).await?),
-        Target::Page(path) => health::page(path, sent.wanted),
+        Target::Page(path) if path == "/metrics" => Some(telemetry::page(server, moment).await?),
+        Target::Page(path) => health::page(path, &sent.query, sent.wanted),
         Target::OpenApi(path) => openapi::page(path, kinds, &sent.headers, &sent.query),
         Target::CoreVersions => Some(discovery::core_versions(kinds, &sent.headers, sent.wanted)),
         Target::Groups => Some(discovery::all_groups(kinds, &sent.headers, sent.wanted)),
@@ -45,7 +55,13 @@ pub(crate) async fn serve(
             let info = path.kind(kinds).ok_or_else(no_such_resource)?;
             wanted?;
             if info.verbs == Verbs::Create && sent.method == Method::POST && path.subresource.is_none() {
-                let about = (info, path.namespace.as_deref().unwrap_or_default());
+                let namespace = path.namespace.as_deref().unwrap_or_default();
+                if info.id == kind::BINDING {
+                    let (webhooks, notes) = (server.webhooks(), &admitted.notes);
+                    let place = Place { cluster, moment, user, info, namespace, name: "", webhooks, notes };
+                    return subresource::pod::bind(&place, &sent).await;
+                }
+                let about = (info, namespace);
                 return review::answer(moment, server.credentials(), user, about, &sent);
             }
             let asking = Asking { server, moment, user, notes: &admitted.notes };
@@ -71,7 +87,7 @@ async fn resource(
     sent: Sent,
 ) -> Result<Response<Body>, ApiError> {
     let Asking { server, moment, user, notes } = *asking;
-    let (cluster, lines) = (server.cluster(), server.lines());
+    let cluster = server.cluster();
     if path.namespace.is_some() && !info.is_namespaced() {
         return Err(no_such_resource());
     }
@@ -81,7 +97,8 @@ async fn resource(
     let place = Place { cluster, moment, user, info, namespace: namespace.unwrap_or(""), name, webhooks, notes };
     // Objects of a kind with namespaces are named in one; without it only lists make sense.
     let is_placed = namespace.is_some() || !info.is_namespaced();
-    let watches = path.is_watch || sent.query.flag("watch");
+    // With a name in the path, a parameter does not make a watch of it.
+    let watches = path.is_watch || (path.name.is_none() && sent.query.flag("watch"));
     if let Some(name) = &path.subresource {
         if !is_placed {
             return Err(no_such_resource());
@@ -91,9 +108,7 @@ async fn resource(
     let of_all = |verb: &str| info.verbs.names().contains(&verb);
     let which = (namespace, path.name.as_deref());
     match (sent.method.as_str(), &path.name) {
-        ("GET", _) if watches && of_all("watch") => {
-            watch::watch((cluster, lines), moment, info, which, &sent.query, sent.wanted)
-        }
+        ("GET", _) if watches && of_all("watch") => watch::watch(server, moment, info, which, &sent.query, sent.wanted),
         ("GET", None) if of_all("list") => read::list(cluster, moment, info, which, &sent.query, sent.wanted),
         ("GET", Some(name)) if is_placed && of_all("get") => {
             read::get(moment, info, (place.namespace, name), &sent.query, sent.wanted)
@@ -108,6 +123,12 @@ async fn resource(
         ("DELETE", None) if of_all("deletecollection") => write::delete_collection(&place, namespace, &sent).await,
         _ => Err(not_allowed()),
     }
+}
+
+/// What the author of a request for objects in a deprecated version of a user's kind is told.
+pub(crate) fn deprecation(admitted: &Admitted, target: &Target) -> Option<String> {
+    let Target::Resource(path) = target else { return None };
+    path.kind(&admitted.moment.kinds)?.defined.as_ref()?.deprecation.clone()
 }
 
 /// What is said of a path that names nothing.

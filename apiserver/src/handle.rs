@@ -16,6 +16,7 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::upgrade::OnUpgrade;
 use inboard::cluster::Moment;
 use inboard::{ApiError, Reason};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::access::{self, Access};
 use crate::audit::Event;
@@ -29,7 +30,7 @@ use crate::query::Query;
 use crate::route::{self, Target};
 use crate::service::ApiServer;
 use crate::stream::{Connection, bridge, is_wanted};
-use crate::write::{Notes, Sent};
+use crate::write::{Notes, Said, Sent};
 use crate::{protobuf, rbac, respond};
 
 /// The most that a request may bring, in bytes.
@@ -57,29 +58,34 @@ impl ApiServer {
         if is_wanted(&parts.headers)
             && let Some(api) = self.on_connection()
         {
-            let done = match collect(body).await {
-                Ok(body) => bridge::serve(api, Request::from_parts(parts, Full::new(body))).await,
+            let done = match collect(body, self.room()).await {
+                Ok((body, _room)) => bridge::serve(api, Request::from_parts(parts, Full::new(body))).await,
                 Err(error) => Err(error),
             };
             return done.unwrap_or_else(|error| respond::error(&error, Wanted::PLAIN));
         }
-        let connection = Connection { upgrade: parts.extensions.remove::<OnUpgrade>(), stop: self.stop() };
+        let upgrade = parts.extensions.remove::<OnUpgrade>();
+        let connection = Connection { upgrade, stop: self.stop(), has_left: self.has_left() };
         let takes_gzip = compress::is_wanted(parts.headers.get(ACCEPT_ENCODING));
         let query = Query::read(parts.uri.query());
         let wanted = Wanted::read(&parts.headers, &query);
         // A refusal is told in JSON when the client wants nothing that there is.
         let form = *wanted.as_ref().unwrap_or(&Wanted::PLAIN);
         let Some(target) = route::read(parts.uri.path()) else { return page_not_found() };
+        let said = Said::default();
         let done = match self.admit(&target, &parts, &query).await {
             Err(error) => Err(error),
             Ok(admitted) => {
                 let (method, uri) = (parts.method.clone(), parts.uri.clone());
+                said.add(dispatch::deprecation(&admitted, &target));
                 let mut received = None;
                 let done = match self.receive(parts.headers, body).await {
                     Err(error) => Err(error),
-                    Ok((headers, body)) => {
+                    // The place and the room are given back once there is an answer.
+                    Ok(Received { headers, body, room: _room, place: _place }) => {
                         received = self.audit().is_some().then(|| body.clone());
-                        let sent = Sent { method, uri, headers, query, body, wanted: form, connection };
+                        let said = said.clone();
+                        let sent = Sent { method, uri, headers, query, body, wanted: form, connection, said };
                         dispatch::serve(self, &admitted, &target, sent, wanted).await
                     }
                 };
@@ -88,6 +94,7 @@ impl ApiServer {
             }
         };
         let response = done.unwrap_or_else(|error| respond::error(&error, form));
+        let response = respond::with_warnings(response, &said.take());
         if takes_gzip { compress::gzip(response) } else { response }
     }
 
@@ -116,36 +123,73 @@ impl ApiServer {
         Event { user: &user, access: &access, code, annotations, request, response }.tell(self.audit());
     }
 
-    /// The body, if there is room for one more request.
-    async fn receive<B>(&self, headers: HeaderMap, body: B) -> Result<(HeaderMap, Bytes), ApiError>
+    /// The body, and a place among the requests that are answered, if there is room for both. A body that comes slowly
+    /// takes room for what has come of it, and no place.
+    async fn receive<B>(&self, headers: HeaderMap, body: B) -> Result<Received<'_>, ApiError>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let Ok(_place) = self.places().try_acquire() else {
-            let message = "Too many requests, please try again later.";
-            return Err(ApiError::new(Reason::TooManyRequests, message).retry_after(RETRY_SECONDS));
-        };
-        in_json(headers, collect(body).await?)
+        let (body, room) = collect(body, self.room()).await?;
+        let place = self.places().try_acquire().map_err(|_| too_many())?;
+        let (headers, body) = in_json(headers, body)?;
+        Ok(Received { headers, body, room, place })
     }
 }
 
-async fn collect<B>(body: B) -> Result<Bytes, ApiError>
+/// A request that has come as a whole.
+struct Received<'a> {
+    headers: HeaderMap,
+    body: Bytes,
+    room: Option<SemaphorePermit<'a>>,
+    place: SemaphorePermit<'a>,
+}
+
+/// That there is no room for one more.
+pub(crate) fn too_many() -> ApiError {
+    ApiError::new(Reason::TooManyRequests, "Too many requests, please try again later.").retry_after(RETRY_SECONDS)
+}
+
+/// All of a body, and the room that it takes, in bytes.
+async fn collect<B>(body: B, room: &Semaphore) -> Result<(Bytes, Option<SemaphorePermit<'_>>), ApiError>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_MAX).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(ApiError::new(Reason::RequestEntityTooLarge, format!("Request entity too large: limit is {BODY_MAX}")))
+    let mut body = std::pin::pin!(Limited::new(body, BODY_MAX));
+    let (mut pieces, mut taken): (Vec<Bytes>, Option<SemaphorePermit<'_>>) = (Vec::new(), None);
+    let all = async {
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| broken(&*error))?;
+            let Ok(piece) = frame.into_data() else { continue };
+            let length = u32::try_from(piece.len()).unwrap_or(u32::MAX);
+            let more = room.try_acquire_many(length).map_err(|_| too_many())?;
+            match &mut taken {
+                Some(taken) => taken.merge(more),
+                None => taken = Some(more),
+            }
+            pieces.push(piece);
         }
-        Ok(Err(error)) => Err(ApiError::bad_request(format!("the body of the request broke off: {error}"))),
+        Ok(())
+    };
+    match tokio::time::timeout(BODY_TIMEOUT, all).await {
+        Ok(all) => all?,
         Err(_) => {
             let message = format!("Timeout: the body of the request did not come within {BODY_TIMEOUT:?}");
-            Err(ApiError::new(Reason::Timeout, message))
+            return Err(ApiError::new(Reason::Timeout, message));
         }
     }
+    // Most bodies come in one piece.
+    let whole = if pieces.len() == 1 { pieces.remove(0) } else { pieces.concat().into() };
+    Ok((whole, taken))
+}
+
+fn broken(error: &(dyn std::error::Error + Send + Sync + 'static)) -> ApiError {
+    if error.is::<LengthLimitError>() {
+        let message = format!("Request entity too large: limit is {BODY_MAX}");
+        return ApiError::new(Reason::RequestEntityTooLarge, message);
+    }
+    ApiError::bad_request(format!("the body of the request broke off: {error}"))
 }
 
 /// A body in protobuf as JSON, which is what everybody behind here reads.

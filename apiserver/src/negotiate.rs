@@ -67,12 +67,12 @@ impl Wanted {
 
     /// What the headers and the query ask for.
     pub(crate) fn read(headers: &HeaderMap, query: &Query) -> Result<Self, ApiError> {
-        let is_pretty = match query.get("pretty") {
-            Some(_) => query.flag("pretty"),
+        let is_pretty = match query.text("pretty") {
+            Some(text) => matches!(text, "1" | "t" | "T" | "true" | "TRUE" | "True"),
             None => headers.get(USER_AGENT).is_some_and(is_for_people),
         };
-        let (encoding, form) = accepted(headers, query)?;
-        Ok(Self { encoding, form, is_pretty })
+        let (encoding, form, is_asked_pretty) = accepted(headers, query)?;
+        Ok(Self { encoding, form, is_pretty: is_pretty || is_asked_pretty })
     }
 
     /// The same for something that is no object of a kind: its form is all of it.
@@ -86,17 +86,18 @@ fn is_for_people(agent: &HeaderValue) -> bool {
     agent.to_str().is_ok_and(|agent| ["curl", "Wget", "Mozilla/5.0"].iter().any(|one| agent.starts_with(one)))
 }
 
-fn accepted(headers: &HeaderMap, query: &Query) -> Result<(Encoding, Form), ApiError> {
+/// The encoding and the form that can be served, and whether they are asked for with line breaks.
+fn accepted(headers: &HeaderMap, query: &Query) -> Result<(Encoding, Form, bool), ApiError> {
     let clauses: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     if clauses.iter().all(|text| text.trim().is_empty()) {
-        return Ok((Encoding::Json, Form::Whole));
+        return Ok((Encoding::Json, Form::Whole, false));
     }
     let mut clauses: Vec<Clause<'_>> = clauses.iter().flat_map(|text| text.split(',')).map(Clause::read).collect();
     clauses.sort_by(|one, other| other.weight.total_cmp(&one.weight));
     for clause in &clauses {
         let Some(encoding) = clause.encoding() else { continue };
         let Some(form) = clause.form(query)? else { continue };
-        return Ok((encoding, form));
+        return Ok((encoding, form, clause.parameter("pretty") == "1"));
     }
     Err(ApiError::new(Reason::NotAcceptable, NOT_ACCEPTABLE))
 }

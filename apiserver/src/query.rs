@@ -8,6 +8,7 @@ use inboard::k8s_openapi::apimachinery::pkg::apis::meta::v1::StatusCause;
 use inboard::object::field::FieldErrors;
 use inboard::object::kind::KindInfo;
 use inboard::object::manifest::FieldValidation;
+use inboard::time::Time;
 use inboard::{ApiError, Reason};
 
 use crate::route::decoded;
@@ -48,7 +49,7 @@ impl Query {
 
     /// Whether a flag is up: `true`, `1`, or there without a value; anything else that is not `false` or `0` is true, too.
     pub(crate) fn flag(&self, name: &str) -> bool {
-        self.get(name).is_some_and(|value| !matches!(value, "false" | "0"))
+        self.get(name).is_some_and(|value| !value.eq_ignore_ascii_case("false") && value != "0")
     }
 
     /// A number.
@@ -57,6 +58,15 @@ impl Query {
         text.parse()
             .map(Some)
             .map_err(|_| ApiError::bad_request(format!("strconv.ParseInt: parsing \"{text}\": invalid syntax")))
+    }
+
+    /// A moment.
+    pub(crate) fn time(&self, name: &str) -> Result<Option<Time>, ApiError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let layout = "2006-01-02T15:04:05Z07:00";
+        let problem = || format!("parsing time {text:?} as {layout:?}: cannot parse {text:?} as \"2006\"");
+        let time = text.parse().map_err(|_| ApiError::bad_request(problem()))?;
+        Ok(Some(Time::from_timestamp(time)))
     }
 
     /// What a list or a watch of a kind lets through; `name` is the one that stands in its path, if one does.

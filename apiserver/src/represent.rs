@@ -1,10 +1,11 @@
 //! From stored objects to what a client is shown: whole objects, their metadata, or lines of a table.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use inboard::cluster::Moment;
-use inboard::object::kind::Kinds;
-use inboard::object::kind::{KindInfo, convert};
+use inboard::k8s_openapi::api::flowcontrol::v1::FlowSchema;
+use inboard::object::kind::{self, KindInfo, Kinds, convert};
 use inboard::object::table::{Column, Table};
 use inboard::store::{Object, PodPhase};
 use inboard::time::Time;
@@ -113,7 +114,8 @@ impl Representation {
         now: Time,
         has_columns: bool,
     ) -> Value {
-        let table = self.lines(objects, now);
+        let objects = self.in_rows(objects);
+        let table = self.lines(&objects, now);
         let columns: Vec<Value> = table.columns.iter().map(column).collect();
         let rows = objects.iter().zip(table.rows).map(|(object, cells)| {
             let mut row = Map::new();
@@ -139,6 +141,20 @@ impl Representation {
         shown.insert("columnDefinitions".to_owned(), if has_columns { columns.into() } else { Value::Null });
         shown.insert("rows".to_owned(), rows.into());
         shown.into()
+    }
+
+    /// The objects in the order of their rows: that of the list, but for flow schemas, which are shown as they are tried.
+    fn in_rows<'o>(&self, objects: &'o [Arc<Object>]) -> Cow<'o, [Arc<Object>]> {
+        if self.info.stored_as != kind::FLOW_SCHEMA {
+            return Cow::Borrowed(objects);
+        }
+        let precedence = |object: &Object| {
+            let schema = object.typed::<FlowSchema>()?;
+            Some((schema.spec.matching_precedence, object.meta.name.to_string()))
+        };
+        let mut sorted = objects.to_vec();
+        sorted.sort_by_key(|object| precedence(object));
+        Cow::Owned(sorted)
     }
 
     fn lines(&self, objects: &[Arc<Object>], now: Time) -> Table {

@@ -95,8 +95,10 @@ pub(crate) fn encode(shown: &impl Serialize, wanted: Wanted) -> Vec<u8> {
     match wanted.encoding {
         Encoding::Yaml => to_yaml(&serde_json::to_value(shown).unwrap_or_default()).into_bytes(),
         Encoding::Json | Encoding::Protobuf => {
-            let made = if wanted.is_pretty { serde_json::to_vec_pretty(shown) } else { serde_json::to_vec(shown) };
-            let mut bytes = made.unwrap_or_default();
+            if wanted.is_pretty {
+                return serde_json::to_vec_pretty(shown).unwrap_or_default();
+            }
+            let mut bytes = serde_json::to_vec(shown).unwrap_or_default();
             bytes.push(b'\n');
             bytes
         }

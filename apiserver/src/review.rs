@@ -28,6 +28,7 @@ pub(crate) fn answer(
 ) -> Result<Response<Body>, ApiError> {
     let validation = sent.query.field_validation("CreateOptions")?;
     let read = body::read(&sent.body, write::format(&sent.headers)?, &moment.kinds, info, validation)?;
+    sent.said.add(read.warnings);
     let mut review = read.value;
     let status = match info.id {
         kind::SELF_SUBJECT_REVIEW => json!({ "userInfo": told(user) }),
@@ -64,7 +65,7 @@ pub(crate) fn answer(
     if review["metadata"].is_null() {
         review["metadata"] = json!({});
     }
-    Ok(respond::with_warnings(respond::value(StatusCode::CREATED, &review, sent.wanted.whole()), &read.warnings))
+    Ok(respond::value(StatusCode::CREATED, &review, sent.wanted.whole()))
 }
 
 /// A user as reviews tell it.

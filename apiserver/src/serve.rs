@@ -19,11 +19,21 @@ use crate::certificates::{Certificates, subject};
 use crate::identity::User;
 use crate::service::ApiServer;
 
+mod patience;
+
+pub(crate) use patience::HasLeft;
+use patience::Patient;
+
 /// How long connections may take to end once the server is told to.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// How many connections there may be at one time; more wait.
+/// How long what a client is sent may lie there unread.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often a client of HTTP/2 that says nothing is asked whether it is there, and how long its answer may take.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(15);
+/// How many connections there may be at one time, if there are as many files to open; more wait.
 const CONNECTIONS_MAX: usize = 20_000;
 
 /// Why a server cannot listen.
@@ -239,9 +249,10 @@ impl Drop for Server {
 
 async fn run(listener: Listener, api: ApiServer, stopped: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
+    let most = connections_max();
     loop {
         tokio::select! {
-            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
+            accepted = listener.accept(), if connections.len() < most => match accepted {
                 Ok(stream) => {
                     connections.spawn(converse(stream, api.clone(), stopped.clone()));
                 }
@@ -271,11 +282,11 @@ async fn converse(accepted: Accepted, api: ApiServer, stopped: watch::Receiver<b
     };
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    builder.http2().timer(TokioTimer::new());
-    let connection = builder.serve_connection_with_upgrades(
-        TokioIo::new(stream),
-        TowerToHyperService::new(api.until(stopped.clone()).of(peer)),
-    );
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).keep_alive_timeout(PING_TIMEOUT);
+    let has_left = HasLeft::default();
+    let stream = Patient::new(stream, HEAD_TIMEOUT, READ_TIMEOUT, has_left.clone());
+    let service = TowerToHyperService::new(api.on(has_left, stopped.clone()).of(peer));
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -287,6 +298,14 @@ async fn converse(accepted: Accepted, api: ApiServer, stopped: watch::Receiver<b
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke off");
     }
+}
+
+/// How many connections there may be: the program that this is part of has other files to open.
+fn connections_max() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let soft = files.and_then(|line| line.split_whitespace().next()).and_then(|number| number.parse::<usize>().ok());
+    soft.map_or(CONNECTIONS_MAX, |files| (files / 4 * 3).clamp(1, CONNECTIONS_MAX))
 }
 
 /// Waits until the server is told to stop.

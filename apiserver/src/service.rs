@@ -10,18 +10,23 @@ use futures_core::future::BoxFuture;
 use http::{Request, Response};
 use http_body_util::Full;
 use inboard::cluster::Cluster;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::audit::AuditPolicy;
 use crate::authenticate::Credentials;
 use crate::body::Body;
 use crate::identity::User;
+use crate::serve::HasLeft;
 use crate::tokens::Tokens;
 use crate::watch::Lines;
 use crate::webhook::Webhooks;
 
 /// How many requests may be answered at one time; a watch or a stream counts until it has begun.
 const IN_FLIGHT_MAX: usize = 1024;
+/// How many bytes the bodies of all requests may take at one time.
+const BODIES_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// How many watches there may be at one time.
+const WATCHES_MAX: usize = 100_000;
 
 /// The Kubernetes API of a cluster, as a service of HTTP requests. Cheap to clone.
 #[derive(Clone)]
@@ -33,6 +38,8 @@ pub struct ApiServer {
     has_connections: bool,
     /// Who sends them, where their connection says so.
     peer: Option<Arc<User>>,
+    /// Tells the connection that this is for when it has left HTTP.
+    has_left: HasLeft,
 }
 
 struct Inner {
@@ -43,6 +50,10 @@ struct Inner {
     audit: Option<AuditPolicy>,
     /// A place for each request that is being answered.
     places: Semaphore,
+    /// Room for bodies, in bytes.
+    room: Semaphore,
+    /// A place for each watch.
+    watches: Arc<Semaphore>,
 }
 
 /// Sets up an [`ApiServer`].
@@ -113,10 +124,13 @@ impl ApiServerBuilder {
                 webhooks,
                 audit,
                 places: Semaphore::new(IN_FLIGHT_MAX),
+                room: Semaphore::new(BODIES_BYTES_MAX),
+                watches: Arc::new(Semaphore::new(WATCHES_MAX)),
             }),
             stop: None,
             has_connections: false,
             peer: None,
+            has_left: HasLeft::default(),
         }
     }
 }
@@ -154,6 +168,25 @@ impl ApiServer {
         &self.inner.places
     }
 
+    pub(crate) fn room(&self) -> &Semaphore {
+        &self.inner.room
+    }
+
+    /// A place for one more watch, if there is one.
+    pub(crate) fn watch_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.inner.watches).try_acquire_owned().ok()
+    }
+
+    /// How many watches there are.
+    pub(crate) fn watches(&self) -> usize {
+        WATCHES_MAX - self.inner.watches.available_permits()
+    }
+
+    /// What tells the connection that this is for when it has left HTTP.
+    pub(crate) fn has_left(&self) -> HasLeft {
+        self.has_left.clone()
+    }
+
     /// What becomes true when the server stops that this is part of.
     pub(crate) fn stop(&self) -> Option<tokio::sync::watch::Receiver<bool>> {
         self.stop.clone()
@@ -164,9 +197,9 @@ impl ApiServer {
         (!self.has_connections).then(|| Self { has_connections: true, ..self.clone() })
     }
 
-    /// The same; connections that have left HTTP end when this becomes true.
-    pub(crate) fn until(self, stop: tokio::sync::watch::Receiver<bool>) -> Self {
-        Self { stop: Some(stop), has_connections: true, ..self }
+    /// The same for one connection, which is told when it leaves HTTP, and then ends when `stop` becomes true.
+    pub(crate) fn on(self, has_left: HasLeft, stop: tokio::sync::watch::Receiver<bool>) -> Self {
+        Self { stop: Some(stop), has_connections: true, has_left, ..self }
     }
 
     /// The same for somebody who is known by a certificate.

@@ -1,6 +1,7 @@
 //! What objects have besides themselves, each by whoever does it.
 
-mod pod;
+mod approval;
+pub(crate) mod pod;
 mod scale;
 mod token;
 
@@ -67,7 +68,7 @@ fn connect_options(own: &str, sent: &Sent) -> Value {
 /// The answer of whoever does it.
 async fn answer(place: &Place<'_>, own: &str, sent: &Sent) -> Result<Response<Body>, ApiError> {
     match (own, sent.method.as_str()) {
-        ("status" | "ephemeralcontainers" | "resize", "GET") => {
+        ("status" | "ephemeralcontainers" | "resize" | "approval", "GET") => {
             read::get(place.moment, place.info, (place.namespace, place.name), &sent.query, sent.wanted)
         }
         ("status" | "ephemeralcontainers" | "resize" | "finalize", "PUT") => {
@@ -91,11 +92,13 @@ async fn answer(place: &Place<'_>, own: &str, sent: &Sent) -> Result<Response<Bo
         ("proxy", _) => proxy::serve(place, sent).await,
         ("log", "GET") => pod::log(place, sent).await,
         ("token", "POST") => token::create(place, sent),
-        // Whoever approves may set the conditions, and they are all that an approval is.
-        ("approval", "PUT") => write::update(place, Part::Status, sent).await,
-        ("approval", "PATCH") => write::patch(place, Part::Status, sent).await,
-        ("approval", "GET") => {
-            read::get(place.moment, place.info, (place.namespace, place.name), &sent.query, sent.wanted)
+        ("approval", "PUT") => {
+            approval::is_theirs(place)?;
+            write::update(place, Part::Approval, sent).await
+        }
+        ("approval", "PATCH") => {
+            approval::is_theirs(place)?;
+            write::patch(place, Part::Approval, sent).await
         }
         _ => Err(not_allowed()),
     }

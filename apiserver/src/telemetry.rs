@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use http::{Response, StatusCode};
 use inboard::ApiError;
-use inboard::cluster::{Cluster, Moment};
+use inboard::cluster::Moment;
 
 use crate::body::Body;
 use crate::respond;
+use crate::service::ApiServer;
 
 /// One family of figures.
 struct Family {
@@ -17,7 +18,7 @@ struct Family {
 }
 
 /// The page.
-pub(crate) async fn page(cluster: &Cluster, moment: &Moment) -> Result<Response<Body>, ApiError> {
+pub(crate) async fn page(server: &ApiServer, moment: &Moment) -> Result<Response<Body>, ApiError> {
     let mut text = String::new();
     let mut tell = |family: &Family, rows: Vec<(String, u64)>| {
         let Family { name, kind, help } = family;
@@ -27,7 +28,7 @@ pub(crate) async fn page(cluster: &Cluster, moment: &Moment) -> Result<Response<
             let _ = writeln!(text, "{name}{{{labels}}} {value}");
         }
     };
-    let controllers = cluster.metrics().await?;
+    let controllers = server.cluster().metrics().await?;
     let of_each = |pick: fn(&inboard::control::ControllerMetrics) -> u64| {
         controllers.iter().map(|(name, figures)| (format!("name=\"{name}\""), pick(figures))).collect::<Vec<_>>()
     };
@@ -58,6 +59,10 @@ pub(crate) async fn page(cluster: &Cluster, moment: &Moment) -> Result<Response<
     tell(
         &Family { name: "apiserver_resource_objects", kind: "gauge", help: "Stored objects by their resource." },
         objects.filter(|(_, count)| *count > 0).collect(),
+    );
+    tell(
+        &Family { name: "apiserver_longrunning_requests", kind: "gauge", help: "Watches at this moment." },
+        vec![("verb=\"WATCH\"".to_owned(), server.watches() as u64)],
     );
     Ok(respond::bytes(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text))
 }

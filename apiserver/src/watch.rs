@@ -10,23 +10,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 use http::{Response, StatusCode};
 use inboard::cluster::{Changes, Cluster, Filter, Listing, Moment};
 use inboard::ids::Revision;
 use inboard::object::field::{FieldErrors, Path};
 use inboard::object::kind::KindInfo;
-use inboard::store::{Change, ChangeKind};
+use inboard::store::{Change, ChangeKind, Object};
+use inboard::time::Time;
 use inboard::{ApiError, Reason};
 use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::body::Body;
+use crate::handle::too_many;
 use crate::negotiate::{Encoding, Form, Wanted};
 use crate::protobuf;
 use crate::query::{Query, options_are};
 use crate::read::bad_version;
 use crate::represent::Representation;
 use crate::respond::{self, KindFirst};
+use crate::service::ApiServer;
 
 pub(crate) use lines::Lines;
 
@@ -34,6 +38,8 @@ pub(crate) use lines::Lines;
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 /// How long a watch lasts when its client does not say.
 const LASTS: Duration = Duration::from_secs(30 * 60);
+/// How many objects of those that there are are told in one piece.
+const INITIAL_AT_ONCE: usize = 64;
 /// Says in a bookmark that everything that there was has been told.
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
@@ -49,17 +55,20 @@ struct Watch {
     /// Tables say once what their columns are.
     told_columns: bool,
     lines: Arc<Lines>,
+    /// Held as long as the watch lasts.
+    _place: OwnedSemaphorePermit,
 }
 
 /// `watch`
 pub(crate) fn watch(
-    (cluster, lines): (&Cluster, &Arc<Lines>),
+    server: &ApiServer,
     moment: &Moment,
     info: &KindInfo,
     (namespace, name): (Option<&str>, Option<&str>),
     query: &Query,
     wanted: Wanted,
 ) -> Result<Response<Body>, ApiError> {
+    let (cluster, lines) = (server.cluster(), server.lines());
     let filter = query.filter(info, name)?;
     let wants_bookmarks = query.flag("allowWatchBookmarks");
     let version = query.text("resourceVersion");
@@ -72,20 +81,16 @@ pub(crate) fn watch(
         Encoding::Protobuf => Encoding::Json,
         encoding => encoding,
     };
-    let mut first = Vec::new();
+    let mut initial = Vec::new();
     let mut seen = from;
-    let mut told_columns = false;
     if sends_initial {
         seen = moment.snapshot.revision();
         let listing = Listing { kind: info.stored_as, namespace, filter: &filter, limit: None, token: None };
-        for object in cluster.page(moment, &listing)?.objects {
-            first.push(line(encoding, "ADDED", &representation.watched(&object, moment.now, !told_columns)));
-            told_columns = true;
-        }
+        initial = cluster.page(moment, &listing)?.objects;
     }
-    if query.flag("sendInitialEvents") && wants_bookmarks {
-        first.push(line(encoding, "BOOKMARK", &bookmark(info, seen, true)));
-    }
+    let ends_initial = query.flag("sendInitialEvents") && wants_bookmarks;
+    let end_of_initial = ends_initial.then(|| Bytes::from(line(encoding, "BOOKMARK", &bookmark(info, seen, true))));
+    let place = server.watch_place().ok_or_else(too_many)?;
     let lasts = query.number("timeoutSeconds")?.and_then(|seconds| u64::try_from(seconds).ok()).filter(|s| *s > 0);
     let start = tokio::time::Instant::now();
     let watch = Watch {
@@ -97,20 +102,41 @@ pub(crate) fn watch(
         representation,
         bookmarks: wants_bookmarks.then(|| tokio::time::interval_at(start + BOOKMARK_EVERY, BOOKMARK_EVERY)),
         end: start + lasts.map_or(LASTS, Duration::from_secs),
-        told_columns,
+        told_columns: !initial.is_empty(),
         lines: Arc::clone(lines),
+        _place: place,
     };
+    let first = initial_lines(initial, watch.representation.clone(), encoding, moment.now);
     let later = stream::unfold(Some(watch), |watch| async move {
         let mut watch = watch?;
         let (lines, goes_on) = watch.next().await?;
         Some((lines, goes_on.then_some(watch)))
     });
-    let lines = stream::iter((!first.is_empty()).then(|| Bytes::from(first.concat()))).chain(later);
+    let lines = first.chain(stream::iter(end_of_initial)).chain(later);
     let media_type = match encoding {
         Encoding::Protobuf => "application/vnd.kubernetes.protobuf;stream=watch",
         Encoding::Json | Encoding::Yaml => encoding.media_type(),
     };
     Ok(respond::whole(StatusCode::OK, media_type, Body::stream(lines)))
+}
+
+/// What there is, in pieces that are made when the client has taken those before: there may be much, and many who never
+/// read it.
+fn initial_lines(
+    objects: Vec<Arc<Object>>,
+    representation: Representation,
+    encoding: Encoding,
+    now: Time,
+) -> impl Stream<Item = Bytes> + Send {
+    let mut is_first = true;
+    stream::iter((0..objects.len()).step_by(INITIAL_AT_ONCE)).map(move |start| {
+        let mut lines = Vec::new();
+        for object in objects.iter().skip(start).take(INITIAL_AT_ONCE) {
+            let is_first = std::mem::take(&mut is_first);
+            lines.extend(line(encoding, "ADDED", &representation.watched(object, now, is_first)));
+        }
+        Bytes::from(lines)
+    })
 }
 
 /// Whether what there is is told first.
@@ -143,8 +169,19 @@ fn initial_events(query: &Query, from: Revision) -> Result<bool, ApiError> {
 impl Watch {
     /// The next lines, and whether more may follow.
     async fn next(&mut self) -> Option<(Bytes, bool)> {
-        let Self { encoding, cluster, changes, filter, namespace, representation, bookmarks, end, told_columns, lines } =
-            self;
+        let Self {
+            encoding,
+            cluster,
+            changes,
+            filter,
+            namespace,
+            representation,
+            bookmarks,
+            end,
+            told_columns,
+            lines,
+            ..
+        } = self;
         let encoding = *encoding;
         let now = cluster.now();
         let mut pick = |change: &Change| {
@@ -198,13 +235,13 @@ fn event<'c>(
     filter: &Filter,
     namespace: Option<&str>,
     representation: &Representation,
-) -> Option<(&'static str, &'c std::sync::Arc<inboard::store::Object>)> {
+) -> Option<(&'static str, &'c Arc<Object>)> {
     let object = &change.object;
     let is_here = |name: &str| object.meta.namespace.is_empty() || *object.meta.namespace == *name;
     if object.meta.kind != representation.info.stored_as || !namespace.is_none_or(is_here) {
         return None;
     }
-    let matches = |object: &inboard::store::Object| filter.matches(object, &representation.kinds);
+    let matches = |object: &Object| filter.matches(object, &representation.kinds);
     let before = change.before.as_deref().is_some_and(matches);
     let after = change.kind != ChangeKind::Deleted && matches(object);
     let what = match (before, after) {

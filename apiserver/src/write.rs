@@ -15,6 +15,7 @@ use inboard::error::Subject;
 use inboard::kernel::{Answer, Request};
 use inboard::object::body::{self, Format};
 use inboard::object::kind::{KindInfo, convert};
+use inboard::object::manifest::Document;
 use inboard::store::{Draft, FieldManager, Object, WriteOptions};
 use inboard::{ApiError, Reason};
 use serde_json::Value;
@@ -45,6 +46,22 @@ pub(crate) struct Sent {
     pub(crate) body: Bytes,
     pub(crate) wanted: Wanted,
     pub(crate) connection: Connection,
+    pub(crate) said: Said,
+}
+
+/// What a request's author is to be told in `Warning` headers, whatever becomes of the request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Said(Arc<Mutex<Vec<String>>>);
+
+impl Said {
+    pub(crate) fn add(&self, warnings: impl IntoIterator<Item = String>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(warnings);
+    }
+
+    /// All of it, in order.
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// A collection, or an object in it.
@@ -65,9 +82,11 @@ pub(crate) struct Place<'a> {
 pub(crate) type Notes = Mutex<Vec<(String, String)>>;
 
 impl Place<'_> {
-    /// The answer of the kernel, by way of the webhooks that want to see the request, and what all of them warn of.
-    pub(crate) async fn ask(&self, request: Request) -> Result<(Answer, Vec<String>), ApiError> {
-        admission::ask(self, request).await
+    /// The answer of the kernel, by way of the webhooks that want to see the request; what all of them warn of is said.
+    pub(crate) async fn ask(&self, sent: &Sent, request: Request) -> Result<Answer, ApiError> {
+        let (answer, warnings) = admission::ask(self, request).await?;
+        sent.said.add(warnings);
+        Ok(answer)
     }
 
     /// Keeps something for the audit.
@@ -107,15 +126,29 @@ pub(crate) fn format(headers: &HeaderMap) -> Result<Format, ApiError> {
     }
 }
 
-/// The object that a request brings, as a draft of the kind that is stored, and what is to be said about it.
-fn draft(place: &Place<'_>, sent: &Sent, options: &str) -> Result<(Draft, Vec<String>), ApiError> {
+/// What a request brings that is no object of a stored kind: a review, an eviction, options.
+pub(crate) fn value(sent: &Sent) -> Result<Value, ApiError> {
+    match format(&sent.headers)? {
+        Format::Json => serde_json::from_slice(&sent.body)
+            .map_err(|error| ApiError::bad_request(body::explain(&sent.body, &error.to_string()))),
+        Format::Yaml => {
+            let text = std::str::from_utf8(&sent.body).map_err(|error| ApiError::bad_request(error.to_string()))?;
+            let documents = Document::from_yaml(text).map_err(|error| ApiError::bad_request(error.message))?;
+            Ok(documents.into_iter().next().map(|document| document.value).unwrap_or_default())
+        }
+    }
+}
+
+/// The object that a request brings, as a draft of the kind that is stored.
+fn draft(place: &Place<'_>, sent: &Sent, options: &str) -> Result<Draft, ApiError> {
     let Place { moment, info, .. } = place;
     let validation = sent.query.field_validation(options)?;
     sent.query.field_manager(options, &sent.headers)?;
     let read = body::read(&sent.body, format(&sent.headers)?, &moment.kinds, info, validation)?;
+    sent.said.add(read.warnings);
     let name = read.value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
     escalation::check(&moment.snapshot, place.user, info, (place.namespace, &name), &read.value)?;
-    let draft = match (info.stored_as == info.id, read.decoded) {
+    Ok(match (info.stored_as == info.id, read.decoded) {
         (true, Some(decoded)) => Draft::typed(decoded.object),
         // A user's object says itself which version it is in.
         (_, None) => {
@@ -130,8 +163,7 @@ fn draft(place: &Place<'_>, sent: &Sent, options: &str) -> Result<(Draft, Vec<St
             let decoded = codec.decode(&value).map_err(|error| ApiError::bad_request(error.to_string()))?;
             Draft { written_as: Some(info.id), ..Draft::typed(decoded.object) }
         }
-    };
-    Ok((draft, read.warnings))
+    })
 }
 
 fn check_namespace(draft: &mut Draft, place: &Place<'_>) -> Result<(), ApiError> {
@@ -163,7 +195,12 @@ pub(crate) fn object_of(answer: Answer) -> Result<Arc<Object>, ApiError> {
 /// An object that was read, shown whole, as JSON.
 pub(crate) fn shown_whole(place: &Place<'_>) -> Result<Value, ApiError> {
     let object = read::find(place.moment, place.info, place.namespace, place.name)?;
-    Ok(Representation::new(place.moment, place.info, Form::Whole).whole(&object))
+    Ok(whole(place, &object))
+}
+
+/// An object as JSON, in the version that the request named.
+pub(crate) fn whole(place: &Place<'_>, object: &Object) -> Value {
+    Representation::new(place.moment, place.info, Form::Whole).whole(object)
 }
 
 /// That a kind does not have what was asked for.

@@ -156,6 +156,7 @@ impl<R: SimulatedRuntime> Simulation<R> {
             name: name.to_owned(),
             part,
             patch,
+            duplicates: Vec::new(),
             validation: FieldValidation::Strict,
             options,
         };

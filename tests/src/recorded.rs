@@ -57,9 +57,38 @@ impl Server {
         server
     }
 
+    /// A server around a cluster in which things move.
+    pub fn around(cluster: Cluster) -> Self {
+        let api = ApiServer::builder(&cluster).closed().bearer("admin", User::admin()).build();
+        Self { cluster, api }
+    }
+
+    /// The cluster.
+    pub const fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
     /// The time inside.
     pub fn now(&self) -> Time {
         self.cluster.now()
+    }
+
+    /// The path of the collection that an object belongs to.
+    ///
+    /// # Errors
+    /// When the cluster does not know its kind.
+    pub async fn collection(&self, namespace: &str, object: &Value) -> Result<String, String> {
+        let kinds = self.cluster.moment().await.map_err(|error| error.to_string())?.kinds;
+        let text = |field: &str| object[field].as_str().unwrap_or_default();
+        let (api_version, kind) = (text("apiVersion"), text("kind"));
+        let info = kinds.by_api_version(api_version, kind).ok_or_else(|| format!("no kind {kind} in {api_version}"))?;
+        let root = if api_version.contains('/') { "apis" } else { "api" };
+        Ok(if info.is_namespaced() {
+            let namespace = object["metadata"]["namespace"].as_str().unwrap_or(namespace);
+            format!("/{root}/{api_version}/namespaces/{namespace}/{}", info.plural)
+        } else {
+            format!("/{root}/{api_version}/{}", info.plural)
+        })
     }
 
     /// Sends one request, as the admin.
@@ -92,6 +121,19 @@ impl Server {
         let body = serde_json::from_slice(&bytes)
             .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&bytes).into_owned()));
         Response { code: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
+    /// Reads a page as the admin; the code and the text, as they come.
+    pub async fn raw(&self, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
+        let mut request = Request::builder().uri(path).header("authorization", "Bearer admin");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(Bytes::new())).expect("a request");
+        let Ok(response) = self.api.clone().call(request).await;
+        let code = response.status().as_u16();
+        let Ok(body) = response.into_body().collect().await;
+        (code, String::from_utf8_lossy(&body.to_bytes()).into_owned())
     }
 
     /// Sends a request as a recording has it: `method`, `path`, `contentType`, `accept`, and `body` or, for an update,

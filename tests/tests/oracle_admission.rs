@@ -118,6 +118,7 @@ impl Server {
                     name,
                     part,
                     patch,
+                    duplicates: Vec::new(),
                     validation: FieldValidation::Ignore,
                     options,
                 }

@@ -330,7 +330,7 @@ impl Server {
                     Request::Scale { kind: info.id, namespace, name, edit: ScaleEdit::Patch(patch), options }
                 } else {
                     let validation = FieldValidation::Ignore;
-                    Request::Patch { kind, namespace, name, part, patch, validation, options }
+                    Request::Patch { kind, namespace, name, part, patch, duplicates: Vec::new(), validation, options }
                 }
             }
             Some("delete") => Request::Delete { kind, namespace, name, options: DeleteOptions::default() },

@@ -3,18 +3,18 @@
 //! Who writes a role must hold all of its rules, or be allowed to `escalate` it; who binds a role must hold its rules, or
 //! be allowed to `bind` it.
 
-use inboard::ApiError;
 use inboard::error::Subject;
 use inboard::k8s_openapi::api::rbac::v1::{PolicyRule, RoleRef};
+use inboard::kernel::{Answer, Request};
 use inboard::object::kind::{self, KindInfo};
-use inboard::object::patch::Patch;
-use inboard::store::Snapshot;
+use inboard::store::{Snapshot, WriteOptions};
+use inboard::{ApiError, Reason};
 use serde_json::Value;
 
 use crate::access::{Access, What};
 use crate::identity::{MASTERS, User};
 use crate::rbac;
-use crate::write::{self, Place};
+use crate::write::{self, Place, Sent};
 
 /// Judges a role or binding that somebody wants to write.
 pub(crate) fn check(
@@ -57,20 +57,39 @@ pub(crate) fn check(
     Err(ApiError::forbidden(Subject::new(info.group.to_string(), info.plural.to_string(), name), detail))
 }
 
-/// Judges a patch of a role or binding by what it makes of the object as it is now.
-pub(crate) fn check_patch(place: &Place<'_>, patch: &Patch) -> Result<(), ApiError> {
-    let Place { moment, user, info, namespace, name, .. } = *place;
+/// How often a patch is tried whose object changes between what is judged and what is written.
+const TRIES_MAX: usize = 5;
+
+/// Makes a write whose outcome depends on the object that is there: of a role or binding it is rehearsed first, the outcome
+/// is judged, and then it must meet the object that it was judged by.
+pub(crate) async fn guarded(
+    place: &Place<'_>,
+    sent: &Sent,
+    options: WriteOptions,
+    request: impl Fn(WriteOptions) -> Request,
+) -> Result<Answer, ApiError> {
+    let Place { cluster, user, info, namespace, name, .. } = *place;
     let is_judged =
         matches!(info.id, kind::ROLE | kind::CLUSTER_ROLE | kind::ROLE_BINDING | kind::CLUSTER_ROLE_BINDING);
     if !is_judged || user.is_in(MASTERS) {
-        return Ok(());
+        return place.ask(sent, request(options)).await;
     }
-    let mut object = write::shown_whole(place)?;
-    // What does not fit is refused by the write itself.
-    if patch.apply(info.id, &mut object).is_err() {
-        return Ok(());
+    let mut tries = 0;
+    loop {
+        let rehearsal = request(WriteOptions { dry_run: true, ..options.clone() });
+        let (rehearsed, _) = place.tell(rehearsal).await?;
+        let (Answer::Object(outcome) | Answer::Created(outcome)) = &rehearsed else {
+            return Err(ApiError::internal("an answer without an object"));
+        };
+        let moment = cluster.moment().await?;
+        check(&moment.snapshot, user, info, (namespace, name), &write::whole(place, outcome))?;
+        tries += 1;
+        let meets = Some(outcome.meta.revision);
+        match place.ask(sent, request(WriteOptions { meets, ..options.clone() })).await {
+            Err(error) if error.reason() == Reason::Conflict && tries < TRIES_MAX => {}
+            done => return done,
+        }
     }
-    check(&moment.snapshot, user, info, (namespace, name), &object)
 }
 
 fn access(verb: &str, info: &KindInfo, namespace: &str, name: &str) -> Access {

@@ -12,6 +12,7 @@ use inboard::{ApiError, Reason};
 use tokio::sync::watch;
 
 use crate::body::Body;
+use crate::serve::HasLeft;
 use crate::websocket::{accept_key, offered_protocols};
 
 const SPDY: &str = "SPDY/3.1";
@@ -24,6 +25,8 @@ pub(crate) struct Connection {
     pub(crate) upgrade: Option<OnUpgrade>,
     /// Says when the server stops.
     pub(crate) stop: Option<watch::Receiver<bool>>,
+    /// Tells the connection that it has left HTTP.
+    pub(crate) has_left: HasLeft,
 }
 
 /// The protocols that a resource speaks, those of each way of carrying them by their name.
@@ -154,6 +157,7 @@ impl<P> Upgrade<P> {
         F: Future<Output = ()> + Send,
     {
         let Self { response, connection, .. } = self;
+        connection.has_left.set();
         tokio::spawn(async move {
             let Some(upgrade) = connection.upgrade else { return };
             let serve = async {

@@ -10,6 +10,7 @@ use inboard::error::Subject;
 use inboard::ids::NodeName;
 use inboard::k8s_openapi::api::core::v1::{Binding, Pod};
 use inboard::kernel::Request;
+use inboard::object::decode;
 use inboard::object::field::{FieldErrors, Path};
 use inboard::object::validation::pod_binding;
 use inboard::{Api, ApiError, Reason};
@@ -22,8 +23,7 @@ use crate::write::{self, Place, Sent};
 
 /// `pods/eviction`
 pub(super) async fn evict(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
-    let eviction: Value =
-        serde_json::from_slice(&sent.body).map_err(|error| ApiError::bad_request(error.to_string()))?;
+    let eviction = write::value(sent)?;
     let named = eviction.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
     if named != place.name {
         return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
@@ -31,16 +31,22 @@ pub(super) async fn evict(place: &Place<'_>, sent: &Sent) -> Result<Response<Bod
     let mut options = write::options_of(&eviction["deleteOptions"])?;
     options.dry_run |= sent.query.dry_run("CreateOptions")?;
     let request = Request::Evict { namespace: place.namespace.to_owned(), name: place.name.to_owned(), options };
-    place.ask(request).await?;
+    place.ask(sent, request).await?;
     Ok(respond::value(StatusCode::CREATED, &success(), sent.wanted.whole()))
 }
 
-/// `pods/binding`
-pub(super) async fn bind(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
-    let binding: Binding =
-        serde_json::from_slice(&sent.body).map_err(|error| ApiError::bad_request(error.to_string()))?;
-    if binding.metadata.name.as_deref().unwrap_or_default() != place.name {
+/// `pods/binding`, and `bindings`, where the body alone says which pod it is.
+pub(crate) async fn bind(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
+    let read = decode::from_value::<Binding>(&write::value(sent)?);
+    let (binding, _) = read.map_err(|error| ApiError::bad_request(error.to_string()))?;
+    let named = binding.metadata.name.clone().unwrap_or_default();
+    if !place.name.is_empty() && named != place.name {
         return Err(ApiError::bad_request("name in URL does not match name in Binding object"));
+    }
+    if binding.metadata.namespace.as_deref().is_some_and(|given| !given.is_empty() && given != place.namespace) {
+        return Err(ApiError::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
     }
     let errors = pod_binding(&binding);
     if !errors.is_empty() {
@@ -48,11 +54,11 @@ pub(super) async fn bind(place: &Place<'_>, sent: &Sent) -> Result<Response<Body
     }
     let request = Request::Bind {
         namespace: place.namespace.to_owned(),
-        name: place.name.to_owned(),
+        name: named,
         node: NodeName::from(binding.target.name.unwrap_or_default()),
         uid: binding.metadata.uid.and_then(|uid| uid.parse().ok()),
     };
-    place.ask(request).await?;
+    place.ask(sent, request).await?;
     Ok(respond::value(StatusCode::CREATED, &success(), sent.wanted.whole()))
 }
 
@@ -71,7 +77,7 @@ pub(super) async fn log(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>
         follow: query.flag("follow"),
         tail: count("tailLines")?.and_then(|lines| usize::try_from(lines).ok()),
         since: count("sinceSeconds")?.map(Duration::from_secs),
-        since_time: query.text("sinceTime").and_then(|text| text.parse().ok()).map(inboard::time::Time::from_timestamp),
+        since_time: query.time("sinceTime")?,
         limit_bytes: count("limitBytes")?,
         timestamps: query.flag("timestamps"),
     };
@@ -91,7 +97,7 @@ fn check_log_options(pod: &str, query: &Query) -> Result<(), ApiError> {
     if let Some(bytes @ ..=0) = query.number("limitBytes")? {
         errors.invalid(&Path::new("limitBytes"), bytes, "must be greater than 0");
     }
-    match (query.number("sinceSeconds")?, query.text("sinceTime")) {
+    match (query.number("sinceSeconds")?, query.time("sinceTime")?) {
         (Some(_), Some(_)) => {
             let detail = "at most one of `sinceTime` or `sinceSeconds` may be specified";
             errors.forbidden(&Path::new(""), detail);

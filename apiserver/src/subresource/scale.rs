@@ -3,8 +3,6 @@
 use http::{Response, StatusCode};
 use inboard::ApiError;
 use inboard::kernel::Request;
-use inboard::object::body;
-use inboard::object::manifest::Document;
 use inboard::object::patch::Patch;
 use inboard::object::scale::Scale;
 use inboard::store::{ScaleEdit, WriteOptions};
@@ -47,16 +45,7 @@ pub(super) fn show(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, Api
 }
 
 fn read(place: &Place<'_>, sent: &Sent) -> Result<Value, ApiError> {
-    let value = match write::format(&sent.headers)? {
-        body::Format::Json => {
-            serde_json::from_slice(&sent.body).map_err(|error| ApiError::bad_request(error.to_string()))
-        }
-        body::Format::Yaml => {
-            let text = String::from_utf8_lossy(&sent.body);
-            let documents = Document::from_yaml(&text).map_err(|error| ApiError::bad_request(error.message))?;
-            Ok(documents.into_iter().next().map(|document| document.value).unwrap_or_default())
-        }
-    }?;
+    let value = write::value(sent)?;
     let kind = value["kind"].as_str().unwrap_or("Scale");
     if kind != "Scale" {
         let version =
@@ -94,10 +83,8 @@ async fn edit(
         edit,
         options,
     };
-    let (answer, warnings) = place.ask(request).await?;
-    let object = write::object_of(answer)?.to_value(&place.moment.kinds);
-    let response = respond::value(StatusCode::OK, &scale_value(place, &object)?, sent.wanted.whole());
-    Ok(respond::with_warnings(response, &warnings))
+    let object = write::object_of(place.ask(sent, request).await?)?.to_value(&place.moment.kinds);
+    Ok(respond::value(StatusCode::OK, &scale_value(place, &object)?, sent.wanted.whole()))
 }
 
 /// A patch of the scale is a patch of what its `get` shows.

@@ -5,7 +5,6 @@ use std::time::Duration;
 use http::{Response, StatusCode};
 use inboard::authority::{BoundTo, TokenRequest};
 use inboard::error::Subject;
-use inboard::object::body;
 use inboard::object::field::{FieldErrors, Path};
 use inboard::object::kind::{self, KindId};
 use inboard::{ApiError, Reason};
@@ -13,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::body::Body;
 use crate::respond;
-use crate::write::{Place, Sent};
+use crate::write::{Place, Sent, value};
 
 /// How long a token is valid when nobody says, and at least.
 const TOKEN_LASTS: Duration = Duration::from_secs(3600);
@@ -22,8 +21,7 @@ const TOKEN_LASTS_MIN: i64 = 600;
 /// `serviceaccounts/token`
 pub(super) fn create(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
     let account = crate::read::find(place.moment, place.info, place.namespace, place.name)?;
-    let mut request: Value = serde_json::from_slice(&sent.body)
-        .map_err(|error| ApiError::bad_request(body::explain(&sent.body, &error.to_string())))?;
+    let mut request = value(sent)?;
     let authority = place.moment.snapshot.authority().ok_or_else(|| {
         ApiError::new(
             Reason::ServiceUnavailable,

@@ -1,20 +1,35 @@
 //! `create`
 
 use http::{Response, StatusCode};
+use std::sync::Arc;
+
 use inboard::ApiError;
+use inboard::k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 use inboard::kernel::Request;
+use inboard::store::{Body as Content, Draft};
 
 use super::{Place, Sent, check_namespace, draft, object_of, options};
 use crate::body::Body;
-use crate::respond;
+use crate::identity::User;
 
 /// `create`
 pub(crate) async fn create(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
-    let (mut draft, mut warnings) = draft(place, sent, "CreateOptions")?;
+    let mut draft = draft(place, sent, "CreateOptions")?;
     check_namespace(&mut draft, place)?;
+    sign(&mut draft, place.user);
     let options = options(place, sent, "CreateOptions")?;
-    let (answer, more) = place.ask(Request::Create(draft, options)).await?;
-    warnings.extend(more);
-    let response = place.show(&object_of(answer)?, StatusCode::CREATED, sent.wanted);
-    Ok(respond::with_warnings(response, &warnings))
+    let answer = place.ask(sent, Request::Create(draft, options)).await?;
+    Ok(place.show(&object_of(answer)?, StatusCode::CREATED, sent.wanted))
+}
+
+/// A certificate request says who asks for the certificate, whatever its author says.
+fn sign(draft: &mut Draft, user: &User) {
+    let Content::Typed(object) = &mut draft.body else { return };
+    let object = Arc::get_mut(object).and_then(|object| object.as_any_mut().downcast_mut());
+    let Some(CertificateSigningRequest { spec, .. }) = object else { return };
+    let extra = user.extra.clone();
+    spec.username = Some(user.name.clone());
+    spec.uid = Some(user.uid.clone()).filter(|uid| !uid.is_empty());
+    spec.groups = Some(user.groups.clone()).filter(|groups| !groups.is_empty());
+    spec.extra = (!extra.is_empty()).then_some(extra);
 }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use inboard::ApiError;
 use inboard::control::Propagation;
+use inboard::k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use inboard::kernel::{Answer, Request};
-use inboard::object::body::Format;
+use inboard::object::decode;
 use inboard::object::field::{FieldErrors, Path};
 use inboard::object::kind::KindInfo;
 use inboard::store::{DeleteOptions, Deleted, Expect, Object};
 use serde_json::{Value, json};
 
-use super::{Place, Sent, format};
+use super::{Place, Sent, value};
 use crate::body::Body;
 use crate::query::{Query, options_are};
 use crate::represent::{ListMeta, Representation};
@@ -27,15 +28,14 @@ pub(crate) async fn delete(place: &Place<'_>, sent: &Sent) -> Result<Response<Bo
         name: place.name.to_owned(),
         options,
     };
-    let (answer, warnings) = place.ask(request).await?;
+    let answer = place.ask(sent, request).await?;
     let Answer::Deleted(deleted) = answer else { return Err(ApiError::internal("an odd answer to a deletion")) };
-    let response = match &deleted {
+    Ok(match &deleted {
         Deleted::Gone(object) if !tells_last_state(place.info) => {
             respond::value(StatusCode::OK, &gone(place.info, object), sent.wanted.whole())
         }
         deleted => place.show(deleted.object(), StatusCode::OK, sent.wanted),
-    };
-    Ok(respond::with_warnings(response, &warnings))
+    })
 }
 
 /// Kinds whose objects are shown once more when they go (`ReturnDeletedObject` upstream).
@@ -87,8 +87,8 @@ pub(crate) async fn delete_collection(
             name: object.meta.name.to_string(),
             options,
         };
-        match place.ask(request).await {
-            Ok((Answer::Deleted(deleted), _)) => shown.push(Arc::clone(deleted.object())),
+        match place.ask(sent, request).await {
+            Ok(Answer::Deleted(deleted)) => shown.push(Arc::clone(deleted.object())),
             Ok(_) => return Err(ApiError::internal("an odd answer to a deletion")),
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error),
@@ -112,21 +112,11 @@ fn delete_options(sent: &Sent) -> Result<DeleteOptions, ApiError> {
             dry_run: query.dry_run("DeleteOptions")?,
         });
     }
-    let options = read_options(&sent.body, format(&sent.headers)?)?;
-    options_of(&options)
+    options_of(&read_options(sent)?)
 }
 
-fn read_options(bytes: &[u8], format: Format) -> Result<Value, ApiError> {
-    let bad = |error: &dyn std::fmt::Display| ApiError::bad_request(error.to_string());
-    let value: Value = match format {
-        Format::Json => serde_json::from_slice(bytes).map_err(|error| bad(&error))?,
-        Format::Yaml => {
-            let text = std::str::from_utf8(bytes).map_err(|error| bad(&error))?;
-            let documents =
-                inboard::object::manifest::Document::from_yaml(text).map_err(|error| bad(&error.message))?;
-            documents.into_iter().next().map(|document| document.value).unwrap_or_default()
-        }
-    };
+fn read_options(sent: &Sent) -> Result<Value, ApiError> {
+    let value = value(sent)?;
     match value["kind"].as_str() {
         None | Some("" | "DeleteOptions") => Ok(value),
         Some(kind) => {
@@ -141,21 +131,18 @@ fn read_options(bytes: &[u8], format: Format) -> Result<Value, ApiError> {
 
 /// The options of a deletion, from their JSON.
 pub(crate) fn options_of(options: &Value) -> Result<DeleteOptions, ApiError> {
-    let conditions = &options["preconditions"];
-    let uid = conditions["uid"].as_str();
-    let revision = conditions["resourceVersion"].as_str();
+    let read = decode::from_value::<meta::DeleteOptions>(options);
+    let (options, _) = read.map_err(|error| ApiError::bad_request(error.to_string()))?;
+    let conditions = options.preconditions.unwrap_or_default();
     let bad = |what: &str, text: &str| ApiError::bad_request(format!("preconditions.{what}: `{text}` is not valid"));
+    let uid = conditions.uid.map(|uid| uid.parse().map_err(|_| bad("uid", &uid))).transpose()?;
+    let revision = conditions.resource_version;
+    let revision = revision.map(|text| text.parse().map_err(|_| bad("resourceVersion", &text))).transpose()?;
     Ok(DeleteOptions {
-        grace_seconds: options["gracePeriodSeconds"].as_i64(),
-        propagation: propagation(options["propagationPolicy"].as_str(), options["orphanDependents"].as_bool())?,
-        expect: Expect {
-            uid: uid.map(|uid| uid.parse().map_err(|_| bad("uid", uid))).transpose()?,
-            revision: revision.map(|text| text.parse().map_err(|_| bad("resourceVersion", text))).transpose()?,
-        },
-        dry_run: Query::check_dry_run(
-            options["dryRun"].as_array().into_iter().flatten().filter_map(Value::as_str),
-            "DeleteOptions",
-        )?,
+        grace_seconds: options.grace_period_seconds,
+        propagation: propagation(options.propagation_policy.as_deref(), options.orphan_dependents)?,
+        expect: Expect { uid, revision },
+        dry_run: Query::check_dry_run(options.dry_run.iter().flatten().map(String::as_str), "DeleteOptions")?,
     })
 }
 

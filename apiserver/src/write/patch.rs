@@ -6,6 +6,7 @@ use inboard::error::Subject;
 use inboard::kernel::Request;
 use inboard::object::apply::patch_options;
 use inboard::object::body;
+use inboard::object::manifest::FieldValidation;
 use inboard::object::patch::Patch;
 use inboard::store::Part;
 use inboard::{ApiError, Reason};
@@ -15,7 +16,6 @@ use super::{Place, Sent, object_of, options};
 use crate::apply;
 use crate::body::Body;
 use crate::rbac::escalation;
-use crate::respond;
 
 /// `patch`
 pub(crate) async fn patch(place: &Place<'_>, part: Part, sent: &Sent) -> Result<Response<Body>, ApiError> {
@@ -25,19 +25,23 @@ pub(crate) async fn patch(place: &Place<'_>, part: Part, sent: &Sent) -> Result<
     let patch = read_patch(sent)?;
     let manager = sent.query.field_manager("PatchOptions", &sent.headers)?;
     patch_options(&manager, sent.query.text("force").map(|_| true), false)?;
-    escalation::check_patch(place, &patch)?;
-    let request = Request::Patch {
+    let validation = sent.query.field_validation("PatchOptions")?;
+    let duplicates = match validation {
+        FieldValidation::Ignore => Vec::new(),
+        FieldValidation::Warn | FieldValidation::Strict => body::duplicate_fields(&sent.body),
+    };
+    let request = |options| Request::Patch {
         kind: place.info.id,
         namespace: place.namespace.to_owned(),
         name: place.name.to_owned(),
         part,
-        patch,
-        validation: sent.query.field_validation("PatchOptions")?,
-        options: options(place, sent, "PatchOptions")?,
+        patch: patch.clone(),
+        duplicates: duplicates.clone(),
+        validation,
+        options,
     };
-    let (answer, warnings) = place.ask(request).await?;
-    let response = place.show(&object_of(answer)?, StatusCode::OK, sent.wanted);
-    Ok(respond::with_warnings(response, &warnings))
+    let answer = escalation::guarded(place, sent, options(place, sent, "PatchOptions")?, request).await?;
+    Ok(place.show(&object_of(answer)?, StatusCode::OK, sent.wanted))
 }
 
 /// The patch that a request brings.

@@ -10,11 +10,10 @@ use inboard::store::Part;
 use super::{Place, Sent, check_namespace, draft, object_of, options};
 use crate::body::Body;
 use crate::read;
-use crate::respond;
 
 /// `update`
 pub(crate) async fn update(place: &Place<'_>, part: Part, sent: &Sent) -> Result<Response<Body>, ApiError> {
-    let (mut draft, mut warnings) = draft(place, sent, "UpdateOptions")?;
+    let mut draft = draft(place, sent, "UpdateOptions")?;
     let name = place.name;
     if draft.meta.name.is_empty() {
         return Err(ApiError::bad_request(
@@ -30,19 +29,19 @@ pub(crate) async fn update(place: &Place<'_>, part: Part, sent: &Sent) -> Result
     check_namespace(&mut draft, place)?;
     let options = options(place, sent, "UpdateOptions")?;
     let is_there = read::find(place.moment, place.info, place.namespace, name).is_ok();
-    let creates = !is_there && part == Part::Main && update_creates(place.info) && draft.expect.revision.is_none();
+    let creates = !is_there && part == Part::Main && update_creates(place.info);
     if is_there && draft.expect.revision.is_none() && needs_revision(place.info) {
         return Err(no_revision(place));
     }
     let (request, code) = if creates {
+        // Which version was there before does not matter then.
+        draft.expect.revision = None;
         (Request::Create(draft, options), StatusCode::CREATED)
     } else {
         (Request::Update(draft, part, options), StatusCode::OK)
     };
-    let (answer, more) = place.ask(request).await?;
-    warnings.extend(more);
-    let response = place.show(&object_of(answer)?, code, sent.wanted);
-    Ok(respond::with_warnings(response, &warnings))
+    let answer = place.ask(sent, request).await?;
+    Ok(place.show(&object_of(answer)?, code, sent.wanted))
 }
 
 /// Kinds of which an update makes the object that is not there (`AllowCreateOnUpdate` upstream).

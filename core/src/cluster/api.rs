@@ -240,7 +240,8 @@ impl<K: Kind> Api<K> {
             }
             other => {
                 let (patch, validation) = (kernel_patch(other)?, field_validation(params));
-                Request::Patch { kind, namespace, name, part, patch, validation, options }
+                let duplicates = Vec::new();
+                Request::Patch { kind, namespace, name, part, patch, duplicates, validation, options }
             }
         };
         object_of(self.cluster.ask(request).await?, &kinds)

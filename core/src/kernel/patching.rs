@@ -22,6 +22,8 @@ pub(super) struct Patching<'a> {
     /// All kinds.
     pub(super) kinds: &'a Kinds,
     pub(super) patch: &'a Patch,
+    /// The paths of keys that stand twice in its text.
+    pub(super) duplicates: &'a [String],
     pub(super) validation: FieldValidation,
 }
 
@@ -54,10 +56,12 @@ impl Patching<'_> {
 
     fn judge(&self, after: &Value, unknown: Vec<String>, notes: &mut Vec<String>) -> Result<(), ApiError> {
         let problems = || {
+            let of_patch = if matches!(self.patch, Patch::Json(_)) { "json patch " } else { "" };
+            let duplicates = self.duplicates.iter().map(|field| format!("{of_patch}duplicate field \"{field}\""));
             let operations = told::unknown_operation_fields(self.patch).into_iter();
-            let operations = operations.map(|field| format!("json patch unknown field \"{field}\""));
+            let operations = operations.map(|field| format!("{of_patch}unknown field \"{field}\""));
             let fields = unknown.iter().map(|field| format!("unknown field \"{field}\""));
-            operations.chain(fields).collect::<Vec<String>>()
+            duplicates.chain(operations).chain(fields).collect::<Vec<String>>()
         };
         match self.validation {
             FieldValidation::Ignore => Ok(()),

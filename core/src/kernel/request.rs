@@ -49,6 +49,8 @@ pub enum Request {
         part: Part,
         /// The change, in the version of the kind that is named.
         patch: Patch,
+        /// The paths of keys that stand twice in the text of the change, where it came as one.
+        duplicates: Vec<String>,
         /// What to do with fields that the kind does not have.
         validation: FieldValidation,
         /// How to write.
@@ -230,10 +232,10 @@ impl Kernel {
             Request::Snapshot => Ok(Answer::Snapshot(Box::new(self.store.snapshot().clone()))),
             Request::Create(draft, options) => self.store.create_with(draft, options, now).map(Answer::Object),
             Request::Update(draft, part, options) => self.store.update(draft, part, options, now).map(Answer::Object),
-            Request::Patch { kind, namespace, name, part, patch, validation, options } => {
+            Request::Patch { kind, namespace, name, part, patch, duplicates, validation, options } => {
                 let kinds = self.store.kinds().clone();
                 let info = kinds.info(kind).ok_or_else(no_such_kind)?;
-                let patching = Patching { info, kinds: &kinds, patch: &patch, validation };
+                let patching = Patching { info, kinds: &kinds, patch: &patch, duplicates: &duplicates, validation };
                 let mut told = Vec::new();
                 let versions = (info.stored_as, Some(info.id));
                 let change = |value| patching.apply(value, &mut told);

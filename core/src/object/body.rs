@@ -130,6 +130,13 @@ pub fn applied(bytes: &[u8], format: Format) -> Result<Value, ApiError> {
     }
 }
 
+/// The paths of keys that stand twice in a JSON text, in its order; none when it is no JSON.
+pub fn duplicate_fields(json: &[u8]) -> Vec<String> {
+    let told = strict::problems(json, &[]).unwrap_or_default();
+    let path = |problem: &String| problem.strip_prefix("duplicate field \"")?.strip_suffix('"').map(str::to_owned);
+    told.iter().filter_map(path).collect()
+}
+
 /// The fields of an object's own metadata that no metadata has.
 fn unknown_in_metadata(value: &Value) -> Vec<String> {
     let typed = value.get("metadata").map(decode::from_value::<ObjectMeta>);

@@ -107,6 +107,15 @@ pub fn for_finalizers_update(object: &mut dyn TypedObject, old: &dyn TypedObject
     }
 }
 
+/// Prepares a certificate request whose conditions replace those of `old`. Other objects stay as they came.
+pub fn for_approval_update(object: &mut dyn TypedObject, old: &dyn TypedObject, request: &Request<'_>) {
+    metadata::for_update(object.metadata_mut(), old.metadata());
+    let requests = (object.as_any_mut().downcast_mut(), old.as_any().downcast_ref());
+    if let (Some(next), Some(old)) = requests {
+        cluster::approval(next, old, request.now);
+    }
+}
+
 /// Has the kind a status subresource, so that the object itself and its status are written apart?
 pub fn has_status(kind: KindId) -> bool {
     kind.built_in().is_some_and(|info| info.has_subresource("status"))

@@ -65,6 +65,8 @@ pub struct Field {
     pub patch: Patch,
     /// The values that it may have, sorted, if it is an enum or a list of them; empty otherwise.
     pub values: Vec<Text>,
+    /// Its place among the fields as upstream's type declares them, in which Go prints them.
+    pub place: u16,
 }
 
 /// How a strategic merge patch changes a field: `patchStrategy` and `patchMergeKey`.
@@ -287,6 +289,7 @@ impl Field {
             default: None,
             patch: Patch::default(),
             values: Vec::new(),
+            place: 0,
         }
     }
 }

@@ -139,6 +139,20 @@ pub fn update_finalizers(object: &mut dyn TypedObject, old: &dyn TypedObject) ->
     judged(validation::finalizers_update(object, old))
 }
 
+/// Makes of what a client sent `old`, a certificate request, with other conditions.
+///
+/// # Errors
+/// [`Rejection::Invalid`] with all that is wrong.
+pub fn update_approval(
+    object: &mut dyn TypedObject,
+    old: &dyn TypedObject,
+    request: &Request<'_>,
+) -> Result<(), Rejection> {
+    defaults::apply(object.as_any_mut());
+    prepare::for_approval_update(object, old, request);
+    judged(validation::status_update(object, old))
+}
+
 fn judged(errors: FieldErrors) -> Result<(), Rejection> {
     if errors.is_empty() { Ok(()) } else { Err(Rejection::Invalid(errors)) }
 }

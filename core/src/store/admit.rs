@@ -20,7 +20,7 @@ use super::pod::{PodBody, PodState};
 use super::policing::{Author, Step};
 use super::writing::{Stage, WriteOptions};
 use super::{addresses, custom, owners};
-use crate::error::{ApiError, Reason};
+use crate::error::{ApiError, Reason, Subject};
 use crate::ids::Revision;
 use crate::object::admission::{Objects, Operation};
 use crate::object::kind::{self, KindId};
@@ -38,6 +38,11 @@ impl Store {
     /// # Errors
     /// `Invalid`, `AlreadyExists`, `NotFound` for its namespace, `Forbidden` when its namespace is terminating.
     pub fn create_with(&mut self, draft: Draft, options: WriteOptions, now: Time) -> Result<Arc<Object>, ApiError> {
+        let info = self.info(draft.meta.kind)?;
+        if info.defined.as_ref().is_some_and(|defined| defined.is_terminating) {
+            let message = "create not allowed while custom resource definition is terminating";
+            return Err(ApiError::new(Reason::MethodNotAllowed, message).about(self.subject(draft.meta.kind, "")));
+        }
         let create = |store: &mut Self| store.create_as(draft, Entries::of(options.manager.as_ref()), now);
         self.perform(&options, Revision::ZERO, create)
     }
@@ -47,7 +52,7 @@ impl Store {
     }
 
     pub(super) fn create_as(&mut self, draft: Draft, entries: Entries<'_>, now: Time) -> Result<Arc<Object>, ApiError> {
-        let Draft { mut meta, body, written_as, .. } = draft;
+        let Draft { mut meta, body, written_as, expect } = draft;
         self.place(&mut meta)?;
         let asked_name = Arc::clone(&meta.name);
         self.name(&mut meta)?;
@@ -72,6 +77,11 @@ impl Store {
         };
         self.police(&step, |store| Objects { object: store.shown(&meta, &body, seen_as, false), old: None })?;
         self.charge((&meta, &body), None, now)?;
+        if expect.revision.is_some_and(|revision| revision != Revision::ZERO) {
+            // Without a reason, as upstream's storage says it.
+            let message = "resourceVersion should not be set on objects to be created";
+            return Err(ApiError::new(Reason::Unknown, message));
+        }
         if let Some(there) = self.live.find(meta.kind, &meta.namespace, &meta.name) {
             let taken = ApiError::already_exists(self.subject(meta.kind, &meta.name));
             return Err(if there.meta.is_deleting() { taken.within("object is being deleted") } else { taken });
@@ -236,6 +246,7 @@ impl Store {
                 rules::update_pod_part(object, before, PodPart::EphemeralContainers, &self.live, request)
             }
             Part::Finalize => rules::update_finalizers(object, before),
+            Part::Approval => rules::update_approval(object, before, request),
             Part::Resize => rules::update_pod_part(object, before, PodPart::Resources, &self.live, request),
         };
         result.map_err(|rejection| self.rejected(meta, rejection))?;
@@ -299,6 +310,7 @@ impl Store {
     ) -> Result<Arc<Object>, ApiError> {
         let namespace = self.namespace_of(kind, namespace)?;
         let current = self.expect(kind, &namespace, name, super::draft::Expect::default())?;
+        Self::meets(options.meets, Some(&current), || self.subject(kind, name))?;
         let next = edit(current.to_wire(&self.live.kinds))?;
         let mut next = next;
         if !namespace.is_empty() && next.pointer("/metadata/namespace").is_none_or(Value::is_null) {
@@ -323,6 +335,16 @@ impl Store {
         let (entries, before) = (Entries::of(options.manager.as_ref()), current.meta.revision);
         let replace = |store: &mut Self| store.replace(current, draft, part, entries, now);
         self.perform(&options, before, replace)
+    }
+
+    /// An object must be at the version at which a write says that it meets it.
+    pub(super) fn meets(
+        wanted: Option<Revision>,
+        found: Option<&Arc<Object>>,
+        subject: impl FnOnce() -> Subject,
+    ) -> Result<(), ApiError> {
+        let found = found.map_or(Revision::ZERO, |object| object.meta.revision);
+        if wanted.is_none_or(|wanted| wanted == found) { Ok(()) } else { Err(ApiError::stale(subject())) }
     }
 
     /// A draft from JSON.

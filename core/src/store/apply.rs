@@ -76,6 +76,7 @@ impl Store {
         let namespace = self.namespace_of(info.stored_as, &application.namespace)?;
         let current = self.live.find(info.stored_as, &namespace, &application.name).cloned();
         let subject = || self.subject(info.stored_as, &application.name);
+        Self::meets(options.meets, current.as_ref(), subject)?;
         if current.is_none() && part == Part::Status {
             return Err(ApiError::not_found(subject()));
         }
@@ -99,6 +100,8 @@ impl Store {
         }
         place(&mut draft, &namespace, &application.name)?;
         let Some(current) = current else {
+            // Which version was there before does not matter then.
+            draft.expect.revision = None;
             let create = |store: &mut Self| store.create_as(draft, Entries::Are(entries), now);
             return self.perform(options, Revision::ZERO, create).map(|object| (object, true));
         };

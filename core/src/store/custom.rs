@@ -107,7 +107,7 @@ fn merge(before: &Value, next: &Value, part: Part, info: Option<&KindInfo>) -> V
         return next.clone();
     }
     let (mut merged, status) = match part {
-        Part::Main | Part::EphemeralContainers | Part::Resize | Part::Finalize | Part::Scale => {
+        Part::Main | Part::EphemeralContainers | Part::Resize | Part::Finalize | Part::Scale | Part::Approval => {
             (next.clone(), before.get("status"))
         }
         Part::Status => (before.clone(), next.get("status")),

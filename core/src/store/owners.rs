@@ -14,7 +14,7 @@ use super::commit::Store;
 use super::object::{Body, Meta, Object};
 use crate::object::apply::{Tracker, Writer, empty};
 use crate::object::defaults;
-use crate::object::kind::{KindId, KindInfo, convert};
+use crate::object::kind::{KindId, KindInfo};
 use crate::text::Text;
 use crate::time::Time;
 
@@ -140,9 +140,11 @@ impl Store {
         if info.id == meta.kind {
             return Some((info, value));
         }
-        let converted = convert(meta.kind, info.id, value)?;
-        let printed = info.codec?.decode(&converted).ok()?.object.to_wire();
-        Some((info, printed))
+        let converted = self.live.kinds.convert(meta.kind, info.id, value)?;
+        Some(match info.codec {
+            Some(codec) => (info, codec.decode(&converted).ok()?.object.to_wire()),
+            None => (info, converted),
+        })
     }
 }
 

@@ -16,6 +16,8 @@ pub enum Part {
     Finalize,
     /// How many replicas there shall be: the object, by way of its subresource.
     Scale,
+    /// The conditions of a certificate request that approve or deny it.
+    Approval,
 }
 
 impl Part {
@@ -28,6 +30,7 @@ impl Part {
             "resize" => Some(Self::Resize),
             "finalize" => Some(Self::Finalize),
             "scale" => Some(Self::Scale),
+            "approval" => Some(Self::Approval),
             _ => None,
         }
     }
@@ -41,6 +44,7 @@ impl Part {
             Self::Resize => "resize",
             Self::Finalize => "finalize",
             Self::Scale => "scale",
+            Self::Approval => "approval",
         }
     }
 }

@@ -20,6 +20,9 @@ pub struct WriteOptions {
     pub until: Stage,
     /// The uid of a new object, where it was given one when the write was tried.
     pub uid: Option<Uid>,
+    /// The version at which a patch or an apply must meet the object, zero for one that is not there; what was found out
+    /// about it before must still be so.
+    pub meets: Option<Revision>,
 }
 
 /// How far a write goes.

@@ -140,6 +140,7 @@ fn write_status(pod: &Object, status: Value) -> Request {
         name: pod.meta.name.to_string(),
         part: Part::Status,
         patch: Patch::Strategic(json!({ "status": status })),
+        duplicates: Vec::new(),
         validation: FieldValidation::Strict,
         options: WriteOptions::default(),
     }

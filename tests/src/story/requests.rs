@@ -151,6 +151,7 @@ impl Stage {
             name,
             part,
             patch: change,
+            duplicates: Vec::new(),
             validation: FieldValidation::Strict,
             options: WriteOptions::default(),
         };
@@ -243,6 +244,7 @@ impl Stage {
             name,
             part: Part::Main,
             patch,
+            duplicates: Vec::new(),
             validation: FieldValidation::Strict,
             options,
         };

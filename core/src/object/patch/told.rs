@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::Patch;
 use crate::object::decode::DecodeError;
 use crate::object::kind::KindInfo;
-use crate::object::schema::{Part, Schema, Shape, Type};
+use crate::object::schema::{Schema, Shape, Type};
 
 /// A value as Go prints it with `%v`: `map[data:map[k1:5]]`.
 pub(crate) fn go_map(value: &Value) -> String {
@@ -102,7 +102,7 @@ fn print(schema: &Schema, known: Option<&Type>, value: &Value, touched: Option<&
             let is_touched = touched.is_some_and(Value::is_object);
             let mut names: Vec<&String> = fields.keys().collect();
             if let Some(known) = known.filter(|_| !is_touched) {
-                names.sort_by_key(|name| number(known, name).unwrap_or(u32::MAX));
+                names.sort_by_key(|name| known.field(name).map_or(u16::MAX, |field| field.place));
             }
             text.push('{');
             for (at, name) in names.into_iter().enumerate() {
@@ -132,14 +132,6 @@ fn print(schema: &Schema, known: Option<&Type>, value: &Value, touched: Option<&
         }
         other => text.push_str(&other.to_string()),
     }
-}
-
-/// The number of a field in protobuf: upstream's types have their fields in that order, with few exceptions.
-fn number(of: &Type, name: &str) -> Option<u32> {
-    of.members.iter().find_map(|member| match member.part {
-        Part::Field(at) => (of.part(at)?.name == name).then_some(member.number),
-        Part::Inlined(_) => None,
-    })
 }
 
 /// The type of what a shape holds: of the structure, or of each in a list.

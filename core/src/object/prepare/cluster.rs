@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::{Namespace, NamespaceStatus, Node, ObjectReferen
 
 use super::{Prepare, Request};
 use crate::object::defaults::NAMESPACE_NAME_LABEL;
+use crate::time::Time;
 
 /// Holds a namespace until everything in it is gone.
 pub const NAMESPACE_FINALIZER: &str = "kubernetes";
@@ -107,7 +108,8 @@ fn names_only(account: &mut ServiceAccount) {
 impl Prepare for CertificateSigningRequest {
     fn create(&mut self, request: &Request<'_>) {
         self.status = Some(Default::default());
-        let user = request.user.cloned().unwrap_or_default();
+        // What nobody in particular writes says itself who asks.
+        let Some(user) = request.user.cloned() else { return };
         self.spec.username = user.username;
         self.spec.uid = user.uid;
         self.spec.groups = user.groups;
@@ -119,8 +121,9 @@ impl Prepare for CertificateSigningRequest {
         self.status.clone_from(&old.status);
     }
 
-    fn update_status(&mut self, old: &Self, _: &Request<'_>) {
+    fn update_status(&mut self, old: &Self, request: &Request<'_>) {
         self.spec.clone_from(&old.spec);
+        stamp(self, old, request.now);
         let judged =
             |condition: &CertificateSigningRequestCondition| matches!(&*condition.type_, "Approved" | "Denied");
         let status = self.status.get_or_insert_default();
@@ -128,5 +131,36 @@ impl Prepare for CertificateSigningRequest {
         let before = old.status.iter().flat_map(|status| status.conditions.iter().flatten());
         let kept: Vec<_> = before.filter(|condition| judged(condition)).cloned().chain(others).collect();
         status.conditions = (!kept.is_empty()).then_some(kept);
+    }
+}
+
+/// Whoever approves or denies changes conditions and nothing else.
+pub(super) fn approval(next: &mut CertificateSigningRequest, old: &CertificateSigningRequest, now: Time) {
+    next.spec.clone_from(&old.spec);
+    let certificate = old.status.as_ref().and_then(|status| status.certificate.clone());
+    next.status.get_or_insert_default().certificate = certificate;
+    stamp(next, old, now);
+}
+
+/// Conditions that are new or have changed say when, where they do not say it themselves.
+fn stamp(next: &mut CertificateSigningRequest, old: &CertificateSigningRequest, now: Time) {
+    let now = now.whole_second().to_api();
+    let before = |of_type: &str| {
+        let mut conditions = old.status.iter().flat_map(|status| status.conditions.iter().flatten());
+        conditions.find(|condition| condition.type_ == of_type)
+    };
+    let conditions = next.status.iter_mut().flat_map(|status| status.conditions.iter_mut().flatten());
+    for condition in conditions {
+        let old = before(&condition.type_);
+        if condition.last_update_time.is_none() {
+            let same = old.filter(|old| old.reason == condition.reason && old.message == condition.message);
+            let since = same.and_then(|old| old.last_update_time.clone());
+            condition.last_update_time = since.or_else(|| Some(now.clone()));
+        }
+        if condition.last_transition_time.is_none() {
+            let same = old.filter(|old| old.status == condition.status);
+            let since = same.and_then(|old| old.last_transition_time.clone());
+            condition.last_transition_time = since.or_else(|| Some(now.clone()));
+        }
     }
 }

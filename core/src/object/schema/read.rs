@@ -12,7 +12,7 @@
 //! A shape is a scalar (`string`, `Quantity`), raw JSON (`RawExtension`), a type (`PodSpec`, `core.v1.PodSpec`, in front of it
 //! `atomic:`), a list of a shape (`[]` atomic, `[set]`, `[name,protocol]` keys; in front of it `box`), or a map to a shape (`{}`, `{atomic}`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -56,8 +56,16 @@ struct Open {
     of: Type,
     /// The number of each field, in the order of the fields; zero for one that protobuf does not have.
     numbers: Vec<u32>,
-    inlined: Vec<(u32, TypeId)>,
+    /// Those parts: where each stands among the fields, its number, its type.
+    inlined: Vec<(u16, u32, TypeId)>,
     is_flat: bool,
+}
+
+impl Open {
+    /// Where the next field stands.
+    fn place(&self) -> u16 {
+        u16::try_from(self.of.fields.len() + self.inlined.len()).unwrap_or(u16::MAX)
+    }
 }
 
 #[derive(Default)]
@@ -86,14 +94,16 @@ impl Reader<'_> {
             }
             [what @ ("kind" | "type"), name, rest @ ..] => self.open(*what == "kind", name, rest == ["atomic"]),
             ["", "", ".", number, shape] => {
-                let inlined = (self.number(number)?, self.reference(shape)?);
-                self.last()?.inlined.push(inlined);
+                let (number, part) = (self.number(number)?, self.reference(shape)?);
+                let last = self.last()?;
+                last.inlined.push((last.place(), number, part));
             }
             ["", "", name, number, shape, rest @ ..] => {
                 let number = if *number == "-" { 0 } else { self.number(number)? };
                 let mut field = self.field(name, shape, rest)?;
                 field.values = values.into_iter().flat_map(|values| values.split(',')).map(Text::Static).collect();
                 let last = self.last()?;
+                field.place = last.place();
                 last.of.fields.push(field);
                 last.numbers.push(number);
             }
@@ -104,7 +114,8 @@ impl Reader<'_> {
 
     fn open(&mut self, is_kind: bool, name: &str, is_atomic: bool) {
         let header = || Field::new(Text::Static(""), Shape::Scalar(Scalar::String));
-        let fields = ["apiVersion", "kind"].map(|name| Field { name: Text::Static(name), ..header() });
+        let fields = [("kind", 0), ("apiVersion", 1)];
+        let fields = fields.map(|(name, place)| Field { name: Text::Static(name), place, ..header() });
         let of = Type {
             name: format!("{}.{name}", self.package.name).into(),
             api_version: is_kind.then(|| self.package.api_version.clone()),
@@ -123,7 +134,7 @@ impl Reader<'_> {
     fn number(&self, text: &str) -> Result<u32, String> {
         let number = text.parse().map_err(|_| "not a number".to_owned())?;
         let is_taken = self.types.last().is_some_and(|open| {
-            open.numbers.contains(&number) || open.inlined.iter().any(|(taken, _)| *taken == number)
+            open.numbers.contains(&number) || open.inlined.iter().any(|(_, taken, _)| *taken == number)
         });
         if number == 0 || is_taken { Err("another field has this number".to_owned()) } else { Ok(number) }
     }
@@ -249,16 +260,24 @@ fn flatten(types: &mut [Open], at: usize) -> Result<(), String> {
     }
     let inlined = open.inlined.clone();
     let mut fields: Vec<(Field, u32)> = open.of.fields.drain(..).zip(open.numbers.drain(..)).collect();
-    for (_, part) in &inlined {
+    // Where each stands, and where within the part that it is of.
+    let mut places: Vec<(u16, u16)> = fields.iter().map(|(field, _)| (field.place, 0)).collect();
+    for (place, _, part) in &inlined {
         flatten(types, usize::from(part.0))?;
         let part = types.get(usize::from(part.0)).ok_or("no such type")?;
         fields.extend(part.of.fields.iter().map(|field| (field.clone(), 0)));
+        places.extend(part.of.fields.iter().map(|field| (*place, field.place)));
+    }
+    let ordered: BTreeSet<(u16, u16)> = places.iter().copied().collect();
+    let rank: BTreeMap<(u16, u16), u16> = ordered.into_iter().zip(0..).collect();
+    for ((field, _), place) in fields.iter_mut().zip(&places) {
+        field.place = rank.get(place).copied().unwrap_or(u16::MAX);
     }
     fields.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
     let own = (0..).zip(&fields).filter(|(_, (_, number))| *number != 0);
     let mut members: Vec<Member> =
         own.map(|(at, (_, number))| Member { number: *number, part: Part::Field(at) }).collect();
-    members.extend(inlined.iter().map(|(number, part)| Member { number: *number, part: Part::Inlined(*part) }));
+    members.extend(inlined.iter().map(|(_, number, part)| Member { number: *number, part: Part::Inlined(*part) }));
     members.sort_by_key(|member| member.number);
     let Some(open) = types.get_mut(at) else { return Err("no such type".to_owned()) };
     open.of.fields = fields.into_iter().map(|(field, _)| field).collect();
