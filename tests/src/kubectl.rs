@@ -57,10 +57,26 @@ impl Kubectl {
         self
     }
 
+    /// The folder that belongs to it alone, and that goes with it.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
     /// A command, its words separated by blanks.
     pub fn command(&self, words: &str) -> Command {
         let mut command = Command::new(&self.program);
         command.arg("--server").arg(&self.server).arg("--cache-dir").arg(self.home.join("cache"));
+        self.typed(command, words)
+    }
+
+    /// A command of the helm that comes with it.
+    pub fn helm(&self, words: &str) -> Command {
+        let mut command = Command::new(self.program.with_file_name("helm"));
+        command.arg("--kube-apiserver").arg(&self.server);
+        self.typed(command, words)
+    }
+
+    fn typed(&self, mut command: Command, words: &str) -> Command {
         command.args(words.split_whitespace());
         command.env_clear().env("HOME", &self.home).env("KUBECONFIG", "/dev/null").envs(self.settings.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
@@ -80,20 +96,29 @@ impl Kubectl {
     /// Runs a command with more words, which may have blanks, and an input.
     pub async fn run_with(&self, words: &str, more: &[impl AsRef<OsStr>], input: &str) -> Done {
         let mut command = self.command(words);
-        let mut child = command.args(more).stdin(Stdio::piped()).spawn().expect("kubectl starts");
-        let mut stdin = child.stdin.take().expect("it has an input");
-        let feed = async {
-            // It need not read its input.
-            let _ = stdin.write_all(input.as_bytes()).await;
-            drop(stdin);
-        };
-        let done = async { tokio::join!(feed, child.wait_with_output()) };
-        let ((), output) =
-            tokio::time::timeout(LIMIT, done).await.unwrap_or_else(|_| panic!("{words}: it takes too long"));
-        let output = output.expect("an output");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Done { code: output.status.code().unwrap_or(-1), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+        command.args(more);
+        done(command, words, input).await
     }
+
+    /// Runs a command of helm to its end.
+    pub async fn run_helm(&self, words: &str) -> Done {
+        done(self.helm(words), words, "").await
+    }
+}
+
+async fn done(mut command: Command, words: &str, input: &str) -> Done {
+    let mut child = command.stdin(Stdio::piped()).spawn().expect("it starts");
+    let mut stdin = child.stdin.take().expect("it has an input");
+    let feed = async {
+        // It need not read its input.
+        let _ = stdin.write_all(input.as_bytes()).await;
+        drop(stdin);
+    };
+    let done = async { tokio::join!(feed, child.wait_with_output()) };
+    let ((), output) = tokio::time::timeout(LIMIT, done).await.unwrap_or_else(|_| panic!("{words}: it takes too long"));
+    let output = output.expect("an output");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Done { code: output.status.code().unwrap_or(-1), stdout: text(&output.stdout), stderr: text(&output.stderr) }
 }
 
 impl Drop for Kubectl {

@@ -10,3 +10,4 @@ pub mod recorded;
 pub mod reference_scheduler;
 pub mod scheduling;
 pub mod story;
+pub mod typed;
