@@ -36,6 +36,8 @@ mod compress;
 mod defaults;
 mod discovery;
 mod dispatch;
+#[doc(hidden)]
+pub mod frames;
 mod handle;
 mod health;
 mod identity;

@@ -3,6 +3,7 @@
 #[cfg(feature = "containerd")]
 pub mod containerd;
 pub mod dice;
+pub mod fuzz;
 pub mod history;
 pub mod kubectl;
 pub mod oracle;

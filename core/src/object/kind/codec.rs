@@ -7,7 +7,7 @@ use std::sync::Arc;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use serde_json::Value;
 
-use super::{BuiltInKind, EVENT_V1, TypedObject};
+use super::{BuiltInKind, TypedObject};
 use crate::object::decode::{self, DecodeError};
 
 /// An object made from JSON.
@@ -72,20 +72,8 @@ fn adopt_as<K: BuiltInKind>(object: Box<dyn Any + Send + Sync>) -> Option<Arc<dy
     Some(Arc::new(*object))
 }
 
-/// An event whose series does not say when it was last seen, with the beginning of time instead: the type must have one,
-/// and validation refuses that one.
-fn with_series_time(value: &Value) -> Option<Value> {
-    let is_missing = value.get("series")?.as_object()?.get("lastObservedTime").is_none_or(Value::is_null);
-    is_missing.then(|| {
-        let mut value = value.clone();
-        value["series"]["lastObservedTime"] = "1970-01-01T00:00:00.000000Z".into();
-        value
-    })
-}
-
 fn decode_as<K: BuiltInKind>(value: &Value) -> Result<Decoded, DecodeError> {
-    let completed = if K::ID == EVENT_V1 { with_series_time(value) } else { None };
-    let (mut object, unknown_fields) = decode::from_value::<K>(completed.as_ref().unwrap_or(value))?;
+    let (mut object, unknown_fields) = decode::from_value::<K>(value)?;
     if value.pointer("/spec/selector").and_then(Value::as_object).is_some_and(serde_json::Map::is_empty) {
         mark_empty_selector(&mut object);
     }

@@ -71,18 +71,14 @@ fn word(rest: &str) -> (Token, String, usize) {
     (keyword(literal).unwrap_or(Token::Identifier), literal.to_owned(), end)
 }
 
-/// The longest operator that the special characters begin with.
+/// The longest operator that the special characters begin with: none has more than two.
 fn symbol(rest: &str) -> (Token, String, usize) {
-    let end = rest.bytes().position(|byte| !is_special(byte)).unwrap_or(rest.len());
-    let mut longest = None;
-    for length in 1..=end {
-        match keyword(&rest[..length]) {
-            Some(token) => longest = Some((token, rest[..length].to_owned(), length)),
-            None if longest.is_some() => break,
-            None => {}
-        }
-    }
-    longest.unwrap_or_else(|| (Token::Error, format!("error expected: keyword found '{}'", &rest[..end]), end))
+    let known = |length: usize| {
+        let literal = rest.get(..length)?;
+        Some((keyword(literal)?, literal.to_owned(), length))
+    };
+    let unknown = || (Token::Error, format!("error expected: keyword found '{rest}'"), rest.len());
+    known(2).or_else(|| known(1)).unwrap_or_else(unknown)
 }
 
 struct Parser {
