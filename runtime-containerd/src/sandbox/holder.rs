@@ -74,6 +74,8 @@ pub(super) fn program() -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Child, Stdio};
+
     use super::*;
 
     #[test]
@@ -82,19 +84,29 @@ mod tests {
         let path = std::env::temp_dir().join(format!("inboard-holder-{}", std::process::id()));
         std::fs::write(&path, program().expect("there is one for this machine")).expect("a file");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("it may be run");
-        // The shell becomes the program; the child that it had is then the program's.
-        let script = format!("sleep 0 & exec {}", path.display());
-        let mut child = std::process::Command::new("sh").args(["-c", &script]).spawn().expect("it runs");
+        // The shell becomes the program; the child that it had is then the program's, and ends when it can read no more.
+        let script = format!("exec 3<&0; cat <&3 & exec {}", path.display());
+        let mut command = std::process::Command::new("sh");
+        let mut child = command.args(["-c", &script]).stdin(Stdio::piped()).spawn().expect("it runs");
         let pid = child.id();
-        let status = || std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");
-        let children = format!("/proc/{pid}/task/{pid}/children");
+        let read = |path: String| std::fs::read_to_string(path).unwrap_or_default();
         // SIGCHLD is the 17th signal.
-        let ignores = |text: &str| text.lines().any(|line| line.starts_with("SigIgn:") && line.ends_with("10000"));
-        while !ignores(&status()) || !std::fs::read_to_string(&children).unwrap_or_default().trim().is_empty() {
+        let is_ignored = |line: &str| line.starts_with("SigIgn:") && line.ends_with("10000");
+        wait_until(&mut child, || read(format!("/proc/{pid}/status")).lines().any(is_ignored));
+        drop(child.stdin.take());
+        wait_until(&mut child, || read(format!("/proc/{pid}/task/{pid}/children")).trim().is_empty());
+        child.kill().and_then(|()| child.wait()).expect("it ends when it is killed");
+        std::fs::remove_file(path).expect("removed");
+    }
+
+    fn wait_until(child: &mut Child, mut is_so: impl FnMut() -> bool) {
+        for _ in 0..1_000_000 {
+            if is_so() {
+                return;
+            }
             assert!(child.try_wait().expect("it can be asked").is_none(), "it ended");
             std::thread::yield_now();
         }
-        child.kill().and_then(|()| child.wait()).expect("it ends when it is killed");
-        std::fs::remove_file(path).expect("removed");
+        panic!("it never came to be so");
     }
 }
