@@ -74,7 +74,7 @@ pub(super) fn program() -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Child, Stdio};
+    use std::process::{Child, Command};
 
     use super::*;
 
@@ -84,17 +84,17 @@ mod tests {
         let path = std::env::temp_dir().join(format!("inboard-holder-{}", std::process::id()));
         std::fs::write(&path, program().expect("there is one for this machine")).expect("a file");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("it may be run");
-        // The shell becomes the program; the child that it had is then the program's, and ends when it can read no more.
-        let script = format!("exec 3<&0; cat <&3 & exec {}", path.display());
-        let mut command = std::process::Command::new("sh");
-        let mut child = command.args(["-c", &script]).stdin(Stdio::piped()).spawn().expect("it runs");
+        // The shell becomes the program; the child that it had is then the program's.
+        let script = format!("sleep 1000 & exec {}", path.display());
+        let mut child = Command::new("sh").args(["-c", &script]).spawn().expect("it runs");
         let pid = child.id();
         let read = |path: String| std::fs::read_to_string(path).unwrap_or_default();
+        let children = || read(format!("/proc/{pid}/task/{pid}/children")).trim().to_owned();
         // SIGCHLD is the 17th signal.
         let is_ignored = |line: &str| line.starts_with("SigIgn:") && line.ends_with("10000");
         wait_until(&mut child, || read(format!("/proc/{pid}/status")).lines().any(is_ignored));
-        drop(child.stdin.take());
-        wait_until(&mut child, || read(format!("/proc/{pid}/task/{pid}/children")).trim().is_empty());
+        assert!(Command::new("kill").args(["-KILL", &children()]).status().expect("it runs").success());
+        wait_until(&mut child, || children().is_empty());
         child.kill().and_then(|()| child.wait()).expect("it ends when it is killed");
         std::fs::remove_file(path).expect("removed");
     }
