@@ -15,6 +15,17 @@ pub fn shared(text: fmt::Arguments<'_>) -> Arc<str> {
     String::from_utf8_lossy(&letters.0).into()
 }
 
+/// A number shown in 16 hexadecimal digits, all at once: the formatter's own padding goes letter by letter.
+pub(crate) struct Hexadecimal(pub(crate) u64);
+
+impl fmt::Display for Hexadecimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digit = |place: usize| b"0123456789abcdef"[(self.0 >> (60 - 4 * place) & 0xf) as usize];
+        let digits: [u8; 16] = std::array::from_fn(digit);
+        f.write_str(std::str::from_utf8(&digits).unwrap_or_default())
+    }
+}
+
 /// As long as most names and messages are.
 struct Letters(SmallVec<[u8; 256]>);
 

@@ -12,7 +12,7 @@ use super::object::{Body, Meta, Object};
 use crate::ids::{Revision, Uid};
 use crate::numbers::Numbers;
 use crate::object::kind::{self, Kinds};
-use crate::text::{Text, shared};
+use crate::text::{Hexadecimal, Text, shared};
 use crate::time::Time;
 
 /// How many events are kept; upstream keeps each for an hour, whatever their number.
@@ -125,7 +125,7 @@ fn identity_of(object: &Object) -> Option<u64> {
 fn first(draft: EventDraft, identity: u64, unwritten: u32, revision: Revision, now: Time) -> Change {
     let namespace: Arc<str> =
         if draft.involved.namespace.is_empty() { "default".into() } else { Arc::clone(&draft.involved.namespace) };
-    let name = shared(format_args!("{}.{:016x}", draft.involved.name, revision.get()));
+    let name = shared(format_args!("{}.{}", draft.involved.name, Hexadecimal(revision.get())));
     let meta = Meta {
         uid: Uid::from_random(u128::from(identity) << 64 | u128::from(revision.get())),
         revision,

@@ -155,21 +155,23 @@ impl Store {
 
     /// The same for a pod that is to be bound.
     pub(super) fn police_binding(&mut self, pod: &Object, node: &NodeName) -> Result<(), ApiError> {
-        let mut binding = of_pod(pod, "v1", "Binding");
-        binding["metadata"]["uid"] = pod.meta.uid.to_string().into();
-        binding["target"] = json!({ "kind": "Node", "name": node.as_str() });
-        self.police_pod(pod, "binding", binding)
+        self.police_pod(pod, "binding", || {
+            let mut binding = of_pod(pod, "v1", "Binding");
+            binding["metadata"]["uid"] = pod.meta.uid.to_string().into();
+            binding["target"] = json!({ "kind": "Node", "name": node.as_str() });
+            binding
+        })
     }
 
     /// The same for a pod that is to be evicted.
     pub(super) fn police_eviction(&mut self, pod: &Object) -> Result<(), ApiError> {
-        self.police_pod(pod, "eviction", of_pod(pod, "policy/v1", "Eviction"))
+        self.police_pod(pod, "eviction", || of_pod(pod, "policy/v1", "Eviction"))
     }
 
-    fn police_pod(&mut self, pod: &Object, subresource: &str, object: Value) -> Result<(), ApiError> {
+    fn police_pod(&mut self, pod: &Object, subresource: &str, object: impl FnOnce() -> Value) -> Result<(), ApiError> {
         let (namespace, name) = (&*pod.meta.namespace, &*pod.meta.name);
         let step = Step { operation: Operation::Create, subresource, seen_as: kind::POD, namespace, name };
-        self.police(&step, |_| Objects { object: Some(object), old: None })
+        self.police(&step, |_| Objects { object: Some(object()), old: None })
     }
 
     /// An object, or its scale, as the author of a write sees it.
