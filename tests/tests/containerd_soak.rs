@@ -23,8 +23,6 @@ use tokio::process::{Child, Command};
 /// How many pods are run by default, and how many at a time.
 const PODS: u32 = 40;
 const AT_A_TIME: usize = 4;
-/// How many times longer than usual a process is left alone at most.
-const LONGER_MAX: u32 = 16;
 /// How long one pod may take with all accidents.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -38,6 +36,22 @@ fn lines(path: &Path) -> Vec<String> {
     text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')).map(str::to_owned).collect()
 }
 
+/// Waits until so many pods have come to their end.
+async fn reached(done: &Path, pods: u32, child: &mut Child, dir: &Path) {
+    let reached = async {
+        while lines(done).len() < pods as usize {
+            assert!(!passed(child, 20).await, "the process ended early:\n{}", said(dir));
+        }
+    };
+    let reached = tokio::time::timeout(PATIENCE * 2, reached).await;
+    assert!(reached.is_ok(), "there is no progress:\n{}", said(dir));
+}
+
+/// Lets time pass; whether the process ended meanwhile.
+async fn passed(child: &mut Child, milliseconds: u64) -> bool {
+    tokio::time::timeout(Duration::from_millis(milliseconds), child.wait()).await.is_ok()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_and_nothing_is_left_over_whatever_is_killed() {
     let Some(mut daemon) = TestDaemon::start().await else { return };
@@ -48,36 +62,39 @@ async fn nothing_is_lost_and_nothing_is_left_over_whatever_is_killed() {
     let (done, steady) = (daemon.dir().join("done"), daemon.dir().join("steady"));
     let mut child = embed(daemon.dir(), pods);
     let (mut kills, mut crashes, mut before_crashes) = (0_u32, 0_u32, BTreeSet::new());
-    let (mut reached, mut longer) = (0, 1);
-    let end = loop {
-        let ended = lines(&done).len();
-        // Who was disturbed before anything ended is given longer: on a busy machine nothing would ever end.
-        longer = if ended > reached { 1 } else { (longer * 2).min(LONGER_MAX) };
-        reached = ended;
-        // The last third is left in peace, so that there is an end.
-        let quiet = ended >= pods as usize * 2 / 3;
-        let delay = if quiet { PATIENCE * 2 } else { Duration::from_millis(700 + dice.roll(2500)) * longer };
-        match tokio::time::timeout(delay, child.wait()).await {
-            Ok(status) => break status.expect("the process can be waited for"),
-            Err(_) if quiet => panic!("the pods did not end:\n{}", said(daemon.dir())),
-            // The first third is for the embedding process alone.
-            Err(_) if lines(&done).len() > pods as usize / 3 && (crashes == 0 || dice.one_in(3)) => {
-                if crashes == 0 {
-                    before_crashes.extend(lines(&done));
-                }
-                daemon.crash();
-                // For a while nobody answers.
-                drop(tokio::time::timeout(Duration::from_millis(dice.roll(1500)), child.wait()).await);
-                daemon.launch().await;
-                crashes += 1;
+    // Accidents come with progress, not by the clock: neither a fast machine nor a slow one changes how many there are.
+    // The last third is left in peace, so that there is an end.
+    let mut next = 2;
+    while next < pods * 2 / 3 {
+        reached(&done, next, &mut child, daemon.dir()).await;
+        assert!(!passed(&mut child, dice.roll(1500)).await, "the process ended early:\n{}", said(daemon.dir()));
+        // The first third is for the embedding process alone.
+        if next > pods / 3 && (crashes == 0 || dice.one_in(3)) {
+            if crashes == 0 {
+                before_crashes.extend(lines(&done));
             }
-            Err(_) => {
+            daemon.crash();
+            // For a while nobody answers.
+            passed(&mut child, dice.roll(1500)).await;
+            daemon.launch().await;
+            crashes += 1;
+        } else {
+            child.kill().await.expect("the process is killed");
+            child = embed(daemon.dir(), pods);
+            kills += 1;
+            // Now and then it does not even come to its first work.
+            if dice.one_in(3) {
+                passed(&mut child, dice.roll(700)).await;
                 child.kill().await.expect("the process is killed");
                 child = embed(daemon.dir(), pods);
                 kills += 1;
             }
         }
-    };
+        next += 1 + u32::try_from(dice.roll(4)).expect("a small number");
+    }
+    let end = tokio::time::timeout(PATIENCE * 2, child.wait()).await;
+    let end = end.unwrap_or_else(|_| panic!("the pods did not end:\n{}", said(daemon.dir())));
+    let end = end.expect("the process can be waited for");
     assert!(end.success(), "the process failed:\n{}", said(daemon.dir()));
     assert!(kills > 0 && crashes > 0, "there were accidents: {kills} kills, {crashes} crashes");
     let results: BTreeMap<u32, String> = lines(&done)
