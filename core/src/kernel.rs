@@ -40,6 +40,7 @@ use crate::controllers;
 use crate::error::ApiError;
 use crate::ids::{NodeName, Uid};
 use crate::node::CallId;
+use crate::object::kind::KindId;
 use crate::provision::{ProvisionError, VolumeReply};
 use crate::runtime::{Call, Reply, RuntimeError, RuntimeEvent};
 use crate::scheduler::{Scheduler, SchedulerConfig};
@@ -138,6 +139,8 @@ pub struct Output {
 pub struct Kernel {
     store: Store,
     loops: Vec<Box<dyn AnyLoop>>,
+    /// Which of them watch a kind, for the kinds that were asked about.
+    watching: BTreeMap<KindId, Vec<usize>>,
     /// The loop that has the next turn.
     next_loop: usize,
     /// For how many steps the controllers have let others go first.
@@ -167,6 +170,7 @@ impl Kernel {
         Self {
             store,
             loops,
+            watching: BTreeMap::new(),
             next_loop: 0,
             waited: 0,
             scheduler: config

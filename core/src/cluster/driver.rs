@@ -19,7 +19,7 @@ use super::metrics::MetricsSource;
 use super::serving::Answered;
 use super::shared::Shared;
 use crate::error::{ApiError, Reason};
-use crate::hashing::ByText;
+use crate::hashing::Lookup;
 use crate::ids::NodeName;
 use crate::kernel::{Input, Kernel, NodeCall, Output, ProvisionerCall, Request, RequestId, Warning};
 use crate::provision::Provisioner;
@@ -67,7 +67,7 @@ pub(super) struct Driver {
     messages: mpsc::Receiver<Message>,
     durability: Box<dyn Durability>,
     embedder: Embedder,
-    runtimes: ByText<NodeName, Arc<dyn Runtime>>,
+    runtimes: Lookup<NodeName, Arc<dyn Runtime>>,
     inputs: VecDeque<Input>,
     asked: BTreeMap<RequestId, oneshot::Sender<Answered>>,
     next_request: u64,
@@ -99,7 +99,7 @@ impl Driver {
             messages,
             durability,
             embedder,
-            runtimes: ByText::default(),
+            runtimes: Lookup::default(),
             inputs: VecDeque::new(),
             asked: BTreeMap::new(),
             next_request: 0,
@@ -118,7 +118,7 @@ impl Driver {
         }
         match ended {
             Ended::Stopped(done) => {
-                let _ = done.send(self.runtimes.into_iter().collect());
+                let _ = done.send(self.runtimes.into_sorted());
             }
             Ended::Abandoned => tracing::debug!("all handles of the cluster are gone"),
             Ended::Fenced => tracing::error!("another process writes to the storage now: this cluster has stopped"),

@@ -9,6 +9,7 @@ use super::controller::{Controller, Keys};
 use super::plan::{Action, Plan};
 use super::queue::Queue;
 use crate::ids::Uid;
+use crate::object::kind::KindId;
 use crate::store::{Author, Change, CommitError, Snapshot, Store};
 use crate::time::Time;
 
@@ -46,6 +47,8 @@ pub(crate) trait AnyLoop: fmt::Debug + Send {
     fn name(&self) -> &'static str;
     fn mode(&self) -> ControllerMode;
     fn set_mode(&mut self, mode: ControllerMode);
+    /// Whether changes of objects of this kind can concern it.
+    fn watches(&self, kind: KindId) -> bool;
     /// Puts the keys that a change concerns into the queue.
     fn route(&mut self, change: &Change, snapshot: &Snapshot, now: Time);
     /// Looks at one key. Says whether there was one.
@@ -116,6 +119,10 @@ impl<C: Controller> AnyLoop for Loop<C> {
 
     fn set_mode(&mut self, mode: ControllerMode) {
         self.mode = mode;
+    }
+
+    fn watches(&self, kind: KindId) -> bool {
+        C::WATCHED.iter().any(|watched| watched.kind.is_none_or(|watched| watched == kind))
     }
 
     fn route(&mut self, change: &Change, snapshot: &Snapshot, now: Time) {

@@ -162,7 +162,7 @@ fn pods_of_gone_node(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
 fn pod_on_missing_node(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
     let Some(node) = change.after().and_then(|pod| pod.node()) else { return };
     let was_bound = change.before.as_ref().is_some_and(|pod| pod.node().is_some());
-    if !was_bound && node_object(snapshot, node).is_none() {
+    if !was_bound && !snapshot.has_node(node.as_str()) {
         keys.push(change.object.meta.uid);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::hashing::ByText;
+use crate::hashing::Lookup;
 use crate::ids::{NodeName, Revision, Uid};
 use crate::node::{CallId, NodeAgent};
 use crate::time::Time;
@@ -37,7 +37,7 @@ impl AgentId {
 pub(super) struct Agents {
     /// By number.
     hosted: Vec<Option<Box<Hosted>>>,
-    by_name: ByText<NodeName, AgentId>,
+    by_name: Lookup<NodeName, AgentId>,
     busy: BTreeSet<AgentId>,
     alarms: BTreeSet<(Time, AgentId)>,
 }

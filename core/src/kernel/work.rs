@@ -50,8 +50,10 @@ impl Kernel {
             if object.meta.kind == kind::EVENT {
                 continue;
             }
-            for each in &mut self.loops {
-                each.route(change, self.store.snapshot(), now);
+            let loops = &self.loops;
+            let watching = || (0..loops.len()).filter(|index| loops[*index].watches(object.meta.kind)).collect();
+            for index in self.watching.entry(object.meta.kind).or_insert_with(watching) {
+                self.loops[*index].route(change, self.store.snapshot(), now);
             }
             if let Some(scheduler) = &mut self.scheduler {
                 scheduler.changed(change.before.as_ref(), change.after(), now);

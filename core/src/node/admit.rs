@@ -201,6 +201,9 @@ fn requests(spec: &PodSpec) -> BTreeMap<&str, i128> {
 /// Whether the node's labels and its name are what the pod asks for (`nodeSelector` and required node affinity). People label
 /// nodes too: what the object says counts, and what it will be made from while there is none.
 fn selects(spec: &PodSpec, view: &View<'_>) -> bool {
+    if spec.node_selector.is_none() && spec.affinity.is_none() {
+        return true;
+    }
     let name = view.config.name.as_str();
     let object = view.snapshot.find(kind::NODE, "", name);
     let labels = object.map_or(&*view.config.labels, |object| &*object.meta.labels);

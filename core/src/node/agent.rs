@@ -21,6 +21,7 @@ use crate::ids::{Revision, Uid};
 use crate::object::kind::KindId;
 use crate::runtime::{Call, ImagePull, Inventory, PodIdentity, Reply, RuntimeError, RuntimeEvent};
 use crate::store::{NameKey, Object, PodBody, Snapshot};
+use crate::text::Text;
 use crate::time::Time;
 
 /// How often a pod is planned again in one step when a plan changed only what the agent remembers. More would be a
@@ -53,6 +54,8 @@ pub struct NodeAgent {
     health: super::node_status::Health,
     removals: Removals,
     gauge: Option<Box<Gauge>>,
+    /// The path of the container that the last event was about.
+    last_path: Text,
 }
 
 /// Where the agent stands with knowing what its runtime holds.
@@ -107,6 +110,7 @@ impl NodeAgent {
             health: super::node_status::Health::default(),
             removals: Removals::default(),
             gauge: None,
+            last_path: Text::default(),
         }
     }
 
@@ -317,7 +321,7 @@ impl NodeAgent {
                 let Some(object) = object else { continue };
                 let slot = note.slot.and_then(|place| work.slots.get(usize::from(place)));
                 let slot = slot.and_then(|slot| Some((slot, slot.spec(&work.spec)?)));
-                let involved = events::involved(&object.meta, slot);
+                let involved = events::involved(&object.meta, slot, &mut self.last_path);
                 out.events.push(events::draft(involved, &self.host, note));
             }
         }

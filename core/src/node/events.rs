@@ -25,21 +25,25 @@ pub(super) fn draft(involved: Involved, host: &Arc<str>, note: Note) -> EventDra
 }
 
 /// What an event is about: the pod, or the part of it that is this container.
-pub(super) fn involved(meta: &Meta, slot: Option<(&Slot, SpecRef<'_>)>) -> Involved {
+pub(super) fn involved(meta: &Meta, slot: Option<(&Slot, SpecRef<'_>)>, last: &mut Text) -> Involved {
     let pod = Involved::object(meta);
     match slot {
         None => pod,
-        Some((slot, spec)) => pod.part(field_path(slot.kind, spec.name())),
+        Some((slot, spec)) => pod.part(field_path(slot.kind, spec.name(), last)),
     }
 }
 
-fn field_path(kind: ContainerKind, name: &str) -> Text {
+/// The path of a container: mostly that of the event before, which is shared then.
+fn field_path(kind: ContainerKind, name: &str, last: &mut Text) -> Text {
     let list = match kind {
-        ContainerKind::Init => "initContainers",
-        ContainerKind::Regular => "containers",
-        ContainerKind::Ephemeral => "ephemeralContainers",
+        ContainerKind::Init => "spec.initContainers{",
+        ContainerKind::Regular => "spec.containers{",
+        ContainerKind::Ephemeral => "spec.ephemeralContainers{",
     };
-    shared(format_args!("spec.{list}{{{name}}}")).into()
+    if last.strip_prefix(list).and_then(|rest| rest.strip_suffix('}')) != Some(name) {
+        *last = shared(format_args!("{list}{name}}}")).into();
+    }
+    last.clone()
 }
 
 /// A duration as Go prints it: `1.2s`, `350ms`, `2m40s`.

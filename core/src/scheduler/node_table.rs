@@ -14,7 +14,7 @@ use super::node_row::hash;
 pub(crate) use super::node_row::{KinCount, Marks, NodeRow, Nominated, Tenant};
 use super::resources::Resources;
 use super::topology::HOSTNAME;
-use crate::hashing::ByText;
+use crate::hashing::Lookup;
 use crate::ids::{NodeName, Uid};
 use crate::store::{Object, StringMap};
 
@@ -44,7 +44,7 @@ pub(crate) struct NodeTable {
     seed: u64,
     rows: Vec<Option<NodeRow>>,
     free: Vec<Slot>,
-    by_name: ByText<NodeName, Slot>,
+    by_name: Lookup<NodeName, Slot>,
     /// How many of the rows are nodes that exist.
     known: usize,
     images: BTreeMap<String, ImageState>,

@@ -11,13 +11,12 @@
 //! Like the memory of a recorder this one is small, forgets the objects that were not heard of lately, and is lost with
 //! the process.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
 use super::event::EventDraft;
-use crate::hashing::hash_of;
+use crate::hashing::{Lookup, hash_of};
 use crate::text::shared;
 use crate::time::Time;
 
@@ -65,9 +64,9 @@ struct Topic {
 #[derive(Debug, Default)]
 pub(super) struct Correlator {
     /// Those heard of since the last change of generations.
-    young: BTreeMap<u64, Sender>,
+    young: Lookup<u64, Sender>,
     /// Those heard of in the generation before.
-    old: BTreeMap<u64, Sender>,
+    old: Lookup<u64, Sender>,
 }
 
 impl Correlator {
@@ -89,11 +88,11 @@ impl Correlator {
     }
 
     fn sender(&mut self, id: u64) -> &mut Sender {
-        if self.young.len() >= SENDERS_KEPT && !self.young.contains_key(&id) {
+        if self.young.len() >= SENDERS_KEPT && self.young.get(&id).is_none() {
             self.old = std::mem::take(&mut self.young);
         }
         let Self { young, old } = self;
-        young.entry(id).or_insert_with(|| old.remove(&id).unwrap_or_default())
+        young.get_or_insert_with(id, || old.remove(&id).unwrap_or_default())
     }
 }
 

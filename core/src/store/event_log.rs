@@ -133,7 +133,7 @@ fn first(draft: EventDraft, identity: u64, unwritten: u32, revision: Revision, n
         ..Meta::draft(kind::EVENT, namespace, name)
     };
     let record = EventRecord { draft, first: now, last: now, count: unwritten.saturating_add(1), identity };
-    let object = Arc::new(Object { meta, body: Body::Event(Box::new(record)) });
+    let object = Arc::new(Object { meta, body: Body::Event(record) });
     Change { kind: ChangeKind::Added, object, before: None }
 }
 

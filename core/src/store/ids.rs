@@ -23,7 +23,15 @@ const PREFIX_LENGTH_MAX: usize = 63 - SUFFIX_LENGTH;
 #[derive(Clone, Debug)]
 pub(crate) struct IdSource {
     seed: u64,
-    streams: BTreeMap<KindId, ChaCha8Rng>,
+    streams: BTreeMap<KindId, Stream>,
+}
+
+/// What makes the uids and names of one kind.
+#[derive(Clone, Debug)]
+struct Stream {
+    random: ChaCha8Rng,
+    /// How many uids it has given.
+    given: u64,
 }
 
 impl IdSource {
@@ -31,25 +39,28 @@ impl IdSource {
         Self { seed, streams: BTreeMap::new() }
     }
 
-    fn stream(&mut self, kind: KindId) -> &mut ChaCha8Rng {
+    fn stream(&mut self, kind: KindId) -> &mut Stream {
         let seed = self.seed;
         self.streams.entry(kind).or_insert_with(|| {
-            let mut stream = ChaCha8Rng::seed_from_u64(seed);
-            stream.set_stream(kind.index() as u64 + 1);
-            stream
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
+            random.set_stream(kind.index() as u64 + 1);
+            Stream { random, given: 0 }
         })
     }
 
     pub(crate) fn uid(&mut self, kind: KindId) -> Uid {
         let stream = self.stream(kind);
-        Uid::from_random(u128::from(stream.next_u64()) << 64 | u128::from(stream.next_u64()))
+        let random = u128::from(stream.random.next_u64()) << 64 | u128::from(stream.random.next_u64());
+        let number = stream.given;
+        stream.given += 1;
+        Uid::numbered(kind.index() as u16, number, random)
     }
 
     /// The prefix with five random characters behind it.
     pub(crate) fn name(&mut self, kind: KindId, prefix: &str) -> String {
         let mut name = String::with_capacity(prefix.len() + SUFFIX_LENGTH);
         name.push_str(prefix.get(..PREFIX_LENGTH_MAX).unwrap_or(prefix));
-        let mut bits = self.stream(kind).next_u64();
+        let mut bits = self.stream(kind).random.next_u64();
         for _ in 0..SUFFIX_LENGTH {
             let letters = SUFFIX_ALPHABET.len() as u64;
             name.push(char::from(SUFFIX_ALPHABET[(bits % letters) as usize]));

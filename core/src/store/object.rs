@@ -169,7 +169,7 @@ pub enum Body {
     /// An object of a user's own kind: everything but `metadata`, as JSON.
     Custom(Arc<Value>),
     /// An event that the cluster itself recorded.
-    Event(Box<EventRecord>),
+    Event(EventRecord),
 }
 
 impl Body {
