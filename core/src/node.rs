@@ -26,6 +26,7 @@ mod output;
 mod plan;
 mod probes;
 mod pull_secrets;
+mod resize;
 mod restart;
 mod sandbox;
 mod spec_ref;

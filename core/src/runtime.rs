@@ -30,11 +30,11 @@ pub use self::error::{RuntimeError, RuntimeErrorKind};
 pub use self::simulated::{Completion, SimulatedRuntime};
 pub use self::stream::{ByteSink, ExecSession, LogEntry, LogOptions, LogStream, PortForward, StdStream, TerminalSize};
 pub use self::types::{
-    ContainerConfig, ContainerId, ContainerKind, ContainerState, ContainerStats, ContainerStatus, Containers, EnvVar,
-    ExecOutput, ExecRequest, ExitReason, ExitStatus, FileEntry, FileSystemStats, ImageCredentials, ImagePull,
-    ImageStatus, Inventory, Mount, MountPropagation, NetworkStats, PodIdentity, PodSandboxStats, PortMapping,
-    ProbeAction, ProbeOutcome, ProbePurpose, ProbeRequest, RuntimeEvent, RuntimeInfo, SandboxConfig, SandboxDns,
-    SandboxId, SandboxState, SandboxStatus, VolumeConfig, VolumeSource, VolumeStats,
+    ContainerConfig, ContainerId, ContainerKind, ContainerResources, ContainerState, ContainerStats, ContainerStatus,
+    Containers, EnvVar, ExecOutput, ExecRequest, ExitReason, ExitStatus, FileEntry, FileSystemStats, ImageCredentials,
+    ImagePull, ImageStatus, Inventory, Mount, MountPropagation, NetworkStats, PodIdentity, PodSandboxStats,
+    PortMapping, ProbeAction, ProbeOutcome, ProbePurpose, ProbeRequest, RuntimeEvent, RuntimeInfo, SandboxConfig,
+    SandboxDns, SandboxId, SandboxState, SandboxStatus, VolumeConfig, VolumeSource, VolumeStats,
 };
 
 /// What runs the containers of one node.
@@ -50,7 +50,7 @@ pub use self::types::{
 ///
 /// # What may be left out
 /// Methods with a default are for what a runtime need not have: images (by default every name is there), volumes, logs,
-/// commands, probes, forwarded ports, usage. A pod that asks for what is not there says so in its events.
+/// commands, probes, forwarded ports, usage, other resources for what runs. A pod that asks for what is not there says so in its events.
 #[async_trait]
 pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     /// Tells what time it is, before any other call. A runtime with real containers has the machine's clock and takes no
@@ -136,6 +136,18 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
 
     /// Removes a container and its log; a running one is killed first.
     async fn remove_container(&self, container: &ContainerId) -> Result<(), RuntimeError>;
+
+    /// Gives a running container other resources without a restart (`UpdateContainerResources`). When it fails, the
+    /// container has what it had before. One that does not run is [`RuntimeErrorKind::FailedPrecondition`]; what the
+    /// container uses already may be more than a new limit, which is [`RuntimeErrorKind::FailedPrecondition`] too.
+    async fn update_container_resources(
+        &self,
+        container: &ContainerId,
+        resources: &ContainerResources,
+    ) -> Result<(), RuntimeError> {
+        let _ = (container, resources);
+        Err(has_no("way to give a running container other resources"))
+    }
 
     /// The state of one container.
     async fn container_status(&self, container: &ContainerId) -> Result<ContainerStatus, RuntimeError>;

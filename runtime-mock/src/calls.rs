@@ -27,6 +27,7 @@ pub enum Verb {
     StartContainer,
     StopContainer,
     RemoveContainer,
+    UpdateContainerResources,
     ContainerStatus,
     ExecSync,
     Exec,

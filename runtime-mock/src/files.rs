@@ -48,6 +48,15 @@ pub(crate) struct Files<'f> {
     pub(crate) hostname: &'f str,
     pub(crate) ip: Option<std::net::IpAddr>,
     pub(crate) read_only_root: bool,
+    pub(crate) limits: Limits,
+}
+
+/// What a container may use, as it finds it below `/sys/fs/cgroup`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Limits {
+    pub(crate) cpu_milli: Option<i64>,
+    /// In bytes.
+    pub(crate) memory: Option<i64>,
 }
 
 impl Volumes {
@@ -236,6 +245,14 @@ impl Files<'_> {
             "etc/hosts" => {
                 let own = self.ip.map(|ip| format!("{ip}\t{}\n", self.hostname)).unwrap_or_default();
                 Some(format!("127.0.0.1\tlocalhost\n::1\tlocalhost\n{own}").into())
+            }
+            "sys/fs/cgroup/memory.max" => {
+                Some(self.limits.memory.map_or_else(|| "max\n".into(), |bytes| format!("{bytes}\n").into()))
+            }
+            "sys/fs/cgroup/cpu.max" => {
+                // The usual period is 100 ms, in microseconds.
+                let quota = self.limits.cpu_milli.map_or_else(|| "max".to_owned(), |milli| (milli * 100).to_string());
+                Some(format!("{quota} 100000\n").into())
             }
             _ => None,
         }

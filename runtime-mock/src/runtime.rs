@@ -17,10 +17,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 use inboard::runtime::{
-    ContainerConfig, ContainerId, ContainerStatus, ExecOutput, ExecRequest, ExecSession, ImagePull, ImageStatus,
-    Inventory, LogOptions, LogStream, PodIdentity, PodSandboxStats, PortForward, ProbeOutcome, ProbeRequest, Runtime,
-    RuntimeError, RuntimeErrorKind, RuntimeEvent, RuntimeInfo, SandboxConfig, SandboxId, SandboxStatus,
-    SimulatedRuntime, VolumeConfig,
+    ContainerConfig, ContainerId, ContainerResources, ContainerStatus, ExecOutput, ExecRequest, ExecSession, ImagePull,
+    ImageStatus, Inventory, LogOptions, LogStream, PodIdentity, PodSandboxStats, PortForward, ProbeOutcome,
+    ProbeRequest, Runtime, RuntimeError, RuntimeErrorKind, RuntimeEvent, RuntimeInfo, SandboxConfig, SandboxId,
+    SandboxStatus, SimulatedRuntime, VolumeConfig,
 };
 use inboard::time::Time;
 use tokio::sync::Notify;
@@ -358,6 +358,14 @@ impl Runtime for MockRuntime {
 
     async fn remove_container(&self, container: &ContainerId) -> Result<(), RuntimeError> {
         self.call(|state, now| state.remove_container(now, container)).await
+    }
+
+    async fn update_container_resources(
+        &self,
+        container: &ContainerId,
+        resources: &ContainerResources,
+    ) -> Result<(), RuntimeError> {
+        self.call(|state, now| state.update_container_resources(now, container, resources)).await
     }
 
     async fn container_status(&self, container: &ContainerId) -> Result<ContainerStatus, RuntimeError> {

@@ -234,6 +234,9 @@ impl SimulatedRuntime for MockState {
             Call::StartContainer(id) => reply(self.start_container(now, id), Reply::Container),
             Call::StopContainer(id, grace) => reply(self.stop_container(now, id, *grace), done),
             Call::RemoveContainer(id) => reply(self.remove_container(now, id), done),
+            Call::UpdateContainerResources(id, resources) => {
+                reply(self.update_container_resources(now, id, resources), done)
+            }
             Call::ContainerStatus(id) => reply(self.container_status(now, id), Reply::Container),
             Call::ExecSync(id, command, timeout) => reply(self.exec_sync(now, id, command, *timeout), Reply::Exec),
             Call::Probe(request) => reply(self.probe(now, request), Reply::Probe),

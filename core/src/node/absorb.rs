@@ -72,12 +72,16 @@ impl Slot {
             self.step = SlotStep::Idle;
         }
         if let Some(extra) = &mut self.extra {
-            extra.stop = extra.stop.filter(|reason| *reason == super::work::StopReason::Definition);
+            extra.stop = extra.stop.filter(|reason| reason.replaces());
             extra.post_start_due = false;
             extra.hook_until = None;
             extra.pre_stopped = false;
             extra.stop_by = None;
             extra.failure = None;
+            // The next instance is made with what was agreed to.
+            extra.actual = None;
+            extra.giving = None;
+            extra.give_again = None;
         }
     }
 }

@@ -84,6 +84,11 @@ impl Held {
         Self { pods: 1, cpu_milli: amount("cpu", MILLI), memory_bytes: amount("memory", ONE) }
     }
 
+    /// Whether it is at least as much of everything.
+    pub(super) const fn covers(self, other: Self) -> bool {
+        self.pods >= other.pods && self.cpu_milli >= other.cpu_milli && self.memory_bytes >= other.memory_bytes
+    }
+
     /// Both together.
     #[must_use]
     pub(super) const fn and(self, other: Self) -> Self {
@@ -134,6 +139,31 @@ fn fits(view: &View<'_>, spec: &PodSpec) -> Result<(), (&'static str, String)> {
         let has = has(name).unwrap_or(0);
         if held + wanted > has {
             return Err((out_of(name), shortage(name, wanted / ONE, held / ONE, has / ONE)));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a pod of the node may hold this much from now on, or why not: it does not fit the node, or not beside the others.
+pub(super) fn agree(view: &View<'_>, wanted: Held) -> Result<(), (&'static str, String)> {
+    let has = |name: &str, unit: i128| {
+        let amount = view.config.allocatable.get(name)?;
+        Quantity::from_api(amount).ok().map(|amount| i64::try_from(amount.nano() / unit).unwrap_or(i64::MAX))
+    };
+    let amounts = [
+        ("cpu", wanted.cpu_milli, view.held.cpu_milli, has("cpu", MILLI)),
+        ("memory", wanted.memory_bytes, view.held.memory_bytes, has("memory", ONE)),
+    ];
+    for (name, wanted, _, has) in amounts.into_iter().rev() {
+        if let Some(has) = has.filter(|has| wanted > *has) {
+            let message = format!("Node didn't have enough capacity: {name}, requested: {wanted}, capacity: {has}");
+            return Err((super::resize::INFEASIBLE, message));
+        }
+    }
+    for (name, wanted, held, has) in amounts {
+        if let Some(has) = has.filter(|has| wanted > 0 && held.saturating_add(wanted) > *has) {
+            let (wanted, held, has) = (wanted.into(), held.into(), has.into());
+            return Err((super::resize::DEFERRED, shortage(name, wanted, held, has)));
         }
     }
     Ok(())

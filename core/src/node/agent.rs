@@ -56,6 +56,15 @@ pub struct NodeAgent {
     gauge: Option<Box<Gauge>>,
     /// The path of the container that the last event was about.
     last_path: Text,
+    room: Option<Box<Room>>,
+}
+
+/// Who waits for room on the node, to be resized.
+#[derive(Debug, Default)]
+struct Room {
+    waiting: BTreeSet<Uid>,
+    /// Those of them that are to be looked at, since there is more room, in the order in which they get it.
+    next: VecDeque<Uid>,
 }
 
 /// Where the agent stands with knowing what its runtime holds.
@@ -111,6 +120,7 @@ impl NodeAgent {
             removals: Removals::default(),
             gauge: None,
             last_path: Text::default(),
+            room: None,
         }
     }
 
@@ -246,6 +256,7 @@ impl NodeAgent {
             InventoryStep::Asked | InventoryStep::Outdated | InventoryStep::Failed(_) => self.health.has_news(),
             InventoryStep::Known => {
                 !self.dirty.is_empty()
+                    || self.room.as_ref().is_some_and(|room| !room.next.is_empty())
                     || !self.changed_inputs.is_empty()
                     || !self.strays.is_empty()
                     || self.health.has_news()
@@ -276,6 +287,10 @@ impl NodeAgent {
             self.dirty.insert(uid);
         }
         for _ in 0..budget {
+            if let Some(uid) = self.room.as_mut().and_then(|room| room.next.pop_front()) {
+                self.look_at(snapshot, uid, now, out);
+                continue;
+            }
             let next = self.dirty.range(self.cursor..).next().or_else(|| self.dirty.first()).copied();
             let Some(uid) = next else { break };
             self.dirty.remove(&uid);
@@ -288,7 +303,7 @@ impl NodeAgent {
     pub fn waiting_on(&self, snapshot: &Snapshot, uid: Uid, now: Time) -> Option<WaitingOn> {
         let work = self.pods.get(&uid)?;
         let object = snapshot.get(uid).filter(|object| self.is_here(object)).map(|object| &**object);
-        let held = self.held;
+        let held = self.held.without(work.holds());
         pod_plan(&View { object, work, config: &self.config, snapshot, held, now }).waiting_on
     }
 
@@ -296,6 +311,7 @@ impl NodeAgent {
     fn look_at(&mut self, snapshot: &Snapshot, uid: Uid, now: Time, out: &mut NodeOutputs) {
         let object = snapshot.get(uid).filter(|object| self.is_here(object)).map(|object| &**object);
         let Some(mut work) = self.take_out(uid).or_else(|| take_up(object?, now)) else { return };
+        let held_before = work.holds();
         work.take_in(object);
         let (mut forget, mut wake_at) = (false, None);
         for _ in 0..ROUNDS_MAX {
@@ -311,6 +327,7 @@ impl NodeAgent {
         let has_ended = object.and_then(Object::pod).is_none_or(PodBody::is_finished);
         work.is_holding = work.stage == Stage::Active && !has_ended;
         self.note_limits(uid, &work, now);
+        self.note_room(snapshot, (uid, &work), held_before);
         let hold_until = match object.and_then(|object| Some((object, object.pod()?))) {
             Some((object, pod)) => self.say(snapshot, &mut work, object, pod, now, out),
             None => None,
@@ -346,6 +363,31 @@ impl NodeAgent {
         work.tidy();
         self.held = self.held.and(work.holds());
         self.pods.insert(uid, work);
+    }
+
+    /// Notes whether a pod waits for room, and who is to be looked at when it gave some back.
+    fn note_room(&mut self, snapshot: &Snapshot, (uid, work): (Uid, &PodWork), held_before: Held) {
+        let waits = work.is_holding && work.resize.as_ref().is_some_and(|resize| resize.pending.is_some());
+        if waits {
+            self.room.get_or_insert_default().waiting.insert(uid);
+        }
+        let Some(room) = &mut self.room else { return };
+        if !waits && room.waiting.remove(&uid) && room.waiting.is_empty() {
+            self.room = None;
+            return;
+        }
+        if work.holds().covers(held_before) {
+            return;
+        }
+        let waiting = room.waiting.iter().filter(|waiting| **waiting != uid);
+        let mut ranked: Vec<_> = waiting
+            .filter_map(|waiting| {
+                let pod = snapshot.get(*waiting)?.pod()?;
+                Some((super::resize::rank(self.pods.get(waiting)?, pod.priority(), &pod.state), *waiting))
+            })
+            .collect();
+        ranked.sort();
+        room.next = ranked.into_iter().map(|(_, waiting)| waiting).collect();
     }
 
     fn take_out(&mut self, uid: Uid) -> Option<Box<PodWork>> {
@@ -435,14 +477,10 @@ impl PodWork {
             self.stage = Stage::Gone;
             return;
         };
-        if !Arc::ptr_eq(&self.spec, &pod.spec) {
-            let changed = *self.spec != *pod.spec;
-            self.spec = Arc::clone(&pod.spec);
-            if changed {
-                self.held = Held::by(&self.spec);
-                self.fit_slots();
-                self.forget_failures();
-            }
+        if self.spec_is(&pod.spec) {
+            self.fit_slots();
+            self.hold();
+            self.forget_failures();
         }
     }
 }

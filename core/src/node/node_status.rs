@@ -16,6 +16,8 @@ const PRESSURES: [(&str, &str, &str); 3] = [
     ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
     ("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
 ];
+/// What an agent without an exclusive set of processors for each pod declares: it can resize any pod.
+const CPU_RESIZE: &str = "GuaranteedQoSPodCPUResize";
 const HOSTNAME_LABEL: &str = "kubernetes.io/hostname";
 
 /// What the agent knows of its own health, and when it last said so.
@@ -84,6 +86,7 @@ impl NodeConfig {
                 allocatable: Some((*config.allocatable).clone()),
                 capacity: Some((*config.capacity).clone()),
                 conditions: Some(conditions),
+                declared_features: Some(vec![CPU_RESIZE.to_owned()]),
                 daemon_endpoints: Some(NodeDaemonEndpoints { kubelet_endpoint: Some(DaemonEndpoint { port: 10250 }) }),
                 node_info: Some(NodeSystemInfo {
                     architecture: label_or(config, "kubernetes.io/arch", "amd64"),
@@ -109,6 +112,7 @@ pub(crate) fn refreshed(known: &Node, config: &NodeConfig, now: Time) -> Node {
     status.allocatable = said.allocatable;
     status.capacity = said.capacity;
     status.daemon_endpoints = said.daemon_endpoints;
+    status.declared_features = said.declared_features;
     status.node_info = said.node_info;
     node
 }

@@ -6,6 +6,7 @@
 
 pub(super) mod containers;
 mod launch;
+pub(super) mod resize;
 mod stop;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use super::admit::{self, Held};
 use super::config::NodeConfig;
+use super::resize::Pending;
 use super::work::{Failure, Flight, Note, PodStep, PodWork, SlotStep, Stage, StopReason};
 use super::{sandbox, storage, volumes};
 use crate::runtime::{Call, ContainerId, ContainerKind, ProbeAction, ProbePurpose, ProbeRequest, SandboxId};
@@ -93,6 +95,12 @@ pub(super) enum Action {
     GiveUp(u16),
     /// A hook has had its time.
     HookOver(u16),
+    /// The node agrees to the resources that the pod asks for in this generation.
+    Agree(i64),
+    /// The node does not agree to them.
+    Defer(Pending),
+    /// What was agreed to is given.
+    Resized,
     /// Nothing of the pod is left on the node.
     Forget,
     /// The pod's object may go.
@@ -115,6 +123,8 @@ pub enum WaitingOn {
     Backoff,
     /// Its containers are stopping.
     Termination,
+    /// Its containers are being given other resources.
+    Resize,
 }
 
 /// What to do next, and when to look again.
@@ -162,6 +172,7 @@ pub(super) fn pod_plan(view: &View<'_>) -> PodPlan {
         stop::stop_pod(view, &mut plan);
         return plan;
     }
+    resize::resize(view, &mut plan);
     if volumes::make(view, &mut plan) && make_sandbox(view, &mut plan) {
         containers::keep(view, &mut plan);
     }
@@ -280,6 +291,7 @@ pub(super) fn stop_text(name: &str, reason: StopReason) -> String {
         StopReason::Liveness => format!("Container {name} failed liveness probe, will be restarted"),
         StopReason::Startup => format!("Container {name} failed startup probe, will be restarted"),
         StopReason::Definition => format!("Container {name} definition changed, will be restarted"),
+        StopReason::Resize => format!("Container {name} resize requires restart"),
         StopReason::PostStart => "FailedPostStartHook".to_owned(),
     }
 }

@@ -31,9 +31,9 @@ pub(super) fn is_wanted(work: &PodWork, slot: &Slot, exit_code: i32) -> bool {
     }
 }
 
-/// Whether it was stopped to be replaced, since its definition changed: no policy and no delay holds that up.
+/// Whether it was stopped to be replaced, since its definition or its resources changed: no policy and no delay holds that up.
 pub(super) fn is_replaced(slot: &Slot) -> bool {
-    slot.extra.as_ref().is_some_and(|extra| extra.stop == Some(StopReason::Definition))
+    slot.extra.as_ref().is_some_and(|extra| extra.stop.is_some_and(StopReason::replaces))
 }
 
 fn rules_say_restart(container: &Container, exit_code: i32) -> bool {

@@ -4,6 +4,7 @@
 
 mod cost;
 mod fake;
+mod resize;
 mod resolved;
 mod scenarios;
 mod world;

@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::PodSpec;
+use k8s_openapi::api::core::v1::{Container, PodSpec, ResourceRequirements};
 use smallvec::SmallVec;
 
 use super::admit::Held;
 use super::backoff::Backoff;
 use super::probes::Probes;
+use super::resize::Resize;
 pub(super) use super::spec_ref::SpecRef;
 use crate::ids::Revision;
 use crate::runtime::{ContainerId, ContainerKind, PodIdentity, SandboxId};
@@ -33,6 +34,8 @@ pub(super) enum Flight {
     Stop(u16),
     Look(u16),
     RemovePast(u16),
+    /// Other resources for what runs.
+    Give(u16),
     Probe(u16, crate::runtime::ProbePurpose),
     StopSandbox,
     RemoveSandbox,
@@ -149,7 +152,16 @@ pub(super) enum StopReason {
     Liveness,
     Startup,
     Definition,
+    /// It gets other resources, and its policy says that this takes a restart.
+    Resize,
     PostStart,
+}
+
+impl StopReason {
+    /// Whether the container is stopped to be made anew.
+    pub(super) const fn replaces(self) -> bool {
+        matches!(self, Self::Definition | Self::Resize)
+    }
 }
 
 /// One container of the pod's spec.
@@ -195,6 +207,12 @@ pub(super) struct Extra {
     pub(super) stop_by: Option<Time>,
     /// The back-off was announced for the exit at this moment.
     pub(super) announced: Option<Time>,
+    /// The resources that it has, while they are not those that were agreed to.
+    pub(super) actual: Option<Box<ResourceRequirements>>,
+    /// The spec whose resources it is being given.
+    pub(super) giving: Option<Arc<PodSpec>>,
+    /// When giving them is tried again.
+    pub(super) give_again: Option<Time>,
 }
 
 /// An image on the node.
@@ -239,6 +257,16 @@ impl Slot {
         }
     }
 
+    /// The same, to be changed; `None` for an ephemeral one, whose type differs.
+    pub(super) fn spec_mut<'a>(&self, spec: &'a mut PodSpec) -> Option<&'a mut Container> {
+        let index = usize::from(self.index);
+        match self.kind {
+            ContainerKind::Init => spec.init_containers.as_mut()?.get_mut(index),
+            ContainerKind::Regular => spec.containers.get_mut(index),
+            ContainerKind::Ephemeral => None,
+        }
+    }
+
     /// Whether it is an init container that keeps running.
     pub(super) fn is_sidecar(&self, spec: &PodSpec) -> bool {
         self.kind == ContainerKind::Init
@@ -255,6 +283,12 @@ impl Slot {
     /// Whether its process runs.
     pub(super) fn is_running(&self) -> bool {
         self.current.as_ref().is_some_and(|seen| seen.running_since().is_some())
+    }
+
+    /// Whether it runs, or was made to run.
+    pub(super) fn may_run(&self) -> bool {
+        self.current.as_ref().is_some_and(|seen| seen.exit().is_none())
+            || matches!(self.step, SlotStep::Creating | SlotStep::Starting)
     }
 
     /// How the current instance ended.
@@ -321,7 +355,7 @@ pub(super) struct Transient {
 #[derive(Debug)]
 pub(super) struct PodWork {
     pub(super) identity: PodIdentity,
-    /// The spec as it was last seen.
+    /// The spec as it was last seen, with the resources that the node agreed to.
     pub(super) spec: Arc<PodSpec>,
     pub(super) stage: Stage,
     pub(super) step: PodStep,
@@ -342,6 +376,8 @@ pub(super) struct PodWork {
     pub(super) wake: Time,
     pub(super) slots: SmallVec<[Slot; 1]>,
     pub(super) transient: Option<Box<Transient>>,
+    /// A change of its resources that is not done.
+    pub(super) resize: Option<Box<Resize>>,
 }
 
 impl PodWork {
@@ -367,6 +403,7 @@ impl PodWork {
             wake: Time::MAX,
             slots: SmallVec::new(),
             transient: None,
+            resize: None,
         };
         work.fit_slots();
         work
@@ -469,6 +506,9 @@ impl PodWork {
                     && !extra.pre_stopped
                     && extra.stop_by.is_none()
                     && extra.announced.is_none()
+                    && extra.actual.is_none()
+                    && extra.giving.is_none()
+                    && extra.give_again.is_none()
             });
             if idle {
                 slot.extra = None;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    ContainerConfig, ContainerId, ContainerStatus, ExecOutput, ImagePull, ImageStatus, Inventory, PodIdentity,
-    PodSandboxStats, ProbeOutcome, ProbeRequest, Runtime, RuntimeError, RuntimeInfo, SandboxConfig, SandboxId,
-    SandboxStatus, VolumeConfig,
+    ContainerConfig, ContainerId, ContainerResources, ContainerStatus, ExecOutput, ImagePull, ImageStatus, Inventory,
+    PodIdentity, PodSandboxStats, ProbeOutcome, ProbeRequest, Runtime, RuntimeError, RuntimeInfo, SandboxConfig,
+    SandboxId, SandboxStatus, VolumeConfig,
 };
 
 /// One call to a node's runtime. Each variant is the method of [`Runtime`] with the same name.
@@ -42,6 +42,8 @@ pub enum Call {
     StopContainer(ContainerId, Duration),
     /// [`Runtime::remove_container`]
     RemoveContainer(ContainerId),
+    /// [`Runtime::update_container_resources`]
+    UpdateContainerResources(ContainerId, Arc<ContainerResources>),
     /// [`Runtime::container_status`]
     ContainerStatus(ContainerId),
     /// [`Runtime::exec_sync`]
@@ -107,6 +109,9 @@ impl Call {
                 runtime.stop_container(container, *grace).await.map(|()| Reply::Done)
             }
             Self::RemoveContainer(container) => runtime.remove_container(container).await.map(|()| Reply::Done),
+            Self::UpdateContainerResources(container, resources) => {
+                runtime.update_container_resources(container, resources).await.map(|()| Reply::Done)
+            }
             Self::ContainerStatus(container) => runtime.container_status(container).await.map(Reply::Container),
             Self::ExecSync(container, command, timeout) => {
                 runtime.exec_sync(container, command, *timeout).await.map(Reply::Exec)

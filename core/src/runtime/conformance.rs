@@ -42,6 +42,7 @@ mod identity;
 mod image;
 mod lab;
 mod logs;
+mod resize;
 mod sandbox;
 mod session;
 mod stop;
@@ -119,11 +120,13 @@ pub enum Feature {
     PersistentVolumes,
     /// It mounts parts of volumes (`subPath`).
     SubPath,
+    /// It gives running containers other resources, which they find below `/sys/fs/cgroup`.
+    Resize,
 }
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Pull,
         Self::LongRunningImage,
         Self::PodNetwork,
@@ -133,6 +136,7 @@ impl Feature {
         Self::Stats,
         Self::PersistentVolumes,
         Self::SubPath,
+        Self::Resize,
     ];
 }
 
@@ -163,6 +167,7 @@ fn checks() -> Vec<Check> {
         sandbox::CHECKS,
         container::CHECKS,
         stop::CHECKS,
+        resize::CHECKS,
         events::CHECKS,
         logs::CHECKS,
         exec::CHECKS,

@@ -10,8 +10,8 @@ mod stats;
 mod volume;
 
 pub use self::container::{
-    ContainerConfig, ContainerKind, ContainerState, ContainerStatus, Containers, EnvVar, ExitReason, ExitStatus, Mount,
-    MountPropagation,
+    ContainerConfig, ContainerKind, ContainerResources, ContainerState, ContainerStatus, Containers, EnvVar,
+    ExitReason, ExitStatus, Mount, MountPropagation,
 };
 pub use self::identity::{ContainerId, PodIdentity, SandboxId};
 pub use self::image::{ImageCredentials, ImagePull, ImageStatus};

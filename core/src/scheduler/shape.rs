@@ -175,6 +175,9 @@ const ADDRESSES_MAX: usize = 4096;
 impl Footprints {
     /// The footprint of a pod.
     pub(crate) fn of(&mut self, pod: &PodBody) -> Arc<Footprint> {
+        if let Some(spec) = pod.counted() {
+            return Arc::new(Footprint::of(&spec));
+        }
         let address = Arc::as_ptr(&pod.spec).addr();
         if let Some((_, footprint)) = self.by_address.get(&address) {
             return Arc::clone(footprint);

@@ -126,6 +126,8 @@ fn asks_for_the_same(before: &Object, after: &Object) -> bool {
 fn is_same_to_others(before: &Object, after: &Object) -> bool {
     let (Some(old), Some(new)) = (before.pod(), after.pod()) else { return false };
     Arc::ptr_eq(&old.spec, &new.spec)
+        && !old.may_be_resized()
+        && !new.may_be_resized()
         && old.node == new.node
         && old.is_finished() == new.is_finished()
         && before.meta.is_deleting() == after.meta.is_deleting()

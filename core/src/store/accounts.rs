@@ -65,7 +65,8 @@ pub(super) fn usage(terms: &Terms, meta: &Meta, body: &Body, kinds: &Kinds) -> O
     let amounts = match body {
         Body::Pod(pod) => {
             let is_in = terms.scopes.iter().all(|scope| quota::pod_is_in(&pod.spec, scope));
-            is_in.then(|| quota::of_pod(&pod.spec, pod.is_finished()))
+            let counted = pod.counted();
+            is_in.then(|| quota::of_pod(counted.as_ref().unwrap_or(&pod.spec), pod.is_finished()))
         }
         Body::Typed(typed) if meta.kind == kind::PERSISTENT_VOLUME_CLAIM => {
             let claim: &PersistentVolumeClaim = typed.as_any().downcast_ref()?;
@@ -95,6 +96,8 @@ pub(super) fn is_same_usage(before: &Object, after: &Object) -> bool {
     match (&before.body, &after.body) {
         (Body::Pod(one), Body::Pod(other)) => {
             Arc::ptr_eq(&one.spec, &other.spec)
+                && !one.may_be_resized()
+                && !other.may_be_resized()
                 && one.is_finished() == other.is_finished()
                 && before.meta.deletion == after.meta.deletion
         }

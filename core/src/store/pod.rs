@@ -4,12 +4,15 @@
 //! [`PodBody::hostname`]). The status is kept in a compact form, [`PodState`], which decisions read directly.
 
 mod convert;
+mod given;
 mod state;
 
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
 
+pub(crate) use self::given::raise;
+pub use self::given::{Given, GivenResources};
 pub use self::state::{
     ConditionKind, ConditionStatus, ContainerPhase, ContainerRecord, ExitRecord, PodCondition, PodPhase, PodState,
     QosClass, Why,
@@ -38,7 +41,9 @@ impl PodBody {
         let node = spec.node_name.take().filter(|name| !name.is_empty()).map(NodeName::from);
         let hostname = spec.hostname.take().map(Arc::from);
         let state = pod.status.as_ref().map(PodState::from_api).unwrap_or_default();
-        Self { spec: Arc::new(spec), node, hostname, state }
+        let mut body = Self { spec: Arc::new(spec), node, hostname, state };
+        body.share_given();
+        body
     }
 
     /// The same pod with another status.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use inboard::k8s_openapi::api::core::v1::PodSpec;
+use inboard::k8s_openapi::api::core::v1::{self as k8s, PodSpec};
+use inboard::object::quantity::Quantity;
 use inboard::runtime::{
-    ContainerConfig, ContainerId, ContainerKind, ContainerState, ContainerStatus, ExitReason, ExitStatus, Mount,
-    RuntimeErrorKind, SandboxId,
+    ContainerConfig, ContainerId, ContainerKind, ContainerResources, ContainerState, ContainerStatus, ExitReason,
+    ExitStatus, Mount, RuntimeError, RuntimeErrorKind, SandboxId,
 };
 use inboard::time::Time;
 
@@ -139,22 +140,27 @@ impl Container {
         (!content.is_empty()).then(|| String::from_utf8_lossy(&content).into())
     }
 
+    /// Its part of the pod's spec, unless it is an ephemeral one.
+    fn in_spec(&self) -> Option<&k8s::Container> {
+        match self.kind {
+            ContainerKind::Init => self.spec.init_containers.as_deref()?.get(self.index as usize),
+            ContainerKind::Regular => self.spec.containers.get(self.index as usize),
+            ContainerKind::Ephemeral => None,
+        }
+    }
+
     fn spec_path(&self) -> Option<&str> {
-        let container = match self.kind {
-            ContainerKind::Init => self.spec.init_containers.as_deref()?.get(self.index as usize)?,
-            ContainerKind::Regular => self.spec.containers.get(self.index as usize)?,
-            ContainerKind::Ephemeral => return None,
-        };
-        container.termination_message_path.as_deref()
+        self.in_spec()?.termination_message_path.as_deref()
+    }
+
+    /// What it may use of this resource, if there is a limit.
+    pub(super) fn limit(&self, resource: &str) -> Option<Quantity> {
+        let limits = self.in_spec()?.resources.as_ref()?.limits.as_ref()?;
+        Quantity::from_api(limits.get(resource)?).ok()
     }
 
     pub(super) fn has_read_only_root(&self) -> bool {
-        let container = match self.kind {
-            ContainerKind::Init => self.spec.init_containers.as_deref().and_then(|list| list.get(self.index as usize)),
-            ContainerKind::Regular => self.spec.containers.get(self.index as usize),
-            ContainerKind::Ephemeral => None,
-        };
-        let context = container.and_then(|container| container.security_context.as_ref());
+        let context = self.in_spec().and_then(|container| container.security_context.as_ref());
         context.and_then(|context| context.read_only_root_filesystem) == Some(true)
     }
 
@@ -190,7 +196,7 @@ impl MockState {
         self.container(key).filter(|(_, container)| container.id == *id).map(|_| key)
     }
 
-    pub(super) fn known_container(&self, id: &ContainerId) -> Result<Key, inboard::runtime::RuntimeError> {
+    pub(super) fn known_container(&self, id: &ContainerId) -> Result<Key, RuntimeError> {
         self.find_container(id).ok_or_else(|| not_found("container", id))
     }
 
@@ -231,7 +237,7 @@ impl MockState {
         now: Time,
         sandbox_id: &SandboxId,
         config: &ContainerConfig,
-    ) -> Result<ContainerId, inboard::runtime::RuntimeError> {
+    ) -> Result<ContainerId, RuntimeError> {
         let number = self.sandbox_number(sandbox_id).ok_or_else(|| not_found("sandbox", sandbox_id))?;
         if !self.has_image(now, &config.image) {
             return Err(not_found("image", &config.image));
@@ -310,6 +316,27 @@ impl MockState {
             }
             (now, Ok(())).into()
         })
+    }
+
+    pub(crate) fn update_container_resources(
+        &mut self,
+        now: Time,
+        id: &ContainerId,
+        resources: &ContainerResources,
+    ) -> Answer<()> {
+        self.serve(now, Verb::UpdateContainerResources, About::Container(id), |state, now| {
+            (now, state.known_container(id).and_then(|key| state.update_resources(now, key, resources))).into()
+        })
+    }
+
+    fn update_resources(&mut self, now: Time, key: Key, resources: &ContainerResources) -> Result<(), RuntimeError> {
+        let Some(container) = self.container_mut(key) else { return Err(not_found("container", "")) };
+        if container.running_since(now).is_none() {
+            let message = format!("container {:?} does not run", container.id.as_str());
+            return Err(error(RuntimeErrorKind::FailedPrecondition, message));
+        }
+        container.spec = resources.spec.clone();
+        Ok(())
     }
 
     pub(crate) fn container_status(&mut self, now: Time, id: &ContainerId) -> Answer<ContainerStatus> {

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use inboard::object::quantity::Quantity;
 use inboard::runtime::{ExitReason, ExitStatus, RuntimeError, RuntimeErrorKind, RuntimeEvent, StdStream};
 use inboard::time::Time;
 
 use super::container::Phase;
 use super::{MockState, error, not_found};
-use crate::files::Files;
+use crate::files::{Files, Limits};
 use crate::ids::Key;
 use crate::script::Run;
 use crate::shell::{Input, Pause, Process, Program, Unknown, World};
@@ -150,6 +151,10 @@ impl MockState {
         };
         let (pod, ip) = (sandbox.pod.uid, sandbox.address.and_then(|address| self.addresses.ip(address)));
         let read_only_root = container.has_read_only_root();
+        let limits = Limits {
+            cpu_milli: container.limit("cpu").map(Quantity::as_milli),
+            memory: container.limit("memory").map(Quantity::value),
+        };
         // The container's own layer is taken out while the process works on it and on the node's volumes.
         let container = self.container_mut(key)?;
         let mut own = std::mem::take(&mut container.live_mut().files);
@@ -162,6 +167,7 @@ impl MockState {
             hostname: &hostname,
             ip,
             read_only_root,
+            limits,
         };
         let mut world = World {
             files: &mut files,

@@ -12,7 +12,7 @@ use crate::control::{Action, Target, pods};
 use crate::controllers::JobController;
 use crate::object::kind;
 use crate::store::{
-    ContainerPhase, ContainerRecord, DeleteOptions, Draft, ExitRecord, Object, PodPhase, Snapshot, WriteOptions,
+    ContainerPhase, ContainerRecord, DeleteOptions, Draft, ExitRecord, Given, Object, PodPhase, Snapshot, WriteOptions,
 };
 
 /// One Job and its pods.
@@ -216,6 +216,7 @@ fn end(world: &mut World, pod: &Arc<Object>, phase: PodPhase) {
             image: "app".into(),
             image_id: "".into(),
             container_id: None,
+            given: Given::Unsaid,
         }]);
         let action = Action::UpdatePodState { target: Target::any_version(pod.meta.uid), state: Box::new(state) };
         let _ = store.commit(vec![action], now);

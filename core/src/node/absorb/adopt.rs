@@ -26,6 +26,9 @@ impl PodWork {
                 slot.recall(record, now);
             }
         }
+        if state.start_time.is_some() {
+            self.recall_given(state);
+        }
     }
 
     /// Before an inventory: nothing is known to be there.

@@ -35,6 +35,7 @@ impl PodWork {
             Flight::PreStop(place) => self.pre_stopped(place, answer),
             Flight::Stop(place) => self.stopped(place, answer, now),
             Flight::Look(place) => self.looked(place, answer, config, now),
+            Flight::Give(place) => self.give_answered(place, &answer, now),
             Flight::Probe(place, purpose) => self.probed(place, purpose, answer, now),
         }
     }
@@ -366,6 +367,30 @@ impl PodWork {
             }
             Ok(_) => {}
             Err(error) => self.fail(place, "KillContainerError", error.to_string(), now + RETRY_AFTER),
+        }
+    }
+
+    fn give_answered(&mut self, place: u16, answer: &Answer, now: Time) {
+        let Some(slot) = self.slots.get_mut(usize::from(place)).filter(|slot| slot.is_running()) else { return };
+        let Some(spec) = slot.extra.as_mut().and_then(|extra| extra.giving.take()) else { return };
+        let error = match answer {
+            Ok(_) => {
+                self.gave(place, &spec);
+                None
+            }
+            Err(error) => {
+                let again = if error.is_retryable() { now + RETRY_AFTER } else { Time::MAX };
+                slot.extra().give_again = Some(again);
+                Some(Text::from(error.to_string()))
+            }
+        };
+        let Some(progress) = self.resize.as_mut().and_then(|resize| resize.progress.as_mut()) else { return };
+        let is_news = progress.error != error;
+        progress.error.clone_from(&error);
+        let generation = progress.generation;
+        if let Some(error) = error.filter(|_| is_news) {
+            let text = crate::node::plan::resize::told("error", &self.spec, generation, Some(&error));
+            self.note(None, EventType::Warning, "ResizeError", text);
         }
     }
 

@@ -126,6 +126,15 @@ impl PodWork {
                 }
                 return;
             }
+            Flight::Give(place) => {
+                if let (Some(slot), Call::UpdateContainerResources(_, resources)) =
+                    (self.slots.get_mut(usize::from(place)), call)
+                {
+                    slot.extra().giving = Some(std::sync::Arc::clone(&resources.spec));
+                    slot.extra().give_again = None;
+                }
+                return;
+            }
             Flight::Inventory | Flight::Empty | Flight::Measure | Flight::Pull(_) => return,
             Flight::Inspect(place) => (place, SlotStep::Inspecting),
             Flight::Create(place) => (place, SlotStep::Creating),
@@ -247,6 +256,12 @@ impl PodWork {
                 self.probe_errored(place, purpose, &wrong, now);
                 return true;
             }
+            Action::Agree(generation) => {
+                self.agree(generation);
+                return true;
+            }
+            Action::Defer(pending) => self.resize.get_or_insert_default().pending = Some(pending),
+            Action::Resized => self.resized(),
             Action::Call(..) | Action::Pull(..) | Action::Finish | Action::Forget => {}
         }
         false

@@ -1,7 +1,7 @@
 //! Keeps the containers of a pod as its spec wants them: init containers one after another, sidecars from their place in
 //! that order on, all others at once, each restarted as the policy says.
 
-use super::{PodPlan, View, WaitingOn, launch, stop};
+use super::{PodPlan, View, WaitingOn, launch, resize, stop};
 use crate::node::events::SHOWN_AFTER;
 use crate::node::probes::{self, HookAction};
 use crate::node::restart;
@@ -119,7 +119,9 @@ fn post_start(view: &View<'_>, plan: &mut PodPlan, place: u16, slot: &Slot, spec
 fn supervise(view: &View<'_>, plan: &mut PodPlan, place: u16, slot: &Slot, spec: SpecRef<'_>) {
     let asked = slot.extra.as_ref().and_then(|extra| extra.stop);
     let changed = slot.current.as_ref().is_some_and(|seen| *seen.image != *spec.image());
-    if let Some(reason) = asked.or(changed.then_some(StopReason::Definition)) {
+    let changed = changed.then_some(StopReason::Definition);
+    let reason = asked.or(changed).or_else(|| resize::needs_restart(view, slot).then_some(StopReason::Resize));
+    if let Some(reason) = reason {
         stop::stop_for(view, plan, place, slot, reason);
         return;
     }

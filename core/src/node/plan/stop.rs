@@ -94,7 +94,7 @@ pub(super) fn stop_for(view: &View<'_>, plan: &mut PodPlan, place: u16, slot: &S
     let probe = match reason {
         StopReason::Liveness => Some(ProbePurpose::Liveness),
         StopReason::Startup => Some(ProbePurpose::Startup),
-        StopReason::Definition | StopReason::PostStart => None,
+        StopReason::Definition | StopReason::Resize | StopReason::PostStart => None,
     };
     let own = probe
         .and_then(|purpose| slot.spec(&view.work.spec)?.probe(purpose))

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::containers::init_done;
 use crate::node::plan::{View, mains_begun};
+use crate::node::resize;
 use crate::store::{
     ConditionKind, ConditionStatus, ContainerPhase, ContainerRecord, PodBody, PodCondition, PodPhase, PodState, Why,
 };
@@ -25,9 +26,18 @@ pub(super) fn conditions(view: &View<'_>, pod: &PodBody, next: &PodState, genera
         (ConditionKind::ContainersReady, containers_ready),
         (ConditionKind::PodScheduled, (true, None)),
     ];
-    let others = || old.conditions.iter().filter(|condition| !ours.iter().any(|(kind, _)| *kind == condition.kind));
+    let is_ours = |kind: &ConditionKind| {
+        matches!(kind, ConditionKind::PodResizePending | ConditionKind::PodResizeInProgress)
+            || ours.iter().any(|(ours, _)| ours == kind)
+    };
+    let others = || old.conditions.iter().filter(|condition| !is_ours(&condition.kind));
     let mut conditions: Vec<PodCondition> = Vec::with_capacity(ours.len() + others().count());
     conditions.extend(others().cloned());
+    for (kind, observed_generation, why) in view.work.resize_conditions() {
+        let since = resize::since(old.condition(&kind), why.as_deref()).unwrap_or(view.now.whole_second());
+        let since = Some(since);
+        conditions.push(PodCondition { kind, status: ConditionStatus::True, since, observed_generation, why });
+    }
     for (kind, (holds, why)) in ours {
         let status = ConditionStatus::from(holds);
         let since = old

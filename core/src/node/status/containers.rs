@@ -80,6 +80,7 @@ fn record(
             .or_else(|| past.map(|exit| Arc::clone(&exit.container_id)).filter(|id| !id.is_empty())),
         phase,
         last,
+        given: view.work.given(slot),
     }
 }
 

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::ResourceRequirements;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
 use crate::runtime::*;
 use crate::time::Time;
 
@@ -75,6 +78,10 @@ impl Fake {
             Call::StartContainer(id) => format!("StartContainer {}", self.name_of(id)),
             Call::StopContainer(id, grace) => format!("StopContainer {} {}s", self.name_of(id), grace.as_secs_f64()),
             Call::RemoveContainer(id) => format!("RemoveContainer {id}"),
+            Call::UpdateContainerResources(id, resources) => {
+                let shown = resources.container().and_then(|container| container.resources.as_ref()).map(sizes);
+                format!("UpdateContainerResources {} {}", self.name_of(id), shown.unwrap_or_default())
+            }
             Call::ContainerStatus(id) => format!("ContainerStatus {}", self.name_of(id)),
             Call::ExecSync(..) => "ExecSync".to_owned(),
             Call::Stats => "Stats".to_owned(),
@@ -143,7 +150,9 @@ impl Fake {
                 let _ = probe;
                 Reply::Probe(if unwell { ProbeOutcome::Failure("unwell".into()) } else { ProbeOutcome::Success })
             }
-            Call::Info | Call::ListImages | Call::ExecSync(..) | Call::Stats => Reply::Done,
+            Call::UpdateContainerResources(..) | Call::Info | Call::ListImages | Call::ExecSync(..) | Call::Stats => {
+                Reply::Done
+            }
         })
     }
 
@@ -194,6 +203,16 @@ impl Fake {
         container.state = ContainerState::Exited { started_at, finished_at: now, exit: ExitStatus::exited(code) };
         Some(RuntimeEvent::Exited(Box::new(container.clone())))
     }
+}
+
+/// `cpu=1..2 memory=64Mi..` for requests and limits.
+fn sizes(resources: &ResourceRequirements) -> String {
+    let of = |list: &Option<BTreeMap<String, Quantity>>, name| {
+        list.as_ref().and_then(|list| list.get(name)).map(|amount| amount.0.clone()).unwrap_or_default()
+    };
+    let shown = ["cpu", "memory"]
+        .map(|name| format!("{name}={}..{}", of(&resources.requests, name), of(&resources.limits, name)));
+    shown.join(" ")
 }
 
 fn status_of(image: &str) -> ImageStatus {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::fake::Fake;
 use crate::control::plan::{Action, Propagation, Target};
@@ -81,6 +82,25 @@ impl World {
         let created = self.store.create_with(Draft::of(pod), WriteOptions::default(), self.now).expect("admitted");
         self.tell();
         created.meta.uid
+    }
+
+    /// Asks for other resources of a pod's containers, by their names: by its subresource `resize`.
+    pub(super) fn resize(&mut self, name: &str, containers: &str) {
+        let asked: BTreeMap<String, serde_json::Value> = serde_saphyr::from_str(containers).expect("resources");
+        self.line(&format!("resize {name}: {}", containers.trim()));
+        let edit = |mut pod: serde_json::Value| {
+            for container in pod["spec"]["containers"].as_array_mut().into_iter().flatten() {
+                if let Some(resources) = container["name"].as_str().and_then(|name| asked.get(name)) {
+                    container["resources"] = resources.clone();
+                }
+            }
+            Ok(pod)
+        };
+        let options = WriteOptions::default();
+        self.store
+            .edit(kind::POD, ("default", name), Part::Resize, options, self.now, edit)
+            .expect("it may be resized");
+        self.tell();
     }
 
     pub(super) fn config_map(&mut self, yaml: &str) {
@@ -225,7 +245,7 @@ impl World {
     /// A new agent on the same node, as after a crash: it knows only what the store and the runtime know.
     pub(super) fn restart_agent(&mut self) {
         self.line("the agent restarts");
-        self.agent = NodeAgent::new(config());
+        self.agent = NodeAgent::new(self.agent.config().clone());
         self.answers.clear();
         self.settle();
     }
@@ -266,6 +286,13 @@ fn render(state: &PodState) -> String {
         let marks = [(record.started == Some(true), "started"), (record.ready, "ready")];
         for (_, mark) in marks.into_iter().filter(|(is, _)| *is) {
             write!(text, " {mark}").expect("a string");
+        }
+        if let Given::Other(given) = &record.given {
+            let cpu = |list: Option<&BTreeMap<String, Quantity>>| {
+                list.and_then(|list| list.get("cpu")).map(|amount| amount.0.clone()).unwrap_or_default()
+            };
+            let actual = given.actual.as_ref().and_then(|actual| actual.requests.as_ref());
+            write!(text, " promised={} has={}", cpu(given.allocated.as_ref()), cpu(actual)).expect("a string");
         }
         if record.restart_count > 0 {
             write!(text, " restarts={}", record.restart_count).expect("a string");

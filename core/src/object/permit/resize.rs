@@ -6,7 +6,7 @@ use super::super::mutate::{Refusal, Surroundings, one};
 use crate::object::quantity::Quantity;
 use crate::object::wire::same;
 
-/// What a node declares that can give a container more or less CPU while it runs.
+/// What a node declares that can give a container more or less CPU while it runs, even one that has processors of its own.
 const CPU: &str = "GuaranteedQoSPodCPUResize";
 /// What a node declares that can change the resources of a pod as a whole.
 const POD_LEVEL: &str = "InPlacePodLevelResourcesVerticalScaling";
@@ -16,7 +16,11 @@ pub(super) fn can_follow(new: &Pod, old: &Pod, around: &(impl Surroundings + ?Si
     let (Some(after), Some(before)) = (&new.spec, &old.spec) else { return Ok(()) };
     let Some(name) = after.node_name.as_deref().filter(|name| !name.is_empty()) else { return Ok(()) };
     let mut needed = Vec::new();
-    if after.containers.iter().zip(&before.containers).any(|(after, before)| cpu(after) != cpu(before)) {
+    let class = old.status.as_ref().and_then(|status| status.qos_class.as_deref());
+    let may_be_exclusive = class.is_none_or(|class| class == "Guaranteed");
+    if may_be_exclusive
+        && after.containers.iter().zip(&before.containers).any(|(after, before)| cpu(after) != cpu(before))
+    {
         needed.push(CPU);
     }
     if !same(&after.resources, &before.resources) {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Container, PodSpec};
+use k8s_openapi::api::core::v1::{Container, PodSpec, ResourceRequirements};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::Fixture;
 use crate::ids::Uid;
@@ -186,6 +187,28 @@ impl<'f> Lab<'f> {
         let sandbox = self.sandbox(&pod).await?.id;
         let container = self.start(&sandbox, &self.container(&pod, "main", script)).await?;
         Ok(Alone { pod, sandbox, container })
+    }
+
+    /// The same with these limits for the processor and the memory, which it requests too.
+    pub(super) async fn alone_sized(&self, script: &str, cpu: &str, memory: &str) -> Result<Alone, Failure> {
+        let mut pod = self.pod();
+        pod.spec = Arc::new(Self::sized(&pod, cpu, memory));
+        let sandbox = self.sandbox(&pod).await?.id;
+        let container = self.start(&sandbox, &self.container(&pod, "main", script)).await?;
+        Ok(Alone { pod, sandbox, container })
+    }
+
+    /// The spec of a pod with other resources for its container `main`.
+    pub(super) fn sized(pod: &Pod, cpu: &str, memory: &str) -> PodSpec {
+        let amounts =
+            [("cpu", cpu), ("memory", memory)].map(|(name, amount)| (name.to_owned(), Quantity(amount.to_owned())));
+        let amounts = Some(BTreeMap::from(amounts));
+        let resources = ResourceRequirements { requests: amounts.clone(), limits: amounts, claims: None };
+        let mut spec = (*pod.spec).clone();
+        if let Some(main) = spec.containers.first_mut() {
+            main.resources = Some(resources);
+        }
+        spec
     }
 
     pub(super) async fn status(&self, container: &ContainerId) -> Result<ContainerStatus, Failure> {

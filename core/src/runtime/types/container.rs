@@ -19,6 +19,17 @@ pub enum ContainerKind {
     Ephemeral,
 }
 
+impl ContainerKind {
+    /// The container at this place of this list; `None` for an ephemeral one, whose type differs.
+    fn container_of(self, spec: &PodSpec, index: usize) -> Option<&Container> {
+        match self {
+            Self::Init => spec.init_containers.as_deref()?.get(index),
+            Self::Regular => spec.containers.get(index),
+            Self::Ephemeral => None,
+        }
+    }
+}
+
 /// One environment variable, resolved and expanded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvVar {
@@ -89,11 +100,25 @@ pub struct ContainerConfig {
 impl ContainerConfig {
     /// The container as the pod's spec has it (`None` for an ephemeral one, whose type differs, or a wrong index).
     pub fn container(&self) -> Option<&Container> {
-        match self.kind {
-            ContainerKind::Init => self.spec.init_containers.as_deref()?.get(self.index),
-            ContainerKind::Regular => self.spec.containers.get(self.index),
-            ContainerKind::Ephemeral => None,
-        }
+        self.kind.container_of(&self.spec, self.index)
+    }
+}
+
+/// What a container shall have of its node: its part of a pod's spec, as in [`ContainerConfig`].
+#[derive(Clone, Debug)]
+pub struct ContainerResources {
+    /// The pod's whole spec, with the resources that the container shall have.
+    pub spec: Arc<PodSpec>,
+    /// Which list of the spec it stands in.
+    pub kind: ContainerKind,
+    /// Its place in that list.
+    pub index: usize,
+}
+
+impl ContainerResources {
+    /// The container as the pod's spec has it (`None` for an ephemeral one, whose type differs, or a wrong index).
+    pub fn container(&self) -> Option<&Container> {
+        self.kind.container_of(&self.spec, self.index)
     }
 }
 

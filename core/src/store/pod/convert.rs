@@ -6,6 +6,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1 as api;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 
+use super::given::{Given, GivenResources};
 use super::state::{
     ConditionStatus, ContainerPhase, ContainerRecord, ExitRecord, PodCondition, PodPhase, PodState, QosClass, Why,
 };
@@ -182,11 +183,19 @@ fn container_from_api(status: &api::ContainerStatus) -> ContainerRecord {
         image: status.image.as_str().into(),
         image_id: status.image_id.as_str().into(),
         container_id: status.container_id.as_deref().map(Arc::from),
+        given: match (&status.allocated_resources, &status.resources) {
+            (None, None) => Given::Unsaid,
+            (allocated, actual) => {
+                Given::Other(Box::new(GivenResources { allocated: allocated.clone(), actual: actual.clone() }))
+            }
+        },
     }
 }
 
 fn container_to_api(record: &ContainerRecord) -> api::ContainerStatus {
     api::ContainerStatus {
+        allocated_resources: record.given.allocated().cloned(),
+        resources: record.given.actual().map(std::borrow::Cow::into_owned),
         container_id: record.container_id.as_deref().map(str::to_owned),
         image: record.image.to_string(),
         image_id: record.image_id.to_string(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::PodStatus;
 use smallvec::SmallVec;
 
+use super::given::Given;
 use crate::ids::NodeName;
 use crate::text::Text;
 use crate::time::Time;
@@ -76,6 +77,10 @@ pub enum ConditionKind {
     Ready,
     /// It is about to be ended by the cluster.
     DisruptionTarget,
+    /// Its node cannot give it the resources that it asks for by now.
+    PodResizePending,
+    /// It is being given other resources.
+    PodResizeInProgress,
     /// Any other, such as a readiness gate.
     Other(Arc<str>),
 }
@@ -90,6 +95,8 @@ impl ConditionKind {
             Self::ContainersReady => "ContainersReady",
             Self::Ready => "Ready",
             Self::DisruptionTarget => "DisruptionTarget",
+            Self::PodResizePending => "PodResizePending",
+            Self::PodResizeInProgress => "PodResizeInProgress",
             Self::Other(name) => name,
         }
     }
@@ -104,6 +111,8 @@ impl From<&str> for ConditionKind {
             "ContainersReady" => Self::ContainersReady,
             "Ready" => Self::Ready,
             "DisruptionTarget" => Self::DisruptionTarget,
+            "PodResizePending" => Self::PodResizePending,
+            "PodResizeInProgress" => Self::PodResizeInProgress,
             other => Self::Other(other.into()),
         }
     }
@@ -220,6 +229,8 @@ pub struct ContainerRecord {
     pub image_id: Arc<str>,
     /// The id with its scheme (`containerd://...`), when it has one.
     pub container_id: Option<Arc<str>>,
+    /// What it was given of its node.
+    pub given: Given,
 }
 
 /// `status` of a pod, compact.

@@ -1,0 +1,77 @@
+//! Stories of pods that get other resources while they run.
+
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+use super::check;
+use super::fake::secs;
+use super::world::{World, config};
+use crate::runtime::{RuntimeError, RuntimeErrorKind};
+use crate::store::Given;
+
+/// A node with two processors and a gibibyte.
+fn small() -> World {
+    let mut config = config();
+    let amounts = [("cpu", "2"), ("memory", "1Gi"), ("pods", "10")];
+    config.allocatable = Arc::new(amounts.map(|(name, amount)| (name.to_owned(), Quantity(amount.to_owned()))).into());
+    World::on(config)
+}
+
+fn pod(cpu: &str, rest: &str) -> String {
+    format!("  containers: [{{name: a, image: 'i:1', resources: {{requests: {{cpu: {cpu}, memory: 64Mi}}}}{rest}}}]\n")
+}
+
+fn asked(cpu: &str, memory: &str) -> String {
+    format!("a: {{requests: {{cpu: {cpu}, memory: {memory}}}}}")
+}
+
+#[test]
+fn a_running_container_gets_what_there_is_room_for() {
+    let mut world = small();
+    world.fake.takes.insert("UpdateContainerResources a cpu=1.. memory=64Mi..".to_owned(), secs(2));
+    let uid = world.pod("web", &pod("500m", ""));
+    world.run(10);
+    world.resize("web", &asked("1", "64Mi"));
+    world.run(10);
+    assert!(matches!(world.body(uid).state.containers[0].given, Given::As { .. }), "it has what its spec says");
+    assert_eq!(world.agent.next_wake(), None, "a settled pod has no timer");
+    world.resize("web", &asked("3", "64Mi"));
+    world.run(10);
+    // What is asked for is what there is: nothing is left to wait for.
+    world.resize("web", &asked("1000m", "64Mi"));
+    world.run(10);
+    check("resize", &world.story);
+}
+
+#[test]
+fn a_policy_makes_it_a_restart() {
+    let mut world = small();
+    let policy = ", resizePolicy: [{resourceName: cpu, restartPolicy: NotRequired}, \
+                  {resourceName: memory, restartPolicy: RestartContainer}]";
+    world.pod("web", &format!("  restartPolicy: OnFailure\n{}", pod("500m", policy)));
+    world.run(10);
+    world.resize("web", &asked("600m", "64Mi"));
+    world.run(10);
+    world.resize("web", &asked("600m", "128Mi"));
+    world.run(10);
+    check("resize_restart", &world.story);
+}
+
+#[test]
+fn a_runtime_that_cannot_says_so_and_an_agent_that_restarts_goes_on() {
+    let mut world = small();
+    let busy = RuntimeError::new(RuntimeErrorKind::ResourceExhausted, "busy");
+    world.fake.fails.insert("UpdateContainerResources a cpu=1.. memory=64Mi..".to_owned(), (2, busy));
+    let cannot = RuntimeError::new(RuntimeErrorKind::Unsupported, "this runtime cannot");
+    world.fake.fails.insert("UpdateContainerResources a cpu=700m.. memory=64Mi..".to_owned(), (9, cannot));
+    world.pod("web", &pod("500m", ""));
+    world.run(10);
+    world.resize("web", &asked("1", "64Mi"));
+    world.settle();
+    world.restart_agent();
+    world.run(30);
+    world.resize("web", &asked("700m", "64Mi"));
+    world.run(60);
+    check("resize_errors", &world.story);
+}
