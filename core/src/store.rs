@@ -8,6 +8,7 @@ mod addresses;
 mod admit;
 mod apply;
 mod change;
+mod changing;
 mod charge;
 mod commit;
 mod correlate;
@@ -37,6 +38,7 @@ mod roster;
 mod snapshot;
 mod surroundings;
 mod table;
+mod typed;
 mod writing;
 
 pub use self::accounts::Account;

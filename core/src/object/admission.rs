@@ -10,12 +10,16 @@ mod asked;
 mod authorizer;
 mod conditions;
 mod environment;
+mod frame;
 mod matching;
+mod mutation;
 mod policy;
 
 pub use asked::{Asked, Objects, Operation};
 pub use authorizer::Authorizer;
 pub use conditions::Conditions;
 pub(crate) use environment::{Scope, compile};
+pub(crate) use frame::Frame;
 pub use matching::{Concern, is_exempt};
+pub(crate) use mutation::{MutatingPolicy, object_type, patch_type};
 pub(crate) use policy::{Annotation, Case, Denial, Evaluated, Policy};

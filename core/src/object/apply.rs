@@ -3,6 +3,7 @@
 //! ```text
 //! tracking   the rules around a write: whose entries count, who is capped, what kubectl may take over
 //!   updater  the owners after an update; the object and its owners after an apply
+//!     configure                               what a policy applies, without owners
 //!     merge  compare  remove  fields  check     walks over one or two objects of a type
 //!       shape  views                            what a type is, and in which versions objects are seen
 //!         set  path  fields_v1  owners          sets of fields, and how `managedFields` writes them
@@ -12,6 +13,7 @@
 
 mod check;
 mod compare;
+mod configure;
 mod conflict;
 mod declared;
 mod fields;
@@ -33,6 +35,7 @@ mod value;
 mod views;
 mod walk;
 
+pub(crate) use configure::configure;
 pub use fields_v1::FieldsError;
 pub use options::{patch_options, write_options};
 pub use owners::{Operation, Owned, Owner, Owners, OwnersError};

@@ -106,11 +106,21 @@ impl fmt::Display for Issues {
 #[derive(Clone, Debug)]
 pub(crate) struct Env {
     variables: Vec<(String, Type)>,
+    makes_objects: bool,
 }
 
 impl Env {
     pub(crate) fn new<const N: usize>(variables: [(&'static str, Type); N]) -> Self {
-        Self { variables: variables.into_iter().map(|(name, of)| (name.to_owned(), of)).collect() }
+        Self {
+            variables: variables.into_iter().map(|(name, of)| (name.to_owned(), of)).collect(),
+            makes_objects: false,
+        }
+    }
+
+    /// The same for expressions that make objects, and patches of them.
+    pub(crate) const fn making_objects(mut self) -> Self {
+        self.makes_objects = true;
+        self
     }
 
     /// The same with one more variable.
@@ -123,7 +133,7 @@ impl Env {
     pub(crate) fn compile(&self, source: &str) -> Result<Program, Issues> {
         let issues = |issues| Issues { source: source.to_owned(), issues };
         let expr = parse::parse(source).map_err(|issue| issues(vec![issue]))?;
-        let output = check::check(&expr, &self.variables).map_err(issues)?;
+        let output = check::check(&expr, &self.variables, self.makes_objects).map_err(issues)?;
         Ok(Program { expr, output })
     }
 }

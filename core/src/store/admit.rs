@@ -1,13 +1,17 @@
 //! Admission: the one way into the store, the same for the typed API, HTTP and controllers.
 //!
 //! ```text
-//! decode -> default -> mutate -> prepare -> validate -> permit -> police -> charge -> commit
+//! decode -> change -> default -> mutate -> prepare -> validate -> permit -> police -> charge -> commit
 //! ```
+//! Where there are policies that change objects, they are shown what defaults and plugins make of one, and what they have
+//! made of it goes on from there (`core/src/store/changing.rs`). The stages from defaults to permission are in
+//! `core/src/store/typed.rs` for built-in kinds, and in `core/src/store/custom.rs` for users' own.
+//!
 //! A pod whose very spec was admitted before (a template's next pod) takes that result and skips the middle.
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount, ServiceSpec};
+use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
@@ -16,17 +20,16 @@ use super::draft::Draft;
 use super::object::{Body, Meta, Object};
 use super::owners::Entries;
 pub use super::part::Part;
-use super::pod::{PodBody, PodState};
+use super::pod::PodBody;
 use super::policing::{Author, Step};
+use super::typed::{exclusive, take_meta};
 use super::writing::{Stage, WriteOptions};
-use super::{addresses, custom, owners};
+use super::{custom, owners};
 use crate::error::{ApiError, Reason, Subject};
 use crate::ids::Revision;
 use crate::object::admission::{Objects, Operation};
 use crate::object::kind::{self, KindId};
-use crate::object::mutate::Suffix;
-use crate::object::prepare::{self, PodPart, Request};
-use crate::object::strategy::{self as rules, Rejection};
+use crate::object::prepare::{self, Request};
 use crate::time::Time;
 
 /// How often a generated name that is taken is drawn anew.
@@ -62,6 +65,7 @@ impl Store {
         meta.generation = i64::from(prepare::has_generation(meta.kind));
         let entries = self.entries_of_new(&meta, &body, entries, now);
         meta.managed_fields.clone_from(&entries);
+        let body = self.change_new(&mut meta, body, written_as, &asked_name)?;
         let body = self.admit_new(&mut meta, body, written_as, now)?;
         meta.managed_fields = entries;
         if self.voice.until == Stage::Mutated {
@@ -145,120 +149,6 @@ impl Store {
         }
         let taken = ApiError::already_exists(self.subject(meta.kind, &meta.name));
         Err(taken.retry_after(1))
-    }
-
-    fn admit_new(
-        &mut self,
-        meta: &mut Meta,
-        body: Body,
-        written_as: Option<KindId>,
-        now: Time,
-    ) -> Result<Body, ApiError> {
-        let request = Request { written_as, ..Request::internal(now) };
-        match body {
-            Body::Pod(pod) => self.admit_template_pod(meta, pod, &request),
-            Body::Typed(typed) if meta.kind == kind::POD => {
-                let mut object = typed.clone_arc();
-                *exclusive(&mut object).metadata_mut() = meta.to_api();
-                self.admit_typed(meta, &mut object, &request)?;
-                let pod = object.as_any().downcast_ref::<Pod>().map(PodBody::from_api);
-                pod.map(Body::Pod).ok_or_else(|| ApiError::internal("a pod that is not a pod"))
-            }
-            Body::Typed(mut typed) => {
-                *exclusive(&mut typed).metadata_mut() = meta.to_api();
-                self.admit_typed(meta, &mut typed, &request)?;
-                Ok(Body::Typed(typed))
-            }
-            Body::Custom(value) => self.admit_custom(meta, &value).map(Body::Custom),
-            Body::Event(_) => Err(ApiError::internal("an event record is not created")),
-        }
-    }
-
-    /// Pods of one template: the first is admitted in full, the others share what became of its spec.
-    fn admit_template_pod(
-        &mut self,
-        meta: &mut Meta,
-        mut pod: PodBody,
-        request: &Request<'_>,
-    ) -> Result<Body, ApiError> {
-        if let Some(spec) = self.memo.get(&pod.spec) {
-            pod.state = PodState::initial(&spec);
-            pod.spec = spec;
-            return Ok(Body::Pod(pod));
-        }
-        let asked = Arc::clone(&pod.spec);
-        let (labels, annotations) = (Arc::clone(&meta.labels), Arc::clone(&meta.annotations));
-        let mut object: Arc<dyn kind::TypedObject> = Arc::new(pod.to_api(meta));
-        self.admit_typed(meta, &mut object, request)?;
-        let Some(admitted) = object.as_any().downcast_ref::<Pod>().map(PodBody::from_api) else {
-            return Err(ApiError::internal("a pod that is not a pod"));
-        };
-        // What admission wrote beside the spec is not remembered: the next pod has to come by it in the same way.
-        if Arc::ptr_eq(&labels, &meta.labels) && Arc::ptr_eq(&annotations, &meta.annotations) {
-            self.memo.put(asked, Arc::clone(&admitted.spec));
-        }
-        Ok(Body::Pod(admitted))
-    }
-
-    fn admit_typed(
-        &mut self,
-        meta: &mut Meta,
-        object: &mut Arc<dyn kind::TypedObject>,
-        request: &Request<'_>,
-    ) -> Result<(), ApiError> {
-        let suffix = if meta.kind == kind::POD { self.ids.name(kind::SERVICE_ACCOUNT, "") } else { String::new() };
-        let around = &self.live;
-        let mut give_out = |spec: &mut ServiceSpec, old: Option<&ServiceSpec>| addresses::give_out(around, spec, old);
-        let admitted = match self.voice.until {
-            Stage::Mutated => rules::mutate_new(exclusive(object), around, Suffix(&suffix)),
-            Stage::Committed => rules::create(exclusive(object), around, Suffix(&suffix), request, &mut give_out),
-        };
-        admitted.map_err(|rejection| self.rejected(meta, rejection))?;
-        take_meta(meta, &**object);
-        meta.generation = object.metadata().generation.unwrap_or(0);
-        Ok(())
-    }
-
-    fn admit_update(
-        &self,
-        meta: &Meta,
-        mut next: Arc<dyn kind::TypedObject>,
-        before: &dyn kind::TypedObject,
-        part: Part,
-        request: &Request<'_>,
-    ) -> Result<Arc<dyn kind::TypedObject>, ApiError> {
-        let object = exclusive(&mut next);
-        // A version that was not given is the current one.
-        object.metadata_mut().resource_version.get_or_insert_with(|| meta.revision.to_string());
-        if self.voice.until == Stage::Mutated {
-            rules::mutate_update(object, before);
-            return Ok(next);
-        }
-        let result = match part {
-            Part::Main | Part::Scale => {
-                let around = &self.live;
-                let mut give_out =
-                    |spec: &mut ServiceSpec, old: Option<&ServiceSpec>| addresses::give_out(around, spec, old);
-                rules::update(object, before, around, request, &mut give_out)
-            }
-            Part::Status => rules::update_status(object, before, request),
-            Part::EphemeralContainers => {
-                rules::update_pod_part(object, before, PodPart::EphemeralContainers, &self.live, request)
-            }
-            Part::Finalize => rules::update_finalizers(object, before),
-            Part::Approval => rules::update_approval(object, before, request),
-            Part::Resize => rules::update_pod_part(object, before, PodPart::Resources, &self.live, request),
-        };
-        result.map_err(|rejection| self.rejected(meta, rejection))?;
-        Ok(next)
-    }
-
-    fn rejected(&self, meta: &Meta, rejection: Rejection) -> ApiError {
-        match rejection {
-            Rejection::Forbidden(refusal) => ApiError::forbidden(self.subject(meta.kind, &meta.name), refusal),
-            Rejection::Invalid(errors) => ApiError::invalid(self.kind_subject(meta.kind, &meta.name), errors),
-            Rejection::Failed(problem) => ApiError::failed(problem),
-        }
     }
 
     /// Replaces an object, or its status.
@@ -382,6 +272,7 @@ impl Store {
         let mut meta = current.meta.clone();
         let seen_as = self.seen_as(&draft.meta, &draft.body, draft.written_as);
         let entries = self.entries_after(&current, (&draft.meta, &draft.body), part, entries, now);
+        let draft = self.change_update(&current, draft, part, seen_as)?;
         let body = match draft.body {
             Body::Typed(mut next) => {
                 if draft.meta.managed_fields != entries {
@@ -437,32 +328,6 @@ impl Store {
         let object = self.put(current, meta, body);
         self.give_names(now);
         Ok(object)
-    }
-}
-
-/// The object alone behind its pointer, copied if somebody else looks at it.
-pub(super) fn exclusive(object: &mut Arc<dyn kind::TypedObject>) -> &mut dyn kind::TypedObject {
-    if Arc::get_mut(object).is_none() {
-        *object = object.clone_arc();
-    }
-    Arc::get_mut(object).expect("a fresh copy has one owner")
-}
-
-/// Takes over what admission made of the metadata that a client may set.
-fn take_meta(meta: &mut Meta, object: &dyn kind::TypedObject) {
-    let next = Meta::from_api(meta.kind, object.metadata());
-    let keep = |current: &mut Arc<_>, next: Arc<_>| {
-        if *current != next {
-            *current = next;
-        }
-    };
-    keep(&mut meta.labels, next.labels);
-    keep(&mut meta.annotations, next.annotations);
-    if meta.owners != next.owners {
-        meta.owners = next.owners;
-    }
-    if meta.finalizers != next.finalizers {
-        meta.finalizers = next.finalizers;
     }
 }
 

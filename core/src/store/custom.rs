@@ -80,7 +80,7 @@ impl Store {
 }
 
 /// An object as its version has it.
-fn completed(info: &KindInfo, value: &Value) -> Result<Value, ApiError> {
+pub(super) fn completed(info: &KindInfo, value: &Value) -> Result<Value, ApiError> {
     let mut next = value.clone();
     if let Some(defined) = &info.defined {
         complete(defined, &mut next, None).map_err(|error| {

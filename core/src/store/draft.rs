@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::admit::exclusive;
 use super::object::{Body, Meta};
+use super::typed::exclusive;
 use crate::ids::{Revision, Uid};
 use crate::object::kind::{BuiltInKind, KindId, TypedObject};
 

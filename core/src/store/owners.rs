@@ -9,9 +9,10 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;
 
-use super::admit::{Part, exclusive};
+use super::admit::Part;
 use super::commit::Store;
 use super::object::{Body, Meta, Object};
+use super::typed::exclusive;
 use crate::object::apply::{Tracker, Writer, empty};
 use crate::object::defaults;
 use crate::object::kind::{KindId, KindInfo};

@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 
 use super::commit::Store;
 use super::object::{Body, Meta, Object};
+use super::policies::Turn;
 use super::writing::Stage;
 use crate::access::User;
 use crate::error::ApiError;
 use crate::ids::{NodeName, Uid};
 use crate::object::admission::{Asked, Objects, Operation};
-use crate::object::kind::{self, KindId, KindInfo};
+use crate::object::kind::{self, KindId, KindInfo, Kinds};
 
 /// Who writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,9 +51,36 @@ pub(crate) struct Voice {
     pub(super) is_rehearsing: bool,
     /// How far the write goes that is made now.
     pub(super) until: Stage,
+    /// Which turn of the mutating policies it meets.
+    pub(super) turn: Turn,
     /// The uid that the object that is created now has been given already.
     pub(super) uid: Option<Uid>,
     told: Told,
+}
+
+impl Voice {
+    /// In whose name the store writes; `None` for the cluster itself.
+    pub(super) fn user(&self) -> Option<User> {
+        self.author.user()
+    }
+
+    /// A write on its way in as policies see it; nothing for a kind that is not known.
+    pub(super) fn asks<'a>(&self, step: &Step<'a>, kinds: &'a Kinds, user: &'a User) -> Option<Asked<'a>> {
+        let info = kinds.info(step.seen_as)?;
+        Some(Asked {
+            operation: step.operation,
+            info,
+            subresource: step.subresource,
+            namespace: if info.stored_as == kind::NAMESPACE { step.name } else { step.namespace },
+            name: step.name,
+            user,
+            dry_run: self.is_rehearsing,
+            options: match &self.options {
+                Value::Null => options_of(step.operation),
+                given => given.clone(),
+            },
+        })
+    }
 }
 
 /// What policies had to say besides.
@@ -96,25 +124,11 @@ impl Store {
 
     /// Lets the policies judge a write. `objects` is only asked where one of them concerns it.
     pub(super) fn police(&mut self, step: &Step<'_>, objects: impl FnOnce(&Self) -> Objects) -> Result<(), ApiError> {
-        if self.live.policies.is_empty() {
+        if self.live.policies.judge_nothing() {
             return Ok(());
         }
-        let (Some(user), Some(info)) = (self.voice.author.user(), self.live.kinds.info(step.seen_as)) else {
-            return Ok(());
-        };
-        let asked = Asked {
-            operation: step.operation,
-            info,
-            subresource: step.subresource,
-            namespace: if info.stored_as == kind::NAMESPACE { step.name } else { step.namespace },
-            name: step.name,
-            user: &user,
-            dry_run: self.voice.is_rehearsing,
-            options: match &self.voice.options {
-                Value::Null => options_of(step.operation),
-                given => given.clone(),
-            },
-        };
+        let Some(user) = self.voice.user() else { return Ok(()) };
+        let Some(asked) = self.voice.asks(step, &self.live.kinds, &user) else { return Ok(()) };
         if !self.live.has_policy_for(&asked) {
             return Ok(());
         }

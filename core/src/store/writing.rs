@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::admit::exclusive;
 use super::commit::Store;
 use super::object::{Body, Meta, Object};
 use super::owners::FieldManager;
+use super::policies::Turn;
+use super::typed::exclusive;
 use crate::error::ApiError;
 use crate::ids::{Revision, Uid};
 
@@ -18,6 +19,9 @@ pub struct WriteOptions {
     pub manager: Option<FieldManager>,
     /// How far the write goes.
     pub until: Stage,
+    /// It goes on from what a try until [`Stage::Mutated`] came to, and from what others have made of that: the policies that
+    /// change objects had their turn, only those that want to know of later changes have another.
+    pub mutated: bool,
     /// The uid of a new object, where it was given one when the write was tried.
     pub uid: Option<Uid>,
     /// The version at which a patch or an apply must meet the object, zero for one that is not there; what was found out
@@ -46,6 +50,7 @@ impl Store {
     ) -> Result<Arc<Object>, ApiError> {
         self.voice.until = options.until;
         self.voice.uid = options.uid;
+        self.voice.turn = if options.mutated { Turn::Again } else { Turn::First };
         if !options.dry_run && options.until == Stage::Committed {
             return write(self);
         }

@@ -24,7 +24,7 @@ pub struct Conditions {
 impl Conditions {
     /// Those of a webhook.
     pub fn of_webhook(given: Option<&[MatchCondition]>) -> Self {
-        Self::new(given.unwrap_or_default(), Scope { has_params: false, has_authorizer: true })
+        Self::new(given.unwrap_or_default(), Scope { has_authorizer: true, ..Scope::default() })
     }
 
     pub(super) fn new(given: &[MatchCondition], scope: Scope) -> Self {

@@ -12,6 +12,8 @@ pub(crate) struct Scope {
     pub(crate) has_params: bool,
     /// `authorizer`: everywhere but in messages.
     pub(crate) has_authorizer: bool,
+    /// Objects and patches are made: by the expressions of mutating policies.
+    pub(crate) makes_objects: bool,
 }
 
 impl Scope {
@@ -25,6 +27,9 @@ impl Scope {
         ]);
         if self.has_params {
             env = env.with("params", Type::Dyn);
+        }
+        if self.makes_objects {
+            env = env.making_objects();
         }
         if self.has_authorizer {
             env = env.with("authorizer", Type::Named("authorization.Authorizer"));

@@ -10,21 +10,21 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::sync::Arc;
 
-use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicySpec};
+use k8s_openapi::api::admissionregistration::v1::{
+    ValidatingAdmissionPolicy, ValidatingAdmissionPolicySpec, Validation as Rule,
+};
 use serde_json::Value as Json;
 
 use super::asked::{Asked, Objects};
 use super::authorizer::{self, Authorizer};
-use super::conditions::Conditions;
-use super::environment::{Scope, compile};
-use super::matching::Concern;
+use super::frame::{Bindings, Frame, Given};
 use crate::access::What;
 use crate::error::Reason;
 use crate::object::cel::{Budget, Env, Failure, Program, Type, Value, Variables};
 use crate::object::kind::{KindId, Kinds};
 
 /// What all expressions of one evaluation may cost together.
-const BUDGET: u64 = 10_000_000;
+pub(super) const BUDGET: u64 = 10_000_000;
 /// What one expression may cost.
 const CALL_BUDGET: u64 = 1_000_000;
 /// How long a message may be that an expression makes, in bytes.
@@ -35,16 +35,7 @@ const ANNOTATION_BYTES_MAX: usize = 10 * 1024;
 /// A policy, ready to be evaluated.
 #[derive(Debug)]
 pub(crate) struct Policy {
-    pub(crate) name: Arc<str>,
-    /// Whether what cannot be worked out is refused.
-    pub(crate) fails_closed: bool,
-    /// The `apiVersion` and kind of its parameters.
-    pub(crate) param_kind: Option<(String, String)>,
-    pub(crate) concern: Concern,
-    /// Why it cannot be evaluated: validation lets no such one in.
-    pub(crate) problem: Option<String>,
-    conditions: Conditions,
-    variables: Arc<[(String, Program)]>,
+    pub(crate) frame: Frame,
     validations: Vec<Validation>,
     annotations: Vec<(String, Program, String)>,
 }
@@ -87,70 +78,38 @@ impl Policy {
     pub(crate) fn read(policy: &ValidatingAdmissionPolicy) -> Self {
         let nothing = ValidatingAdmissionPolicySpec::default();
         let spec = policy.spec.as_ref().unwrap_or(&nothing);
-        let param_kind = spec.param_kind.as_ref().map(|kind| {
-            let text = |text: &Option<String>| text.clone().unwrap_or_default();
-            (text(&kind.api_version), text(&kind.kind))
+        let mut frame = Frame::read(Given {
+            name: policy.metadata.name.as_deref(),
+            failure_policy: spec.failure_policy.as_deref(),
+            param_kind: spec.param_kind.as_ref(),
+            match_constraints: spec.match_constraints.as_ref(),
+            conditions: spec.match_conditions.as_deref().unwrap_or_default(),
+            variables: spec.variables.as_deref().unwrap_or_default(),
+            makes_objects: false,
         });
-        let scope = Scope { has_params: param_kind.is_some(), has_authorizer: true };
-        let mut problem = None;
-        let mut read = |env: &Env, source: &str, wanted: &[Type]| {
-            compile(env, source, wanted).map_err(|why| problem.get_or_insert(why)).ok()
-        };
-        let mut variables: Vec<(String, Program)> = Vec::new();
-        for variable in spec.variables.iter().flatten() {
-            let program = read(&scope.env_with(&variables), &variable.expression, &[]);
-            variables.extend(program.map(|program| (variable.name.clone(), program)));
-        }
-        let env = scope.env_with(&variables);
-        let plain = Scope { has_authorizer: false, ..scope }.env_with(&variables);
-        let validation = |given: &k8s_openapi::api::admissionregistration::v1::Validation| {
-            let message = given.message_expression.as_deref().filter(|text| !text.trim().is_empty());
-            let message = message.and_then(|text| Some((read(&plain, text, &[Type::String])?, text.to_owned())));
-            Some(Validation {
-                program: read(&env, &given.expression, &[Type::Bool])?,
-                expression: given.expression.clone(),
-                message: given.message.as_deref().unwrap_or_default().trim().to_owned(),
-                message_program: message,
-                reason: match given.reason.as_deref() {
-                    Some("Forbidden") => Reason::Forbidden,
-                    Some("RequestEntityTooLarge") => Reason::RequestEntityTooLarge,
-                    Some("Unauthorized") => Reason::Unauthorized,
-                    _ => Reason::Invalid,
-                },
-            })
-        };
-        let validations = spec.validations.iter().flatten().filter_map(validation).collect();
-        let annotation = |given: &k8s_openapi::api::admissionregistration::v1::AuditAnnotation| {
+        let (env, plain) = (frame.env(), frame.plain_env());
+        let validations = spec.validations.iter().flatten();
+        let validations = validations.filter_map(|given| Validation::read(given, &mut frame, &env, &plain)).collect();
+        let mut annotations = Vec::new();
+        for given in spec.audit_annotations.iter().flatten() {
             let source = given.value_expression.trim();
-            let program = read(&env, source, &[Type::String, Type::Null])?;
-            Some((given.key.clone(), program, source.to_owned()))
-        };
-        let annotations = spec.audit_annotations.iter().flatten().filter_map(annotation).collect();
-        Self {
-            name: policy.metadata.name.as_deref().unwrap_or_default().into(),
-            fails_closed: spec.failure_policy.as_deref() != Some("Ignore"),
-            param_kind,
-            concern: Concern::of_resources(&spec.match_constraints.clone().unwrap_or_default()),
-            conditions: Conditions::new(spec.match_conditions.as_deref().unwrap_or_default(), scope),
-            variables: variables.into(),
-            validations,
-            annotations,
-            problem,
+            let program = frame.compile(&env, source, &[Type::String, Type::Null]);
+            annotations.extend(program.map(|program| (given.key.clone(), program, source.to_owned())));
         }
+        Self { frame, validations, annotations }
     }
 
     /// What it says of a request with these parameters: why it refuses it, and what the audit shall know.
     pub(crate) fn evaluate(&self, case: &Case<'_>, params: Option<&Value>) -> Evaluated {
-        let failed =
-            |message: String, index| self.fails_closed.then_some(Denial { message, reason: Reason::Invalid, index });
-        match self.conditions.hold(case, self.params(params).as_ref()) {
+        let failed = |message: String, index| {
+            self.frame.fails_closed.then_some(Denial { message, reason: Reason::Invalid, index })
+        };
+        match self.frame.holds(case, params) {
             Ok(true) => {}
             Ok(false) => return Evaluated::default(),
             Err(why) => return Evaluated::failed(failed(why, 0)),
         }
-        let params = self.params(params);
-        let variables = (!self.variables.is_empty()).then_some(&self.variables);
-        let bindings = case.bindings(params.as_ref(), variables);
+        let bindings = self.frame.bindings(case, params);
         let (mut left, mut denials) = (BUDGET, Vec::new());
         for (index, validation) in self.validations.iter().enumerate() {
             match evaluate(&validation.program, &validation.expression, &bindings, &mut left) {
@@ -173,15 +132,10 @@ impl Policy {
                     let text = value.as_text().map(str::trim).filter(|text| !text.is_empty());
                     annotations.extend(text.map(|text| Annotation { key: key.clone(), value: cut(text) }));
                 }
-                Err(error) => failed_annotations.extend(self.fails_closed.then(|| error.to_string())),
+                Err(error) => failed_annotations.extend(self.frame.fails_closed.then(|| error.to_string())),
             }
         }
         Evaluated { denials, annotations, failed_annotations }
-    }
-
-    /// The parameters as expressions see them: null where a binding gives none, nothing where the policy wants none.
-    fn params(&self, params: Option<&Value>) -> Option<Value> {
-        self.param_kind.as_ref().map(|_| params.cloned().unwrap_or(Value::Null))
     }
 }
 
@@ -193,6 +147,23 @@ impl Evaluated {
 }
 
 impl Validation {
+    fn read(given: &Rule, frame: &mut Frame, env: &Env, plain: &Env) -> Option<Self> {
+        let message = given.message_expression.as_deref().filter(|text| !text.trim().is_empty());
+        let message = message.and_then(|text| Some((frame.compile(plain, text, &[Type::String])?, text.to_owned())));
+        Some(Self {
+            program: frame.compile(env, &given.expression, &[Type::Bool])?,
+            expression: given.expression.clone(),
+            message: given.message.as_deref().unwrap_or_default().trim().to_owned(),
+            message_program: message,
+            reason: match given.reason.as_deref() {
+                Some("Forbidden") => Reason::Forbidden,
+                Some("RequestEntityTooLarge") => Reason::RequestEntityTooLarge,
+                Some("Unauthorized") => Reason::Unauthorized,
+                _ => Reason::Invalid,
+            },
+        })
+    }
+
     /// What the client is told: what an expression says, where it says something good; a text; or the rule itself.
     fn told(&self, bindings: &[(&'static str, Option<Value>)], left: &mut u64) -> String {
         let said = self.message_program.as_ref().and_then(|(program, source)| {
@@ -220,7 +191,7 @@ pub(crate) struct Case<'a> {
     namespace: Option<&'a Json>,
     authorizer: &'a Arc<dyn Authorizer>,
     /// What all expressions may name, worked out once.
-    bindings: OnceCell<Vec<(&'static str, Option<Value>)>>,
+    bindings: OnceCell<Bindings>,
 }
 
 impl<'a> Case<'a> {
@@ -236,11 +207,7 @@ impl<'a> Case<'a> {
     }
 
     /// What expressions may name, with their values.
-    pub(super) fn bindings(
-        &self,
-        params: Option<&Value>,
-        variables: Option<&Arc<[(String, Program)]>>,
-    ) -> Vec<(&'static str, Option<Value>)> {
+    pub(super) fn bindings(&self, params: Option<&Value>, variables: Option<&Arc<[(String, Program)]>>) -> Bindings {
         let mut bindings = self.bindings.get_or_init(|| self.values()).clone();
         if let Some(params) = params {
             bindings.push(("params", Some(params.clone())));
@@ -252,7 +219,7 @@ impl<'a> Case<'a> {
         bindings
     }
 
-    fn values(&self) -> Vec<(&'static str, Option<Value>)> {
+    fn values(&self) -> Bindings {
         let Objects { object, old } = self.objects.converted(self.kinds, self.asked, self.version);
         let value = |json: Option<&Json>| Some(json.map_or(Value::Null, Value::of_json));
         let authorizer = authorizer::variable(Arc::clone(self.authorizer), self.asked.user, self.resource());

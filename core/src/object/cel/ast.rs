@@ -34,6 +34,8 @@ pub(super) enum Node {
     List(Vec<(Expr, bool)>),
     /// `{k: v, ?k: v}`
     Map(Vec<(Expr, Expr, bool)>),
+    /// `Object.spec{replicas: 1, ?paused: p}`
+    Object { name: String, fields: Vec<(String, Expr, bool)> },
     /// `e.all(x, p)` and its like
     Each(Box<Each>),
     /// `e.optMap(x, v)`, or `optFlatMap`
@@ -81,6 +83,15 @@ pub(super) enum What {
 }
 
 impl Expr {
+    /// The name that it is, when it is nothing but names with dots between them.
+    pub(super) fn qualified_name(&self) -> Option<String> {
+        match &self.node {
+            Node::Name(name) => Some(name.clone()),
+            Node::Select { of, field, how: Select::Value } => Some(format!("{}.{field}", of.qualified_name()?)),
+            _ => None,
+        }
+    }
+
     /// Whether a variable is named in it that no macro declares.
     pub(super) fn names(&self, variable: &str) -> bool {
         let any = |exprs: &[Expr]| exprs.iter().any(|expr| expr.names(variable));
@@ -95,6 +106,7 @@ impl Expr {
             Node::Choice(parts) => any(&**parts),
             Node::List(items) => items.iter().any(|(item, _)| item.names(variable)),
             Node::Map(entries) => entries.iter().any(|(key, value, _)| key.names(variable) || value.names(variable)),
+            Node::Object { fields, .. } => fields.iter().any(|(_, value, _)| value.names(variable)),
             Node::Each(each) => {
                 let hides = each.variable == variable || each.second.as_deref() == Some(variable);
                 let inner =

@@ -9,9 +9,9 @@ use super::types::Type;
 use super::value::Value;
 
 /// The type of an expression, or all that is wrong with it.
-pub(super) fn check(expr: &Expr, variables: &[(String, Type)]) -> Result<Type, Vec<Issue>> {
+pub(super) fn check(expr: &Expr, variables: &[(String, Type)], makes_objects: bool) -> Result<Type, Vec<Issue>> {
     let scope = variables.to_vec();
-    let mut checker = Checker { scope, issues: Vec::new() };
+    let mut checker = Checker { scope, makes_objects, issues: Vec::new() };
     let found = checker.expr(expr);
     if checker.issues.is_empty() {
         return Ok(found);
@@ -23,6 +23,8 @@ pub(super) fn check(expr: &Expr, variables: &[(String, Type)]) -> Result<Type, V
 struct Checker {
     /// The innermost last.
     scope: Vec<(String, Type)>,
+    /// Whether there are objects to be made, and what helps to make patches.
+    makes_objects: bool,
     issues: Vec<Issue>,
 }
 
@@ -99,6 +101,7 @@ impl Checker {
                 let (key, value) = of.unwrap_or((Type::Dyn, Type::Dyn));
                 Type::map(key, value)
             }
+            Node::Object { name, fields } => self.object(expr.at, name, fields),
             Node::Each(each) => self.each(each),
             Node::OptMap { of, variable, value, is_flat } => {
                 let found = self.expr(of);
@@ -111,6 +114,37 @@ impl Checker {
                 if *is_flat { value } else { Type::optional(value) }
             }
         }
+    }
+
+    /// Objects may have any fields: their type is known only when the object is that they are to change.
+    fn object(&mut self, at: usize, name: &str, fields: &[(String, Expr, bool)]) -> Type {
+        let is_patch = name == "JSONPatch";
+        let is_object = name == "Object" || name.starts_with("Object.");
+        if !self.makes_objects || !(is_patch || is_object) {
+            return self.undeclared(at, name);
+        }
+        for (field, value, optional) in fields {
+            let found = self.expr(value);
+            let found = if *optional { inner(&found) } else { found };
+            let wanted = match field.as_str() {
+                _ if is_object => Type::Dyn,
+                "op" | "path" | "from" => Type::String,
+                "value" => Type::Dyn,
+                _ => {
+                    self.wrong(value.at, format!("undefined field '{field}'"));
+                    continue;
+                }
+            };
+            if !wanted.takes(&found, &mut BTreeMap::new()) {
+                let message = format!("expected type of field '{field}' is '{wanted}' but provided type is '{found}'");
+                self.wrong(value.at, message);
+            }
+        }
+        Type::Made(name.into())
+    }
+
+    fn undeclared(&mut self, at: usize, name: &str) -> Type {
+        self.wrong(at, format!("undeclared reference to '{name}' (in container '')"))
     }
 
     fn within<T>(&mut self, variables: Vec<(String, Type)>, check: impl FnOnce(&mut Self) -> T) -> T {
@@ -128,7 +162,7 @@ impl Checker {
         if TYPE_NAMES.contains(&name) {
             return Type::Kind;
         }
-        self.wrong(at, format!("undeclared reference to '{name}' (in container '')"))
+        self.undeclared(at, name)
     }
 
     fn select(&mut self, at: usize, of: &Expr, field: &str, how: Select) -> Type {
@@ -138,7 +172,7 @@ impl Checker {
             other => (other, false),
         };
         let found = match &target {
-            Type::Dyn => Type::Dyn,
+            Type::Dyn | Type::Made(_) => Type::Dyn,
             Type::Map(_, value) => (**value).clone(),
             // The one field of something that is no object.
             Type::Named("authorization.Authorizer") if field == "requestResource" => {
@@ -159,9 +193,8 @@ impl Checker {
     }
 
     fn call(&mut self, at: usize, function: &str, target: Option<Type>, arguments: &[Type]) -> Type {
-        let Some(signatures) = signatures::of(function) else {
-            return self.wrong(at, format!("undeclared reference to '{function}' (in container '')"));
-        };
+        let known = signatures::of(function).filter(|_| self.makes_objects || !function.starts_with("jsonpatch."));
+        let Some(signatures) = known else { return self.undeclared(at, function) };
         let fitting: Vec<Type> =
             signatures.iter().filter_map(|signature| fits(signature, target.as_ref(), arguments)).collect();
         let mut fitting = fitting.into_iter();

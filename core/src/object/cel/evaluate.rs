@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::ast::{Each, Expr, Node, Select, What};
 use super::functions;
-use super::value::{Key, ListKind, Value};
+use super::value::{Key, ListKind, Made, Value};
 use super::{Budget, Failure};
 use crate::text::Text;
 
@@ -27,6 +27,7 @@ struct Evaluation<'b> {
 /// What a list of literals costs, and a map.
 const LIST_COST: u64 = 10;
 const MAP_COST: u64 = 30;
+const OBJECT_COST: u64 = 40;
 
 impl Evaluation<'_> {
     fn expr(&mut self, expr: &Expr) -> Evaluated {
@@ -78,6 +79,7 @@ impl Evaluation<'_> {
                 Ok(Value::list(values, ListKind::Plain))
             }
             Node::Map(entries) => self.map(entries),
+            Node::Object { name, fields } => self.object(name, fields),
             Node::Each(each) => self.each(each),
             Node::OptMap { of, variable, value, is_flat } => {
                 let Value::Optional(found) = self.expr(of)? else { return Err(Failure::no_overload()) };
@@ -133,6 +135,20 @@ impl Evaluation<'_> {
             }
         }
         Ok(Value::Map(Arc::new(map)))
+    }
+
+    fn object(&mut self, name: &str, fields: &[(String, Expr, bool)]) -> Evaluated {
+        self.budget.spend(OBJECT_COST)?;
+        let mut made = BTreeMap::new();
+        for (field, value, optional) in fields {
+            let value = match (self.expr(value)?, optional) {
+                (Value::Optional(None), true) => continue,
+                (Value::Optional(Some(value)), true) => (*value).clone(),
+                (value, _) => value,
+            };
+            made.insert(Arc::from(field.as_str()), value);
+        }
+        Ok(Value::Made(Arc::new(Made { name: name.into(), fields: made })))
     }
 
     fn each(&mut self, each: &Each) -> Evaluated {
@@ -237,6 +253,7 @@ fn select(of: &Value, field: &str, how: Select) -> Evaluated {
     // What is no map, null above all, has no fields.
     let found = |value: &Value| match value {
         Value::Map(fields) => fields.get(&Key::Text(field.into())).cloned(),
+        Value::Made(made) => made.fields.get(field).cloned(),
         _ => None,
     };
     match (of, how) {

@@ -8,6 +8,7 @@ pub(super) mod semver;
 mod texts;
 pub(super) mod time;
 
+pub(in crate::object::cel) use self::texts::plain;
 use super::value::{Key, Value};
 use super::{Budget, Failure};
 use crate::object::structural::compile_pattern;

@@ -186,10 +186,32 @@ impl Parser {
                 self.need("]")?;
                 let function = if optional { "_[?_]" } else { "_[_]" };
                 expr = Self::call(at, function, None, vec![expr, index])?;
+            } else if self.is("{")
+                && let Some(name) = expr.qualified_name()
+            {
+                expr = self.object_literal(expr.at, name)?;
             } else {
                 return Ok(expr);
             }
         }
+    }
+
+    fn object_literal(&mut self, at: usize, name: String) -> Parsed<Expr> {
+        self.need("{")?;
+        let (mut fields, mut inner) = (Vec::new(), 0);
+        while !self.take("}") {
+            let optional = self.take("?");
+            let field = self.field_name()?;
+            self.need(":")?;
+            let value = self.expr()?;
+            inner = inner.max(value.depth);
+            fields.push((field, value, optional));
+            if !self.take(",") {
+                self.need("}")?;
+                break;
+            }
+        }
+        Self::make(at, inner, Node::Object { name, fields })
     }
 
     fn field_name(&mut self) -> Parsed<String> {

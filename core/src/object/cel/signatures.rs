@@ -116,6 +116,7 @@ list<string>.join() string
 list<string>.join(string) string
 string.format(list<dyn>) string
 strings.quote(string) string
+jsonpatch.escapeKey(string) string
 string.find(string) string
 string.findAll(string) list<string>
 string.findAll(string, int) list<string>
@@ -308,7 +309,7 @@ pub(super) fn of(name: &str) -> Option<&'static [Signature]> {
 
 /// Whether a name with a dot is that of a function, and not of a variable's.
 pub(super) fn is_function(name: &str) -> bool {
-    const SPACES: [&str; 5] = ["optional.", "sets.", "strings.", "ip.isCanonical", "format."];
+    const SPACES: [&str; 6] = ["optional.", "sets.", "strings.", "ip.isCanonical", "format.", "jsonpatch."];
     SPACES.iter().any(|space| name.starts_with(space)) && name != "format.validate" && all().contains_key(name)
 }
 
@@ -317,7 +318,7 @@ fn read(line: &str) -> Option<(String, Signature)> {
     let (arguments, result) = rest.rsplit_once(") ")?;
     let (receiver, name) = match head.rsplit_once('.') {
         // Functions of a space are called by their whole name.
-        Some((space @ ("optional" | "sets" | "strings"), _)) if !space.contains('<') => (None, head),
+        Some((space @ ("optional" | "sets" | "strings" | "jsonpatch"), _)) if !space.contains('<') => (None, head),
         Some(("format", name)) if name != "validate" => (None, head),
         Some(("ip", "isCanonical")) => (None, head),
         Some((receiver, name)) => (Some(type_named(receiver)?), name),

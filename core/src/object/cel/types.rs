@@ -28,6 +28,8 @@ pub(crate) enum Type {
     Optional(Arc<Type>),
     /// The type of a type.
     Kind,
+    /// An object that an expression makes: `Object`, `Object.spec`, `JSONPatch`.
+    Made(Arc<str>),
     /// A type of Kubernetes's: `quantity`, `url`, `ip`, `cidr`, `format`.
     Named(&'static str),
     /// Stands for whatever a call gives, in signatures.
@@ -52,6 +54,7 @@ impl fmt::Display for Type {
             Self::Object(_) => f.write_str("object"),
             Self::Optional(of) => write!(f, "optional_type({of})"),
             Self::Kind => f.write_str("type"),
+            Self::Made(name) => f.write_str(name),
             Self::Named(name) => write!(f, "kubernetes.{name}"),
             Self::Variable(name) => write!(f, "{name}"),
         }
@@ -73,7 +76,10 @@ impl Type {
 
     /// Whether null may stand where this is.
     fn is_nullable(&self) -> bool {
-        matches!(self, Self::Object(_) | Self::Duration | Self::Timestamp | Self::Optional(_) | Self::Named(_))
+        matches!(
+            self,
+            Self::Object(_) | Self::Duration | Self::Timestamp | Self::Optional(_) | Self::Named(_) | Self::Made(_)
+        )
     }
 
     /// The type of values of either.

@@ -38,6 +38,8 @@ pub(crate) enum Value {
     /// A named format: which one.
     Format(&'static str),
     Semver(Arc<Semver>),
+    /// An object that the expression has made.
+    Made(Arc<Made>),
     /// The variables of a policy, each worked out when it is first asked for.
     Variables(Arc<Variables>),
     /// What this module knows nothing of.
@@ -56,6 +58,14 @@ pub(crate) trait Extension: std::fmt::Debug + Send + Sync {
 
     /// Calls one of its methods; `None` where there is no such one.
     fn call(&self, method: &str, arguments: &[Value], budget: &mut Budget) -> Option<Result<Value, Failure>>;
+}
+
+/// An object that an expression has made.
+#[derive(Debug)]
+pub(crate) struct Made {
+    /// The name of its type.
+    pub(crate) name: Arc<str>,
+    pub(crate) fields: BTreeMap<Arc<str>, Value>,
 }
 
 /// A list.
@@ -144,6 +154,71 @@ impl Value {
         }
     }
 
+    /// As JSON; nothing where there is no JSON for it.
+    pub(crate) fn to_json(&self) -> Option<Json> {
+        Some(match self {
+            Self::Null => Json::Null,
+            Self::Bool(flag) => (*flag).into(),
+            Self::Int(number) => (*number).into(),
+            Self::Uint(number) => (*number).into(),
+            // A whole number is one in JSON, however it came to be.
+            Self::Double(number) if number.fract() == 0.0 && number.abs() < 9.0e15 => (*number as i64).into(),
+            Self::Double(number) => serde_json::Number::from_f64(*number)?.into(),
+            Self::Text(text) => (**text).into(),
+            Self::Bytes(bytes) => serde_json::to_value(k8s_openapi::ByteString(bytes.to_vec())).ok()?,
+            Self::Duration(_) | Self::Timestamp(_) | Self::Quantity(_) | Self::Ip(_) | Self::Cidr(..) => {
+                super::functions::plain(self)?.into()
+            }
+            Self::List(list) => list.items.iter().map(Self::to_json).collect::<Option<Vec<_>>>()?.into(),
+            Self::Map(map) => {
+                let entry =
+                    |(key, value): (&Key, &Self)| Some((super::functions::plain(&key.to_value())?, value.to_json()?));
+                Json::Object(map.iter().map(entry).collect::<Option<_>>()?)
+            }
+            Self::Made(made) => {
+                let entry = |(name, value): (&Arc<str>, &Self)| Some((name.to_string(), value.to_json()?));
+                Json::Object(made.fields.iter().map(entry).collect::<Option<_>>()?)
+            }
+            Self::Optional(_)
+            | Self::Type(_)
+            | Self::Url(_)
+            | Self::Format(_)
+            | Self::Semver(_)
+            | Self::Variables(_)
+            | Self::Extension(_) => return None,
+        })
+    }
+
+    /// Whether the types of the objects in it are named after the fields that they are in, seen from its own type.
+    ///
+    /// # Errors
+    /// Those that are not, in upstream's words.
+    pub(crate) fn check_made(&self) -> Result<(), String> {
+        let Self::Made(made) = self else { return Ok(()) };
+        let mut wrong = Vec::new();
+        self.check_below(&made.name, &mut wrong);
+        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+    }
+
+    fn check_below(&self, path: &str, wrong: &mut Vec<String>) {
+        match self {
+            Self::Made(made) => {
+                if *made.name != *path {
+                    wrong.push(format!(
+                        "unexpected type name {:?}, expected {path:?}, which matches field name path from root Object type",
+                        made.name
+                    ));
+                }
+                for (field, value) in &made.fields {
+                    value.check_below(&format!("{path}.{field}"), wrong);
+                }
+            }
+            Self::List(list) => list.items.iter().for_each(|item| item.check_below(path, wrong)),
+            Self::Map(map) => map.values().for_each(|value| value.check_below(path, wrong)),
+            _ => {}
+        }
+    }
+
     /// Bytes that are written in base64; the text itself where it is none.
     pub(crate) fn bytes_of(text: &str) -> Self {
         super::functions::base64(text).map_or_else(|| Self::text(text), |bytes| Self::Bytes(bytes.into()))
@@ -186,6 +261,7 @@ impl Value {
             Self::Cidr(..) => "net.CIDR",
             Self::Format(_) => "kubernetes.NamedFormat",
             Self::Semver(_) => "kubernetes.Semver",
+            Self::Made(_) => "Object",
             Self::Variables(_) => "kubernetes.variables",
             Self::Extension(own) => own.type_name(),
         }
@@ -209,6 +285,7 @@ impl Value {
             Self::Bytes(bytes) => 1 + bytes.len() as u64 / 10,
             Self::List(list) => 1 + list.items.iter().map(Self::weight).sum::<u64>(),
             Self::Map(map) => 1 + map.values().map(Self::weight).sum::<u64>(),
+            Self::Made(made) => 1 + made.fields.values().map(Self::weight).sum::<u64>(),
             _ => 1,
         }
     }
@@ -226,6 +303,11 @@ impl Value {
             (Self::Map(one), Self::Map(other)) => {
                 one.len() == other.len()
                     && one.iter().all(|(key, value)| other.get(key).is_some_and(|other| value.same(other)))
+            }
+            (Self::Made(one), Self::Made(other)) => {
+                let same =
+                    |(name, value): (&Arc<str>, &Self)| other.fields.get(name).is_some_and(|other| value.same(other));
+                one.name == other.name && one.fields.len() == other.fields.len() && one.fields.iter().all(same)
             }
             (Self::Optional(one), Self::Optional(other)) => match (one, other) {
                 (None, None) => true,
@@ -296,6 +378,10 @@ pub(super) fn key_of(item: &Value, keys: &[String]) -> Option<Vec<Option<Value>>
 }
 
 impl List {
+    pub(crate) fn items(&self) -> &[Value] {
+        &self.items
+    }
+
     /// This list and another: what a set or a map has already stays once, what has the same keys is replaced.
     pub(super) fn add(&self, other: &Self) -> Value {
         let mut items = self.items.clone();

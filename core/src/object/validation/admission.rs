@@ -3,13 +3,14 @@
 //! Source: `pkg/apis/admissionregistration/validation`. Expressions are compiled as they will be when they are evaluated.
 
 mod expressions;
+mod mutating;
 mod rules;
 mod webhooks;
 
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::admissionregistration::v1::{
-    AuditAnnotation, MutatingWebhookConfiguration, ParamKind, ParamRef, ValidatingAdmissionPolicy,
+    AuditAnnotation, MatchResources, MutatingWebhookConfiguration, ParamKind, ParamRef, ValidatingAdmissionPolicy,
     ValidatingAdmissionPolicyBinding, ValidatingAdmissionPolicySpec, ValidatingWebhookConfiguration, Validation,
 };
 use serde_json::json;
@@ -21,11 +22,8 @@ use super::shared::{self, SPEC, meta_update};
 use crate::object::cel::Type;
 use crate::object::field::{FieldErrors, Path};
 
+pub use mutating::{mutating_binding, mutating_binding_update, mutating_policy, mutating_policy_update};
 pub(super) use webhooks::{Service, client, review_versions};
-
-/// What whoever writes a MutatingAdmissionPolicy must know.
-pub const MUTATING_POLICY_WARNING: &str =
-    "spec: a MutatingAdmissionPolicy is kept, but this cluster does not apply it: nothing will be changed by it";
 
 const FAILURE_POLICIES: [&str; 2] = ["Fail", "Ignore"];
 const REASONS: [&str; 3] = ["Forbidden", "Invalid", "RequestEntityTooLarge"];
@@ -51,12 +49,7 @@ pub fn validating_policy_update(new: &ValidatingAdmissionPolicy, _: &ValidatingA
 pub fn validating_binding(binding: &ValidatingAdmissionPolicyBinding) -> FieldErrors {
     let mut errors = shared::cluster_wide(&binding.metadata, name_is_dns_subdomain);
     let spec = &binding.spec;
-    let path = SPEC.field("policyName");
-    if spec.policy_name.is_empty() {
-        errors.required(&path, "");
-    } else {
-        errors.invalid_each(&path, &spec.policy_name, name_is_dns_subdomain(&spec.policy_name, false));
-    }
+    policy_name(&spec.policy_name, &mut errors);
     param_ref(spec.param_ref.as_ref(), &SPEC.field("paramRef"), &mut errors);
     if let Some(resources) = &spec.match_resources {
         // Upstream spells the path so.
@@ -106,24 +99,8 @@ pub fn mutating_webhooks_update(new: &MutatingWebhookConfiguration, old: &Mutati
 }
 
 fn policy_spec(name: &str, spec: &ValidatingAdmissionPolicySpec, errors: &mut FieldErrors) {
-    match text(&spec.failure_policy) {
-        "" => errors.required(&SPEC.field("failurePolicy"), ""),
-        given => one_of(given, &FAILURE_POLICIES, &SPEC.field("failurePolicy"), errors),
-    }
-    if let Some(kind) = &spec.param_kind {
-        param_kind(kind, &SPEC.field("paramKind"), errors);
-    }
-    let path = SPEC.field("matchConstraints");
-    match &spec.match_constraints {
-        None => errors.required(&path, ""),
-        Some(resources) => {
-            rules::match_resources(resources, &path, errors);
-            if list(&resources.resource_rules).is_empty() {
-                errors.required(&path.field("resourceRules"), "");
-            }
-        }
-    }
-    let mut expressions = Expressions::new(spec.param_kind.is_some());
+    frame(text(&spec.failure_policy), spec.param_kind.as_ref(), spec.match_constraints.as_ref(), errors);
+    let mut expressions = Expressions::new(spec.param_kind.is_some(), false);
     expressions.conditions(list(&spec.match_conditions), &SPEC.field("matchConditions"), errors);
     expressions.variables(list(&spec.variables), &SPEC.field("variables"), errors);
     let (validations, annotations) = (list(&spec.validations), list(&spec.audit_annotations));
@@ -138,6 +115,41 @@ fn policy_spec(name: &str, spec: &ValidatingAdmissionPolicySpec, errors: &mut Fi
         validation(one, &expressions, &path.index(index), errors);
     }
     audit_annotations(name, annotations, &expressions, errors);
+}
+
+/// What both kinds of policies begin with.
+fn frame(
+    failure_policy: &str,
+    kind: Option<&ParamKind>,
+    constraints: Option<&MatchResources>,
+    errors: &mut FieldErrors,
+) {
+    match failure_policy {
+        "" => errors.required(&SPEC.field("failurePolicy"), ""),
+        given => one_of(given, &FAILURE_POLICIES, &SPEC.field("failurePolicy"), errors),
+    }
+    if let Some(kind) = kind {
+        param_kind(kind, &SPEC.field("paramKind"), errors);
+    }
+    let path = SPEC.field("matchConstraints");
+    match constraints {
+        None => errors.required(&path, ""),
+        Some(resources) => {
+            rules::match_resources(resources, &path, errors);
+            if list(&resources.resource_rules).is_empty() {
+                errors.required(&path.field("resourceRules"), "");
+            }
+        }
+    }
+}
+
+fn policy_name(name: &str, errors: &mut FieldErrors) {
+    let path = SPEC.field("policyName");
+    if name.is_empty() {
+        errors.required(&path, "");
+    } else {
+        errors.invalid_each(&path, name, name_is_dns_subdomain(name, false));
+    }
 }
 
 fn has_newlines(text: &str) -> bool {

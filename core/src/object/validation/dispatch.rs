@@ -104,6 +104,8 @@ fn create_by_kind(object: &dyn TypedObject) -> Option<FieldErrors> {
         CustomResourceDefinition => definition::definition,
         registration::ValidatingAdmissionPolicy => admission::validating_policy,
         registration::ValidatingAdmissionPolicyBinding => admission::validating_binding,
+        registration::MutatingAdmissionPolicy => admission::mutating_policy,
+        registration::MutatingAdmissionPolicyBinding => admission::mutating_binding,
         registration::ValidatingWebhookConfiguration => admission::validating_webhooks,
         registration::MutatingWebhookConfiguration => admission::mutating_webhooks,
     }
@@ -178,6 +180,8 @@ fn update_by_kind(new: &dyn TypedObject, old: &dyn TypedObject) -> Option<FieldE
         CustomResourceDefinition => definition::definition_update,
         registration::ValidatingAdmissionPolicy => admission::validating_policy_update,
         registration::ValidatingAdmissionPolicyBinding => admission::validating_binding_update,
+        registration::MutatingAdmissionPolicy => admission::mutating_policy_update,
+        registration::MutatingAdmissionPolicyBinding => admission::mutating_binding_update,
         registration::ValidatingWebhookConfiguration => admission::validating_webhooks_update,
         registration::MutatingWebhookConfiguration => admission::mutating_webhooks_update,
     }
@@ -245,9 +249,6 @@ pub fn finalizers_update(new: &dyn TypedObject, old: &dyn TypedObject) -> FieldE
 pub fn warnings(object: &dyn TypedObject, old: Option<&dyn TypedObject>) -> Vec<String> {
     if let Some(definition) = of::<CustomResourceDefinition>(object) {
         return definition::definition_warnings(definition, old.and_then(of));
-    }
-    if of::<registration::MutatingAdmissionPolicy>(object).is_some() {
-        return vec![admission::MUTATING_POLICY_WARNING.to_owned()];
     }
     let unchanged = old.is_some_and(|old| old.metadata().generation == object.metadata().generation);
     let found = if unchanged { None } else { of_workload(object, old.is_none()) };

@@ -1,5 +1,9 @@
 //! Policies, requests, and what becomes of them.
 
+mod mutating;
+
+use serde_json::json;
+
 use super::super::apply::ScaleEdit;
 use super::super::commit::{CommitError, Store};
 use super::super::deletion::DeleteOptions;
@@ -7,6 +11,7 @@ use super::super::policing::{Author, Told};
 use super::super::writing::WriteOptions;
 use super::*;
 use crate::control::{Action, MetaEdit, Target};
+use crate::error::ApiError;
 use crate::object::kind::{DEPLOYMENT, KindId};
 use crate::object::patch::Patch;
 use crate::time::Time;

@@ -44,6 +44,7 @@ pub(super) fn call(name: &str, values: &[Value], budget: &mut Budget) -> Option<
         ("trim", []) => Ok(Value::text(text.trim())),
         ("reverse", []) => Ok(Value::text(text.chars().rev().collect::<String>())),
         ("strings.quote", []) => Ok(Value::text(GoQuoted(text).to_string())),
+        ("jsonpatch.escapeKey", []) => Ok(Value::text(text.replace('~', "~0").replace('/', "~1"))),
         ("replace", [Value::Text(from), Value::Text(to), rest @ ..]) => {
             let times = match rest {
                 [Value::Int(times)] => usize::try_from(*times).unwrap_or(usize::MAX),
@@ -116,7 +117,7 @@ fn index(name: &str, text: &str, part: &str, rest: &[Value]) -> Called {
 }
 
 /// A value as text, as the function `string` makes it; none for lists and maps.
-pub(super) fn plain(value: &Value) -> Option<String> {
+pub(in crate::object::cel) fn plain(value: &Value) -> Option<String> {
     Some(match value {
         Value::Bool(flag) => flag.to_string(),
         Value::Int(number) => number.to_string(),

@@ -16,11 +16,11 @@ pub(super) struct Expressions {
 }
 
 impl Expressions {
-    pub(super) const fn new(has_params: bool) -> Self {
-        Self { scope: Scope { has_params, has_authorizer: true }, variables: Vec::new() }
+    pub(super) const fn new(has_params: bool, makes_objects: bool) -> Self {
+        Self { scope: Scope { has_params, has_authorizer: true, makes_objects }, variables: Vec::new() }
     }
 
-    /// Conditions come before the variables: they do not know them.
+    /// Conditions come before the variables: they do not know them. They make no objects either.
     pub(super) fn conditions(&self, given: &[MatchCondition], path: &Path<'_>, errors: &mut FieldErrors) {
         if given.len() > CONDITIONS_MAX {
             errors.too_many(path, given.len(), CONDITIONS_MAX);
@@ -29,7 +29,12 @@ impl Expressions {
             let path = path.index(index);
             match expression.trim() {
                 "" => errors.required(&path.field("expression"), ""),
-                source => self.check(source, &[Type::Bool], true, &path.field("expression"), errors),
+                source => {
+                    let scope = Scope { makes_objects: false, ..self.scope };
+                    if let Err(why) = compile(&scope.env(), source, &[Type::Bool]) {
+                        errors.invalid(&path.field("expression"), source, why);
+                    }
+                }
             }
             if name.is_empty() {
                 errors.required(&path.field("name"), "");

@@ -98,7 +98,7 @@ impl<'h> Hook<'h> {
             port: service.port,
         });
         client(url, service, &path.field("clientConfig"), errors);
-        Expressions::new(false).conditions(self.conditions, &path.field("matchConditions"), errors);
+        Expressions::new(false, false).conditions(self.conditions, &path.field("matchConditions"), errors);
     }
 }
 

@@ -1,0 +1,142 @@
+//! A MutatingAdmissionPolicy: what becomes of an object that a request brings.
+//!
+//! Its mutations come one after the other, each sees what those before it have made of the object. One is an object that is
+//! applied to it, as server-side apply would, or a list of the operations of a JSON patch.
+
+use k8s_openapi::api::admissionregistration::v1::{MutatingAdmissionPolicy, MutatingAdmissionPolicySpec};
+use serde_json::{Value as Json, json};
+
+use super::frame::{Frame, Given};
+use super::policy::{BUDGET, Case, evaluate};
+use crate::object::apply;
+use crate::object::cel::{Program, Type, Value};
+use crate::object::kind::KindInfo;
+use crate::object::patch::{Patch, PatchError};
+
+/// A policy, ready to be evaluated.
+#[derive(Debug)]
+pub(crate) struct MutatingPolicy {
+    pub(crate) frame: Frame,
+    /// Whether it is asked once more when the object is changed after its turn.
+    pub(crate) reinvokes: bool,
+    mutations: Vec<Mutation>,
+}
+
+#[derive(Debug)]
+enum Mutation {
+    Apply(Program, String),
+    Patch(Program, String),
+}
+
+/// The type of an expression that makes what is applied.
+pub(crate) fn object_type() -> Type {
+    Type::Made("Object".into())
+}
+
+/// The type of an expression that makes the operations of a patch.
+pub(crate) fn patch_type() -> Type {
+    Type::List(std::sync::Arc::new(Type::Made("JSONPatch".into())))
+}
+
+impl MutatingPolicy {
+    pub(crate) fn read(policy: &MutatingAdmissionPolicy) -> Self {
+        let nothing = MutatingAdmissionPolicySpec::default();
+        let spec = policy.spec.as_ref().unwrap_or(&nothing);
+        let mut frame = Frame::read(Given {
+            name: policy.metadata.name.as_deref(),
+            failure_policy: spec.failure_policy.as_deref(),
+            param_kind: spec.param_kind.as_ref(),
+            match_constraints: spec.match_constraints.as_ref(),
+            conditions: spec.match_conditions.as_deref().unwrap_or_default(),
+            variables: spec.variables.as_deref().unwrap_or_default(),
+            makes_objects: true,
+        });
+        let env = frame.env();
+        let mut mutations = Vec::new();
+        for mutation in spec.mutations.iter().flatten() {
+            if let Some(source) = mutation.apply_configuration.as_ref().and_then(|given| given.expression.clone()) {
+                let program = frame.compile(&env, &source, &[object_type()]);
+                mutations.extend(program.map(|program| Mutation::Apply(program, source)));
+            } else if let Some(source) = mutation.json_patch.as_ref().and_then(|given| given.expression.clone()) {
+                let program = frame.compile(&env, &source, &[patch_type()]);
+                mutations.extend(program.map(|program| Mutation::Patch(program, source)));
+            }
+        }
+        Self { frame, reinvokes: spec.reinvocation_policy.as_deref() == Some("IfNeeded"), mutations }
+    }
+
+    /// How many mutations it has.
+    pub(crate) fn len(&self) -> usize {
+        self.mutations.len()
+    }
+
+    /// Whether its conditions hold.
+    ///
+    /// # Errors
+    /// Why that cannot be said.
+    pub(crate) fn holds(&self, case: &Case<'_>, params: Option<&Value>) -> Result<bool, String> {
+        self.frame.holds(case, params)
+    }
+
+    /// What one of its mutations makes of an object of this kind.
+    ///
+    /// # Errors
+    /// Why it makes nothing of it.
+    pub(crate) fn mutate(
+        &self,
+        index: usize,
+        case: &Case<'_>,
+        params: Option<&Value>,
+        (object, info): (&Json, &KindInfo),
+    ) -> Result<Json, String> {
+        let bindings = self.frame.bindings(case, params);
+        let value = |program: &Program, source: &str| {
+            let mut left = BUDGET;
+            evaluate(program, source, &bindings, &mut left).map_err(|error| error.to_string())
+        };
+        match self.mutations.get(index) {
+            Some(Mutation::Apply(program, source)) => applied(&value(program, source)?, object, info),
+            Some(Mutation::Patch(program, source)) => patched(&value(program, source)?, object, info),
+            None => Ok(object.clone()),
+        }
+    }
+}
+
+fn applied(value: &Value, object: &Json, info: &KindInfo) -> Result<Json, String> {
+    value.check_made().map_err(|wrong| format!("type mismatch: {wrong}"))?;
+    let mut configuration = value.to_json().ok_or("the object that is applied has a value that is not JSON")?;
+    configuration["apiVersion"] = info.api_version().into();
+    configuration["kind"] = Json::from(&*info.kind);
+    apply::configure(object, &configuration, info).map_err(|why| format!("error applying patch: {why}"))
+}
+
+/// A patch whose `test` fails changes nothing.
+fn patched(value: &Value, object: &Json, info: &KindInfo) -> Result<Json, String> {
+    let operations = match value {
+        Value::List(list) => list.items().iter().map(operation).collect::<Result<Vec<_>, _>>()?,
+        _ => return Err("type mismatch: JSONPatchType.expression should evaluate to array".to_owned()),
+    };
+    let mut next = object.clone();
+    match Patch::Json(operations.into()).apply(info.id, &mut next) {
+        Ok(()) => Ok(next),
+        Err(PatchError::Operation { operation, .. }) if operation == "test" => Ok(object.clone()),
+        Err(error) => Err(format!("JSONPath: {error}")),
+    }
+}
+
+fn operation(value: &Value) -> Result<Json, String> {
+    let Value::Made(made) = value else {
+        return Err("type mismatch: JSONPatchType.expression should evaluate to array of JSONPatch".to_owned());
+    };
+    let text = |field: &str| made.fields.get(field).and_then(Value::as_text).unwrap_or_default();
+    let mut operation = json!({ "op": text("op"), "path": text("path") });
+    if !text("from").is_empty() {
+        operation["from"] = text("from").into();
+    }
+    if let Some(value) = made.fields.get("value") {
+        value.check_made().map_err(|wrong| format!("type mismatch: {wrong}"))?;
+        let wrong = "JSONPath valueExpression evaluated to a type that could not marshal to JSON";
+        operation["value"] = value.to_json().ok_or(wrong)?;
+    }
+    Ok(operation)
+}
