@@ -7,7 +7,8 @@
 //! It prints one line, `ready` and its address, when it answers, and ends in order at SIGTERM or Ctrl-C. On TCP it serves
 //! TLS with certificates of its own making, on loopback, to whoever has the token in the kubeconfig; with
 //! `--insecure-http` it serves plain HTTP on loopback and asks nobody who they are, for test suites. With `--data` all
-//! objects are there again after the next start with the same directory; tokens and certificates are made anew.
+//! objects are there again after the next start with the same directory, and whoever knew the server or was known to it
+//! still is: a kubeconfig stays good where `--listen` names the port.
 //!
 //! With `--features containerd` and `--runtime containerd` pods are real ones, on the containerd of the machine or of
 //! `--containerd`; images that no registry has come from archives (`--image`).
@@ -22,7 +23,7 @@ use std::time::Duration;
 use inboard::control::ControllerMode;
 use inboard::runtime::Runtime;
 use inboard::{Cluster, NodeLocal, NodeSpec, Shutdown};
-use inboard_apiserver::{ApiServer, Certificates, Kubeconfig, Reach, Server, Tokens, User, random_token};
+use inboard_apiserver::{ApiServer, Certificates, Kubeconfig, Reach, Server, Tokens, User, kept_token, random_token};
 use inboard_durability_file::FileStore;
 use inboard_runtime_mock::MockRuntime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -131,8 +132,18 @@ fn run() -> Outcome {
 async fn serve(options: Options) -> Outcome {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let certificates = Certificates::generate(&[options.listen.ip()])?;
-    let tokens = Tokens::generate()?.root_certificate(certificates.authority());
+    // What clients know a server by, and what it knows them by: the same at each start with the same data.
+    let secrets = options.data.as_ref().map(|data| data.join("pki"));
+    let address = [options.listen.ip()];
+    let (certificates, tokens, token) = match &secrets {
+        Some(folder) => (
+            Certificates::kept_in(folder, &address)?,
+            Tokens::kept_in(folder.join("tokens.key"))?,
+            kept_token(folder.join("admin.token"))?,
+        ),
+        None => (Certificates::generate(&address)?, Tokens::generate()?, random_token()?),
+    };
+    let tokens = tokens.root_certificate(certificates.authority());
     let mut builder = Cluster::builder()
         .authority(tokens.clone())
         .seed(options.seed)
@@ -153,11 +164,12 @@ async fn serve(options: Options) -> Outcome {
         builder = builder.node(NodeSpec::new(name.as_str(), runtime));
     }
     let cluster = builder.start().await?;
-    let token = random_token()?;
     let api = ApiServer::builder(&cluster).tokens(tokens).bearer(token.as_str(), User::admin());
     let is_open = options.insecure || options.unix.is_some();
     let api = if is_open { api.build() } else { api.closed().build() };
     api.create_defaults().await?;
+    // Whoever was approved gets a certificate, by which this server knows them.
+    let _signer = certificates.sign_requests(&cluster);
     let server = match &options.unix {
         Some(path) => Server::unix(api, path).await?,
         None if options.insecure => Server::insecure(api, options.listen).await?,

@@ -1,28 +1,35 @@
 //! Certificates for one server and its clients: an authority that signs the server's, and those of users.
 
+mod der;
+mod request;
+mod signing;
 pub(crate) mod subject;
 
-use std::fmt;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
+use std::{fmt, io};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
 use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{self, RootCertStore, ServerConfig};
 
+pub use self::signing::Signer;
 use crate::identity::{AUTHENTICATED, User};
+use crate::kept;
 
 /// By which names the API server is known inside a cluster.
 const NAMES: [&str; 5] =
     ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
 
-/// What a server shows to its clients, and the authority that they know it by. Made anew for each server; the key never
-/// leaves the process.
+/// What a server shows to its clients, and the authority that they know it by. Made anew for each server, unless the
+/// authority is kept in files; the server's own key never leaves the process.
 #[derive(Clone)]
 pub struct Certificates {
     authority: String,
@@ -71,6 +78,8 @@ pub enum CertificateError {
     Tls(rustls::Error),
     /// A user of so many groups: the certificates that are made here name one at most.
     Groups(usize),
+    /// The files that it is kept in.
+    Files(io::Error),
 }
 
 impl std::fmt::Display for CertificateError {
@@ -78,6 +87,7 @@ impl std::fmt::Display for CertificateError {
         match self {
             Self::Certificate(error) => write!(f, "a certificate cannot be made: {error}"),
             Self::Tls(error) => write!(f, "TLS does not take the certificate: {error}"),
+            Self::Files(error) => write!(f, "an authority cannot be kept: {error}"),
             Self::Groups(count) => write!(f, "a certificate that is made here names one group at most, not {count}"),
         }
     }
@@ -91,10 +101,25 @@ impl From<rcgen::Error> for CertificateError {
     }
 }
 
+impl From<io::Error> for CertificateError {
+    fn from(error: io::Error) -> Self {
+        Self::Files(error)
+    }
+}
+
 impl From<rustls::Error> for CertificateError {
     fn from(error: rustls::Error) -> Self {
         Self::Tls(error)
     }
+}
+
+/// What the certificate of an authority says, beside its key.
+fn authority() -> CertificateParams {
+    let mut authority = CertificateParams::default();
+    authority.distinguished_name.push(DnType::CommonName, "kubernetes");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    authority
 }
 
 impl Certificates {
@@ -103,25 +128,48 @@ impl Certificates {
     /// # Errors
     /// When the machine gives no random numbers.
     pub fn generate(addresses: &[IpAddr]) -> Result<Self, CertificateError> {
-        let mut authority = CertificateParams::default();
-        authority.distinguished_name.push(DnType::CommonName, "kubernetes");
-        authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-        let authority_key = KeyPair::generate()?;
-        let authority_certificate = authority.self_signed(&authority_key)?;
+        let key = KeyPair::generate()?;
+        let certificate = authority().self_signed(&key)?.pem();
+        Self::of(key, certificate, addresses)
+    }
+
+    /// The same, of an authority whose certificate and key are kept in this directory, as `ca.crt` and `ca.key`: clients
+    /// that know it know the next process, too, and the certificates that it signed are still good.
+    ///
+    /// # Errors
+    /// When the files can neither be read nor written, are not what they must be, or the machine gives no random numbers.
+    pub fn kept_in(directory: impl AsRef<Path>, addresses: &[IpAddr]) -> Result<Self, CertificateError> {
+        let (key_file, file) = (directory.as_ref().join("ca.key"), directory.as_ref().join("ca.crt"));
+        let text = |content: Vec<u8>, path: &Path| {
+            let wrong = |_| kept::told(path, &io::Error::new(io::ErrorKind::InvalidData, "it is no PEM"));
+            String::from_utf8(content).map_err(wrong)
+        };
+        let new = || Ok::<_, CertificateError>(KeyPair::generate()?.serialize_pem().into_bytes());
+        let key = KeyPair::from_pem(&text(kept::read_or_make(&key_file, new)?, &key_file)?)?;
+        let signed = || Ok::<_, CertificateError>(authority().self_signed(&key)?.pem().into_bytes());
+        let certificate = text(kept::read_or_make(&file, signed)?, &file)?;
+        Self::of(key, certificate, addresses)
+    }
+
+    fn of(
+        authority_key: KeyPair,
+        authority_certificate: String,
+        addresses: &[IpAddr],
+    ) -> Result<Self, CertificateError> {
         let names = NAMES.iter().map(|name| (*name).to_owned()).chain(addresses.iter().map(ToString::to_string));
         let mut server = CertificateParams::new(names.collect::<Vec<String>>())?;
         server.distinguished_name.push(DnType::CommonName, "kube-apiserver");
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let key = KeyPair::generate()?;
-        let issuer = Issuer::new(authority, authority_key);
+        let issuer = Issuer::new(authority(), authority_key);
         let certificate = server.signed_by(&key, &issuer)?;
         let chain = vec![CertificateDer::from(certificate.der().to_vec())];
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         // The provider is named: the library does not touch the process-wide one.
         let provider = Arc::new(ring::default_provider());
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from(authority_certificate.der().to_vec()))?;
+        let root = CertificateDer::from_pem_slice(authority_certificate.as_bytes());
+        roots.add(root.map_err(|error| rustls::Error::General(error.to_string()))?)?;
         // Who shows none may have a token.
         let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
             .allow_unauthenticated()
@@ -132,7 +180,7 @@ impl Certificates {
             .with_client_cert_verifier(clients)
             .with_single_cert(chain, key)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { authority: authority_certificate.pem(), config: Arc::new(config), issuer: Arc::new(issuer) })
+        Ok(Self { authority: authority_certificate, config: Arc::new(config), issuer: Arc::new(issuer) })
     }
 
     /// A certificate by which the server knows a user: its common name is the user's, its organization is the user's group,

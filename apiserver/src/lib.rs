@@ -22,7 +22,7 @@
 //! | `proxy` | requests passed on to ports of pods |
 //! | `stream` | connections that leave HTTP: exec, attach, port-forward |
 //! | `websocket`, `spdy` | the frames of two protocols, without input and output |
-//! | `serve`, `certificates`, `kubeconfig` | the listener, and how clients find it and believe it |
+//! | `serve`, `certificates`, `kubeconfig`, `kept` | the listener, and how clients find it and believe it |
 
 mod access;
 mod admission;
@@ -41,6 +41,7 @@ pub mod frames;
 mod handle;
 mod health;
 mod identity;
+mod kept;
 mod kubeconfig;
 mod negotiate;
 mod openapi;
@@ -69,9 +70,9 @@ mod write;
 pub use audit::{AuditLevel, AuditPolicy};
 pub use body::Body;
 #[cfg(feature = "tls")]
-pub use certificates::{CertificateError, Certificates, ClientCertificate};
+pub use certificates::{CertificateError, Certificates, ClientCertificate, Signer};
 pub use identity::User;
 pub use kubeconfig::Kubeconfig;
 pub use serve::{Address, Reach, ServeError, Server};
 pub use service::{ApiServer, ApiServerBuilder};
-pub use tokens::{Claims, NoRandomness, Tokens, random_token};
+pub use tokens::{Claims, NoRandomness, Tokens, kept_token, random_token};

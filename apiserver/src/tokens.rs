@@ -1,10 +1,11 @@
 //! Tokens of service accounts: made for pods and Secrets, and believed when they come back.
 //!
-//! They are JSON web tokens with upstream's claims, signed with a key that only this process knows (`HS256`): a token is
-//! worth nothing once the process has ended, or once what it is bound to is gone.
+//! They are JSON web tokens with upstream's claims, signed with a key that only this process knows (`HS256`), unless it is kept
+//! in a file for the next one. A token is worth nothing once that key, or what it is bound to, is gone.
 
-use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
+use std::{fmt, io};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,6 +15,8 @@ use inboard::authority::{BoundTo, TokenRequest};
 use inboard::time::Time;
 use serde_json::{Value, json};
 use sha2::Sha256;
+
+use crate::kept;
 
 /// Who makes the tokens, and for whom they are when nobody else is named.
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
@@ -57,6 +60,21 @@ pub fn random_token() -> Result<String, NoRandomness> {
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
+/// A text that nobody can guess, and the same one at each start with this file, which only its owner can read.
+///
+/// # Errors
+/// When the file can neither be read nor written, contains no such text, or the machine gives no random numbers.
+pub fn kept_token(path: impl AsRef<Path>) -> io::Result<String> {
+    let path = path.as_ref();
+    let text = kept::read_or_make(path, || random_token().map(String::into_bytes).map_err(io::Error::other))?;
+    let text = String::from_utf8(text).unwrap_or_default();
+    let text = text.trim();
+    if text.is_empty() || !text.chars().all(|one| one.is_ascii_graphic()) {
+        return Err(kept::told(path, &io::Error::new(io::ErrorKind::InvalidData, "it contains no token")));
+    }
+    Ok(text.to_owned())
+}
+
 /// Whose token it is, as far as it can be told without the objects that it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claims {
@@ -82,6 +100,22 @@ impl Tokens {
     pub fn generate() -> Result<Self, NoRandomness> {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(NoRandomness)?;
+        Ok(Self { key: Arc::new(key), root: "".into() })
+    }
+
+    /// A maker of tokens whose key is kept in this file, which only its owner can read: tokens are good for the next process,
+    /// too.
+    ///
+    /// # Errors
+    /// When the file can neither be read nor written, contains no key, or the machine gives no random numbers.
+    pub fn kept_in(path: impl AsRef<Path>) -> io::Result<Self> {
+        let path = path.as_ref();
+        let key = kept::read_or_make(path, || match Self::generate() {
+            Ok(new) => Ok(new.key.to_vec()),
+            Err(error) => Err(io::Error::other(error)),
+        })?;
+        let wrong = |_| kept::told(path, &io::Error::new(io::ErrorKind::InvalidData, "it contains no key of tokens"));
+        let key: [u8; 32] = key.try_into().map_err(wrong)?;
         Ok(Self { key: Arc::new(key), root: "".into() })
     }
 

@@ -2,6 +2,7 @@
 
 mod admission_policy;
 mod autoscaler;
+mod certificate_cleaner;
 mod cluster_role_aggregation;
 mod cron_job;
 mod daemon_set;
@@ -36,6 +37,7 @@ mod volume_protection;
 pub use self::admission_policy::AdmissionPolicyStatusController;
 pub use self::autoscaler::AutoscalerController;
 pub(crate) use self::autoscaler::queries as autoscaler_queries;
+pub use self::certificate_cleaner::CertificateCleanerController;
 pub use self::cluster_role_aggregation::ClusterRoleAggregationController;
 pub use self::cron_job::CronJobController;
 pub(crate) use self::cron_job::SCHEDULED_AT;
@@ -96,6 +98,7 @@ pub(crate) fn all() -> Vec<Box<dyn AnyLoop>> {
         Loop::<EndpointSliceMirroringController>::boxed(),
         Loop::<ClusterRoleAggregationController>::boxed(),
         Loop::<AdmissionPolicyStatusController>::boxed(),
+        Loop::<CertificateCleanerController>::boxed(),
         Loop::<EphemeralVolumeController>::boxed(),
         Loop::<VolumeBinder>::boxed(),
         Loop::<VolumeExpansionController>::boxed(),

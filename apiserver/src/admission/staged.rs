@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::hooks::Hooks;
 use super::review::Asking;
+use crate::rbac::escalation;
 use crate::write::{Place, object_of};
 
 /// How often a write begins anew because somebody else was faster.
@@ -154,6 +155,12 @@ async fn replace(
     let mut asking = Asking::new(place, moment, &asked);
     let mutated = asking.mutate(&hooks.mutating, objects).await?;
     let mut warnings = asking.take_warnings();
+    if let Some(object) = mutated.objects.object.as_ref().filter(|_| mutated.is_changed) {
+        // What a webhook has put into a role is given away by the client.
+        let named = (place.namespace, &*tried.meta.name);
+        escalation::check(&moment.snapshot, place.user, place.info, named, object)
+            .map_err(|error| error.warn(warnings.clone()))?;
+    }
     let whole = whole(moment, place.info, &tried, &mutated.objects, part, mutated.is_changed)?;
     let last = |options: WriteOptions| {
         let draft = draft(moment, place.info, whole.clone(), &tried, is_new)?;
@@ -163,7 +170,7 @@ async fn replace(
         })
     };
     // Only what is committed is told of.
-    let trying = WriteOptions { dry_run: true, ..WriteOptions::default() };
+    let trying = WriteOptions { dry_run: true, mutated: true, ..WriteOptions::default() };
     let uid = match hooks.validating.is_empty() {
         true => None,
         false => {
@@ -177,7 +184,7 @@ async fn replace(
             is_new.then_some(done.meta.uid)
         }
     };
-    let committed = place.tell(last(WriteOptions { dry_run, uid, ..WriteOptions::default() })?).await;
+    let committed = place.tell(last(WriteOptions { dry_run, uid, mutated: true, ..WriteOptions::default() })?).await;
     match committed {
         Err(error) if !is_new && error.is_conflict() => Ok(None),
         Err(error) => Err(error.warn(warnings)),

@@ -2,11 +2,9 @@
 //!
 //! Only as much of X.509 is read as it takes to get there; TLS has verified the rest.
 
+use super::der::{OBJECT_ID, SEQUENCE, SET, any, element, skip};
 use crate::identity::User;
 
-const SEQUENCE: u8 = 0x30;
-const SET: u8 = 0x31;
-const OBJECT_ID: u8 = 0x06;
 /// The version of a certificate, which stands before everything else where it is not the first.
 const VERSION: u8 = 0xa0;
 /// `2.5.4.3` and `2.5.4.10`.
@@ -24,7 +22,12 @@ pub(crate) fn user(certificate: &[u8]) -> Option<User> {
     for _ in 0..4 {
         rest = skip(rest)?;
     }
-    let (mut subject, _) = element(rest, SEQUENCE)?;
+    let (subject, _) = element(rest, SEQUENCE)?;
+    of_name(subject).map(|(name, groups)| User::new(name, groups))
+}
+
+/// The common name and the organizations in what stands in a distinguished name; nothing where there is no common name.
+pub(super) fn of_name(mut subject: &[u8]) -> Option<(String, Vec<String>)> {
     let (mut name, mut groups) = (None, Vec::new());
     while !subject.is_empty() {
         let (mut set, after) = element(subject, SET)?;
@@ -42,34 +45,7 @@ pub(crate) fn user(certificate: &[u8]) -> Option<User> {
         }
         subject = after;
     }
-    name.filter(|name| !name.is_empty()).map(|name| User::new(name, groups))
-}
-
-/// What stands in the first element of bytes, which must be of this kind, and what follows it.
-fn element(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    any(bytes).filter(|(found, ..)| *found == tag).map(|(_, inner, rest)| (inner, rest))
-}
-
-fn skip(bytes: &[u8]) -> Option<&[u8]> {
-    any(bytes).map(|(.., rest)| rest)
-}
-
-/// The kind of the first element, what stands in it, and what follows it.
-fn any(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&tag, rest) = bytes.split_first()?;
-    let (&first, mut rest) = rest.split_first()?;
-    let length = match first {
-        0..=0x7f => usize::from(first),
-        // Four bytes of length are more than any certificate has.
-        0x81..=0x84 => {
-            let (digits, after) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            rest = after;
-            digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit))
-        }
-        _ => return None,
-    };
-    let (inner, rest) = rest.split_at_checked(length)?;
-    Some((tag, inner, rest))
+    name.filter(|name| !name.is_empty()).map(|name| (name, groups))
 }
 
 #[cfg(test)]

@@ -60,15 +60,15 @@ pub(crate) fn check(
 /// How often a patch is tried whose object changes between what is judged and what is written.
 const TRIES_MAX: usize = 5;
 
-/// Makes a write whose outcome depends on the object that is there: of a role or binding it is rehearsed first, the outcome
-/// is judged, and then it must meet the object that it was judged by.
+/// Makes a write whose outcome depends on more than is sent, on the object that is there and on policies: of a role or binding
+/// it is rehearsed first, the outcome is judged, and then it must meet the object that it was judged by.
 pub(crate) async fn guarded(
     place: &Place<'_>,
     sent: &Sent,
     options: WriteOptions,
     request: impl Fn(WriteOptions) -> Request,
 ) -> Result<Answer, ApiError> {
-    let Place { cluster, user, info, namespace, name, .. } = *place;
+    let Place { cluster, user, info, namespace, .. } = *place;
     let is_judged =
         matches!(info.id, kind::ROLE | kind::CLUSTER_ROLE | kind::ROLE_BINDING | kind::CLUSTER_ROLE_BINDING);
     if !is_judged || user.is_in(MASTERS) {
@@ -82,7 +82,7 @@ pub(crate) async fn guarded(
             return Err(ApiError::internal("an answer without an object"));
         };
         let moment = cluster.moment().await?;
-        check(&moment.snapshot, user, info, (namespace, name), &write::whole(place, outcome))?;
+        check(&moment.snapshot, user, info, (namespace, &outcome.meta.name), &write::whole(place, outcome))?;
         tries += 1;
         let meets = Some(outcome.meta.revision);
         match place.ask(sent, request(WriteOptions { meets, ..options.clone() })).await {

@@ -11,6 +11,7 @@ use inboard::store::{Body as Content, Draft};
 use super::{Place, Sent, check_namespace, draft, object_of, options};
 use crate::body::Body;
 use crate::identity::User;
+use crate::rbac::escalation;
 
 /// `create`
 pub(crate) async fn create(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
@@ -18,7 +19,8 @@ pub(crate) async fn create(place: &Place<'_>, sent: &Sent) -> Result<Response<Bo
     check_namespace(&mut draft, place)?;
     sign(&mut draft, place.user);
     let options = options(place, sent, "CreateOptions")?;
-    let answer = place.ask(sent, Request::Create(draft, options)).await?;
+    let request = |options| Request::Create(draft.clone(), options);
+    let answer = escalation::guarded(place, sent, options, request).await?;
     Ok(place.show(&object_of(answer)?, StatusCode::CREATED, sent.wanted))
 }
 

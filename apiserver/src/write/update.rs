@@ -9,6 +9,7 @@ use inboard::store::Part;
 
 use super::{Place, Sent, check_namespace, draft, object_of, options};
 use crate::body::Body;
+use crate::rbac::escalation;
 use crate::read;
 
 /// `update`
@@ -33,14 +34,16 @@ pub(crate) async fn update(place: &Place<'_>, part: Part, sent: &Sent) -> Result
     if is_there && draft.expect.revision.is_none() && needs_revision(place.info) {
         return Err(no_revision(place));
     }
-    let (request, code) = if creates {
+    let code = if creates { StatusCode::CREATED } else { StatusCode::OK };
+    if creates {
         // Which version was there before does not matter then.
         draft.expect.revision = None;
-        (Request::Create(draft, options), StatusCode::CREATED)
-    } else {
-        (Request::Update(draft, part, options), StatusCode::OK)
+    }
+    let request = |options| match creates {
+        true => Request::Create(draft.clone(), options),
+        false => Request::Update(draft.clone(), part, options),
     };
-    let answer = place.ask(sent, request).await?;
+    let answer = escalation::guarded(place, sent, options, request).await?;
     Ok(place.show(&object_of(answer)?, code, sent.wanted))
 }
 

@@ -177,6 +177,8 @@ impl Kernel {
                 let write = Written::of(&request, self.snapshot());
                 let mut notes = Vec::new();
                 let reply = self.answer_to(id, author, request, now, output, &mut notes);
+                // What is wrong with a patch is told of one that is refused, too.
+                let reply = reply.map_err(|error| error.warn(std::mem::take(&mut notes)));
                 if let (Some(Written { before }), Ok(Answer::Object(object) | Answer::Created(object))) =
                     (write, &reply)
                 {
@@ -239,9 +241,9 @@ impl Kernel {
                 let mut told = Vec::new();
                 let versions = (info.stored_as, Some(info.id));
                 let change = |value| patching.apply(value, &mut told);
-                let object = self.store.edit_as(versions, (&namespace, &name), part, options, now, change)?;
+                let object = self.store.edit_as(versions, (&namespace, &name), part, options, now, change);
                 notes.extend(told);
-                Ok(Answer::Object(object))
+                object.map(Answer::Object)
             }
             Request::Apply(application, options) => {
                 let (object, is_new) = self.store.apply_object(&application, &options, now)?;
