@@ -29,6 +29,7 @@ mod pull_secrets;
 mod resize;
 mod restart;
 mod sandbox;
+mod slot;
 mod spec_ref;
 mod status;
 mod storage;

@@ -228,25 +228,25 @@ spec:
   - {name: c, image: nginx, resources: {requests: {cpu: 100m, memory: 64Mi}}}
 ";
 
+const MORE: &str = "patch pod sized --subresource resize \
+                    -p {\"spec\":{\"containers\":[{\"name\":\"c\",\"resources\":{\"requests\":{\"cpu\":\"200m\"}}}]}}";
+const ENDLESS: &str = "patch pod sized --subresource resize \
+                       -p {\"spec\":{\"containers\":[{\"name\":\"c\",\"resources\":{\"requests\":{\"cpu\":\"1M\"}}}]}}";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn running_pods_get_other_resources() {
     with_each(env!("CARGO_TARGET_TMPDIR"), async |terminal| {
-        let to = |cpu: &str| {
-            let containers = format!("[{{\"name\":\"c\",\"resources\":{{\"requests\":{{\"cpu\":\"{cpu}\"}}}}}}]");
-            format!("patch pod sized --subresource resize -p {{\"spec\":{{\"containers\":{containers}}}}}")
-        };
-        let (more, endless) = (to("200m"), to("1M"));
         let has = "get pod sized -o jsonpath={.status.containerStatuses[0].resources.requests.cpu}/{.status.containerStatuses[0].restartCount}";
         terminal
             .types(&[
                 ("apply -f -", SIZED, &["created"]),
                 ("wait --for=condition=Ready pod/sized", "", &["condition met"]),
                 (has, "", &["100m/0"]),
-                (&more, "", &["pod/sized patched"]),
+                (MORE, "", &["pod/sized patched"]),
                 ("wait --for=jsonpath={.status.containerStatuses[0].resources.requests.cpu}=200m pod/sized", "", &["met"]),
                 (has, "", &["200m/0"]),
                 ("get events --field-selector reason=ResizeCompleted", "", &["Pod resize completed"]),
-                (&endless, "", &["pod/sized patched"]),
+                (ENDLESS, "", &["pod/sized patched"]),
                 ("wait --for=condition=PodResizePending pod/sized", "", &["condition met"]),
                 ("describe pod sized", "", &["PodResizePending", "ResizeInfeasible", "didn't have enough capacity: cpu"]),
                 (has, "", &["200m/0"]),
