@@ -31,10 +31,11 @@ pub use self::simulated::{Completion, SimulatedRuntime};
 pub use self::stream::{ByteSink, ExecSession, LogEntry, LogOptions, LogStream, PortForward, StdStream, TerminalSize};
 pub use self::types::{
     ContainerConfig, ContainerId, ContainerKind, ContainerResources, ContainerState, ContainerStats, ContainerStatus,
-    Containers, EnvVar, ExecOutput, ExecRequest, ExitReason, ExitStatus, FileEntry, FileSystemStats, ImageCredentials,
-    ImagePull, ImageStatus, Inventory, Mount, MountPropagation, NetworkStats, PodIdentity, PodSandboxStats,
-    PortMapping, ProbeAction, ProbeOutcome, ProbePurpose, ProbeRequest, RuntimeEvent, RuntimeInfo, SandboxConfig,
-    SandboxDns, SandboxId, SandboxState, SandboxStatus, VolumeConfig, VolumeSource, VolumeStats,
+    Containers, EnvVar, ExecOutput, ExecRequest, ExitReason, ExitStatus, FileEntry, FileSystemRoom, FileSystemStats,
+    ImageCredentials, ImagePull, ImageStatus, Inventory, Mount, MountPropagation, NetworkStats, NodeStats, PodIdentity,
+    PodSandboxStats, PortMapping, ProbeAction, ProbeOutcome, ProbePurpose, ProbeRequest, Room, RuntimeEvent,
+    RuntimeInfo, SandboxConfig, SandboxDns, SandboxId, SandboxState, SandboxStatus, VolumeConfig, VolumeSource,
+    VolumeStats,
 };
 
 /// What runs the containers of one node.
@@ -191,6 +192,16 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     async fn port_forward(&self, sandbox: &SandboxId, port: u16) -> Result<PortForward, RuntimeError> {
         let _ = (sandbox, port);
         Err(has_no("forwarded ports"))
+    }
+
+    /// How much of the machine is left; asked only for nodes that give up pods for their own sake.
+    async fn node_stats(&self) -> Result<NodeStats, RuntimeError> {
+        Err(has_no("figures of its machine"))
+    }
+
+    /// Removes the images that nobody uses, because the disk is short of room.
+    async fn free_images(&self) -> Result<(), RuntimeError> {
+        Ok(())
     }
 
     /// Usage of every sandbox and its containers.

@@ -36,6 +36,8 @@ pub enum Verb {
     Logs,
     PortForward,
     Stats,
+    NodeStats,
+    FreeImages,
 }
 
 /// A call that was made, and how it ended.

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 use inboard::runtime::{
     ContainerConfig, ContainerId, ContainerResources, ContainerStatus, ExecOutput, ExecRequest, ExecSession, ImagePull,
-    ImageStatus, Inventory, LogOptions, LogStream, PodIdentity, PodSandboxStats, PortForward, ProbeOutcome,
+    ImageStatus, Inventory, LogOptions, LogStream, NodeStats, PodIdentity, PodSandboxStats, PortForward, ProbeOutcome,
     ProbeRequest, Runtime, RuntimeError, RuntimeErrorKind, RuntimeEvent, RuntimeInfo, SandboxConfig, SandboxId,
     SandboxStatus, SimulatedRuntime, VolumeConfig,
 };
@@ -403,6 +403,14 @@ impl Runtime for MockRuntime {
     async fn port_forward(&self, sandbox: &SandboxId, port: u16) -> Result<PortForward, RuntimeError> {
         let response = self.call(|state, now| state.port_forward(now, sandbox, port)).await?;
         Ok(session::port_forward(response))
+    }
+
+    async fn node_stats(&self) -> Result<NodeStats, RuntimeError> {
+        self.call(MockState::node_stats).await
+    }
+
+    async fn free_images(&self) -> Result<(), RuntimeError> {
+        self.call(MockState::free_images).await
     }
 
     async fn stats(&self) -> Result<Vec<PodSandboxStats>, RuntimeError> {

@@ -27,8 +27,8 @@ use std::sync::Arc;
 
 use inboard::ids::NodeName;
 use inboard::runtime::{
-    Call, Completion, ContainerId, ImageStatus, Inventory, Reply, RuntimeError, RuntimeErrorKind, RuntimeEvent,
-    RuntimeInfo, SimulatedRuntime,
+    Call, Completion, ContainerId, ImageStatus, Inventory, NodeStats, Reply, RuntimeError, RuntimeErrorKind,
+    RuntimeEvent, RuntimeInfo, SimulatedRuntime,
 };
 use inboard::time::Time;
 
@@ -94,6 +94,7 @@ pub struct MockState {
     pub(crate) faults: Vec<Fault>,
     pub(crate) recorder: Option<Box<Recorder>>,
     pub(crate) info: Option<Arc<RuntimeInfo>>,
+    machine: Box<NodeStats>,
 }
 
 /// Whether the node answers.
@@ -141,6 +142,7 @@ impl MockState {
             faults: Vec::new(),
             recorder: None,
             info: None,
+            machine: Box::default(),
         }
     }
 
@@ -241,6 +243,8 @@ impl SimulatedRuntime for MockState {
             Call::ExecSync(id, command, timeout) => reply(self.exec_sync(now, id, command, *timeout), Reply::Exec),
             Call::Probe(request) => reply(self.probe(now, request), Reply::Probe),
             Call::Stats => reply(self.stats(now), Reply::Stats),
+            Call::NodeStats => reply(self.node_stats(now), Reply::NodeStats),
+            Call::FreeImages => reply(self.free_images(now), done),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::control::ControllerMode;
 use crate::error::{ApiError, Reason};
 use crate::ids::NodeName;
 use crate::kernel::{Kernel, KernelConfig, Request, Warning};
-use crate::node::NodeConfig;
+use crate::node::{EvictionRules, NodeConfig};
 use crate::object::kind::{KindConflict, KindInfo, Kinds};
 use crate::object::quantity::{Quantity, QuantityError};
 use crate::object::validation::names;
@@ -88,6 +88,7 @@ pub struct NodeSpec {
     capacity: Vec<(String, String)>,
     labels: Vec<(String, String)>,
     taints: Vec<Taint>,
+    eviction: Option<EvictionRules>,
 }
 
 impl NodeSpec {
@@ -106,6 +107,7 @@ impl NodeSpec {
             ],
             labels: Vec::new(),
             taints: Vec::new(),
+            eviction: None,
         }
     }
 
@@ -143,6 +145,17 @@ impl NodeSpec {
         self
     }
 
+    /// Gives up pods when its machine runs out of memory, disk or processes, as a kubelet does, and says so in its
+    /// conditions. It then looks every ten seconds. Without this a node never does: a machine that it shares with the
+    /// embedding program is that program's to look after.
+    ///
+    /// The cluster does not start when the node's runtime cannot measure its machine.
+    #[must_use]
+    pub fn evict(mut self, rules: EvictionRules) -> Self {
+        self.eviction = Some(rules);
+        self
+    }
+
     pub(super) async fn into_config(self) -> Result<(NodeConfig, Arc<dyn Runtime>), StartError> {
         let node = self.name;
         if let Some(problem) = names::dns1123_subdomain(node.as_str()).into_iter().next() {
@@ -165,6 +178,12 @@ impl NodeSpec {
         config.allocatable = Arc::clone(&config.capacity);
         Arc::make_mut(&mut config.labels).extend(self.labels);
         config.taints = self.taints.into();
+        if let Some(rules) = self.eviction {
+            if let Err(source) = self.runtime.node_stats().await {
+                return Err(StartError::Runtime { node, source });
+            }
+            config.eviction = Some(Arc::new(rules));
+        }
         Ok((config, self.runtime))
     }
 }

@@ -81,7 +81,8 @@ mod tests {
 
     #[test]
     fn what_is_settled_goes_an_hour_later() {
-        let condition = |kind: &str| json!([{ "type": kind, "status": "True", "lastUpdateTime": "1970-01-01T01:00:00Z" }]);
+        let condition =
+            |kind: &str| json!([{ "type": kind, "status": "True", "lastUpdateTime": "1970-01-01T01:00:00Z" }]);
         let rows = [
             (json!({}), Some(24 * 3600)),
             (json!({ "conditions": condition("Approved") }), None),

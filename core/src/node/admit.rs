@@ -1,15 +1,19 @@
 //! Whether a pod that was bound to this node may run here: upstream's kubelet asks the node-level filters again.
 //!
-//! The order is upstream's: affinity and node name first, then host ports, then room. The first that refuses speaks.
+//! The order is upstream's: what the node is short of, affinity and node name, then host ports, then room. The first that refuses speaks.
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Container, PodSpec};
+use k8s_openapi::api::core::v1::{Container, PodSpec, Taint};
 
+use super::eviction::Pressure;
 use super::plan::View;
+use super::pressure::Pressures;
+use super::storage;
 use crate::object::kind;
 use crate::object::quantity::Quantity;
 use crate::object::selector::NodeSelector;
+use crate::object::taint;
 use crate::store::{Object, PodBody, QosClass};
 use crate::text::Text;
 
@@ -34,6 +38,9 @@ pub(super) fn judge(view: &View<'_>, pod: &PodBody) -> Result<(), Refusal> {
         message: format!("Pod was rejected: {why}").into(),
         event: why.into(),
     };
+    if is_turned_away(view, &pod.spec) {
+        return Err(refuse(storage::EVICTED, format!("The node had condition: {}. ", view.pressures.listed())));
+    }
     if !selects(&pod.spec, view) {
         return Err(refuse(
             "NodeAffinity",
@@ -47,6 +54,25 @@ pub(super) fn judge(view: &View<'_>, pod: &PodBody) -> Result<(), Refusal> {
         ));
     }
     fits(view, &pod.spec).map_err(|(reason, why)| refuse(reason, why))
+}
+
+/// Whether the node is too short of something for one more pod. When it is memory alone, pods that said how much they need
+/// may come, and those that tolerate it.
+fn is_turned_away(view: &View<'_>, spec: &PodSpec) -> bool {
+    let pressures = view.pressures;
+    if pressures == Pressures::default() || storage::is_critical(spec) {
+        return false;
+    }
+    if pressures != Pressures::default().and(Pressure::Memory) {
+        return true;
+    }
+    let taint = Taint {
+        key: "node.kubernetes.io/memory-pressure".to_owned(),
+        effect: "NoSchedule".to_owned(),
+        ..Taint::default()
+    };
+    let tolerated = taint::tolerates(spec.tolerations.as_deref().unwrap_or_default(), &taint);
+    qos_class(spec) == QosClass::BestEffort && !tolerated
 }
 
 /// The other pods that hold something of the node.

@@ -4,12 +4,14 @@
 mod apply;
 mod gauge;
 mod inventory;
+mod pressure;
 mod removals;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use self::gauge::Gauge;
+use self::pressure::Watch;
 use self::removals::Removals;
 use super::admit::Held;
 use super::config::NodeConfig;
@@ -56,6 +58,7 @@ pub struct NodeAgent {
     gauge: Option<Box<Gauge>>,
     /// The path of the container that the last event was about.
     last_path: Text,
+    watch: Option<Box<Watch>>,
     room: Option<Box<Room>>,
 }
 
@@ -121,6 +124,7 @@ impl NodeAgent {
             gauge: None,
             last_path: Text::default(),
             room: None,
+            watch: None,
         }
     }
 
@@ -185,6 +189,7 @@ impl NodeAgent {
             Flight::Inventory => self.inventory_replied(result, now),
             Flight::Empty => self.removal_replied(uid, result, now),
             Flight::Measure => self.storage_measured(result, now),
+            Flight::Watch => self.node_told(result),
             _ => {
                 if matches!(flight, Flight::Pull(_)) {
                     self.pull_done();
@@ -238,10 +243,9 @@ impl NodeAgent {
         let due = match self.inventory {
             InventoryStep::Known => {
                 let timer = self.timers.first().map(|(at, _)| *at);
-                [timer, self.removals.next_wake(), self.gauge.as_ref().and_then(|gauge| gauge.next_wake())]
-                    .into_iter()
-                    .flatten()
-                    .min()
+                let gauge = self.gauge.as_ref().and_then(|gauge| gauge.next_wake());
+                let watch = self.watch.as_ref().and_then(|watch| watch.next_wake());
+                [timer, self.removals.next_wake(), gauge, watch].into_iter().flatten().min()
             }
             InventoryStep::Failed(until) => Some(until),
             InventoryStep::Wanted | InventoryStep::Asked | InventoryStep::Outdated | InventoryStep::Arrived(_) => None,
@@ -261,6 +265,7 @@ impl NodeAgent {
                     || !self.strays.is_empty()
                     || self.health.has_news()
                     || self.removals.has_work()
+                    || self.watch.as_ref().map_or(self.config.eviction.is_some(), |watch| watch.has_work())
             }
         }
     }
@@ -277,6 +282,7 @@ impl NodeAgent {
         self.mark_users_of_inputs();
         self.remove_volumes(snapshot, now, out);
         self.measure_storage(now, out);
+        self.look_after_node(snapshot, now, out);
         while let Some((at, uid)) = self.timers.first().copied()
             && at <= now
         {
@@ -303,8 +309,8 @@ impl NodeAgent {
     pub fn waiting_on(&self, snapshot: &Snapshot, uid: Uid, now: Time) -> Option<WaitingOn> {
         let work = self.pods.get(&uid)?;
         let object = snapshot.get(uid).filter(|object| self.is_here(object)).map(|object| &**object);
-        let held = self.held.without(work.holds());
-        pod_plan(&View { object, work, config: &self.config, snapshot, held, now }).waiting_on
+        let (held, pressures) = (self.held.without(work.holds()), self.pressures());
+        pod_plan(&View { object, work, config: &self.config, snapshot, held, pressures, now }).waiting_on
     }
 
     /// One pod: take in what changed of it, plan, act, and say how it is.
@@ -315,7 +321,8 @@ impl NodeAgent {
         work.take_in(object);
         let (mut forget, mut wake_at) = (false, None);
         for _ in 0..ROUNDS_MAX {
-            let view = View { object, work: &work, config: &self.config, snapshot, held: self.held, now };
+            let (held, pressures) = (self.held, self.pressures());
+            let view = View { object, work: &work, config: &self.config, snapshot, held, pressures, now };
             let plan = pod_plan(&view);
             wake_at = plan.wake_at.filter(|at| *at > now);
             let round = self.apply(&mut work, plan, uid, now, out);
@@ -327,6 +334,7 @@ impl NodeAgent {
         let has_ended = object.and_then(Object::pod).is_none_or(PodBody::is_finished);
         work.is_holding = work.stage == Stage::Active && !has_ended;
         self.note_limits(uid, &work, now);
+        self.pod_looked_at(uid, &work, now);
         self.note_room(snapshot, (uid, &work), held_before);
         let hold_until = match object.and_then(|object| Some((object, object.pod()?))) {
             Some((object, pod)) => self.say(snapshot, &mut work, object, pod, now, out),
@@ -414,8 +422,8 @@ impl NodeAgent {
         if held_until.is_some_and(|until| until > now) && work.is_hurrying() {
             return held_until;
         }
-        let held = Held::default();
-        let view = View { object: Some(object), work, config: &self.config, snapshot, held, now };
+        let (held, pressures) = (Held::default(), self.pressures());
+        let view = View { object: Some(object), work, config: &self.config, snapshot, held, pressures, now };
         let state = status::pod_state(&view, pod, object.meta.generation);
         if state == pod.state {
             return None;

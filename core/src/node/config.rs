@@ -8,6 +8,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Taint;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
+use super::eviction::EvictionRules;
 use crate::ids::NodeName;
 use crate::runtime::RuntimeInfo;
 use crate::store::StringMap;
@@ -36,6 +37,8 @@ pub struct NodeConfig {
     pub dns: Option<Arc<ClusterDns>>,
     /// How many images are pulled at a time (`maxParallelImagePulls`); upstream's default is one.
     pub pulls_at_a_time: u16,
+    /// When it gives up pods for its own sake; never when absent.
+    pub eviction: Option<Arc<EvictionRules>>,
     /// How often the node's `Ready` condition and lease are renewed when nothing changes; never when absent.
     pub report_every: Option<Duration>,
 }
@@ -53,6 +56,7 @@ impl NodeConfig {
             runtime,
             dns: None,
             pulls_at_a_time: 1,
+            eviction: None,
             report_every: None,
         }
     }

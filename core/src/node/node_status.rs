@@ -6,16 +6,12 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::config::NodeConfig;
+use super::eviction::Pressure;
 use super::output::{NodeOutputs, NodeReport};
+use super::pressure::Pressures;
 use crate::time::Time;
 
 const READY: &str = "Ready";
-/// The other conditions that an agent reports: it never finds itself under pressure.
-const PRESSURES: [(&str, &str, &str); 3] = [
-    ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-    ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-    ("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-];
 /// What an agent without an exclusive set of processors for each pod declares: it can resize any pod.
 const CPU_RESIZE: &str = "GuaranteedQoSPodCPUResize";
 const HOSTNAME_LABEL: &str = "kubernetes.io/hostname";
@@ -24,6 +20,7 @@ const HOSTNAME_LABEL: &str = "kubernetes.io/hostname";
 #[derive(Debug, Default)]
 pub(super) struct Health {
     trouble: Option<Box<str>>,
+    pressures: Pressures,
     reported_at: Option<Time>,
     news: bool,
 }
@@ -35,6 +32,12 @@ impl Health {
         // An agent that has come up says so: its node may have been given up meanwhile.
         self.news |= trouble != self.trouble || self.reported_at.is_none();
         self.trouble = trouble;
+    }
+
+    /// What the node is short of.
+    pub(super) fn pressures_are(&mut self, pressures: Pressures) {
+        self.news |= pressures != self.pressures;
+        self.pressures = pressures;
     }
 
     /// Others may believe something else of this node: the next report is news, whatever it says.
@@ -59,7 +62,7 @@ impl Health {
             self.news = false;
             self.reported_at = Some(now);
             let ready = self.trouble.as_deref().map_or(Ok(()), |why| Err(why.to_owned()));
-            out.report = Some(NodeReport { at: now, ready });
+            out.report = Some(NodeReport { at: now, ready, pressures: self.pressures });
         }
     }
 }
@@ -73,7 +76,7 @@ impl NodeConfig {
         let address = |type_: &str, address: String| NodeAddress { address, type_: type_.to_owned() };
         let ips = config.addresses.iter().map(|ip| address("InternalIP", ip.to_string()));
         let mut conditions: Vec<NodeCondition> =
-            PRESSURES.map(|(kind, reason, message)| condition(kind, false, reason, message, now)).into();
+            Pressure::ALL.map(|pressure| pressure_condition(pressure, false, now)).into();
         conditions.push(ready_condition(&Ok(()), now));
         Node {
             metadata: ObjectMeta { name: Some(config.name.to_string()), labels: Some(labels), ..ObjectMeta::default() },
@@ -126,9 +129,12 @@ pub fn apply_report(status: &mut NodeStatus, report: &NodeReport) {
     let conditions = status.conditions.get_or_insert_default();
     for current in conditions.iter_mut() {
         current.last_heartbeat_time = Some(report.at.to_api());
-        let pressure = PRESSURES.iter().find(|(kind, _, _)| current.type_ == *kind && current.status != "False");
-        if let Some((kind, reason, message)) = pressure {
-            *current = condition(kind, false, reason, message, report.at);
+        let Some(pressure) = Pressure::ALL.into_iter().find(|pressure| current.type_ == pressure.as_str()) else {
+            continue;
+        };
+        let next = pressure_condition(pressure, report.pressures.has(pressure), report.at);
+        if current.status != next.status {
+            *current = next;
         }
     }
     let mut next = ready_condition(&report.ready, report.at);
@@ -141,6 +147,18 @@ pub fn apply_report(status: &mut NodeStatus, report: &NodeReport) {
         }
         None => conditions.push(next),
     }
+}
+
+fn pressure_condition(pressure: Pressure, holds: bool, now: Time) -> NodeCondition {
+    let (reason, message) = match (pressure, holds) {
+        (Pressure::Memory, true) => ("KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
+        (Pressure::Memory, false) => ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+        (Pressure::Disk, true) => ("KubeletHasDiskPressure", "kubelet has disk pressure"),
+        (Pressure::Disk, false) => ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        (Pressure::Pid, true) => ("KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
+        (Pressure::Pid, false) => ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+    };
+    condition(pressure.as_str(), holds, reason, message, now)
 }
 
 fn ready_condition(ready: &Result<(), String>, now: Time) -> NodeCondition {

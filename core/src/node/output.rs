@@ -1,5 +1,6 @@
 //! What a node agent asks for.
 
+use super::pressure::Pressures;
 use crate::ids::{Revision, Uid};
 use crate::runtime::Call;
 use crate::store::{EventDraft, PodState};
@@ -48,6 +49,8 @@ pub struct NodeReport {
     pub at: Time,
     /// Its `Ready` condition: an error is the message of a node that is not ready.
     pub ready: Result<(), String>,
+    /// What it is short of.
+    pub pressures: Pressures,
 }
 
 /// What one [`step`](super::NodeAgent::step) asks for. Writes come first: a call leaves after they are committed.

@@ -14,9 +14,10 @@ use std::time::Duration;
 
 use super::admit::{self, Held};
 use super::config::NodeConfig;
+use super::pressure::Pressures;
 use super::resize::Pending;
-use super::work::{Failure, Flight, Note, PodStep, PodWork, SlotStep, Stage, StopReason};
-use super::{sandbox, storage, volumes};
+use super::work::{Failure, Flight, Note, PodStep, PodWork, SlotStep, Stage, StopReason, Verdict};
+use super::{sandbox, volumes};
 use crate::runtime::{Call, ContainerId, ContainerKind, ProbeAction, ProbePurpose, ProbeRequest, SandboxId};
 use crate::store::{EventType, Object, PodBody, PodPhase, Snapshot};
 use crate::text::Text;
@@ -32,6 +33,8 @@ pub(super) struct View<'a> {
     pub(super) snapshot: &'a Snapshot,
     /// What the other pods of the node hold; asked for while the pod is not admitted yet.
     pub(super) held: Held,
+    /// What the node is short of.
+    pub(super) pressures: Pressures,
     pub(super) now: Time,
 }
 
@@ -72,7 +75,7 @@ pub(super) enum Action {
     /// It is admitted: its containers shall run.
     Admit,
     /// It may not run here any more, and why.
-    Condemn(&'static str, Text),
+    Condemn(Verdict),
     /// A volume cannot be made now.
     VolumeFailed(u16, Text),
     /// A container cannot be started now.
@@ -200,23 +203,23 @@ fn judge(view: &View<'_>, plan: &mut PodPlan) -> bool {
                 Ok(()) => plan.actions.push(Action::Admit),
                 Err(refusal) => {
                     plan.note(None, EventType::Warning, refusal.reason, refusal.event);
-                    plan.actions.push(Action::Condemn(refusal.reason, refusal.message));
+                    plan.actions.push(Action::Condemn(Verdict::new(refusal.reason, refusal.message)));
                 }
             }
             true
         }
         Stage::Active => {
             let excess = view.work.transient.as_ref().and_then(|transient| transient.excess.clone());
-            if let Some(message) = excess.filter(|_| !deleting && !pod.is_finished()) {
-                plan.note(None, EventType::Warning, storage::EVICTED, message.clone());
-                plan.actions.push(Action::Condemn(storage::EVICTED, message));
+            if let Some(verdict) = excess.filter(|_| !deleting && !pod.is_finished()) {
+                plan.note(None, EventType::Warning, verdict.reason, verdict.message.clone());
+                plan.actions.push(Action::Condemn(verdict));
                 return true;
             }
             let Some(deadline) = deadline_of(view, pod) else { return false };
             if view.now >= deadline && !matches!(pod.state.phase, PodPhase::Succeeded | PodPhase::Failed) {
                 let text = "Pod was active on the node longer than the specified deadline";
                 plan.note(None, EventType::Normal, "DeadlineExceeded", text);
-                plan.actions.push(Action::Condemn("DeadlineExceeded", text.into()));
+                plan.actions.push(Action::Condemn(Verdict::new("DeadlineExceeded", text.into())));
                 return true;
             }
             if view.now < deadline {

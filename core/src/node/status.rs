@@ -36,7 +36,7 @@ pub(super) fn pod_state(view: &View<'_>, pod: &PodBody, generation: i64) -> PodS
     let lists = containers::records(view, pod, ending && !work.any_running());
     let (init_containers, containers, ephemeral_containers) = lists;
     let why = match work.transient.as_ref().and_then(|transient| transient.verdict.as_ref()) {
-        Some((reason, message)) => Why::new(*reason, message.clone()),
+        Some(verdict) => Why::new(verdict.reason, verdict.message.clone()),
         None => old.why.clone(),
     };
     let host = view.config.addresses.first().copied();

@@ -25,11 +25,15 @@ const CRITICAL_PRIORITY: i32 = 2_000_000_000;
 
 /// Whether what the pod takes up is limited.
 pub(super) fn is_limited(spec: &PodSpec) -> bool {
-    let is_critical = spec.priority.is_some_and(|priority| priority >= CRITICAL_PRIORITY);
     let sizes = || spec.volumes.iter().flatten().filter_map(|volume| volume.empty_dir.as_ref()?.size_limit.as_ref());
     let containers = || spec.containers.iter().chain(spec.init_containers.iter().flatten());
     let limits = || containers().filter_map(|container| container.resources.as_ref()?.limits.as_ref());
-    !is_critical && (sizes().next().is_some() || limits().any(|limits| limits.contains_key(NAME)))
+    !is_critical(spec) && (sizes().next().is_some() || limits().any(|limits| limits.contains_key(NAME)))
+}
+
+/// Whether the cluster cannot do without the pod: it stays, and is admitted, whatever its node is short of.
+pub(super) fn is_critical(spec: &PodSpec) -> bool {
+    spec.priority.is_some_and(|priority| priority >= CRITICAL_PRIORITY)
 }
 
 /// Which limit is exceeded, as the pod is told.

@@ -12,6 +12,7 @@ use super::admit::Held;
 use super::resize::Resize;
 pub(super) use super::slot::{Extra, Failure, LaunchImage, Past, Seen, SeenPhase, Slot, SlotStep, StopReason};
 pub(super) use super::spec_ref::SpecRef;
+pub(super) use super::verdict::Verdict;
 use crate::ids::Revision;
 use crate::runtime::{ContainerId, ContainerKind, PodIdentity, SandboxId};
 use crate::store::EventType;
@@ -43,6 +44,8 @@ pub(super) enum Flight {
     Empty,
     /// What all pods take up.
     Measure,
+    /// How the node is.
+    Watch,
 }
 
 /// Where the agent stands with a pod as a whole.
@@ -118,10 +121,10 @@ pub(super) struct Transient {
     pub(super) surplus: Vec<ContainerId>,
     /// A change of status that can wait until then, since more is on its way.
     pub(super) hold_until: Option<Time>,
-    /// It takes up more of the node than it may, as it is told.
-    pub(super) excess: Option<Text>,
+    /// It takes up more of the node than it may, or than the node has: what it is to be told.
+    pub(super) excess: Option<Verdict>,
     /// Why the pod was condemned.
-    pub(super) verdict: Option<(&'static str, Text)>,
+    pub(super) verdict: Option<Verdict>,
 }
 
 /// What an agent remembers of one pod.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{
     ContainerConfig, ContainerId, ContainerResources, ContainerStatus, ExecOutput, ImagePull, ImageStatus, Inventory,
-    PodIdentity, PodSandboxStats, ProbeOutcome, ProbeRequest, Runtime, RuntimeError, RuntimeInfo, SandboxConfig,
-    SandboxId, SandboxStatus, VolumeConfig,
+    NodeStats, PodIdentity, PodSandboxStats, ProbeOutcome, ProbeRequest, Runtime, RuntimeError, RuntimeInfo,
+    SandboxConfig, SandboxId, SandboxStatus, VolumeConfig,
 };
 
 /// One call to a node's runtime. Each variant is the method of [`Runtime`] with the same name.
@@ -52,6 +52,10 @@ pub enum Call {
     Probe(Arc<ProbeRequest>),
     /// [`Runtime::stats`]
     Stats,
+    /// [`Runtime::node_stats`]
+    NodeStats,
+    /// [`Runtime::free_images`]
+    FreeImages,
 }
 
 /// What a [`Call`] answered.
@@ -79,6 +83,8 @@ pub enum Reply {
     Probe(ProbeOutcome),
     /// To [`Call::Stats`].
     Stats(Vec<PodSandboxStats>),
+    /// To [`Call::NodeStats`].
+    NodeStats(NodeStats),
 }
 
 impl Call {
@@ -118,6 +124,8 @@ impl Call {
             }
             Self::Probe(request) => runtime.probe(request).await.map(Reply::Probe),
             Self::Stats => runtime.stats().await.map(Reply::Stats),
+            Self::NodeStats => runtime.node_stats().await.map(Reply::NodeStats),
+            Self::FreeImages => runtime.free_images().await.map(|()| Reply::Done),
         }
     }
 }

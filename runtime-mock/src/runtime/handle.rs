@@ -2,7 +2,7 @@
 //! [`MockState`] of the same name at the moment of the call.
 
 use bytes::Bytes;
-use inboard::runtime::Inventory;
+use inboard::runtime::{Inventory, NodeStats};
 use inboard::time::Time;
 
 use super::MockRuntime;
@@ -115,6 +115,11 @@ impl MockRuntime {
     /// See [`MockState::set_memory`].
     pub fn set_memory(&self, pod: &str, container: &str, bytes: u64) -> usize {
         self.step(|state, now| state.set_memory(now, pod, container, bytes))
+    }
+
+    /// See [`MockState::set_machine`].
+    pub fn set_machine(&self, stats: NodeStats) {
+        self.lock().state.set_machine(stats);
     }
 
     /// See [`MockState::persistent_volumes`].

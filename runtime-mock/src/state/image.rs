@@ -1,5 +1,7 @@
 //! Images: what is there, what can be pulled.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use inboard::runtime::{ImagePull, ImageStatus, RuntimeError};
@@ -73,6 +75,16 @@ impl MockState {
                     removed.as_ref().zip(names.as_ref()).is_some_and(|(a, b)| a.iter().any(|name| b.contains(name)));
                 !same && *image.name != *name
             });
+            (now, Ok(())).into()
+        })
+    }
+
+    /// Removes the images that no container was made from.
+    pub(crate) fn free_images(&mut self, now: Time) -> Answer<()> {
+        self.serve(now, Verb::FreeImages, About::Node, |state, now| {
+            let containers = state.sandboxes.iter().flat_map(|entry| &entry.sandbox.containers);
+            let used: BTreeSet<Arc<str>> = containers.map(|container| container.image_id.clone()).collect();
+            state.images.retain(|image| image.present_at > now || used.contains(&image.status.id));
             (now, Ok(())).into()
         })
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use inboard::runtime::{ContainerStats, FileSystemStats, NetworkStats, PodSandboxStats};
+use inboard::runtime::{ContainerStats, FileSystemStats, NetworkStats, NodeStats, PodSandboxStats};
 use inboard::time::Time;
 
 use super::container::Container;
@@ -66,6 +66,28 @@ impl MockState {
             state.settle_costly_meters(now);
             (now, Ok(state.usage())).into()
         })
+    }
+
+    pub(crate) fn node_stats(&mut self, now: Time) -> Answer<NodeStats> {
+        self.serve(now, Verb::NodeStats, About::Node, |state, now| {
+            let mut stats = *state.machine;
+            let pods = state.usage();
+            let containers = pods.iter().flat_map(|pod| &pod.containers);
+            let (memory, pids): (u64, u64) =
+                (containers.map(|container| container.memory_working_set).sum(), pods.iter().map(|pod| pod.pids).sum());
+            for (room, used) in [(&mut stats.memory, memory), (&mut stats.pids, pids)] {
+                if let Some(room) = room {
+                    room.available = room.available.saturating_sub(used);
+                }
+            }
+            (now, Ok(stats)).into()
+        })
+    }
+
+    /// From now on the machine has this much room, of which its containers take the memory and processes that they use.
+    /// Until it is said, nothing is known of it.
+    pub fn set_machine(&mut self, stats: NodeStats) {
+        *self.machine = stats;
     }
 
     /// Puts down what was used until now, where counting it again each time would take long.

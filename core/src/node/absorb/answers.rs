@@ -22,7 +22,7 @@ impl PodWork {
     /// Takes in the answer to a call.
     pub(in crate::node) fn absorb(&mut self, flight: Flight, answer: Answer, config: &NodeConfig, now: Time) {
         match flight {
-            Flight::Inventory | Flight::Empty | Flight::Measure | Flight::RemovePast(_) => {}
+            Flight::Inventory | Flight::Empty | Flight::Measure | Flight::Watch | Flight::RemovePast(_) => {}
             Flight::Volume(place) => self.volume_answered(place, answer, now),
             Flight::Sandbox => self.sandbox_answered(answer, now),
             Flight::StopSandbox | Flight::RemoveSandbox => self.sandbox_gone(flight, answer, now),

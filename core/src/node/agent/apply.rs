@@ -135,7 +135,7 @@ impl PodWork {
                 }
                 return;
             }
-            Flight::Inventory | Flight::Empty | Flight::Measure | Flight::Pull(_) => return,
+            Flight::Inventory | Flight::Empty | Flight::Measure | Flight::Watch | Flight::Pull(_) => return,
             Flight::Inspect(place) => (place, SlotStep::Inspecting),
             Flight::Create(place) => (place, SlotStep::Creating),
             Flight::Start(place) => (place, SlotStep::Starting),
@@ -193,10 +193,10 @@ impl PodWork {
                 self.stage = Stage::Active;
                 return true;
             }
-            Action::Condemn(reason, message) => {
+            Action::Condemn(verdict) => {
                 self.stage = Stage::Condemned;
                 let transient = self.transient();
-                transient.verdict = Some((reason, message));
+                transient.verdict = Some(verdict);
                 transient.excess = None;
                 return true;
             }

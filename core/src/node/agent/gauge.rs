@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::output::NodeOutputs;
 use super::super::storage;
-use super::super::work::{Flight, PodWork};
+use super::super::work::{Flight, PodWork, Verdict};
 use super::NodeAgent;
 use crate::ids::Uid;
 use crate::runtime::{Call, Reply, RuntimeError};
@@ -56,7 +56,8 @@ impl NodeAgent {
         for stats in all.iter().filter(|stats| gauge.limited.contains(&stats.pod.uid)) {
             let Some(work) = self.pods.get_mut(&stats.pod.uid) else { continue };
             if let Some(message) = storage::excess(&work.spec, stats) {
-                work.transient().excess = Some(message.into());
+                let (reason, grace) = (storage::EVICTED, Some(storage::GRACE));
+                work.transient().excess = Some(Verdict { grace, ..Verdict::new(reason, message.into()) });
                 self.dirty.insert(stats.pod.uid);
             }
         }

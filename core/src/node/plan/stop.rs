@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::{Action, PodPlan, View, WaitingOn, stop_text};
 use crate::node::probes::{self, HookAction};
-use crate::node::storage;
 use crate::node::work::{Flight, Note, PodStep, Slot, SlotStep, SpecRef, Stage, StopReason, Volumes};
 use crate::runtime::{Call, ProbePurpose};
 use crate::store::EventType;
@@ -36,15 +35,13 @@ fn seconds(value: i64) -> Duration {
 /// When the containers must have stopped. A deletion with less grace shortens what was set before.
 fn kill_by(view: &View<'_>, plan: &mut PodPlan) -> Time {
     let verdict = view.work.transient.as_ref().and_then(|transient| transient.verdict.as_ref());
-    let spec_grace = match verdict {
-        Some((storage::EVICTED, _)) => storage::GRACE,
-        _ => seconds(view.work.spec.termination_grace_period_seconds.unwrap_or(DEFAULT_GRACE_SECS)),
-    };
+    let spec_grace = || seconds(view.work.spec.termination_grace_period_seconds.unwrap_or(DEFAULT_GRACE_SECS));
+    let own_grace = verdict.and_then(|verdict| verdict.grace).unwrap_or_else(spec_grace);
     let deletion = view.object.and_then(|object| object.meta.deletion);
     let asked = deletion.and_then(|deletion| deletion.grace_seconds).map(|grace| seconds(grace.max(1)));
     let set = view.work.transient.as_ref().and_then(|transient| transient.kill_by);
     let wanted = match (set, asked) {
-        (None, asked) => view.now + asked.unwrap_or(spec_grace),
+        (None, asked) => view.now + asked.unwrap_or(own_grace),
         (Some(set), Some(_)) => deletion.map_or(set, |deletion| set.min(deletion.at.max(view.now))),
         (Some(set), None) => set,
     };

@@ -26,19 +26,20 @@ pub(super) fn conditions(view: &View<'_>, pod: &PodBody, next: &PodState, genera
         (ConditionKind::ContainersReady, containers_ready),
         (ConditionKind::PodScheduled, (true, None)),
     ];
+    let target = disruption(view).map(|judgement| (ConditionKind::DisruptionTarget, judgement));
     let is_ours = |kind: &ConditionKind| {
         matches!(kind, ConditionKind::PodResizePending | ConditionKind::PodResizeInProgress)
-            || ours.iter().any(|(ours, _)| ours == kind)
+            || target.iter().chain(&ours).any(|(ours, _)| ours == kind)
     };
     let others = || old.conditions.iter().filter(|condition| !is_ours(&condition.kind));
-    let mut conditions: Vec<PodCondition> = Vec::with_capacity(ours.len() + others().count());
+    let mut conditions: Vec<PodCondition> = Vec::with_capacity(ours.len() + 1 + others().count());
     conditions.extend(others().cloned());
     for (kind, observed_generation, why) in view.work.resize_conditions() {
         let since = resize::since(old.condition(&kind), why.as_deref()).unwrap_or(view.now.whole_second());
         let since = Some(since);
         conditions.push(PodCondition { kind, status: ConditionStatus::True, since, observed_generation, why });
     }
-    for (kind, (holds, why)) in ours {
+    for (kind, (holds, why)) in target.clone().into_iter().chain(ours.clone()) {
         let status = ConditionStatus::from(holds);
         let since = old
             .condition(&kind)
@@ -48,6 +49,12 @@ pub(super) fn conditions(view: &View<'_>, pod: &PodBody, next: &PodState, genera
         conditions.push(PodCondition { kind, status, since: Some(since), observed_generation: generation, why });
     }
     conditions.into_boxed_slice()
+}
+
+/// A pod that its node has given up for its own sake.
+fn disruption(view: &View<'_>) -> Option<Judgement> {
+    let verdict = view.work.transient.as_ref()?.verdict.as_ref()?;
+    verdict.for_the_node.then(|| (true, Why::new("TerminationByKubelet", verdict.message.clone())))
 }
 
 fn initialized(view: &View<'_>, next: &PodState) -> Judgement {

@@ -32,6 +32,10 @@ pub(super) struct Fake {
     pub(super) news: Vec<RuntimeEvent>,
     pub(super) configs: BTreeMap<String, Arc<ContainerConfig>>,
     pub(super) files: BTreeMap<String, Arc<VolumeConfig>>,
+    /// What is left of the machine.
+    pub(super) machine: NodeStats,
+    /// What pods use.
+    pub(super) usage: Vec<PodSandboxStats>,
 }
 
 pub(super) fn secs(seconds: u64) -> Duration {
@@ -85,6 +89,8 @@ impl Fake {
             Call::ContainerStatus(id) => format!("ContainerStatus {}", self.name_of(id)),
             Call::ExecSync(..) => "ExecSync".to_owned(),
             Call::Stats => "Stats".to_owned(),
+            Call::NodeStats => "NodeStats".to_owned(),
+            Call::FreeImages => "FreeImages".to_owned(),
             Call::Probe(probe) => format!("{} {}", probe.purpose.title(), self.name_of(&probe.container)),
         }
     }
@@ -150,9 +156,13 @@ impl Fake {
                 let _ = probe;
                 Reply::Probe(if unwell { ProbeOutcome::Failure("unwell".into()) } else { ProbeOutcome::Success })
             }
-            Call::UpdateContainerResources(..) | Call::Info | Call::ListImages | Call::ExecSync(..) | Call::Stats => {
-                Reply::Done
-            }
+            Call::NodeStats => Reply::NodeStats(self.machine),
+            Call::Stats => Reply::Stats(self.usage.clone()),
+            Call::UpdateContainerResources(..)
+            | Call::Info
+            | Call::ListImages
+            | Call::ExecSync(..)
+            | Call::FreeImages => Reply::Done,
         })
     }
 

@@ -310,7 +310,10 @@ fn a_runtime_that_is_away_makes_the_node_unready_until_it_is_back() {
     assert!(world.story.contains("node Ok(())") && world.story.contains("call Inventory"), "{}", world.story);
     assert!(!world.story.contains("Create"), "what still runs is kept: {}", world.story);
     let status = &mut world.agent.config().to_node(world.now).status.expect("a status");
-    crate::node::apply_report(status, &crate::node::NodeReport { at: world.now, ready: Err("away".to_owned()) });
+    crate::node::apply_report(
+        status,
+        &crate::node::NodeReport { at: world.now, ready: Err("away".to_owned()), pressures: Default::default() },
+    );
     let ready = status.conditions.iter().flatten().find(|condition| condition.type_ == "Ready").expect("a condition");
     assert_eq!((ready.status.as_str(), ready.message.as_deref()), ("False", Some("away")));
 }

@@ -2,8 +2,14 @@
 
 use super::check;
 use super::fake::secs;
-use super::world::World;
-use crate::runtime::{RuntimeError, RuntimeErrorKind, RuntimeEvent, SandboxId};
+use super::world::{World, config};
+use crate::ids::Uid;
+use crate::node::{Amount, EvictionRules, Signal};
+use crate::runtime::{
+    ContainerStats, FileSystemRoom, FileSystemStats, PodIdentity, PodSandboxStats, Room, RuntimeError,
+    RuntimeErrorKind, RuntimeEvent, SandboxId,
+};
+use crate::time::Time;
 
 fn error(kind: RuntimeErrorKind, text: &str) -> RuntimeError {
     RuntimeError::new(kind, text)
@@ -210,4 +216,72 @@ fn a_hung_call_holds_up_nobody_else() {
     world.delete(uid, None);
     world.run(60);
     check("hung", &world.story);
+}
+
+const MIB: u64 = 1 << 20;
+
+/// A pod whose container `a` uses so much memory, in MiB.
+fn uses(uid: Uid, memory: u64) -> PodSandboxStats {
+    let container = ContainerStats {
+        name: "a".into(),
+        cpu: secs(0),
+        memory_working_set: memory * MIB,
+        filesystem: FileSystemStats::default(),
+        logs: FileSystemStats::default(),
+    };
+    PodSandboxStats {
+        pod: PodIdentity { uid, namespace: "default".into(), name: "".into() },
+        time: Time::EPOCH,
+        containers: vec![container],
+        volumes: Vec::new(),
+        network: None,
+        pids: 1,
+    }
+}
+
+#[test]
+fn a_node_short_of_memory_gives_up_one_pod_after_another_and_takes_no_new_ones() {
+    let mut config = config();
+    let rules = EvictionRules::none()
+        .hard(Signal::MemoryAvailable, Amount::Units(100 * MIB))
+        .soft(Signal::MemoryAvailable, Amount::Units(200 * MIB), secs(15))
+        .pod_grace_max(secs(7))
+        .pressure_transition(secs(40));
+    config.eviction = Some(rules.into());
+    let mut world = World::on(config);
+    world.register();
+    let pod = |world: &mut World, name: &str, request: &str, grace: u64| {
+        let container = format!("{{name: a, image: 'i:1', resources: {{requests: {{memory: {request}}}}}}}");
+        world.pod(name, &format!("  terminationGracePeriodSeconds: {grace}\n  containers: [{container}]\n"))
+    };
+    let modest = pod(&mut world, "modest", "300Mi", 30);
+    let greedy = pod(&mut world, "greedy", "10Mi", 30);
+    let larger = pod(&mut world, "larger", "10Mi", 5);
+    world.run(5);
+    let room = |available: u64| Some(Room { available: available * MIB, capacity: 1000 * MIB });
+    world.fake.machine.memory = room(90);
+    world.fake.usage = vec![uses(modest, 250), uses(greedy, 200), uses(larger, 300)];
+    world.run(5);
+    world.fake.machine.memory = room(190);
+    world.fake.usage.pop();
+    world.pod("late", "  containers: [{name: a, image: 'i:1'}]\n");
+    world.run(30);
+    world.fake.machine.memory = room(600);
+    world.run(60);
+    check("pressure", &world.story);
+}
+
+#[test]
+fn a_full_disk_costs_images_before_pods() {
+    let mut config = config();
+    config.eviction = Some(EvictionRules::none().hard(Signal::NodeFsAvailable, Amount::Percent(10)).into());
+    let mut world = World::on(config);
+    world.register();
+    let uid = world.pod("web", "  containers: [{name: a, image: 'i:1'}]\n");
+    world.run(5);
+    let room = Room { available: 5 * MIB, capacity: 100 * MIB };
+    world.fake.machine.node_fs = Some(FileSystemRoom { bytes: room, inodes: Room::default() });
+    world.fake.usage = vec![uses(uid, 1)];
+    world.run(10);
+    check("disk", &world.story);
 }

@@ -71,6 +71,13 @@ impl World {
         world
     }
 
+    /// Creates the object of the node, so that something can be said of it.
+    pub(super) fn register(&mut self) {
+        let node = Draft::of(self.agent.config().to_node(self.now));
+        self.store.create_with(node, WriteOptions::default(), self.now).expect("admitted");
+        self.tell();
+    }
+
     /// Creates a pod from the YAML of its spec, bound to the node.
     pub(super) fn pod(&mut self, name: &str, spec: &str) -> Uid {
         self.pod_with(name, "", spec)
@@ -215,7 +222,8 @@ impl World {
         }
         self.tell();
         if let Some(report) = out.report {
-            self.line(&format!("node {:?}", report.ready));
+            let pressures = Some(report.pressures.listed()).filter(|list| list != "[]").unwrap_or_default();
+            self.line(format!("node {:?} {pressures}", report.ready).trim_end());
         }
         for (id, call) in out.calls {
             let (words, takes, answer) = self.fake.call(&call, self.now);
