@@ -23,6 +23,8 @@ pub struct ContainerdBuilder {
     cgroup_root: Option<String>,
     network: NetworkSettings,
     registries: BTreeMap<String, RegistryConfig>,
+    pod_pids_limit: Option<u32>,
+    first_user_id: u32,
     seccomp_dir: PathBuf,
     logs: LogLimits,
     image_collection: Option<ImageCollection>,
@@ -43,6 +45,8 @@ impl Default for ContainerdBuilder {
                 list: None,
             },
             registries: BTreeMap::new(),
+            pod_pids_limit: None,
+            first_user_id: 1 << 20,
             seccomp_dir: "/var/lib/inboard/seccomp".into(),
             logs: LogLimits::default(),
             image_collection: Some(ImageCollection::default()),
@@ -116,6 +120,22 @@ impl ContainerdBuilder {
     #[must_use]
     pub fn cgroup_root(mut self, path: impl Into<String>) -> Self {
         self.cgroup_root = Some(path.into());
+        self
+    }
+
+    /// How many processes and threads a pod may have at once, as the kubelet's `podPidsLimit`: one more is refused by the
+    /// kernel, within the pod. Default: as many as the machine takes.
+    #[must_use]
+    pub const fn pod_pids_limit(mut self, pids_max: u32) -> Self {
+        self.pod_pids_limit = Some(pids_max);
+        self
+    }
+
+    /// From which id on the machine the users of pods with `hostUsers: false` are: 65,536 for each such pod. Nodes on one
+    /// machine should not share them. Default: 1,048,576.
+    #[must_use]
+    pub const fn first_user_id(mut self, id: u32) -> Self {
+        self.first_user_id = id;
         self
     }
 
@@ -194,6 +214,8 @@ impl ContainerdBuilder {
             cgroup_root,
             network: self.network,
             registries: Registries::new(self.registries)?,
+            pod_pids_limit: self.pod_pids_limit,
+            first_user_id: self.first_user_id,
             seccomp_dir: self.seccomp_dir,
             logs: self.logs,
             image_collection: self.image_collection,

@@ -40,6 +40,11 @@ pub(crate) fn limit(group: &str, limits: &PodLimits) -> io::Result<()> {
     MACHINE.limit(group, limits)
 }
 
+/// Gives the group of a pod what it is to have where that is more than it has, and leaves it what is less.
+pub(crate) fn raise(group: &str, limits: &PodLimits) -> io::Result<()> {
+    MACHINE.raise(group, limits)
+}
+
 /// Removes a group from every hierarchy. runc removes a container's own; the ones above it are ours. A group that is
 /// still in use stays.
 pub(crate) fn remove(group: &str) {
@@ -98,14 +103,17 @@ impl<P: AsRef<Path>> Hierarchies<P> {
     }
 
     fn limit(&self, group: &str, limits: &PodLimits) -> io::Result<()> {
-        let (cpu, memory) = (self.dir("cpu", group), self.dir("memory", group));
+        let (cpu, memory, pids) = (self.dir("cpu", group), self.dir("memory", group), self.dir("pids", group));
         if self.is_unified() {
             self.hand_down(group)?;
             set(&cpu.join("cpu.weight"), weight(limits.cpu_shares))?;
-            if let Some(quota) = limits.cpu_quota_us {
-                set(&cpu.join("cpu.max"), format!("{quota} {QUOTA_PERIOD_US}"))?;
-            }
-            return limits.memory_bytes.map_or(Ok(()), |bytes| set(&memory.join("memory.max"), bytes));
+            limits.pids.map_or(Ok(()), |pids_max| set(&pids.join("pids.max"), pids_max))?;
+            self.set_quota(group, limits.cpu_quota_us)?;
+            return self.set_memory(group, limits.memory_bytes);
+        }
+        if let Some(pids_max) = limits.pids.filter(|_| self.root().join("pids").is_dir()) {
+            std::fs::create_dir_all(&pids)?;
+            set(&pids.join("pids.max"), pids_max)?;
         }
         if self.root().join("cpu").is_dir() {
             for above in self.missing_above(&cpu) {
@@ -114,18 +122,54 @@ impl<P: AsRef<Path>> Hierarchies<P> {
             }
             std::fs::create_dir_all(&cpu)?;
             set(&cpu.join("cpu.shares"), limits.cpu_shares)?;
-            if let Some(quota) = limits.cpu_quota_us {
-                set(&cpu.join("cpu.cfs_period_us"), QUOTA_PERIOD_US)?;
-                set(&cpu.join("cpu.cfs_quota_us"), quota)?;
-            }
+            self.set_quota(group, limits.cpu_quota_us)?;
         }
-        match limits.memory_bytes.filter(|_| self.root().join("memory").is_dir()) {
-            Some(bytes) => {
-                std::fs::create_dir_all(&memory)?;
-                set(&memory.join("memory.limit_in_bytes"), bytes)
-            }
-            None => Ok(()),
+        if limits.memory_bytes.is_some() && self.root().join("memory").is_dir() {
+            std::fs::create_dir_all(&memory)?;
         }
+        self.set_memory(group, limits.memory_bytes)
+    }
+
+    /// Nothing stands for as much as there is.
+    fn set_quota(&self, group: &str, quota_us: Option<i64>) -> io::Result<()> {
+        let dir = self.dir("cpu", group);
+        if self.is_unified() {
+            let quota = quota_us.map_or_else(|| "max".to_owned(), |quota| quota.to_string());
+            return set(&dir.join("cpu.max"), format!("{quota} {QUOTA_PERIOD_US}"));
+        }
+        set(&dir.join("cpu.cfs_period_us"), QUOTA_PERIOD_US)?;
+        set(&dir.join("cpu.cfs_quota_us"), quota_us.unwrap_or(-1))
+    }
+
+    fn set_memory(&self, group: &str, bytes: Option<i64>) -> io::Result<()> {
+        let dir = self.dir("memory", group);
+        match (self.is_unified(), bytes) {
+            (true, None) => set(&dir.join("memory.max"), "max"),
+            (true, Some(bytes)) => set(&dir.join("memory.max"), bytes),
+            (false, bytes) => set(&dir.join("memory.limit_in_bytes"), bytes.unwrap_or(-1)),
+        }
+    }
+
+    fn raise(&self, group: &str, limits: &PodLimits) -> io::Result<()> {
+        let is_more = |wanted: Option<i64>, has: Option<i64>| match (wanted, has) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(wanted), Some(has)) => wanted > has,
+        };
+        let (cpu, memory) = (self.dir("cpu", group), self.dir("memory", group));
+        // Where there is no limit the file has a word, or a number that is no amount of anything.
+        let first = |file: PathBuf| std::fs::read_to_string(file).ok()?.split_whitespace().next()?.parse::<i64>().ok();
+        let (quota, bytes) = match self.is_unified() {
+            true => (first(cpu.join("cpu.max")), first(memory.join("memory.max"))),
+            false => (first(cpu.join("cpu.cfs_quota_us")), first(memory.join("memory.limit_in_bytes"))),
+        };
+        if is_more(limits.cpu_quota_us, quota.filter(|quota| *quota > 0)) {
+            self.set_quota(group, limits.cpu_quota_us)?;
+        }
+        if is_more(limits.memory_bytes, bytes.filter(|bytes| *bytes > 0)) {
+            self.set_memory(group, limits.memory_bytes)?;
+        }
+        Ok(())
     }
 
     /// Makes a group and all above it, each of which gives those below it the controllers that it has.
@@ -263,7 +307,8 @@ mod tests {
 
     #[test]
     fn a_pod_is_limited_in_either_form() {
-        let limits = PodLimits { cpu_shares: 1024, cpu_quota_us: Some(200_000), memory_bytes: Some(4096) };
+        let limits =
+            PodLimits { cpu_shares: 1024, cpu_quota_us: Some(200_000), memory_bytes: Some(4096), pids: Some(64) };
         let files = |machine: &Hierarchies<PathBuf>, paths: &[&str]| {
             let read = |path: &&str| std::fs::read_to_string(machine.root().join(path)).unwrap_or_default();
             paths.iter().map(read).collect::<Vec<_>>()
@@ -274,21 +319,58 @@ mod tests {
             "cpu/pod/cpu.cfs_period_us",
             "cpu/pod/cpu.cfs_quota_us",
             "memory/pod/memory.limit_in_bytes",
+            "pids/pod/pids.max",
         ];
         let machine_of_one = machine("limits-v1", &v1.map(|path| (path, "")));
         machine_of_one.limit("/pod", &limits).expect("limited");
-        assert_eq!(files(&machine_of_one, &v1), ["1024", "100000", "200000", "4096"]);
+        assert_eq!(files(&machine_of_one, &v1), ["1024", "100000", "200000", "4096", "64"]);
         std::fs::remove_dir_all(machine_of_one.root()).expect("removed");
 
-        let v2 = ["a/pod/cpu.weight", "a/pod/cpu.max", "a/pod/memory.max"];
+        let v2 = ["a/pod/cpu.weight", "a/pod/cpu.max", "a/pod/memory.max", "a/pod/pids.max"];
         let machine_of_two = machine("limits-v2", &v2.map(|path| (path, "")));
         std::fs::write(machine_of_two.root().join("cgroup.controllers"), "cpu memory pids").expect("a file");
         machine_of_two.limit("/a/pod", &limits).expect("limited");
-        assert_eq!(files(&machine_of_two, &v2), ["39", "200000 100000", "4096"]);
+        assert_eq!(files(&machine_of_two, &v2), ["39", "200000 100000", "4096", "64"]);
         let handed = ["cgroup.subtree_control", "a/cgroup.subtree_control"];
         assert_eq!(files(&machine_of_two, &handed), ["+pids", "+pids"], "the last that was written");
         machine_of_two.limit("/a/other", &limits).expect("without controllers nothing is limited");
         std::fs::remove_dir_all(machine_of_two.root()).expect("removed");
+    }
+
+    #[test]
+    fn a_pod_is_first_given_what_is_more() {
+        let limits = |cpu_quota_us, memory_bytes| PodLimits { cpu_shares: 2, cpu_quota_us, memory_bytes, pids: None };
+        let has = [("cgroup.controllers", ""), ("pod/cpu.max", "20000 100000\n"), ("pod/memory.max", "4096\n")];
+        let rows = [
+            (limits(Some(30_000), Some(1024)), ["30000 100000", "4096\n"]),
+            (limits(Some(10_000), Some(8192)), ["30000 100000", "8192"]),
+            (limits(None, None), ["max 100000", "max"]),
+            (limits(Some(1), Some(1)), ["max 100000", "max"]),
+        ];
+        let machine = machine("raise", &has);
+        for (limits, expected) in rows {
+            machine.raise("/pod", &limits).expect("raised");
+            let read = |file: &str| std::fs::read_to_string(machine.root().join("pod").join(file)).expect("a file");
+            assert_eq!([read("cpu.max"), read("memory.max")], expected, "{limits:?}");
+        }
+        std::fs::remove_dir_all(machine.root()).expect("removed");
+        let v1 = machine_of_one_hierarchy_each();
+        v1.raise("/pod", &limits(None, Some(8192))).expect("raised");
+        let read = |file: &str| std::fs::read_to_string(v1.root().join(file)).expect("a file");
+        assert_eq!(read("cpu/pod/cpu.cfs_quota_us"), "-1");
+        assert_eq!(read("memory/pod/memory.limit_in_bytes"), "8192");
+        std::fs::remove_dir_all(v1.root()).expect("removed");
+    }
+
+    fn machine_of_one_hierarchy_each() -> Hierarchies<PathBuf> {
+        machine(
+            "raise-v1",
+            &[
+                ("cpu/pod/cpu.cfs_quota_us", "20000\n"),
+                ("cpu/pod/cpu.cfs_period_us", "100000\n"),
+                ("memory/pod/memory.limit_in_bytes", "4096\n"),
+            ],
+        )
     }
 
     #[test]

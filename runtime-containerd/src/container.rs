@@ -14,6 +14,7 @@ mod entry;
 mod monitor;
 mod record;
 mod remove;
+mod resize;
 mod shim;
 mod start;
 mod stop;

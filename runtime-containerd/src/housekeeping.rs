@@ -55,7 +55,7 @@ impl Inner {
     }
 
     /// Where the daemon keeps its layers; `None` when it is not on this machine's disks.
-    async fn image_root(&self) -> Result<Option<PathBuf>, RuntimeError> {
+    pub(crate) async fn image_root(&self) -> Result<Option<PathBuf>, RuntimeError> {
         let filter = format!("type==io.containerd.snapshotter.v1,id=={}", self.settings.snapshotter);
         let request = self.daemon.request(PluginsRequest { filters: vec![filter] });
         let answer = call("ask for the plugins", self.daemon.services().introspection().plugins(request)).await?;

@@ -9,10 +9,10 @@
 //! your own with its plugins, see [`ContainerdBuilder::cni_config`]). Building it needs `protoc`.
 //!
 //! # What it does not do yet
-//! User namespaces, SELinux, raw block volumes, AppArmor's default
-//! profile (profiles that the machine has are enforced). What a pod asks for and this runtime cannot do is refused with
-//! the name of the field.
+//! Raw block volumes, devices of drivers. What a pod asks for and this runtime, or the kernel under it, cannot do is
+//! refused with the name of the field.
 
+mod apparmor;
 pub mod archive;
 mod builder;
 mod cgroup;
@@ -28,6 +28,7 @@ mod housekeeping;
 mod image;
 mod lock;
 mod logs;
+mod machine;
 mod network;
 mod os;
 mod preflight;
@@ -35,6 +36,7 @@ mod probe;
 mod registry;
 mod runtime;
 mod sandbox;
+mod selinux;
 mod spec;
 mod state;
 mod stats;

@@ -1,9 +1,10 @@
 //! The kernel calls that Rust's standard library does not have: namespaces, links, mounts, fifos.
 //!
-//! This is the only module with `unsafe`: two ioctls on network links, for which no library that we use has a safe
-//! form. Namespaces belong to a thread, so whatever changes them runs on a thread of its own that ends afterwards: an
+//! This is the only module with `unsafe`: calls for which no library that we use has a safe form. Namespaces belong to a thread, so whatever changes them runs on a thread of its own that ends afterwards: an
 //! async worker must never leave the host's namespaces.
 #![allow(unsafe_code)]
+
+pub(crate) mod idmap;
 
 use std::ffi::c_ulong;
 use std::fs::File;
@@ -11,6 +12,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
+use inboard::runtime::{FileSystemRoom, Room};
 use nix::libc;
 use nix::mount::{MntFlags, MsFlags};
 use nix::sched::CloneFlags;
@@ -44,16 +46,7 @@ pub(crate) async fn make_namespaces(plan: NamespacePlan) -> io::Result<()> {
         let wanted = || parts.iter().filter(|(wanted, ..)| *wanted);
         let flags = wanted().fold(CloneFlags::empty(), |flags, (_, flag, _)| flags | *flag);
         nix::sched::unshare(flags)?;
-        if plan.uts {
-            nix::unistd::sethostname(&plan.hostname)?;
-        }
-        if plan.net {
-            set_link("lo", true)?;
-        }
-        for (name, value) in &plan.sysctls {
-            let file = format!("/proc/sys/{}", name.replace('.', "/"));
-            std::fs::write(&file, value).map_err(|error| io::Error::new(error.kind(), format!("{file}: {error}")))?;
-        }
+        settle(&plan)?;
         for (_, _, name) in wanted() {
             let pin = plan.dir.join(name);
             File::create(&pin)?;
@@ -62,6 +55,21 @@ pub(crate) async fn make_namespaces(plan: NamespacePlan) -> io::Result<()> {
         Ok(())
     })
     .await
+}
+
+/// Sets what is to be set in the namespaces that the thread has come into.
+fn settle(plan: &NamespacePlan) -> io::Result<()> {
+    if plan.uts {
+        nix::unistd::sethostname(&plan.hostname)?;
+    }
+    if plan.net {
+        set_link("lo", true)?;
+    }
+    for (name, value) in &plan.sysctls {
+        let file = format!("/proc/sys/{}", name.replace('.', "/"));
+        std::fs::write(&file, value).map_err(|error| io::Error::new(error.kind(), format!("{file}: {error}")))?;
+    }
+    Ok(())
 }
 
 /// Does something inside a pinned network namespace.
@@ -126,6 +134,16 @@ pub(crate) fn disk(path: &Path) -> io::Result<(u64, u64)> {
     Ok((bytes(stat.blocks()), bytes(stat.blocks_available())))
 }
 
+/// The room on the file system that holds a path: for anybody, not what is kept back for root.
+pub(crate) fn room(path: &Path) -> io::Result<FileSystemRoom> {
+    let stat = nix::sys::statvfs::statvfs(path)?;
+    let bytes = |blocks: u64| blocks.saturating_mul(stat.fragment_size());
+    Ok(FileSystemRoom {
+        bytes: Room { available: bytes(stat.blocks_available()), capacity: bytes(stat.blocks()) },
+        inodes: Room { available: stat.files_available(), capacity: stat.files() },
+    })
+}
+
 /// Whether the kernel enforces AppArmor profiles.
 pub(crate) fn has_apparmor() -> bool {
     std::fs::read_to_string("/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text.trim() == "Y")
@@ -141,6 +159,15 @@ pub(crate) fn oom_score_min() -> i32 {
         return -1000;
     }
     std::fs::read_to_string("/proc/self/oom_score_adj").ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Sets an extended attribute of a file itself, also of a link.
+pub(crate) fn set_attribute(path: &Path, name: &std::ffi::CStr, value: &str) -> io::Result<()> {
+    use std::os::unix::ffi::OsStrExt;
+    let path = std::ffi::CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: both texts end with a zero byte and live through the call; the value's length is told with it.
+    let result = unsafe { libc::lsetxattr(path.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Makes a fifo that only root may use; one that is there is kept.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use futures_core::stream::BoxStream;
 use inboard::runtime::{Inventory, RuntimeError, RuntimeErrorKind, RuntimeEvent, RuntimeInfo};
 use nix::fcntl::{Flock, FlockArg};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{OnceCell, broadcast, watch};
 use tokio::task::JoinHandle;
 
 use crate::builder::ContainerdBuilder;
@@ -24,7 +24,7 @@ use crate::registry::Registries;
 use crate::sandbox::SandboxRecord;
 use crate::spec::HostFacts;
 use crate::state::StateDir;
-use crate::{cgroup, error, events, housekeeping};
+use crate::{apparmor, cgroup, error, events, housekeeping, selinux};
 
 /// Runs the pods of one node on the machine's containerd.
 ///
@@ -49,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) cgroup_root: String,
     pub(crate) network: NetworkSettings,
     pub(crate) registries: Registries,
+    pub(crate) pod_pids_limit: Option<u32>,
+    pub(crate) first_user_id: u32,
     pub(crate) seccomp_dir: PathBuf,
     pub(crate) logs: LogLimits,
     pub(crate) image_collection: Option<ImageCollection>,
@@ -64,6 +66,8 @@ pub(crate) struct Inner {
     pub(crate) images: Images,
     pub(crate) network: Network,
     pub(crate) host: HostFacts,
+    /// Where the daemon keeps its layers; asked when somebody wants to know.
+    pub(crate) layers_root: OnceCell<Option<PathBuf>>,
     /// By id. The state of each is behind a watch of its own, so this is locked for look-ups only.
     pub(crate) containers: Mutex<BTreeMap<String, Arc<ContainerEntry>>>,
     pub(crate) sandboxes: Mutex<BTreeMap<String, SandboxRecord>>,
@@ -115,7 +119,8 @@ impl ContainerdRuntime {
             info: daemon.info().await?,
             images: Images::new(daemon.clone(), settings.snapshotter.clone()),
             network: Network::new(settings.network.clone(), dirs.ipam()),
-            host: host_facts(settings.seccomp_dir.clone()),
+            host: host_facts(settings.seccomp_dir.clone(), &dirs),
+            layers_root: OnceCell::new(),
             containers: Mutex::default(),
             sandboxes: Mutex::default(),
             locks: KeyedLocks::default(),
@@ -209,7 +214,7 @@ fn own(dir: &Path) -> Result<Flock<std::fs::File>, String> {
     })
 }
 
-fn host_facts(seccomp_dir: PathBuf) -> HostFacts {
+fn host_facts(seccomp_dir: PathBuf, dirs: &StateDir) -> HostFacts {
     let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kilobytes =
         memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse().ok());
@@ -219,7 +224,8 @@ fn host_facts(seccomp_dir: PathBuf) -> HostFacts {
         memory_bytes: kilobytes.map_or(0, |kilobytes: u64| kilobytes * 1024),
         devices: crate::devices::all(),
         seccomp_dir,
-        apparmor: crate::os::has_apparmor(),
+        apparmor: apparmor::prepare(&dirs.apparmor_profile()),
+        selinux: selinux::look(),
         oom_score_min: crate::os::oom_score_min(),
     }
 }

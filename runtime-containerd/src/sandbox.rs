@@ -13,5 +13,6 @@ mod holder;
 mod lifecycle;
 mod processes;
 mod record;
+mod users;
 
 pub(crate) use self::record::{PodRecord, SandboxPhase, SandboxRecord, hashed_id};

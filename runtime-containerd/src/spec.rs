@@ -4,6 +4,7 @@
 //! nothing is left out silently. The order of the stages is the order of [`runtime_spec`].
 
 mod accounts;
+mod confine;
 mod linux;
 mod mounts;
 mod pod;
@@ -26,6 +27,9 @@ pub(crate) use self::mounts::VolumeMount;
 pub(crate) use self::pod::PodLimits;
 pub(crate) use self::refuse::{check_sandbox, unsupported};
 use self::resources::oom_score;
+pub(crate) use self::resources::resized;
+use crate::apparmor::AppArmor;
+use crate::selinux::SeLinux;
 
 /// What an image says about the processes made from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,6 +52,8 @@ pub(crate) struct SandboxPaths {
     pub(crate) cgroup_parent: String,
     /// The host name inside.
     pub(crate) hostname: String,
+    /// The id on the machine of the pod's root, where its users are not those of the machine.
+    pub(crate) user_ids: Option<u32>,
 }
 
 /// What must be known of the machine.
@@ -63,8 +69,10 @@ pub(crate) struct HostFacts {
     pub(crate) devices: Vec<LinuxDevice>,
     /// Where the seccomp profiles of the machine are.
     pub(crate) seccomp_dir: PathBuf,
-    /// Whether the kernel enforces AppArmor profiles.
-    pub(crate) apparmor: bool,
+    /// Which AppArmor profiles can be enforced.
+    pub(crate) apparmor: AppArmor,
+    /// What the policy has for containers, where the kernel has SELinux.
+    pub(crate) selinux: Option<SeLinux>,
     /// The lowest `oom_score_adj` that a process can have.
     pub(crate) oom_score_min: i32,
 }

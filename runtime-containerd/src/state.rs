@@ -1,11 +1,12 @@
 //! The runtime's directory: where everything lies, and files that are there whole or not at all.
 //!
 //! ```text
-//! sandboxes/ID/   sandbox.json network.json network.lock  net ipc uts (pins)  hosts hostname resolv.conf shm  processes
-//! containers/ID/  container.json state.json log termination-log  stdin stdout stderr (fifos)
+//! sandboxes/ID/   sandbox.json network.json network.lock  net ipc uts user (pins)  hosts hostname resolv.conf shm  processes
+//! containers/ID/  container.json state.json log termination-log  stdin stdout stderr (fifos)  mounts layers
 //! pods/UID/       pod.json  volumes/NAME.json  volumes/NAME/
 //! persistent/     NAME/ of volumes that outlive their pods
 //! ipam/           addresses in use, kept by the network plugin
+//! apparmor-profile  the default profile, where the kernel has AppArmor
 //! ```
 
 use std::io;
@@ -57,6 +58,15 @@ impl StateDir {
 
     pub(crate) fn persistent_root(&self) -> PathBuf {
         self.root.join("persistent")
+    }
+
+    pub(crate) fn apparmor_profile(&self) -> PathBuf {
+        self.root.join("apparmor-profile")
+    }
+
+    /// Whether a path is one of ours.
+    pub(crate) fn holds(&self, path: &Path) -> bool {
+        path.starts_with(&self.root)
     }
 
     pub(crate) fn ipam(&self) -> PathBuf {

@@ -16,7 +16,7 @@ use inboard::runtime::{
 use serde::{Deserialize, Serialize};
 
 use crate::runtime::Inner;
-use crate::sandbox::{PodRecord, hashed_id};
+use crate::sandbox::{PodRecord, SandboxRecord, hashed_id};
 use crate::spec::VolumeMount;
 use crate::{error, os, state};
 
@@ -112,7 +112,12 @@ impl Inner {
     }
 
     /// Where each mount of a container leads to on the host.
-    pub(crate) fn volume_mounts(&self, id: &str, config: &ContainerConfig) -> Result<Vec<VolumeMount>, RuntimeError> {
+    pub(crate) fn volume_mounts(
+        &self,
+        id: &str,
+        sandbox: &SandboxRecord,
+        config: &ContainerConfig,
+    ) -> Result<Vec<VolumeMount>, RuntimeError> {
         let volumes = self.dirs.pod(&config.pod.uid.to_string()).join("volumes");
         let locate = |(index, mount): (usize, &Mount)| {
             let record = state::read_json::<VolumeRecord>(&volumes.join(format!("{}.json", mount.volume)));
@@ -124,6 +129,7 @@ impl Inner {
                 "" => record.path,
                 sub_path => self.pin_sub_path(id, index, &record.path, sub_path)?,
             };
+            let source = self.as_seen_by(sandbox, id, &format!("mounts/{index}-seen"), source)?;
             Ok(VolumeMount { source, mount: mount.clone() })
         };
         config.mounts.iter().enumerate().map(locate).collect()
@@ -150,16 +156,6 @@ impl Inner {
         }
         os::bind_open(&opened, &pin).map_err(|e| error::io("bind sub path", &pin, &e))?;
         Ok(pin)
-    }
-
-    /// Takes the parts of volumes that a container had off again.
-    pub(crate) fn release_volume_mounts(&self, id: &str) -> Result<(), RuntimeError> {
-        let pins = self.dirs.container(id).join("mounts");
-        for name in state::entries(&pins) {
-            let pin = pins.join(name);
-            os::unmount(&pin).map_err(|e| error::io("unmount", &pin, &e))?;
-        }
-        Ok(())
     }
 }
 

@@ -37,10 +37,9 @@ impl Fixture for Containerd {
         Time::from_nanos(i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX))
     }
 
-    /// All but two: busybox without a command is a shell that ends for want of input, and what runs is not resized.
+    /// All but one: busybox without a command is a shell that ends for want of input.
     fn features(&self) -> Vec<Feature> {
-        let missing = [Feature::LongRunningImage, Feature::Resize];
-        Feature::ALL.into_iter().filter(|feature| !missing.contains(feature)).collect()
+        Feature::ALL.into_iter().filter(|feature| *feature != Feature::LongRunningImage).collect()
     }
 }
 

@@ -1,10 +1,14 @@
 //! What keeps a machine in order over the months: logs that do not fill the disk, images that make room, a look at what
 //! is missing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use inboard::node::{Amount, EvictionRules, Signal};
+use inboard::prelude::*;
 use inboard::runtime::{ImagePull, LogEntry, LogOptions, Runtime, RuntimeErrorKind};
+use inboard::{Api, Cluster, NodeSpec, PostParams, Shutdown};
 use inboard_runtime_containerd::{ContainerdRuntime, State};
 use inboard_tests::containerd::registry::{Access, Packing, TestImage, TestRegistry};
 use inboard_tests::containerd::{TestDaemon, TestPod};
@@ -145,6 +149,44 @@ async fn an_image_that_was_taken_out_comes_in_elsewhere() {
     assert!(!daemon.dir().join("nothing.tar").exists());
     one.close().await;
     two.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_runs_out_of_memory_gives_up_a_pod() {
+    let Some(daemon) = TestDaemon::start().await else { return };
+    let runtime = daemon.node(1).await;
+    // Less than all is free on every machine.
+    let rules = EvictionRules::none().hard(Signal::MemoryAvailable, Amount::Percent(100));
+    let node = NodeSpec::new("host01", Arc::new(runtime.clone())).evict(rules);
+    let cluster = Cluster::builder().node(node).start().await.expect("a cluster");
+    let pods: Api<Pod> = Api::default_namespaced(&cluster);
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": {"name": "web"},
+        "spec": {
+            "containers": [{"name": "main", "image": "busybox", "imagePullPolicy": "Never", "command": ["sleep", "1000"]}],
+            "tolerations": [{"key": "node.kubernetes.io/memory-pressure", "operator": "Exists"}],
+        },
+    }))
+    .expect("a pod");
+    pods.create(&PostParams::default(), &pod).await.expect("it is created");
+    let failed = |pod: Option<&Pod>| {
+        pod.and_then(|pod| pod.status.as_ref()).is_some_and(|status| status.phase.as_deref() == Some("Failed"))
+    };
+    pods.wait("web", SOON, failed).await.expect("it is given up");
+    let status = pods.get("web").await.expect("it is there").status.expect("a status");
+    assert_eq!(status.reason.as_deref(), Some("Evicted"), "{status:?}");
+    let message = status.message.clone().unwrap_or_default();
+    assert!(message.starts_with("The node was low on resource: memory. Threshold quantity: "), "{message}");
+    assert!(message.contains("Container main was using "), "{message}");
+    let target = status.conditions.iter().flatten().find(|condition| condition.type_ == "DisruptionTarget");
+    assert!(target.is_some_and(|target| target.reason.as_deref() == Some("TerminationByKubelet")), "{status:?}");
+    let node = Api::<Node>::all(&cluster).get("host01").await.expect("the node");
+    let conditions = node.status.and_then(|status| status.conditions).unwrap_or_default();
+    let holding: Vec<_> =
+        conditions.iter().filter(|condition| condition.status == "True").map(|condition| &*condition.type_).collect();
+    assert_eq!(holding, ["MemoryPressure", "Ready"]);
+    cluster.shutdown(Shutdown::Stop { grace: Duration::ZERO }).await.expect("it stops");
+    runtime.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

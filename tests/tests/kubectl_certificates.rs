@@ -99,13 +99,16 @@ async fn who_asks_for_a_certificate_is_known_by_it_once_approved() {
         let why = place.types("admin", "get csr bad -o jsonpath={.status.conditions[*].message}", "").await;
         assert!(why.contains("invalid usage for client certificate: server auth"), "{why}");
 
-        let certificate = place.types("admin", "get csr eve -o go-template={{.status.certificate|base64decode}}", "").await;
+        let certificate =
+            place.types("admin", "get csr eve -o go-template={{.status.certificate|base64decode}}", "").await;
         let key = std::fs::read_to_string(folder.join("eve.key")).expect("a key");
         let config = Kubeconfig::new(place.server.address().to_string())
             .authority(place.certificates.authority())
             .client_certificate(certificate, key);
         config.write(folder.join("eve.kubeconfig")).expect("it can be written");
-        let whoami = place.types("eve", "auth whoami -o jsonpath={.status.userInfo.username}/{.status.userInfo.groups}", "").await;
+        let whoami = place
+            .types("eve", "auth whoami -o jsonpath={.status.userInfo.username}/{.status.userInfo.groups}", "")
+            .await;
         assert_eq!(whoami, "eve/[\"gardeners\",\"system:authenticated\"]");
         let refused = place.types("eve", "get pods", "").await;
         assert!(refused.contains("User \"eve\" cannot list resource \"pods\""), "{refused}");
@@ -120,7 +123,8 @@ async fn who_asks_for_a_certificate_is_known_by_it_once_approved() {
             let path = folder.join(format!("{who}.kubeconfig"));
             let config = std::fs::read_to_string(&path).expect("a kubeconfig");
             let server = config.lines().find(|line| line.contains("server:")).expect("a server").trim().to_owned();
-            std::fs::write(&path, config.replace(&server, &format!("server: {}", next.server.address()))).expect("written");
+            std::fs::write(&path, config.replace(&server, &format!("server: {}", next.server.address())))
+                .expect("written");
         };
         moved("eve");
         let whoami = next.types("eve", "auth whoami -o jsonpath={.status.userInfo.username}", "").await;

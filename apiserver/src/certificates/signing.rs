@@ -174,7 +174,8 @@ impl Kind {
         if asked.has_uri {
             return wrong("URI subjectAltNames are not allowed");
         }
-        let mut found: Vec<&str> = usages.iter().map(String::as_str).filter(|usage| *usage != "key encipherment").collect();
+        let mut found: Vec<&str> =
+            usages.iter().map(String::as_str).filter(|usage| *usage != "key encipherment").collect();
         found.sort_unstable();
         let mut wanted = ["digital signature", own];
         wanted.sort_unstable();
@@ -200,7 +201,9 @@ fn sign(
     match asked.groups.as_slice() {
         [] => {}
         [group] => certificate.distinguished_name.push(DnType::OrganizationName, group.as_str()),
-        many => return Err(format!("a certificate that is made here names one organization at most, not {}", many.len())),
+        many => {
+            return Err(format!("a certificate that is made here names one organization at most, not {}", many.len()));
+        }
     }
     certificate.distinguished_name.push(DnType::CommonName, asked.name.as_str());
     for host in &asked.hosts {

@@ -18,7 +18,7 @@ use crate::lock::guard;
 use crate::runtime::Inner;
 use crate::sandbox::{PodRecord, SandboxPhase, SandboxRecord};
 use crate::spec::{self, Accounts, SandboxPaths, SpecInput};
-use crate::{clock, error, os, state};
+use crate::{clock, error, os, selinux, state};
 
 /// What containerd calls the shim that we use.
 pub(crate) const RUNTIME: &str = "io.containerd.runc.v2";
@@ -94,7 +94,8 @@ impl Inner {
         let termination_log = dir.join("termination-log");
         std::fs::write(&termination_log, "").map_err(|e| error::io("write", &termination_log, &e))?;
         open_to_all(&termination_log)?;
-        let volumes = self.volume_mounts(id, config)?;
+        sandbox.give_to_root(&termination_log)?;
+        let volumes = self.volume_mounts(id, sandbox, config)?;
         let container = spec::container_of(config)?;
         let input = SpecInput {
             id,
@@ -105,6 +106,7 @@ impl Inner {
                 dir: self.dirs.sandbox(&sandbox.id),
                 cgroup_parent: sandbox.cgroup.clone(),
                 hostname: sandbox.hostname.clone(),
+                user_ids: sandbox.user_ids,
             },
             volumes: &volumes,
             termination_log: &termination_log,
@@ -112,6 +114,10 @@ impl Inner {
             host: &self.host,
         };
         let specification = spec::runtime_spec(&input)?;
+        let label = specification.linux().as_ref().and_then(|linux| linux.mount_label().as_deref());
+        if let Some(label) = label {
+            self.label(label, &input)?;
+        }
         let record = ContainerRecord {
             id: id.to_owned(),
             sandbox: sandbox.id.clone(),
@@ -142,6 +148,15 @@ impl Inner {
         let (prepared, registered) = tokio::join!(prepared, self.register(&record, config, value));
         registered?;
         Ok((record, prepared?))
+    }
+
+    /// Lets the container reach what lies outside its image, where the kernel goes by labels. What is the host's keeps its
+    /// own.
+    fn label(&self, label: &str, input: &SpecInput<'_>) -> Result<(), RuntimeError> {
+        let own = ["hosts", "hostname", "resolv.conf", "shm"].map(|name| input.sandbox.dir.join(name));
+        let volumes = input.volumes.iter().map(|volume| volume.source.clone());
+        let all = own.into_iter().chain(volumes).chain([input.termination_log.to_path_buf()]);
+        all.filter(|path| self.dirs.holds(path) && path.exists()).try_for_each(|path| selinux::relabel(&path, label))
     }
 
     /// The daemon's own record: it keeps the snapshot from being collected and carries the specification.

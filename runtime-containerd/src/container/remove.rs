@@ -43,7 +43,7 @@ impl Inner {
         let deleted = call("delete container", self.daemon.services().containers().delete(request)).await;
         deleted.map(drop).or_else(gone)?;
         self.images.remove_snapshot(id).await?;
-        self.release_volume_mounts(id)?;
+        self.release_mounts(id)?;
         state::remove_dir(&self.dirs.container(id))
     }
 }

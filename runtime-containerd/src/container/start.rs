@@ -69,6 +69,10 @@ impl Inner {
             Some(layers) => layers,
             None => self.layers(&record.id).await?,
         };
+        let rootfs = match self.sandbox_record(&record.sandbox) {
+            Some(sandbox) => self.root_as_seen_by(&sandbox, &record.id, rootfs)?,
+            None => rootfs,
+        };
         let fifos = Fifos::make(&entry.dir, record.stdin, record.tty)?;
         // The writing ends are held until the shim has its own, so that the pump does not see an end too early.
         let (outputs, held) = fifos.open()?;

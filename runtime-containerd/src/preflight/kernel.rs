@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::Looked;
+use crate::apparmor::PARSER;
 use crate::{cgroup, os};
 
 /// What pods must have, on the first version of control groups each a hierarchy of its own.
@@ -13,6 +14,7 @@ pub(super) fn look(bridge: bool) -> Vec<(&'static str, Looked)> {
     if bridge {
         all.push(("bridges", bridges()));
     }
+    all.push(("users", users()));
     all.push(("apparmor", apparmor()));
     all
 }
@@ -58,7 +60,30 @@ fn seccomp() -> Looked {
     }
 }
 
+/// Pods with users of their own take a user namespace, and mounts that show files under other owners: for the layers of
+/// images since Linux 5.19.
+fn users() -> Looked {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let why = "pods with hostUsers: false will not start";
+    let most: u64 = read("/proc/sys/user/max_user_namespaces").trim().parse().unwrap_or(0);
+    if most == 0 {
+        return Looked::Limited(why.into(), "set user.max_user_namespaces with sysctl".into());
+    }
+    let release = read("/proc/sys/kernel/osrelease");
+    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
+    match (numbers.next(), numbers.next()) {
+        (Some(major), Some(minor)) if (major, minor) >= (5, 19) => {
+            Looked::Good("pods may have users of their own".into())
+        }
+        _ => Looked::Limited(why.into(), "use Linux 5.19 or later".into()),
+    }
+}
+
 fn apparmor() -> Looked {
+    if os::has_apparmor() && super::find(PARSER).is_none() {
+        let remedy = format!("install {PARSER} (Debian: apt install apparmor)");
+        return Looked::Limited("pods run without its default profile".into(), remedy);
+    }
     if os::has_apparmor() {
         return Looked::Good("enforced".into());
     }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 use inboard::runtime::{
-    ContainerConfig, ContainerId, ContainerStatus, ExecOutput, ExecRequest, ExecSession, ImagePull, ImageStatus,
-    Inventory, LogOptions, LogStream, PodIdentity, PodSandboxStats, PortForward, ProbeOutcome, ProbeRequest, Runtime,
-    RuntimeError, RuntimeEvent, RuntimeInfo, SandboxConfig, SandboxId, SandboxStatus, VolumeConfig,
+    ContainerConfig, ContainerId, ContainerResources, ContainerStatus, ExecOutput, ExecRequest, ExecSession, ImagePull,
+    ImageStatus, Inventory, LogOptions, LogStream, NodeStats, PodIdentity, PodSandboxStats, PortForward, ProbeOutcome,
+    ProbeRequest, Runtime, RuntimeError, RuntimeEvent, RuntimeInfo, SandboxConfig, SandboxId, SandboxStatus,
+    VolumeConfig,
 };
 
 use super::ContainerdRuntime;
@@ -104,6 +105,15 @@ impl Runtime for ContainerdRuntime {
         self.to_end(async move |inner| inner.remove(container.as_str()).await).await
     }
 
+    async fn update_container_resources(
+        &self,
+        container: &ContainerId,
+        resources: &ContainerResources,
+    ) -> Result<(), RuntimeError> {
+        let (container, resources) = (container.clone(), resources.clone());
+        self.to_end(async move |inner| inner.resize(container.as_str(), &resources).await).await
+    }
+
     async fn container_status(&self, container: &ContainerId) -> Result<ContainerStatus, RuntimeError> {
         self.inner.entry(container.as_str())?.status()
     }
@@ -139,6 +149,14 @@ impl Runtime for ContainerdRuntime {
 
     async fn port_forward(&self, sandbox: &SandboxId, port: u16) -> Result<PortForward, RuntimeError> {
         self.inner.forward_port(sandbox.as_str(), port).await
+    }
+
+    async fn node_stats(&self) -> Result<NodeStats, RuntimeError> {
+        self.inner.node_stats().await
+    }
+
+    async fn free_images(&self) -> Result<(), RuntimeError> {
+        self.remove_unused_images().await.map(drop)
     }
 
     async fn stats(&self) -> Result<Vec<PodSandboxStats>, RuntimeError> {

@@ -4,6 +4,25 @@
 //! even a library: the file is put together here, an ELF header and a few instructions, which tell the kernel that nobody
 //! waits for children (so that none is left behind dead) and then sleep for ever.
 
+use std::path::{Path, PathBuf};
+
+use inboard::runtime::RuntimeError;
+
+use crate::{error, spec};
+
+/// Puts the program into a directory; `field` is what asks for it, should there be none for this machine.
+pub(super) fn lay_out(dir: &Path, field: &str) -> Result<PathBuf, RuntimeError> {
+    use std::os::unix::fs::PermissionsExt;
+    let Some(program) = program() else {
+        return Err(spec::unsupported(field, "there is no program for this kind of machine"));
+    };
+    let file = dir.join("pause");
+    std::fs::write(&file, program)
+        .and_then(|()| std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o555)))
+        .map_err(|e| error::io("write", &file, &e))?;
+    Ok(file)
+}
+
 /// Where the program's bytes appear in its memory.
 const ADDRESS: u64 = 0x40_0000;
 /// The file's header and the one part that is loaded.
@@ -51,7 +70,7 @@ fn instructions() -> Option<Vec<u8>> {
 }
 
 /// The program as a file; `None` where there is none for this machine.
-pub(super) fn program() -> Option<Vec<u8>> {
+fn program() -> Option<Vec<u8>> {
     let code = instructions()?;
     let size = HEADERS_BYTES + code.len() as u64;
     let machine: u16 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };

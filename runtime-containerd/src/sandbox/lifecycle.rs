@@ -6,7 +6,7 @@ use inboard::k8s_openapi::api::core::v1::PodSpec;
 use inboard::runtime::{RuntimeError, SandboxConfig, SandboxStatus};
 
 use super::record::sandbox_id;
-use super::{SandboxPhase, SandboxRecord, files};
+use super::{SandboxPhase, SandboxRecord, files, holder, users};
 use crate::lock::guard;
 use crate::os::NamespacePlan;
 use crate::runtime::Inner;
@@ -28,6 +28,7 @@ impl Inner {
         }
         spec::check_sandbox(&config.spec)?;
         let mut record = SandboxRecord::new(id, config, clock::now(), &self.settings.cgroup_root);
+        self.take_user_ids(&config.spec, &mut record)?;
         match self.make_sandbox(config, &mut record).await {
             Ok(()) => status(&record),
             Err(error) => {
@@ -71,18 +72,29 @@ impl Inner {
             hostname,
             sysctls: sysctls(&config.spec),
         };
-        os::make_namespaces(plan).await.map_err(|e| error::system("make the pod's namespaces", e))?;
+        self.make_namespaces(plan, record.user_ids).await?;
         if !record.host_network {
             record.ips = self.network.add(&record.id, &dir, &config.ports).await?;
         }
         write("hosts", &files::hosts(config, &record.ips, &of_host("/etc/hosts")))?;
-        let limits = spec::PodLimits::of(&config.spec);
+        let own = ["hosts", "hostname", "resolv.conf", "shm"].map(|name| dir.join(name));
+        own.iter().filter(|path| path.exists()).try_for_each(|path| record.give_to_root(path))?;
+        let limits = spec::PodLimits::of(&config.spec, self.settings.pod_pids_limit);
         cgroup::limit(&record.cgroup, &limits).map_err(|e| error::system("limit what the pod may use", e))?;
         if record.shares_processes {
             self.hold_processes(record).await?;
         }
         record.phase = SandboxPhase::Ready;
         self.save_sandbox(record)
+    }
+
+    async fn make_namespaces(&self, plan: NamespacePlan, users: Option<u32>) -> Result<(), RuntimeError> {
+        let Some(first_id) = users else {
+            return os::make_namespaces(plan).await.map_err(|e| error::system("make the pod's namespaces", e));
+        };
+        let holder = holder::lay_out(&plan.dir, "spec.hostUsers")?;
+        let made = os::idmap::make_user_namespaces(plan, &holder, first_id).await;
+        made.map_err(|e| spec::unsupported("spec.hostUsers", &format!("the kernel makes no user namespace: {e}")))
     }
 
     pub(crate) async fn stop_sandbox(&self, id: &str) -> Result<(), RuntimeError> {
@@ -121,7 +133,7 @@ impl Inner {
             self.release_processes(record).await?;
         }
         self.network.remove(&record.id, &dir).await?;
-        for name in ["net", "ipc", "uts", "shm"] {
+        for name in ["net", "ipc", "uts", users::PIN, "shm"] {
             let path = dir.join(name);
             os::unmount(&path).map_err(|e| error::io("unmount", &path, &e))?;
         }

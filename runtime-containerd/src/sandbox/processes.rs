@@ -16,6 +16,7 @@ use super::holder;
 use super::record::{SandboxRecord, hashed_id};
 use crate::client::{already, call, gone, optional};
 use crate::container::{RUNTIME, SPEC_TYPE};
+use crate::os::idmap::IDS;
 use crate::runtime::Inner;
 use crate::{error, spec};
 
@@ -76,16 +77,9 @@ fn id_of(record: &SandboxRecord) -> String {
 
 /// A root with the program and the places of what is mounted.
 fn lay_out(root: &Path) -> Result<(), RuntimeError> {
-    use std::os::unix::fs::PermissionsExt;
-    let Some(program) = holder::program() else {
-        return Err(spec::unsupported("spec.shareProcessNamespace", "there is no program for this kind of machine"));
-    };
-    let file = root.join("pause");
     let laid_out = ["proc", "dev"].iter().try_for_each(|name| std::fs::create_dir_all(root.join(name)));
-    laid_out
-        .and_then(|()| std::fs::write(&file, program))
-        .and_then(|()| std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o555)))
-        .map_err(|e| error::io("write", &file, &e))
+    laid_out.map_err(|e| error::io("make", root, &e))?;
+    holder::lay_out(root, "spec.shareProcessNamespace").map(drop)
 }
 
 /// No rights, no devices, nothing to write to; in the pod's other namespaces, and a new one for its processes.
@@ -97,6 +91,11 @@ fn specification(record: &SandboxRecord, dir: &Path, root: &Path, oom_score: i32
     }
     if !record.host_ipc {
         namespaces.push(pinned("ipc", "ipc"));
+    }
+    let mut ids = Vec::new();
+    if let Some(first) = record.user_ids {
+        namespaces.push(pinned("user", "user"));
+        ids.push(json!({"containerID": 0, "hostID": first, "size": IDS}));
     }
     json!({
         "ociVersion": "1.0.2",
@@ -111,6 +110,8 @@ fn specification(record: &SandboxRecord, dir: &Path, root: &Path, oom_score: i32
         ],
         "linux": {
             "namespaces": namespaces,
+            "uidMappings": ids,
+            "gidMappings": ids,
             "cgroupsPath": format!("{}/{}", record.cgroup, id_of(record)),
             "resources": {"devices": [{"allow": false, "access": "rwm"}], "cpu": {"shares": 2}},
         },

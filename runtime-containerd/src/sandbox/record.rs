@@ -50,6 +50,9 @@ pub(crate) struct SandboxRecord {
     /// Whether its containers see each other's processes.
     #[serde(default)]
     pub(crate) shares_processes: bool,
+    /// The id on the machine of the pod's root, where its users are not those of the machine.
+    #[serde(default)]
+    pub(crate) user_ids: Option<u32>,
     /// The control group of the whole pod.
     pub(crate) cgroup: String,
     pub(crate) ips: Vec<IpAddr>,
@@ -67,6 +70,7 @@ impl SandboxRecord {
             host_network: config.spec.host_network == Some(true),
             host_ipc: config.spec.host_ipc == Some(true),
             shares_processes: config.spec.share_process_namespace == Some(true),
+            user_ids: None,
             cgroup: format!("{cgroup_root}/pod{}-{}", config.pod.uid, config.attempt),
             ips: Vec::new(),
             id,
@@ -75,7 +79,12 @@ impl SandboxRecord {
 
     /// The namespaces that it holds, by the names of their pins.
     pub(crate) fn pins(&self) -> impl Iterator<Item = &'static str> {
-        let all = [(!self.host_network, "net"), (!self.host_ipc, "ipc"), (!self.host_network, "uts")];
+        let all = [
+            (!self.host_network, "net"),
+            (!self.host_ipc, "ipc"),
+            (!self.host_network, "uts"),
+            (self.user_ids.is_some(), "user"),
+        ];
         all.into_iter().filter_map(|(own, pin)| own.then_some(pin))
     }
 

@@ -4,9 +4,13 @@ use std::path::PathBuf;
 
 use inboard::k8s_openapi::api::core::v1::Container;
 use inboard::runtime::RuntimeError;
-use oci_spec::runtime::{Linux, LinuxBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, Process};
+use oci_spec::runtime::{
+    Linux, LinuxBuilder, LinuxIdMapping, LinuxIdMappingBuilder, LinuxNamespace, LinuxNamespaceBuilder,
+    LinuxNamespaceType, Process,
+};
 
-use super::{SpecInput, invalid, resources, seccomp};
+use super::{SpecInput, confine, invalid, resources, seccomp};
+use crate::os::idmap::IDS;
 
 /// What no container may read: containerd's own default list.
 const MASKED: [&str; 11] = [
@@ -38,6 +42,10 @@ pub(super) fn linux(input: &SpecInput<'_>, container: &Container, process: &Proc
         .masked_paths(if unmasked { Vec::new() } else { texts(&MASKED) })
         .readonly_paths(if unmasked { Vec::new() } else { texts(&READ_ONLY) })
         .rootfs_propagation(root_propagation(input));
+    let builder = match input.sandbox.user_ids {
+        Some(first) => builder.uid_mappings(vec![ids_from(first)?]).gid_mappings(vec![ids_from(first)?]),
+        None => builder,
+    };
     let builder = if privileged { builder.devices(input.host.devices.clone()) } else { builder };
     let pod = input.config.spec.security_context.clone().unwrap_or_default();
     let rights = process.capabilities().as_ref().and_then(|sets| sets.bounding().clone()).unwrap_or_default();
@@ -45,7 +53,14 @@ pub(super) fn linux(input: &SpecInput<'_>, container: &Container, process: &Proc
         Some(filter) => builder.seccomp(filter),
         None => builder,
     };
-    builder.build().map_err(invalid)
+    let mut linux = builder.build().map_err(invalid)?;
+    linux.set_mount_label(confine::selinux(input, container)?.map(|labels| labels.file));
+    Ok(linux)
+}
+
+/// All ids that the pod has, as those from this one on of the machine.
+fn ids_from(first: u32) -> Result<LinuxIdMapping, RuntimeError> {
+    LinuxIdMappingBuilder::default().container_id(0_u32).host_id(first).size(IDS).build().map_err(invalid)
 }
 
 /// A mount that spreads to or from the host needs a root that does.
@@ -70,6 +85,9 @@ fn namespaces(input: &SpecInput<'_>, privileged: bool) -> Result<Vec<LinuxNamesp
     if !host_network {
         wanted.push((LinuxNamespaceType::Network, pinned("net")));
         wanted.push((LinuxNamespaceType::Uts, pinned("uts")));
+    }
+    if input.sandbox.user_ids.is_some() {
+        wanted.push((LinuxNamespaceType::User, pinned("user")));
     }
     if input.host.cgroup_v2 && !privileged {
         wanted.push((LinuxNamespaceType::Cgroup, None));

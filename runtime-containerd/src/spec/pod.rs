@@ -16,10 +16,13 @@ pub(crate) struct PodLimits {
     /// In microseconds of each tenth of a second.
     pub(crate) cpu_quota_us: Option<i64>,
     pub(crate) memory_bytes: Option<i64>,
+    /// How many processes and threads there may be.
+    pub(crate) pids: Option<u32>,
 }
 
 impl PodLimits {
-    pub(crate) fn of(spec: &PodSpec) -> Self {
+    /// What the spec says, and how many processes a pod of the node may have.
+    pub(crate) fn of(spec: &PodSpec, pids: Option<u32>) -> Self {
         let (requests, limits) = (pod_total::requests(spec), pod_total::limits(spec));
         let limit = |name: &str| limits.get(name).copied().filter(|_| is_limited(spec, name)).filter(|q| !q.is_zero());
         let request = requests.get("cpu").copied().or(limit("cpu"));
@@ -27,6 +30,7 @@ impl PodLimits {
             cpu_shares: cpu_shares(request.map_or(0, Quantity::as_milli)),
             cpu_quota_us: limit("cpu").map(|cpu| cpu.as_milli().saturating_mul(100).max(QUOTA_US_MIN)),
             memory_bytes: limit("memory").map(Quantity::value),
+            pids,
         }
     }
 }
@@ -71,8 +75,8 @@ mod tests {
             (json!({"containers": [none], "resources": whole}), (1024, Some(400_000), gib(4))),
         ];
         for (spec, (cpu_shares, cpu_quota_us, memory_bytes)) in rows {
-            let expected = PodLimits { cpu_shares, cpu_quota_us, memory_bytes };
-            let limits = PodLimits::of(&serde_json::from_value(spec.clone()).expect("a spec"));
+            let expected = PodLimits { cpu_shares, cpu_quota_us, memory_bytes, pids: Some(64) };
+            let limits = PodLimits::of(&serde_json::from_value(spec.clone()).expect("a spec"), Some(64));
             assert_eq!(limits, expected, "{spec}");
         }
     }

@@ -9,8 +9,7 @@ use oci_spec::runtime::{
 };
 
 use super::accounts::ResolvedUser;
-use super::refuse::unsupported;
-use super::{SpecInput, cannot_run, invalid, oom_score};
+use super::{SpecInput, cannot_run, confine, invalid, oom_score};
 
 /// What a process finds its programs by when the image sets no `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -91,25 +90,10 @@ pub(super) fn process(input: &SpecInput<'_>, container: &Container) -> Result<Pr
         .terminal(container.tty.unwrap_or(false))
         .build();
     let mut process = process.map_err(invalid)?;
-    process.set_apparmor_profile(apparmor(input, &security)?);
+    process.set_apparmor_profile(confine::apparmor(input, &security)?);
+    process.set_selinux_label(confine::selinux(input, container)?.map(|labels| labels.process));
     process.set_rlimits(None);
     Ok(process)
-}
-
-/// The profile that confines the process, where the kernel has AppArmor; upstream's node refuses the pod where it has not.
-fn apparmor(input: &SpecInput<'_>, security: &SecurityContext) -> Result<Option<String>, RuntimeError> {
-    let pod = input.config.spec.security_context.as_ref().and_then(|pod| pod.app_armor_profile.as_ref());
-    let profile = security.app_armor_profile.as_ref().or(pod).filter(|profile| profile.type_ != "Unconfined");
-    let Some(profile) = profile.filter(|_| security.privileged != Some(true)) else { return Ok(None) };
-    if !input.host.apparmor {
-        return Err(cannot_run("Cannot enforce AppArmor: AppArmor is not enabled on the host"));
-    }
-    match profile.localhost_profile.as_deref() {
-        Some(name) if profile.type_ == "Localhost" => Ok(Some(name.to_owned())),
-        _ => {
-            Err(unsupported("securityContext.appArmorProfile", "there is no profile of its own, name one by Localhost"))
-        }
-    }
 }
 
 /// The entry point and its arguments: a command given by the pod hides the image's arguments too.

@@ -7,15 +7,17 @@ pub(crate) fn unsupported(field: &str, why: &str) -> RuntimeError {
     RuntimeError::new(RuntimeErrorKind::Unsupported, format!("{field}: not supported by this runtime: {why}"))
 }
 
+const HOST_USERS: &str = "the namespaces of the host belong to the users of the host";
+
 /// Checks the fields of a pod that its sandbox would have to honour.
 pub(crate) fn check_sandbox(spec: &PodSpec) -> Result<(), RuntimeError> {
     let security = spec.security_context.clone().unwrap_or_default();
-    let refused: [(bool, &str, &str); 6] = [
-        (spec.host_users == Some(false), "spec.hostUsers", "user namespaces are not built in yet"),
+    let shares_with_host = [spec.host_network, spec.host_ipc, spec.host_pid].contains(&Some(true));
+    let refused: [(bool, &str, &str); 5] = [
+        (spec.host_users == Some(false) && shares_with_host, "spec.hostUsers", HOST_USERS),
         (spec.runtime_class_name.is_some(), "spec.runtimeClassName", "there is one handler, runc"),
         (spec.os.as_ref().is_some_and(|os| os.name != "linux"), "spec.os", "only linux"),
         (spec.resource_claims.as_ref().is_some_and(|c| !c.is_empty()), "spec.resourceClaims", "no device drivers"),
-        (security.se_linux_options.is_some(), "spec.securityContext.seLinuxOptions", "SELinux is not built in yet"),
         (security.windows_options.is_some(), "spec.securityContext.windowsOptions", "only linux"),
     ];
     if let Some((_, field, why)) = refused.into_iter().find(|(set, ..)| *set) {
@@ -42,9 +44,6 @@ pub(super) fn check_container(container: &Container) -> Result<(), RuntimeError>
     let field = |name: &str| format!("container {}: {name}", container.name);
     if container.volume_devices.as_ref().is_some_and(|devices| !devices.is_empty()) {
         return Err(unsupported(&field("volumeDevices"), "raw block volumes are not built in yet"));
-    }
-    if security.se_linux_options.is_some() {
-        return Err(unsupported(&field("securityContext.seLinuxOptions"), "SELinux is not built in yet"));
     }
     if security.windows_options.is_some() {
         return Err(unsupported(&field("securityContext.windowsOptions"), "only linux"));

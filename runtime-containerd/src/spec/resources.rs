@@ -36,6 +36,20 @@ pub(super) fn resources(input: &SpecInput<'_>, container: &Container) -> Result<
         .map_err(invalid)
 }
 
+/// What a container that runs is to have from now on; what is not limited any more is said to be so.
+pub(crate) fn resized(container: &Container, swap_accounting: bool) -> Result<(LinuxCpu, LinuxMemory), RuntimeError> {
+    let limits = container.resources.as_ref().and_then(|r| r.limits.clone()).unwrap_or_default();
+    let requests = container.resources.as_ref().and_then(|r| r.requests.clone()).unwrap_or_default();
+    let (mut cpu, mut memory) = (cpu(&requests, &limits)?, memory(&limits, swap_accounting)?);
+    if cpu.quota().is_none() {
+        cpu.set_quota(Some(-1)).set_period(Some(QUOTA_PERIOD_US));
+    }
+    if memory.limit().is_none() {
+        memory.set_limit(Some(-1)).set_swap(swap_accounting.then_some(-1));
+    }
+    Ok((cpu, memory))
+}
+
 /// Everything for a privileged container; otherwise nothing but the few devices that runc itself allows.
 fn device_rule(allow: bool) -> Result<LinuxDeviceCgroup, RuntimeError> {
     LinuxDeviceCgroupBuilder::default().allow(allow).access("rwm").build().map_err(invalid)

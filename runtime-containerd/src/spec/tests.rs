@@ -21,12 +21,29 @@ struct Row {
     image: ImageDefaults,
     cgroup_v2: bool,
     oom_score_min: i32,
+    apparmor: AppArmor,
+    selinux: Option<SeLinux>,
     volumes: Vec<VolumeMount>,
     own: fn(&mut ContainerConfig),
 }
 
 fn row(story: &'static str, patch: Value) -> Row {
-    Row { story, patch, image: image(), cgroup_v2: false, oom_score_min: -1000, volumes: Vec::new(), own: |_| {} }
+    Row {
+        story,
+        patch,
+        image: image(),
+        cgroup_v2: false,
+        oom_score_min: -1000,
+        apparmor: AppArmor::Absent,
+        selinux: None,
+        volumes: Vec::new(),
+        own: |_| {},
+    }
+}
+
+/// On a machine with AppArmor and its default profile.
+fn armored(story: &'static str, patch: Value) -> Row {
+    Row { apparmor: AppArmor::Ready, ..row(story, patch) }
 }
 
 fn image() -> ImageDefaults {
@@ -97,8 +114,23 @@ fn rows() -> Vec<Row> {
             merge(&mut patch, &security(json!({"privileged": true})));
             patch
         }),
-        row("AppArmor", security(json!({"appArmorProfile": {"type": "Localhost", "localhostProfile": "web"}}))),
-        row("AppArmor's default", security(json!({"appArmorProfile": {"type": "RuntimeDefault"}}))),
+        armored("AppArmor", security(json!({"appArmorProfile": {"type": "Localhost", "localhostProfile": "web"}}))),
+        armored("AppArmor's default", security(json!({"appArmorProfile": {"type": "RuntimeDefault"}}))),
+        armored("AppArmor's default where nothing is said", json!({})),
+        armored("without AppArmor's profile", json!({"securityContext": {"appArmorProfile": {"type": "Unconfined"}}})),
+        armored("the privileged have no profile", security(json!({"privileged": true}))),
+        row("a profile on a kernel without AppArmor", {
+            json!({"securityContext": {"appArmorProfile": {"type": "RuntimeDefault"}}})
+        }),
+        Row {
+            apparmor: AppArmor::Named("apparmor_parser: not there".into()),
+            ..row("a default that is not loaded", security(json!({"appArmorProfile": {"type": "RuntimeDefault"}})))
+        },
+        Row {
+            selinux: Some(SeLinux::of_contexts("")),
+            ..row("SELinux", json!({"securityContext": {"seLinuxOptions": {"type": "my_t", "level": "s0:c7,c9"}}}))
+        },
+        row("a label on a kernel without SELinux", security(json!({"seLinuxOptions": {"level": "s0:c7,c9"}}))),
         row(
             "limits without requests",
             container(json!({"resources": {"limits": {"cpu": "250m", "memory": "64Mi", "hugepages-2Mi": "4Mi"}}})),
@@ -109,6 +141,7 @@ fn rows() -> Vec<Row> {
             "terminal, working directory, termination path",
             container(json!({"tty": true, "workingDir": "/srv", "terminationMessagePath": "/tmp//end"})),
         ),
+        row("users of its own", json!({"hostUsers": false})),
         row("the host's namespaces", json!({"hostNetwork": true, "hostPID": true, "hostIPC": true})),
         Row {
             oom_score_min: 0,
@@ -154,6 +187,7 @@ fn spec_of(row: &Row) -> Result<Value, String> {
         dir: PathBuf::from("/run/box"),
         cgroup_parent: "/inboard/pod1".into(),
         hostname: "nginx".into(),
+        user_ids: (config.spec.host_users == Some(false)).then_some(1 << 20),
     };
     let accounts = Accounts {
         passwd: "root:x:0:0:root:/root:/bin/sh\nweb:x:101:102::/:/bin/false\n".into(),
@@ -165,7 +199,8 @@ fn spec_of(row: &Row) -> Result<Value, String> {
         memory_bytes: 4 << 30,
         devices: Vec::new(),
         seccomp_dir: "/profiles".into(),
-        apparmor: true,
+        apparmor: row.apparmor.clone(),
+        selinux: row.selinux.clone(),
         oom_score_min: row.oom_score_min,
     };
     let input = SpecInput {
