@@ -105,7 +105,7 @@ fn refused(error: &PatchError) -> ApiError {
             ApiError::new(Reason::RequestEntityTooLarge, format!("Request entity too large: {text}"))
         }
         // Upstream does not say which operation it was: the log does.
-        PatchError::Operation { .. } => {
+        PatchError::Operation { .. } | PatchError::ListOfLists => {
             tracing::debug!("{text}");
             ApiError::new(Reason::Invalid, "the server rejected our request due to an error in our request")
                 .about(Subject::default())

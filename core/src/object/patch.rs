@@ -69,6 +69,9 @@ pub enum PatchError {
     /// A directive of a strategic merge patch is not known or stands in the wrong place: upstream answers 500.
     #[error("{0}")]
     Directive(String),
+    /// A list that is to be merged has lists in it: upstream answers 422.
+    #[error("lists of lists are not supported")]
+    ListOfLists,
     /// The kind has no strategic merge patch: upstream answers 415.
     #[error("the body of the request was in an unknown format - strategic merge patch is not supported by this kind")]
     NotStrategic,

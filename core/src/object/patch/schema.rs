@@ -30,6 +30,16 @@ pub(super) enum Rule {
 pub(super) const PLAIN: Type = Type(None);
 
 impl Type {
+    /// What upstream says of a list that is to be put in order, when it does not know the field.
+    pub(super) fn without(self, field: &str) -> Option<String> {
+        let Some(known) = self.0 else {
+            return Some("merging an object in json but data type is not struct, instead is: map".to_owned());
+        };
+        let name = known.name.rsplit('.').next().unwrap_or_default();
+        let text = || format!("unable to find api field in struct {name} for the json field {field:?}");
+        known.field(field).is_none().then(text)
+    }
+
     pub(super) fn rule(self, field: &str) -> Option<Rule> {
         let field = self.0?.field(field)?;
         let patch = &field.patch;

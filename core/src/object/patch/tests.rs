@@ -100,13 +100,73 @@ fn elements_are_put_in_the_order_that_is_asked_for() {
 }
 
 #[test]
+fn directives_for_what_is_not_there_mean_nothing() {
+    let object = || json!({"metadata": {"finalizers": ["a", "b", "a"]}, "spec": {"nodeName": "n"}});
+    for (patch, expected) in [
+        (json!({"spec": {"securityContext": {"$patch": "replace", "runAsUser": 1}}}), object()),
+        (json!({"spec": {"securityContext": {"$patch": "delete"}}}), object()),
+        (
+            json!({"spec": {"nodeName": {"$patch": "delete"}}}),
+            json!({"metadata": {"finalizers": ["a", "b", "a"]}, "spec": {}}),
+        ),
+        (
+            json!({"spec": {"volumes": [{"name": "v", "$patch": "delete"}, {"name": "w", "emptyDir": null}]}}),
+            json!({"metadata": {"finalizers": ["a", "b", "a"]}, "spec": {"nodeName": "n", "volumes": [{"name": "w"}]}}),
+        ),
+        (json!({"metadata": {"$deleteFromPrimitiveList/finalizers": "a"}}), object()),
+        (json!({"metadata": {"$deleteFromPrimitiveList/nothing": ["a"]}}), object()),
+        (
+            json!({"metadata": {"$deleteFromPrimitiveList/finalizers": null}}),
+            json!({"metadata": {}, "spec": {"nodeName": "n"}}),
+        ),
+        (
+            json!({"metadata": {"finalizers": ["c"]}}),
+            json!({"metadata": {"finalizers": ["c", "a", "b"]}, "spec": {"nodeName": "n"}}),
+        ),
+    ] {
+        assert_eq!(patched(POD, Patch::Strategic(patch.clone()), object()), Ok(expected), "{patch}");
+    }
+}
+
+#[test]
 fn directives_that_make_no_sense_are_refused_in_upstreams_words() {
-    let deployment = json!({"data": {"a": "b"}, "spec": {"template": {"spec": {"containers": [{"name": "a"}]}}}});
+    let deployment = json!({"data": {"a": "b"}, "metadata": {"finalizers": ["f"]}, "spec": {"template": {"spec": {"containers": [{"name": "a"}]}}}});
     let containers = |list: Value| json!({"spec": {"template": {"spec": {"containers": list}}}});
     for (patch, expected) in [
         (json!({"data": {"$patch": "frobnicate"}}), "unknown patch type: frobnicate in map: map[$patch:frobnicate]"),
         (containers(json!([{"$patch": "merge", "name": "a"}])), "merging lists cannot yet be specified in the patch"),
         (containers(json!([{"image": "x"}])), "map: map[image:x] does not contain declared merge key: name"),
+        (
+            containers(json!([{"$patch": "replace"}, {"image": "x"}])),
+            "map: map[image:x] does not contain declared merge key: name",
+        ),
+        (containers(json!(["a"])), "list element types are not identical: [[map[name:a]] [a]]"),
+        (containers(json!([["a"]])), "list element types are not identical: [[map[name:a]] [[a]]]"),
+        (json!({"metadata": {"finalizers": [{"a": 1}]}}), "list element types are not identical: [[f] [map[a:1]]]"),
+        (json!({"metadata": {"$patch": 1}}), "unknown patch type: %!s(int64=1) in map: map[$patch:1]"),
+        (json!({"metadata": {"$setElementOrder/finalizers": "f"}}), "expected a []interface {}, but received a string"),
+        (
+            json!({"metadata": {"$setElementOrder/finalizers": ["f"], "finalizers": null}}),
+            "expected a []interface {}, but received a %!s(<nil>)",
+        ),
+        (json!({"metadata": {"$setElementOrder": ["f"]}}), "invalid patch format of setElementOrder list"),
+        (json!({"metadata": {"$deleteFromPrimitiveList": ["f"]}}), "invalid patch format of primitive list"),
+        (
+            json!({"spec": {"$setElementOrder/frobs": []}}),
+            "unable to find api field in struct DeploymentSpec for the json field \"frobs\"",
+        ),
+        (
+            json!({"spec": {"template": {"spec": {"$setElementOrder/containers": [{"image": "x"}]}}}}),
+            "map: map[image:x] does not contain declared merge key: name",
+        ),
+        (
+            json!({"spec": {"template": {"spec": {"$setElementOrder/containers": ["a"], "containers": [{"name": "a"}]}}}}),
+            "expected a map[string]interface {}, but received a string",
+        ),
+        (
+            json!({"spec": {"template": {"spec": {"$setElementOrder/containers": [{"name": "a"}], "containers": [{"name": "b"}]}}}}),
+            "The order in patch list:\n[map[name:b]]\n doesn't match $setElementOrder list:\n[map[name:a]]\n",
+        ),
     ] {
         assert_eq!(patched(DEPLOYMENT, Patch::Strategic(patch), deployment.clone()), Err(expected.to_owned()));
     }
