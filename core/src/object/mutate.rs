@@ -22,7 +22,7 @@ use k8s_openapi::api::networking::v1::Ingress;
 
 use super::kind::{self, BuiltInKind, KindId, TypedObject};
 
-pub(crate) use classes::{CLAIM_PROTECTION, STORAGE_CLASS_ANNOTATION, VOLUME_PROTECTION};
+pub(crate) use classes::{CLAIM_PROTECTION, DEFAULT_STORAGE_CLASS, STORAGE_CLASS_ANNOTATION, VOLUME_PROTECTION};
 pub use classes::{best_default, default_ingress_class, default_storage_class, in_use_protection};
 pub use limits::default_limits;
 pub use node::{not_ready_taint, topology_labels};

@@ -20,7 +20,7 @@ pub(crate) const STORAGE_CLASS_ANNOTATION: &str = "volume.beta.kubernetes.io/sto
 const INGRESS_CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
 const DEFAULT_INGRESS_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
 /// Either of them marks a default storage class.
-const DEFAULT_STORAGE_CLASS: [&str; 2] =
+pub(crate) const DEFAULT_STORAGE_CLASS: [&str; 2] =
     ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"];
 
 /// A claim that names no class gets the default one: the newest, and of equally new ones the first by name.

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{Column, NAME, NONE, age_of, boolean, integer, narrow, network, records, storage, wide};
 use crate::object::kind::{self, KindId, KindInfo};
+use crate::object::mutate::DEFAULT_STORAGE_CLASS;
 use crate::object::selector::Selector;
 use crate::time::Time;
 
@@ -271,8 +272,8 @@ const STORAGE_CLASS: Lines = Lines {
     ],
     cells: |class, now| {
         let annotations = class.pointer("/metadata/annotations");
-        let default = annotations.and_then(|all| all.get("storageclass.kubernetes.io/is-default-class"));
-        let marked = default.and_then(Value::as_str) == Some("true");
+        let is_set = |key: &&str| annotations.and_then(|all| all.get(*key)).and_then(Value::as_str) == Some("true");
+        let marked = DEFAULT_STORAGE_CLASS.iter().any(is_set);
         vec![
             format!("{}{}", text(class, "/metadata/name"), if marked { " (default)" } else { "" }).into(),
             text(class, "/provisioner").into(),
@@ -339,13 +340,14 @@ const DISRUPTION_BUDGET: Lines = Lines {
 const ENDPOINT_SLICE: Lines = Lines {
     columns: &[NAME, narrow("AddressType"), narrow("Ports"), narrow("Endpoints"), narrow("Age")],
     cells: |slice, now| {
-        let ports = list(slice, "/ports").iter().filter_map(|port| Some(port.get("port")?.to_string()));
+        let port = |port: &Value| port.get("port").map_or_else(|| text(port, "/name").to_owned(), Value::to_string);
+        let ports = some_of(&list(slice, "/ports").iter().map(port).collect::<Vec<_>>());
         let addresses = list(slice, "/endpoints").iter().flat_map(|endpoint| list(endpoint, "/addresses"));
         let addresses = addresses.filter_map(Value::as_str).map(str::to_owned);
         vec![
             name(slice),
             text(slice, "/addressType").into(),
-            some_of(&ports.collect::<Vec<_>>()).into(),
+            or(&ports, UNSET).into(),
             some_of(&addresses.collect::<Vec<_>>()).into(),
             created(slice, now),
         ]
