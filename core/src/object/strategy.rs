@@ -150,7 +150,7 @@ pub fn update_approval(
 ) -> Result<(), Rejection> {
     defaults::apply(object.as_any_mut());
     prepare::for_approval_update(object, old, request);
-    judged(validation::status_update(object, old))
+    judged(validation::approval_update(object, old))
 }
 
 fn judged(errors: FieldErrors) -> Result<(), Rejection> {

@@ -5,12 +5,16 @@
 
 pub mod admission;
 pub mod affinity;
+pub mod api_service;
+pub mod attributes_class;
 pub mod autoscaler;
+pub mod certificate_request;
 pub mod claim_spec;
 pub mod config_map;
 pub mod container;
 pub mod controller_revision;
 pub mod cron_job;
+pub mod csi;
 pub mod daemon_set;
 pub mod definition;
 pub mod deployment;
@@ -18,6 +22,7 @@ pub mod disruption_budget;
 pub mod endpoint_slice;
 pub mod endpoints;
 pub mod event;
+pub mod flow_control;
 pub mod go_type;
 pub mod ingress;
 pub mod job;
@@ -30,6 +35,7 @@ pub mod network_policy;
 pub mod node;
 pub mod persistent_volume;
 pub mod pod;
+pub mod pod_template;
 pub mod priority_class;
 pub mod probe;
 pub mod rbac;
@@ -42,10 +48,12 @@ pub mod secret;
 pub mod selector;
 pub mod service;
 pub mod service_account;
+pub mod service_range;
 pub mod stateful_set;
 pub mod storage_class;
 pub mod text_diff;
 pub mod volume;
+pub mod volume_attachment;
 pub mod volume_claim;
 pub mod volume_plugin;
 
@@ -72,7 +80,9 @@ mod warnings;
 mod windows;
 mod workload_warnings;
 
-pub use dispatch::{create, create_as, finalizers_update, pod_part_update, status_update, update, update_as, warnings};
+pub use dispatch::{
+    approval_update, create, create_as, finalizers_update, pod_part_update, status_update, update, update_as, warnings,
+};
 pub use pod::{pod, pod_template_spec};
 pub use pod_status::pod_status_update;
 pub use pod_update::{pod_binding, pod_ephemeral_containers_update, pod_resize, pod_update};

@@ -2,6 +2,7 @@
 //!
 //! Source: `k8s.io/apimachinery/pkg/apis/meta/v1/validation`.
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::names;
@@ -30,6 +31,10 @@ fn one(condition: &Condition, path: &Path<'_>, errors: &mut FieldErrors) {
     }
     if let Some(generation) = condition.observed_generation.filter(|generation| *generation < 0) {
         errors.invalid(&path.field("observedGeneration"), generation, "must be greater than or equal to zero");
+    }
+    if condition.last_transition_time.0 == Timestamp::UNIX_EPOCH {
+        // What was not given.
+        errors.required(&path.field("lastTransitionTime"), "");
     }
     let reason = path.field("reason");
     if condition.reason.is_empty() {

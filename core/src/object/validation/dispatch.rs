@@ -6,23 +6,26 @@ use std::any::Any;
 
 use k8s_openapi::api::autoscaling::{v1 as autoscaling_v1, v2 as autoscaling};
 use k8s_openapi::api::{
-    admissionregistration::v1 as registration, apps::v1 as apps, batch::v1 as batch, coordination::v1 as coordination,
-    core::v1 as core, discovery::v1 as discovery, events::v1 as events, networking::v1 as networking,
-    node::v1 as node_api, policy::v1 as policy, rbac::v1 as rbac_api, scheduling::v1 as scheduling,
-    storage::v1 as storage,
+    admissionregistration::v1 as registration, apps::v1 as apps, batch::v1 as batch, certificates::v1 as certificates,
+    coordination::v1 as coordination, core::v1 as core, discovery::v1 as discovery, events::v1 as events,
+    flowcontrol::v1 as flowcontrol, networking::v1 as networking, node::v1 as node_api, policy::v1 as policy,
+    rbac::v1 as rbac_api, scheduling::v1 as scheduling, storage::v1 as storage,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 
+use super::certificate_request::Part;
 use super::meta::{self, Scope};
 use super::names::name_is_path_segment;
 use super::shared::{METADATA, meta_update};
 use super::warnings::pod_warnings;
 use super::{
-    admission, autoscaler, config_map, controller_revision, cron_job, daemon_set, definition, deployment,
-    disruption_budget, endpoint_slice, endpoints, event, ingress, job, lease, limit_range, namespace, network_policy,
-    node, persistent_volume, pod, pod_status, pod_update, priority_class, rbac, replica_set, replication_controller,
-    resource_quota, runtime_class, secret, service, service_account, stateful_set, storage_class, volume_claim,
-    workload_warnings,
+    admission, api_service, attributes_class, autoscaler, certificate_request, config_map, controller_revision,
+    cron_job, csi, daemon_set, definition, deployment, disruption_budget, endpoint_slice, endpoints, event,
+    flow_control, ingress, job, lease, limit_range, namespace, network_policy, node, persistent_volume, pod,
+    pod_status, pod_template, pod_update, priority_class, rbac, replica_set, replication_controller, resource_quota,
+    runtime_class, secret, service, service_account, service_range, stateful_set, storage_class, volume_attachment,
+    volume_claim, workload_warnings,
 };
 use crate::object::field::FieldErrors;
 use crate::object::kind::{self, KindId, TypedObject};
@@ -101,6 +104,18 @@ fn create_by_kind(object: &dyn TypedObject) -> Option<FieldErrors> {
         rbac_api::ClusterRole => rbac::cluster_role,
         rbac_api::ClusterRoleBinding => rbac::cluster_role_binding,
         node_api::RuntimeClass => runtime_class::runtime_class,
+        core::PodTemplate => pod_template::pod_template,
+        storage::VolumeAttachment => volume_attachment::volume_attachment,
+        storage::VolumeAttributesClass => attributes_class::attributes_class,
+        storage::CSIDriver => csi::csi_driver,
+        storage::CSINode => csi::csi_node,
+        storage::CSIStorageCapacity => csi::storage_capacity,
+        networking::ServiceCIDR => service_range::service_range,
+        networking::IPAddress => service_range::ip_address,
+        flowcontrol::FlowSchema => flow_control::flow_schema,
+        flowcontrol::PriorityLevelConfiguration => flow_control::priority_level,
+        certificates::CertificateSigningRequest => certificate_request::certificate_request,
+        APIService => api_service::api_service,
         CustomResourceDefinition => definition::definition,
         registration::ValidatingAdmissionPolicy => admission::validating_policy,
         registration::ValidatingAdmissionPolicyBinding => admission::validating_binding,
@@ -177,6 +192,18 @@ fn update_by_kind(new: &dyn TypedObject, old: &dyn TypedObject) -> Option<FieldE
         rbac_api::ClusterRole => rbac::cluster_role_update,
         rbac_api::ClusterRoleBinding => rbac::cluster_role_binding_update,
         node_api::RuntimeClass => runtime_class::runtime_class_update,
+        core::PodTemplate => pod_template::pod_template_update,
+        storage::VolumeAttachment => volume_attachment::volume_attachment_update,
+        storage::VolumeAttributesClass => attributes_class::attributes_class_update,
+        storage::CSIDriver => csi::csi_driver_update,
+        storage::CSINode => csi::csi_node_update,
+        storage::CSIStorageCapacity => csi::storage_capacity_update,
+        networking::ServiceCIDR => service_range::service_range_update,
+        networking::IPAddress => service_range::ip_address_update,
+        flowcontrol::FlowSchema => |new, _| flow_control::flow_schema(new),
+        flowcontrol::PriorityLevelConfiguration => |new, _| flow_control::priority_level(new),
+        certificates::CertificateSigningRequest => |new, old| certificate_request::update(new, old, Part::Request),
+        APIService => api_service::api_service_update,
         CustomResourceDefinition => definition::definition_update,
         registration::ValidatingAdmissionPolicy => admission::validating_policy_update,
         registration::ValidatingAdmissionPolicyBinding => admission::validating_binding_update,
@@ -217,6 +244,11 @@ fn status_by_kind(new: &dyn TypedObject, old: &dyn TypedObject) -> Option<FieldE
         core::ResourceQuota => resource_quota::resource_quota_status_update,
         core::ReplicationController => replication_controller::replication_controller_status_update,
         networking::Ingress => ingress::ingress_status_update,
+        storage::VolumeAttachment => volume_attachment::volume_attachment_update,
+        flowcontrol::FlowSchema => |new, _| flow_control::flow_schema_status(new),
+        flowcontrol::PriorityLevelConfiguration => |new, _| flow_control::priority_level_status(new),
+        certificates::CertificateSigningRequest => |new, old| certificate_request::update(new, old, Part::Status),
+        APIService => api_service::api_service_status_update,
         CustomResourceDefinition => definition::definition_status_update,
     }
     None
@@ -230,6 +262,15 @@ pub fn pod_part_update(new: &dyn TypedObject, old: &dyn TypedObject, part: PodPa
             PodPart::EphemeralContainers => pod_update::pod_ephemeral_containers_update(new, old),
             PodPart::Resources => pod_update::pod_resize(new, old),
         });
+    }
+    errors
+}
+
+/// What is wrong with a certificate request that brings another decision to `old`.
+pub fn approval_update(new: &dyn TypedObject, old: &dyn TypedObject) -> FieldErrors {
+    let mut errors = meta_update(new.metadata(), old.metadata());
+    if let (Some(new), Some(old)) = (of(new), of(old)) {
+        errors.append(certificate_request::update(new, old, Part::Approval));
     }
     errors
 }
@@ -280,6 +321,17 @@ fn of_other(object: &dyn TypedObject, new: bool) -> Option<Vec<String>> {
         core::Endpoints => endpoints::endpoints_warnings,
         core::PersistentVolumeClaim => volume_claim::volume_claim_warnings,
         core::ServiceAccount => service_account::service_account_warnings,
+        core::PersistentVolume => persistent_volume::persistent_volume_warnings,
+        core::Node => node::node_warnings,
+        core::PodTemplate => pod_template::warnings,
+        discovery::EndpointSlice => endpoint_slice::endpoint_slice_warnings,
+        networking::NetworkPolicy => network_policy::network_policy_warnings,
+        node_api::RuntimeClass => runtime_class::runtime_class_warnings,
+        storage::StorageClass => storage_class::storage_class_warnings,
+        storage::CSIStorageCapacity => csi::storage_capacity_warnings,
     }
     None
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,10 +20,30 @@ const ADDRESSES_MAX: usize = 100;
 const PORTS_MAX: usize = 20_000;
 const TOPOLOGY_MAX: usize = 16;
 const HINTS_MAX: usize = 8;
+const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
+const CONTROLLERS: [&str; 2] = ["endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io"];
 
 /// What is wrong with a new EndpointSlice.
 pub fn endpoint_slice(slice: &EndpointSlice) -> FieldErrors {
     always(slice, &[])
+}
+
+/// What a client is warned of when it writes an EndpointSlice; the cluster's own controllers know what they write.
+pub(super) fn endpoint_slice_warnings(slice: &EndpointSlice) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if slice.address_type == "FQDN" {
+        warnings.push("spec.addressType: FQDN endpoints are deprecated".to_owned());
+    }
+    let manager = slice.metadata.labels.as_ref().and_then(|labels| labels.get(MANAGED_BY));
+    if manager.is_some_and(|manager| CONTROLLERS.contains(&manager.as_str())) {
+        return warnings;
+    }
+    for (index, endpoint) in list(&slice.endpoints).iter().enumerate() {
+        for (at, address) in endpoint.addresses.iter().enumerate() {
+            warnings.extend(addresses::of_ip(format_args!("endpoints[{index}].addresses[{at}]"), address));
+        }
+    }
+    warnings
 }
 
 /// What is wrong with a changed EndpointSlice.

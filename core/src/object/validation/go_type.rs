@@ -12,7 +12,8 @@ use super::super::quantity::Quantity;
 
 /// One line a type: its name, then its fields. A field's mark says what stands for it when it is absent:
 /// `s` an empty text, `i` zero, `b` false, `q` the quantity zero, `-` null, `=Type` an empty value of that type,
-/// `*Type` null or a value of that type, `[Type` null or a list of values of it. `~` hides an absent field.
+/// `*Type` null or a value of that type, `[Type` null or a list of values of it. `~` hides an absent field, `+Type` stands
+/// for the fields of that type.
 /// The JSON name of a field follows from its Go name, except where `/name` gives it.
 const TYPES: &str = "
 PodSpec Volumes[Volume InitContainers[Container Containers[Container EphemeralContainers[EphemeralContainer RestartPolicy:s TerminationGracePeriodSeconds:- ActiveDeadlineSeconds:- DNSPolicy:s NodeSelector:- ServiceAccountName:s AutomountServiceAccountToken:- NodeName:s SecurityContext=PodSecurityContext ImagePullSecrets[LocalObjectReference Hostname:s Subdomain:s SetHostnameAsFQDN:- Affinity*Affinity SchedulerName:s Tolerations[Toleration HostAliases[HostAlias PriorityClassName:s Priority:- PreemptionPolicy:- DNSConfig*PodDNSConfig ReadinessGates[PodReadinessGate RuntimeClassName:- Overhead:- EnableServiceLinks:- TopologySpreadConstraints[TopologySpreadConstraint OS*PodOS SchedulingGates[PodSchedulingGate ResourceClaims[PodResourceClaim Resources*ResourceRequirements HostnameOverride:- SchedulingGroup:-
@@ -132,6 +133,26 @@ SuccessPolicy Rules[SuccessPolicyRule
 SuccessPolicyRule SucceededIndexes:- SucceededCount:-
 Taint Key:s Value:s Effect:s TimeAdded:-
 RoleRef APIGroup:s Kind:s Name:s
+PersistentVolumeSource GCEPersistentDisk*GCEPersistentDiskVolumeSource AWSElasticBlockStore*AWSElasticBlockStoreVolumeSource HostPath*HostPathVolumeSource Glusterfs*GlusterfsPersistentVolumeSource NFS*NFSVolumeSource RBD*RBDPersistentVolumeSource Quobyte*QuobyteVolumeSource ISCSI*ISCSIPersistentVolumeSource FlexVolume*FlexPersistentVolumeSource Cinder*CinderPersistentVolumeSource CephFS/cephfs*CephFSPersistentVolumeSource FC*FCVolumeSource Flocker*FlockerVolumeSource AzureFile*AzureFilePersistentVolumeSource VsphereVolume*VsphereVirtualDiskVolumeSource AzureDisk*AzureDiskVolumeSource PhotonPersistentDisk*PhotonPersistentDiskVolumeSource PortworxVolume*PortworxVolumeSource ScaleIO*ScaleIOPersistentVolumeSource Local*LocalVolumeSource StorageOS/storageos*StorageOSPersistentVolumeSource CSI*CSIPersistentVolumeSource
+PersistentVolumeSpec Capacity:- +PersistentVolumeSource AccessModes:- ClaimRef*ObjectReference PersistentVolumeReclaimPolicy:s StorageClassName:s MountOptions:- VolumeMode:- NodeAffinity*VolumeNodeAffinity VolumeAttributesClassName:-
+VolumeNodeAffinity Required*NodeSelector
+GlusterfsPersistentVolumeSource EndpointsName/endpoints:s Path:s ReadOnly:b EndpointsNamespace:-
+RBDPersistentVolumeSource CephMonitors/monitors:- RBDImage/image:s FSType:s RBDPool/pool:s RadosUser/user:s Keyring:s SecretRef*SecretReference ReadOnly:b
+ISCSIPersistentVolumeSource TargetPortal:s IQN:s Lun:i ISCSIInterface:s FSType:s ReadOnly:b Portals:- DiscoveryCHAPAuth/chapAuthDiscovery:b SessionCHAPAuth/chapAuthSession:b SecretRef*SecretReference InitiatorName:-
+FlexPersistentVolumeSource Driver:s FSType:s SecretRef*SecretReference ReadOnly:b Options:-
+CinderPersistentVolumeSource VolumeID:s FSType:s ReadOnly:b SecretRef*SecretReference
+CephFSPersistentVolumeSource Monitors:- Path:s User:s SecretFile:s SecretRef*SecretReference ReadOnly:b
+AzureFilePersistentVolumeSource SecretName:s ShareName:s ReadOnly:b SecretNamespace:-
+ScaleIOPersistentVolumeSource Gateway:s System:s SecretRef*SecretReference SSLEnabled:b ProtectionDomain:s StoragePool:s StorageMode:s VolumeName:s FSType:s ReadOnly:b
+LocalVolumeSource Path:s FSType:-
+StorageOSPersistentVolumeSource VolumeName:s VolumeNamespace:s FSType:s ReadOnly:b SecretRef*ObjectReference
+CSIPersistentVolumeSource Driver:s VolumeHandle:s ReadOnly:b FSType:s VolumeAttributes:- ControllerPublishSecretRef*SecretReference NodeStageSecretRef*SecretReference NodePublishSecretRef*SecretReference ControllerExpandSecretRef*SecretReference NodeExpandSecretRef*SecretReference
+SecretReference Name:s Namespace:s
+ObjectReference Kind:s Namespace:s Name:s UID:s APIVersion:s ResourceVersion:s FieldPath:s
+VolumeAttachmentSpec Attacher:s Source=VolumeAttachmentSource NodeName:s
+VolumeAttachmentSource PersistentVolumeName:- InlineVolumeSpec*PersistentVolumeSpec
+CSINodeDriver Name:s NodeID:s TopologyKeys:- Allocatable*VolumeNodeResources
+VolumeNodeResources Count:-
 ";
 
 /// A value on one line, as it stands in `Invalid value: ...`.
@@ -251,6 +272,10 @@ fn object(fields: &Map<String, Value>, type_name: &str) -> Shown {
     for field in row.1.split(' ') {
         if let Some(embedded) = field.strip_prefix('^') {
             if let Shown::Object(inner) = structured(fields.get(embedded), "ObjectMeta") {
+                shown.extend(inner);
+            }
+        } else if let Some(embedded) = field.strip_prefix('+') {
+            if let Shown::Object(inner) = object(fields, embedded) {
                 shown.extend(inner);
             }
         } else {

@@ -78,16 +78,15 @@ pub fn update(new: &ObjectMeta, old: &ObjectMeta, path: &Path<'_>, errors: &mut 
 fn immutable_times(new: &ObjectMeta, old: &ObjectMeta, path: &Path<'_>, errors: &mut FieldErrors) {
     let whole = |time: &Option<Time>| time.as_ref().map(|time| time.0.as_second());
     if whole(&new.creation_timestamp) != whole(&old.creation_timestamp) {
-        // Not a pointer upstream: its empty value is a JSON null, where that of the others reads "null".
         let value = new.creation_timestamp.as_ref().map_or(Value::Null, time_value);
         errors.invalid(&path.field("creationTimestamp"), value, names::IMMUTABLE);
     }
     if whole(&new.deletion_timestamp) != whole(&old.deletion_timestamp) {
-        let value = new.deletion_timestamp.as_ref().map_or_else(|| Value::from("null"), time_value);
+        let value = new.deletion_timestamp.as_ref().map_or(Value::Null, time_value);
         errors.invalid(&path.field("deletionTimestamp"), value, names::IMMUTABLE);
     }
     if new.deletion_grace_period_seconds != old.deletion_grace_period_seconds {
-        let value = new.deletion_grace_period_seconds.map_or_else(|| Value::from("null"), Value::from);
+        let value = new.deletion_grace_period_seconds.map_or(Value::Null, Value::from);
         errors.invalid(&path.field("deletionGracePeriodSeconds"), value, names::IMMUTABLE);
     }
 }
@@ -345,7 +344,7 @@ mod tests {
             "[metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, \
              found new finalizers []string{\"b.c/d\"}, \
              metadata.uid: Invalid value: \"\": field is immutable, \
-             metadata.deletionTimestamp: Invalid value: \"null\": field is immutable]"
+             metadata.deletionTimestamp: Invalid value: null: field is immutable]"
         );
     }
 }

@@ -37,11 +37,10 @@ pub(super) fn mounts(
     let device_paths: Names<'_> = devices.iter().map(|device| device.device_path.as_str()).collect();
     for (index, mount) in mounts.iter().enumerate() {
         let entry = path.index(index);
-        let volume = volumes.get(&mount.name);
         if mount.name.is_empty() {
             errors.required(&entry.field("name"), "");
         }
-        if volume.is_none() {
+        if volumes.get(&mount.name).is_none() {
             errors.not_found(&entry.field("name"), mount.name.as_str());
         }
         let place = mount.mount_path.as_str();
@@ -57,7 +56,7 @@ pub(super) fn mounts(
         if device_paths.contains(place) {
             errors.invalid(&entry.field("mountPath"), place, "must not already exist as a path in volumeDevices");
         }
-        sub_paths(mount, volume, path, &entry, errors);
+        sub_paths(mount, path, &entry, errors);
         // As upstream: these errors stand at the list, not at the entry.
         if let Some(propagation) = mount.mount_propagation.as_deref() {
             mount_propagation(propagation, privileged, &path.field("mountPropagation"), errors);
@@ -66,21 +65,8 @@ pub(super) fn mounts(
     }
 }
 
-fn sub_paths(
-    mount: &VolumeMount,
-    volume: Option<&Volume>,
-    list: &Path<'_>,
-    entry: &Path<'_>,
-    errors: &mut FieldErrors,
-) {
+fn sub_paths(mount: &VolumeMount, list: &Path<'_>, entry: &Path<'_>, errors: &mut FieldErrors) {
     let (sub_path, expression) = (text(&mount.sub_path), text(&mount.sub_path_expr));
-    if volume.is_some_and(|volume| volume.image.is_some()) {
-        for (field, value) in [("subPath", sub_path), ("subPathExpr", expression)] {
-            if !value.is_empty() {
-                errors.invalid(&entry.field(field), value, "not allowed in image volume sources");
-            }
-        }
-    }
     if !sub_path.is_empty() {
         descending_path(sub_path, &list.field("subPath"), errors);
     }

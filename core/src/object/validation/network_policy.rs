@@ -9,6 +9,7 @@ use k8s_openapi::api::networking::v1::{
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use super::addresses::of_range;
 use super::checks::{json, port_number};
 use super::fields::{list, one_of};
 use super::names::{self, name_is_dns_subdomain};
@@ -142,4 +143,26 @@ fn contains(network: IpAddr, bits: u8, address: IpAddr) -> bool {
     };
     let rest = width - u32::from(bits);
     network.checked_shr(rest) == address.checked_shr(rest)
+}
+
+/// What a client is warned of when it writes a NetworkPolicy: ranges that are not written as usual.
+pub(super) fn network_policy_warnings(policy: &NetworkPolicy) -> Vec<String> {
+    let Some(spec) = &policy.spec else { return Vec::new() };
+    let from = list(&spec.ingress).iter().map(|rule| list(&rule.from)).enumerate();
+    let to = list(&spec.egress).iter().map(|rule| list(&rule.to)).enumerate();
+    let peers = from
+        .map(|(index, peers)| (format!("spec.ingress[{index}].from"), peers))
+        .chain(to.map(|(index, peers)| (format!("spec.egress[{index}].to"), peers)));
+    let mut warnings = Vec::new();
+    for (path, peers) in peers {
+        for (index, peer) in peers.iter().enumerate() {
+            let Some(block) = &peer.ip_block else { continue };
+            let path = format!("{path}[{index}].ipBlock");
+            warnings.extend(of_range(format_args!("{path}.cidr"), &block.cidr));
+            for (index, except) in list(&block.except).iter().enumerate() {
+                warnings.extend(of_range(format_args!("{path}.except[{index}]"), except));
+            }
+        }
+    }
+    warnings
 }

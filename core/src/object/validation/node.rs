@@ -80,6 +80,19 @@ fn change(new: &Node, old: &Node) -> FieldErrors {
     errors
 }
 
+/// What a client is warned of when it writes a Node.
+pub(super) fn node_warnings(node: &Node) -> Vec<String> {
+    let Some(spec) = &node.spec else { return Vec::new() };
+    let mut warnings = Vec::new();
+    if spec.config_source.is_some() {
+        warnings.push("spec.configSource: the feature is removed".to_owned());
+    }
+    if !text(&spec.external_id).is_empty() {
+        warnings.push("spec.externalID: this field is deprecated, and is unused by Kubernetes".to_owned());
+    }
+    warnings
+}
+
 fn annotations(node: &Node, errors: &mut FieldErrors) {
     let Some(text) = node.metadata.annotations.as_ref().and_then(|all| all.get(TAINTS)) else { return };
     if text.is_empty() {
@@ -137,9 +150,10 @@ fn pod_ranges(spec: &NodeSpec, errors: &mut FieldErrors) {
         .filter_map(|range| names::cidr_sloppy(range))
         .map(|(address, _)| matches!(address, IpAddr::V6(_)))
         .collect();
-    if let Some(bad) = ranges.iter().find(|range| names::cidr_sloppy(range).is_none()) {
+    let bad = ranges.iter().enumerate().find(|(_, range)| names::cidr_sloppy(range).is_none());
+    if let Some((index, bad)) = bad {
         let detail = format!(
-            "invalid PodCIDRs. failed to check with dual stack with error:invalid CIDR[0]: <nil> (invalid CIDR \
+            "invalid PodCIDRs. failed to check with dual stack with error:invalid CIDR[{index}]: <nil> (invalid CIDR \
              address: {bad})"
         );
         errors.internal(&path, detail);
@@ -147,6 +161,11 @@ fn pod_ranges(spec: &NodeSpec, errors: &mut FieldErrors) {
     let dual = families.len() == ranges.len() && families.contains(&true) && families.contains(&false);
     if !dual || ranges.len() > 2 {
         errors.invalid(&path, json(&ranges), "may specify no more than one CIDR for each IP family");
+    }
+    for (index, range) in ranges.iter().enumerate() {
+        if ranges.iter().take(index).any(|other| other == range) {
+            errors.duplicate(&path.index(index), range.as_str());
+        }
     }
 }
 

@@ -2,51 +2,46 @@
 //!
 //! Source: `pkg/apis/core/validation`.
 
-use k8s_openapi::api::core::v1::{
-    CSIPersistentVolumeSource, FCVolumeSource, ISCSIPersistentVolumeSource, NFSVolumeSource, PersistentVolume,
-    PersistentVolumeSpec, SecretReference, VolumeNodeAffinity,
-};
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeSpec, VolumeNodeAffinity};
 use serde_json::Value;
 
 use super::affinity::node_selector;
 use super::checks::{self, json, same};
 use super::claim_spec::access_modes;
-use super::fields::{amount, list, no_backsteps, one_of, text};
+use super::fields::{amount, list, one_of, text};
 use super::names::{self, name_is_dns_subdomain};
-use super::shared::{self, SPEC, meta_update};
+use super::shared::{self, METADATA, SPEC, meta_update};
 use super::volume_claim::not_negative;
-use super::{text_diff, volume, volume_plugin};
+use super::warnings::{Warnings, node_term};
+use super::{go_type, text_diff};
 use crate::object::field::{FieldErrors, Path};
+use crate::object::mutate::STORAGE_CLASS_ANNOTATION;
 
-/// The sources of a volume, in the order in which upstream looks at them; where its path differs, that too.
-const SOURCES: [(&str, &str); 21] = [
-    ("hostPath", "hostPath"),
-    ("gcePersistentDisk", "persistentDisk"),
-    ("awsElasticBlockStore", "awsElasticBlockStore"),
-    ("glusterfs", "glusterfs"),
-    ("flocker", "flocker"),
-    ("nfs", "nfs"),
-    ("rbd", "rbd"),
-    ("quobyte", "quobyte"),
-    ("cephfs", "cephfs"),
-    ("iscsi", "iscsi"),
-    ("cinder", "cinder"),
-    ("fc", "fc"),
-    ("flexVolume", "flexVolume"),
-    ("azureFile", "azureFile"),
-    ("vsphereVolume", "vsphereVolume"),
-    ("photonPersistentDisk", "photonPersistentDisk"),
-    ("portworxVolume", "portworxVolume"),
-    ("azureDisk", "azureDisk"),
-    ("scaleIO", "scaleIO"),
-    ("local", "local"),
-    ("storageos", "storageos"),
+mod source;
+
+/// Where a spec stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place<'a> {
+    /// In a volume with that name.
+    Volume(&'a str),
+    /// In an attachment, for what a pod names itself: it has neither claim nor size.
+    Attachment,
+}
+
+/// What is a field now.
+const OLD_ANNOTATIONS: [(&str, &str); 2] = [
+    (STORAGE_CLASS_ANNOTATION, "deprecated since v1.8; use \"storageClassName\" attribute instead"),
+    ("volume.beta.kubernetes.io/mount-options", "deprecated since v1.31; use \"mountOptions\" attribute instead"),
 ];
+const INLINE: &str = "in the context of inline volumes";
+const NOT_INLINE: &str = "may not be specified in the context of inline volumes";
 
 /// What is wrong with a new PersistentVolume.
 pub fn persistent_volume(volume: &PersistentVolume) -> FieldErrors {
     let mut errors = shared::cluster_wide(&volume.metadata, name_is_dns_subdomain);
-    spec(volume.spec.as_ref().unwrap_or(&PersistentVolumeSpec::default()), &mut errors);
+    let default = PersistentVolumeSpec::default();
+    let place = Place::Volume(text(&volume.metadata.name));
+    spec(volume.spec.as_ref().unwrap_or(&default), place, &SPEC, &mut errors);
     errors
 }
 
@@ -63,7 +58,8 @@ pub fn persistent_volume_update(new: &PersistentVolume, old: &PersistentVolume) 
         && !same(&after.node_affinity, &Some(with_stable_labels(affinity, after.node_affinity.as_ref())))
     {
         let detail = "field is immutable, except for updating from beta label to GA";
-        errors.invalid(&Path::new("nodeAffinity"), json(&after.node_affinity), detail);
+        let shown = go_type::compact(&after.node_affinity, "VolumeNodeAffinity");
+        errors.invalid_json(&Path::new("nodeAffinity"), shown, detail);
     }
     if before.volume_attributes_class_name.is_some() && after.volume_attributes_class_name.is_none() {
         let detail = "update from non-nil value to nil is forbidden";
@@ -81,46 +77,126 @@ pub fn persistent_volume_status_update(new: &PersistentVolume, old: &PersistentV
     errors
 }
 
-fn spec(spec: &PersistentVolumeSpec, errors: &mut FieldErrors) {
-    let modes = SPEC.field("accessModes");
+/// What a client is warned of when it writes a PersistentVolume.
+pub(super) fn persistent_volume_warnings(volume: &PersistentVolume) -> Vec<String> {
+    let mut warnings = Warnings::default();
+    let annotations = METADATA.field("annotations");
+    for (key, instead) in OLD_ANNOTATIONS {
+        if volume.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(key)) {
+            warnings.add(&annotations.key(key), instead);
+        }
+    }
+    let Some(spec) = &volume.spec else { return warnings.0 };
+    if text(&spec.persistent_volume_reclaim_policy) == "Recycle" {
+        let what = "The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic \
+                    provisioning.";
+        warnings.add(&SPEC.field("persistentVolumeReclaimPolicy"), what);
+    }
+    let affinity = SPEC.field("nodeAffinity");
+    let required = affinity.field("required");
+    let path = required.field("nodeSelectorTerms");
+    let selector = spec.node_affinity.as_ref().and_then(|affinity| affinity.required.as_ref());
+    for (index, term) in selector.iter().flat_map(|selector| &selector.node_selector_terms).enumerate() {
+        node_term(term, false, &path.index(index), &mut warnings);
+    }
+    for (field, is_set, what) in [
+        ("cephfs", spec.cephfs.is_some(), "deprecated in v1.28, non-functional in v1.31+"),
+        (
+            "photonPersistentDisk",
+            spec.photon_persistent_disk.is_some(),
+            "deprecated in v1.11, non-functional in v1.16+",
+        ),
+        ("scaleIO", spec.scale_io.is_some(), "deprecated in v1.16, non-functional in v1.22+"),
+        ("storageOS", spec.storageos.is_some(), "deprecated in v1.22, non-functional in v1.25+"),
+        ("glusterfs", spec.glusterfs.is_some(), "deprecated in v1.25, non-functional in v1.26+"),
+        ("rbd", spec.rbd.is_some(), "deprecated in v1.28, non-functional in v1.31+"),
+    ] {
+        if is_set {
+            warnings.add(&SPEC.field(field), what);
+        }
+    }
+    warnings.0
+}
+
+/// Checks the spec of a volume.
+pub(super) fn spec(spec: &PersistentVolumeSpec, place: Place<'_>, path: &Path<'_>, errors: &mut FieldErrors) {
+    let inline = place == Place::Attachment;
+    if inline {
+        without_claim(spec, path, errors);
+    }
+    let modes = path.field("accessModes");
     if list(&spec.access_modes).is_empty() {
         errors.required(&modes, "");
     }
     access_modes(list(&spec.access_modes), &modes, errors);
-    capacity(spec, &SPEC.field("capacity"), errors);
+    if !inline {
+        capacity(spec, &path.field("capacity"), errors);
+    }
     let reclaim = text(&spec.persistent_volume_reclaim_policy);
-    let reclaim_path = SPEC.field("persistentVolumeReclaimPolicy");
-    if !reclaim.is_empty() {
-        one_of(reclaim, &["Delete", "Recycle", "Retain"], &reclaim_path, errors);
+    let reclaim_path = path.field("persistentVolumeReclaimPolicy");
+    match (reclaim, inline) {
+        ("", _) | ("Retain", true) => {}
+        (_, true) => errors.forbidden(&reclaim_path, format!("may only be Retain {INLINE}")),
+        (_, false) => one_of(reclaim, &["Delete", "Recycle", "Retain"], &reclaim_path, errors),
     }
-    if let Some(affinity) = &spec.node_affinity {
-        let path = SPEC.field("nodeAffinity");
-        match &affinity.required {
-            Some(selector) => node_selector(selector, &path.field("required"), errors),
-            None => errors.required(&path.field("required"), "must specify required node constraints"),
-        }
-    }
-    sources(spec, errors);
+    node_affinity(spec, inline, &path.field("nodeAffinity"), errors);
+    let name = if let Place::Volume(name) = place { name } else { "" };
+    source::sources(spec, name, path, errors);
     if reclaim == "Recycle" && spec.host_path.as_ref().is_some_and(|host| is_root(&host.path)) {
         errors.forbidden(&reclaim_path, "may not be 'recycle' for a hostPath mount of '/'");
     }
     let class = text(&spec.storage_class_name);
-    if !class.is_empty() {
-        errors.invalid_each(&SPEC.field("storageClassName"), class, names::dns1123_subdomain(class));
+    if inline && !class.is_empty() {
+        errors.forbidden(&path.field("storageClassName"), NOT_INLINE);
+    } else if !class.is_empty() {
+        errors.invalid_each(&path.field("storageClassName"), class, names::dns1123_subdomain(class));
     }
-    if let Some(mode) = &spec.volume_mode {
-        one_of(mode, &["Block", "Filesystem"], &SPEC.field("volumeMode"), errors);
+    match (spec.volume_mode.as_deref(), inline) {
+        (None, _) | (Some("Filesystem"), true) => {}
+        (Some(_), true) => {
+            let detail = format!("may not specify volumeMode other than Filesystem {INLINE}");
+            errors.forbidden(&path.field("volumeMode"), detail);
+        }
+        (Some(mode), false) => one_of(mode, &["Block", "Filesystem"], &path.field("volumeMode"), errors),
     }
-    if let Some(class) = &spec.volume_attributes_class_name {
-        let path = SPEC.field("volumeAttributesClassName");
-        if class.is_empty() {
-            errors.required(&path, "an empty string is disallowed");
-        } else {
-            errors.invalid_each(&path, class, names::dns1123_subdomain(class));
-        }
-        if spec.csi.is_none() {
-            errors.required(&SPEC.field("csi"), "has to be specified when using volumeAttributesClassName");
-        }
+    // The class of attributes is not looked at in an attachment.
+    if !inline {
+        attributes_class(spec, path, errors);
+    }
+}
+
+/// What only a volume of the cluster has.
+fn without_claim(spec: &PersistentVolumeSpec, path: &Path<'_>, errors: &mut FieldErrors) {
+    if spec.claim_ref.is_some() {
+        errors.forbidden(&path.field("claimRef"), NOT_INLINE);
+    }
+    if spec.capacity.as_ref().is_some_and(|capacity| !capacity.is_empty()) {
+        errors.forbidden(&path.field("capacity"), NOT_INLINE);
+    }
+    if spec.csi.is_none() {
+        errors.required(&path.field("csi"), format!("has to be specified {INLINE}"));
+    }
+}
+
+fn node_affinity(spec: &PersistentVolumeSpec, inline: bool, path: &Path<'_>, errors: &mut FieldErrors) {
+    let Some(affinity) = &spec.node_affinity else { return };
+    match &affinity.required {
+        _ if inline => errors.forbidden(path, NOT_INLINE),
+        Some(selector) => node_selector(selector, &path.field("required"), errors),
+        None => errors.required(&path.field("required"), "must specify required node constraints"),
+    }
+}
+
+fn attributes_class(spec: &PersistentVolumeSpec, path: &Path<'_>, errors: &mut FieldErrors) {
+    let Some(class) = &spec.volume_attributes_class_name else { return };
+    let class_path = path.field("volumeAttributesClassName");
+    if class.is_empty() {
+        errors.required(&class_path, "an empty string is disallowed");
+    } else {
+        errors.invalid_each(&class_path, class, names::dns1123_subdomain(class));
+    }
+    if spec.csi.is_none() {
+        errors.required(&path.field("csi"), "has to be specified when using volumeAttributesClassName");
     }
 }
 
@@ -154,160 +230,6 @@ fn is_root(path: &str) -> bool {
     path.starts_with('/') && depth == 0
 }
 
-fn sources(spec: &PersistentVolumeSpec, errors: &mut FieldErrors) {
-    let given = json(spec);
-    let mut found = false;
-    for (field, path) in SOURCES.into_iter().chain([("csi", "csi")]) {
-        if given.get(field).is_none() {
-            continue;
-        }
-        if found {
-            let field = if field == "cephfs" { "cephFS" } else { field };
-            errors.forbidden(&SPEC.field(field), "may not specify more than 1 volume type");
-            continue;
-        }
-        found = true;
-        source(field, spec, &given, &SPEC.field(path), errors);
-    }
-    if !found {
-        errors.required(&SPEC, "must specify a volume type");
-    }
-}
-
-fn source(field: &str, spec: &PersistentVolumeSpec, given: &Value, path: &Path<'_>, errors: &mut FieldErrors) {
-    match field {
-        "hostPath" => {
-            if let Some(source) = &spec.host_path {
-                volume::host_path(source, path, errors);
-            }
-        }
-        "nfs" => spec.nfs.iter().for_each(|source| nfs(source, path, errors)),
-        "iscsi" => spec.iscsi.iter().for_each(|source| iscsi(source, path, errors)),
-        "fc" => spec.fc.iter().for_each(|source| fibre_channel(source, path, errors)),
-        "csi" => spec.csi.iter().for_each(|source| csi(source, path, errors)),
-        "local" => {
-            let source = spec.local.as_ref().map(|source| source.path.as_str()).unwrap_or_default();
-            if source.is_empty() {
-                errors.required(&path.field("path"), "");
-            } else {
-                no_backsteps(source, &path.field("path"), errors);
-            }
-            if spec.node_affinity.is_none() {
-                errors.required(&SPEC.field("nodeAffinity"), "Local volume requires node affinity");
-            }
-        }
-        other => named_fields(other, given.get(other).unwrap_or(&Value::Null), path, errors),
-    }
-}
-
-/// The fields that a source of another kind must have.
-fn named_fields(source: &str, given: &Value, path: &Path<'_>, errors: &mut FieldErrors) {
-    let needed: &[&str] = match source {
-        "gcePersistentDisk" => &["pdName"],
-        "awsElasticBlockStore" | "portworxVolume" | "cinder" => &["volumeID"],
-        "glusterfs" => &["endpoints", "path"],
-        "rbd" => &["monitors", "image"],
-        "quobyte" => &["registry", "volume"],
-        "cephfs" => &["monitors"],
-        "flexVolume" => &["driver"],
-        "azureFile" => &["secretName", "shareName"],
-        "vsphereVolume" => &["volumePath"],
-        "photonPersistentDisk" => &["pdID"],
-        "azureDisk" => &["diskName", "diskURI"],
-        "scaleIO" => &["gateway", "system", "volumeName"],
-        "storageos" => &["volumeName"],
-        _ => &[],
-    };
-    let is_empty = |value: Option<&Value>| match value {
-        None | Some(Value::Null) => true,
-        Some(Value::String(text)) => text.is_empty(),
-        Some(Value::Array(items)) => items.is_empty(),
-        Some(_) => false,
-    };
-    for field in needed.iter().filter(|field| is_empty(given.get(**field))) {
-        errors.required(&path.field(field), "");
-    }
-}
-
-fn nfs(source: &NFSVolumeSource, path: &Path<'_>, errors: &mut FieldErrors) {
-    if source.server.is_empty() {
-        errors.required(&path.field("server"), "");
-    }
-    if source.path.is_empty() {
-        errors.required(&path.field("path"), "");
-    }
-    if !source.path.starts_with('/') {
-        errors.invalid(&path.field("path"), source.path.as_str(), "must be an absolute path");
-    }
-}
-
-fn iscsi(source: &ISCSIPersistentVolumeSource, path: &Path<'_>, errors: &mut FieldErrors) {
-    if source.target_portal.is_empty() {
-        errors.required(&path.field("targetPortal"), "");
-    }
-    if source.iqn.is_empty() {
-        errors.required(&path.field("iqn"), "");
-    } else {
-        volume_plugin::iscsi_name(&source.iqn, &path.field("iqn"), errors);
-    }
-    if !(0..=255).contains(&source.lun) {
-        errors.invalid(&path.field("lun"), source.lun, "must be between 0 and 255, inclusive");
-    }
-    let chap = source.chap_auth_discovery == Some(true) || source.chap_auth_session == Some(true);
-    let secret = path.field("secretRef");
-    match &source.secret_ref {
-        None if chap => errors.required(&secret, ""),
-        Some(reference) if text(&reference.name).is_empty() => errors.required(&secret.field("name"), ""),
-        _ => {}
-    }
-}
-
-fn fibre_channel(source: &FCVolumeSource, path: &Path<'_>, errors: &mut FieldErrors) {
-    let (targets, ids) = (list(&source.target_wwns), list(&source.wwids));
-    if targets.is_empty() && ids.is_empty() {
-        errors.required(&path.field("targetWWNs"), "must specify either targetWWNs or wwids, but not both");
-    } else if !targets.is_empty() && !ids.is_empty() {
-        let detail = "targetWWNs and wwids can not be specified simultaneously";
-        errors.invalid(&path.field("targetWWNs"), json(&targets), detail);
-    }
-    if !targets.is_empty() {
-        match source.lun {
-            None => errors.required(&path.field("lun"), "lun is required if targetWWNs is specified"),
-            Some(0..=255) => {}
-            Some(lun) => errors.invalid(&path.field("lun"), lun, "must be between 0 and 255, inclusive"),
-        }
-    }
-}
-
-fn csi(source: &CSIPersistentVolumeSource, path: &Path<'_>, errors: &mut FieldErrors) {
-    volume_plugin::csi_driver_name(&source.driver, &path.field("driver"), errors);
-    if source.volume_handle.is_empty() {
-        errors.required(&path.field("volumeHandle"), "");
-    }
-    let secrets = [
-        ("controllerPublishSecretRef", &source.controller_publish_secret_ref),
-        ("controllerExpandSecretRef", &source.controller_expand_secret_ref),
-        ("nodePublishSecretRef", &source.node_publish_secret_ref),
-        ("nodeExpandSecretRef", &source.node_expand_secret_ref),
-    ];
-    for (field, reference) in secrets {
-        if let Some(reference) = reference {
-            secret(reference, &path.field(field), errors);
-        }
-    }
-}
-
-fn secret(reference: &SecretReference, path: &Path<'_>, errors: &mut FieldErrors) {
-    for (field, value) in [("name", text(&reference.name)), ("namespace", text(&reference.namespace))] {
-        let path = path.field(field);
-        match (value, field) {
-            ("", _) => errors.required(&path, ""),
-            (name, "name") => errors.invalid_each(&path, name, names::dns1123_subdomain(name)),
-            (namespace, _) => errors.invalid_each(&path, namespace, names::dns1123_label(namespace)),
-        }
-    }
-}
-
 /// The source without what is no part of it; a secret for growing may be added to one that has none.
 fn source_of(spec: &PersistentVolumeSpec) -> PersistentVolumeSpec {
     PersistentVolumeSpec {
@@ -331,8 +253,8 @@ fn source_update(new: &PersistentVolumeSpec, old: &PersistentVolumeSpec, errors:
     {
         new.controller_expand_secret_ref = None;
     }
-    if !same(&new, &old) {
-        let lines = |spec: &PersistentVolumeSpec| serde_json::to_string_pretty(spec).unwrap_or_default();
+    if !go_type::same(&new, &old, "PersistentVolumeSource") {
+        let lines = |spec: &PersistentVolumeSpec| go_type::pretty(spec, "PersistentVolumeSource");
         let difference = text_diff::unified(&lines(&old), &lines(&new));
         let detail = format!("spec.persistentvolumesource is immutable after creation\n{difference}");
         errors.forbidden(&SPEC.field("persistentvolumesource"), detail);

@@ -93,7 +93,7 @@ pub fn pod_template_spec(template: &PodTemplateSpec, path: &Path<'_>) -> FieldEr
     let spec_path = path.field("spec");
     pod_spec(spec, Owner::Template, &spec_path, &mut errors);
     if let Some(annotations) = &metadata.annotations {
-        seccomp_matches(annotations, spec, &spec_path, &mut errors);
+        profiles_match(annotations, spec, &spec_path, &mut errors);
     }
     if !list(&spec.ephemeral_containers).is_empty() {
         errors.forbidden(&spec_path.field("ephemeralContainers"), "ephemeral containers not allowed in pod template");

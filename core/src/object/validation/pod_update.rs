@@ -108,7 +108,7 @@ fn deadline(new: &PodSpec, old: &PodSpec, path: &Path<'_>, errors: &mut FieldErr
             false
         }
         (None, Some(_)) => {
-            errors.invalid(path, "null", "must not update from a positive integer to nil value");
+            errors.invalid(path, Value::Null, "must not update from a positive integer to nil value");
             true
         }
         _ => true,

@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::{
 };
 
 use super::super::field::{FieldErrors, Path};
+use super::certificate_request::signer_name;
 use super::fields::{Names, file_mode, list, unreserved_path};
 use super::{names, selector, volume};
 
@@ -120,6 +121,7 @@ fn trust_bundle(bundle: &ClusterTrustBundleProjection, path: &Path<'_>, errors: 
             if name.is_empty() {
                 errors.required(&path.field("name"), "must be a valid object name");
             }
+            // One of a signer has its name in front, so that only the rest can be wrong.
             for problem in names::dns1123_subdomain(name.rsplit(':').next().unwrap_or(name)) {
                 let detail = format!("not a valid clustertrustbundlename: {problem}");
                 errors.invalid(&path.field("name"), name, detail);
@@ -134,7 +136,7 @@ fn trust_bundle(bundle: &ClusterTrustBundleProjection, path: &Path<'_>, errors: 
             if signer.is_empty() {
                 errors.required(&path.field("signerName"), "must be a valid signer name");
             }
-            names::domain_prefixed_path(signer, &path.field("signerName"), errors);
+            signer_name(signer, &path.field("signerName"), errors);
             if let Some(labels) = &bundle.label_selector {
                 selector::label_selector(labels, selector::Values::Checked, &path.field("labelSelector"), errors);
             }

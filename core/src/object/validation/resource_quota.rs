@@ -104,7 +104,7 @@ fn is_standard(name: &str) -> bool {
 fn fits(scope: &str, name: &str) -> bool {
     match scope {
         "Terminating" | "NotTerminating" | "NotBestEffort" | "PriorityClass" | "CrossNamespacePodAffinity" => {
-            is_of_pods(name)
+            is_pods_or_compute(name)
         }
         "BestEffort" => name == "pods",
         "VolumeAttributesClass" => matches!(name, "persistentvolumeclaims" | "requests.storage"),
@@ -112,20 +112,15 @@ fn fits(scope: &str, name: &str) -> bool {
     }
 }
 
+/// What most scopes of pods can limit: how many there are, and their compute resources, without their disks.
+fn is_pods_or_compute(name: &str) -> bool {
+    matches!(name, "pods" | "cpu" | "memory" | "requests.cpu" | "requests.memory" | "limits.cpu" | "limits.memory")
+}
+
 fn is_of_pods(name: &str) -> bool {
-    matches!(
-        name,
-        "pods"
-            | "cpu"
-            | "memory"
-            | "ephemeral-storage"
-            | "requests.cpu"
-            | "requests.memory"
-            | "requests.ephemeral-storage"
-            | "limits.cpu"
-            | "limits.memory"
-            | "limits.ephemeral-storage"
-    ) || name.starts_with("hugepages-")
+    is_pods_or_compute(name)
+        || matches!(name, "ephemeral-storage" | "requests.ephemeral-storage" | "limits.ephemeral-storage")
+        || name.starts_with("hugepages-")
         || name.starts_with("requests.hugepages-")
 }
 

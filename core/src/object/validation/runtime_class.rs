@@ -2,14 +2,15 @@
 //!
 //! Source: `pkg/apis/node/validation`.
 
-use k8s_openapi::api::core::v1::ResourceRequirements;
+use k8s_openapi::api::core::v1::{ResourceRequirements, Toleration};
 use k8s_openapi::api::node::v1::RuntimeClass;
 
 use super::fields::{Names, list};
 use super::names::{name_is_dns_label, name_is_dns_subdomain};
 use super::resources::{self, Holder};
 use super::shared::{self, meta_update};
-use super::{affinity, checks, meta};
+use super::warnings::deprecated_label;
+use super::{affinity, checks, go_type, meta};
 use crate::object::field::{FieldErrors, Path};
 
 /// What is wrong with a new RuntimeClass.
@@ -27,7 +28,14 @@ pub fn runtime_class(class: &RuntimeClass) -> FieldErrors {
         if let Some(selector) = &scheduling.node_selector {
             meta::labels(selector, &path.field("nodeSelector"), &mut errors);
         }
-        affinity::tolerations(list(&scheduling.tolerations), &path.field("tolerations"), &mut errors);
+        let (tolerations, path) = (list(&scheduling.tolerations), path.field("tolerations"));
+        affinity::tolerations(tolerations, &path, &mut errors);
+        let key = |one: &Toleration| Toleration { toleration_seconds: None, ..one.clone() };
+        for (index, toleration) in tolerations.iter().enumerate() {
+            if tolerations.iter().take(index).any(|other| key(other) == key(toleration)) {
+                errors.duplicate_json(&path.index(index), go_type::compact(toleration, "Toleration"), "");
+            }
+        }
     }
     errors
 }
@@ -38,4 +46,11 @@ pub fn runtime_class_update(new: &RuntimeClass, old: &RuntimeClass) -> FieldErro
     errors.append(meta_update(&new.metadata, &old.metadata));
     checks::immutable(&new.handler, &old.handler, &Path::new("handler"), &mut errors);
     errors
+}
+
+/// What a client is warned of when it writes a RuntimeClass.
+pub(super) fn runtime_class_warnings(class: &RuntimeClass) -> Vec<String> {
+    let selector = class.scheduling.iter().flat_map(|scheduling| scheduling.node_selector.iter().flatten());
+    let old = selector.filter_map(|(label, _)| deprecated_label(label));
+    old.map(|what| format!("scheduling.nodeSelector: {what}")).collect()
 }

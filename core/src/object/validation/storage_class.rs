@@ -12,6 +12,7 @@ use super::fields::{list, one_of};
 use super::meta;
 use super::names::{self, name_is_dns_subdomain};
 use super::shared::{self, meta_update};
+use super::warnings::deprecated_label;
 use crate::object::field::{FieldErrors, Path};
 
 const PARAMETERS_MAX: usize = 512;
@@ -20,14 +21,10 @@ const PARAMETERS_BYTES_MAX: usize = 256 * 1024;
 /// What is wrong with a new StorageClass.
 pub fn storage_class(class: &StorageClass) -> FieldErrors {
     let mut errors = shared::cluster_wide(&class.metadata, name_is_dns_subdomain);
-    let path = Path::new("provisioner");
-    if class.provisioner.is_empty() {
-        errors.required(&path, "");
-    } else {
-        let lower = class.provisioner.to_lowercase();
-        errors.invalid_each(&path, &lower, names::qualified_name(&lower));
+    driver(&class.provisioner, &Path::new("provisioner"), &mut errors);
+    if let Some(given) = &class.parameters {
+        parameters(given, &mut errors);
     }
-    parameters(class, &mut errors);
     if let Some(policy) = class.reclaim_policy.as_ref().filter(|policy| !policy.is_empty()) {
         one_of(policy, &["Delete", "Retain"], &Path::new("reclaimPolicy"), &mut errors);
     }
@@ -53,10 +50,20 @@ pub fn storage_class_update(new: &StorageClass, old: &StorageClass) -> FieldErro
     errors
 }
 
-fn parameters(class: &StorageClass, errors: &mut FieldErrors) {
+/// Checks the name of who makes volumes.
+pub(super) fn driver(name: &str, path: &Path<'_>, errors: &mut FieldErrors) {
+    if name.is_empty() {
+        errors.required(path, "");
+    } else {
+        let lower = name.to_lowercase();
+        errors.invalid_each(path, &lower, names::qualified_name(&lower));
+    }
+}
+
+/// Checks what a driver is told: so many words, and so many bytes of them.
+pub(super) fn parameters(given: &BTreeMap<String, String>, errors: &mut FieldErrors) {
     let path = Path::new("parameters");
-    let given = class.parameters.iter().flatten();
-    if given.clone().count() > PARAMETERS_MAX {
+    if given.len() > PARAMETERS_MAX {
         return errors.too_long(&path, PARAMETERS_MAX);
     }
     let mut size = 0_usize;
@@ -94,9 +101,24 @@ fn topologies(terms: &[TopologySelectorTerm], path: &Path<'_>, errors: &mut Fiel
                 errors.duplicate(&path.field("key"), requirement.key.as_str());
             }
         }
-        if seen.contains(&requirements) {
+        // As upstream: a term without requirements is like each of as many empty ones as there are terms.
+        let empty_ones = if requirements.is_empty() { terms.len() } else { 0 };
+        for _ in 0..empty_ones + seen.iter().filter(|other| **other == requirements).count() {
             errors.duplicate(&path, "");
         }
         seen.push(requirements);
     }
+}
+
+/// What a client is warned of when it writes a StorageClass: labels of nodes that have another name now.
+pub(super) fn storage_class_warnings(class: &StorageClass) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (index, term) in list(&class.allowed_topologies).iter().enumerate() {
+        for (at, requirement) in list(&term.match_label_expressions).iter().enumerate() {
+            if let Some(what) = deprecated_label(&requirement.key) {
+                warnings.push(format!("allowedTopologies[{index}].matchLabelExpressions[{at}].key: {what}"));
+            }
+        }
+    }
+    warnings
 }

@@ -64,11 +64,22 @@ fn is_claim_of(claim: &str, pod: &str, volume: &str) -> bool {
 }
 
 /// Lets the first kind of a volume through and refuses each further one.
+#[derive(Debug, Default)]
 pub(super) struct OneKind {
     found: bool,
 }
 
 impl OneKind {
+    /// Whether there was a kind.
+    pub(super) const fn found(&self) -> bool {
+        self.found
+    }
+
+    /// Counts a kind that may stand beside another one, though no other after it.
+    pub(super) const fn count(&mut self) {
+        self.found = true;
+    }
+
     /// The source of this kind, if the volume has it and no other came before.
     pub(super) fn take<'a, T>(
         &mut self,
@@ -88,7 +99,7 @@ impl OneKind {
 
 /// The kinds in upstream's order, which decides which error comes first.
 fn source(volume: &Volume, owner: Owner<'_>, path: &Path<'_>, errors: &mut FieldErrors) {
-    let mut kind = OneKind { found: false };
+    let mut kind = OneKind::default();
     if let Some(source) = kind.take(&volume.empty_dir, "emptyDir", path, errors) {
         empty_dir(source, &path.field("emptyDir"), errors);
     }
@@ -127,7 +138,7 @@ fn source(volume: &Volume, owner: Owner<'_>, path: &Path<'_>, errors: &mut Field
     if let Some(source) = kind.take(&volume.image, "image", path, errors) {
         image(source, owner, &path.field("image"), errors);
     }
-    if !kind.found {
+    if !kind.found() {
         errors.required(path, "must specify a volume type");
     }
 }

@@ -4,7 +4,7 @@
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeClaimStatus};
 
-use super::checks::{self, same};
+use super::checks;
 use super::claim_spec::claim_spec;
 use super::fields::{amount, list, text};
 use super::names::{self, name_is_dns_subdomain};
@@ -31,8 +31,8 @@ pub fn volume_claim_update(new: &PersistentVolumeClaim, old: &PersistentVolumeCl
     let after = new.spec.clone().unwrap_or_default();
     let before = old.spec.clone().unwrap_or_default();
     let expected = as_allowed(new, old, &after, &before, &mut errors);
-    if !same(&expected.0, &expected.1) {
-        let name = "PersistentVolumeClaimSpec";
+    let name = "PersistentVolumeClaimSpec";
+    if !go_type::same(&expected.0, &expected.1, name) {
         let (new, old) = (go_type::pretty(&expected.0, name), go_type::pretty(&expected.1, name));
         let detail = format!(
             "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound \
@@ -107,7 +107,7 @@ fn class(
     let (new_text, old_text) = (new_annotation.unwrap_or_default(), old_annotation.clone().unwrap_or_default());
     if new_text != old_text {
         let annotations = METADATA.field("annotations");
-        errors.invalid(&annotations.key(CLASS), new_text, names::IMMUTABLE);
+        errors.invalid(&annotations.field(CLASS), new_text, names::IMMUTABLE);
     }
     let fits = old_annotation.is_none() || after.storage_class_name == old_annotation;
     if after.storage_class_name.is_some() && was_unset && fits {

@@ -2,9 +2,12 @@
 //!
 //! They stand in groups between the kinds of [`volume`](super::volume), because upstream checks all kinds in one order.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{
-    AzureDiskVolumeSource, CSIVolumeSource, FCVolumeSource, FlexVolumeSource, FlockerVolumeSource, ISCSIVolumeSource,
-    QuobyteVolumeSource, StorageOSVolumeSource, Volume,
+    AWSElasticBlockStoreVolumeSource, AzureDiskVolumeSource, CSIVolumeSource, FCVolumeSource, FlockerVolumeSource,
+    GCEPersistentDiskVolumeSource, ISCSIVolumeSource, NFSVolumeSource, QuobyteVolumeSource, StorageOSVolumeSource,
+    Volume,
 };
 
 use super::super::field::{FieldErrors, Path};
@@ -12,8 +15,14 @@ use super::fields::{descending_path, list, one_of, text};
 use super::names;
 use super::volume::OneKind;
 
+/// How many bytes a volume's name and its portal may have together, with a colon between, where an initiator is named.
+pub(super) const ISCSI_SESSION_BYTES_MAX: usize = 64;
+/// The text for more.
+pub(super) const ISCSI_SESSION_TOO_LONG: &str = "Total length of <volume name>:<iscsi.targetPortal> must be under 64 \
+    characters if iscsi.initiatorName is specified.";
+
 /// A text must be given.
-fn given(value: &str, path: &Path<'_>, errors: &mut FieldErrors) {
+pub(super) fn given(value: &str, path: &Path<'_>, errors: &mut FieldErrors) {
     if value.is_empty() {
         errors.required(path, "");
     }
@@ -35,37 +44,26 @@ pub(super) fn before_secret(volume: &Volume, kind: &mut OneKind, path: &Path<'_>
         descending_path(text(&source.directory), &path.field("directory"), errors);
     }
     if let Some(source) = kind.take(&volume.gce_persistent_disk, "gcePersistentDisk", path, errors) {
-        let path = path.field("persistentDisk");
-        given(&source.pd_name, &path.field("pdName"), errors);
-        partition(source.partition, &path.field("partition"), errors);
+        gce_disk(source, &path.field("persistentDisk"), errors);
     }
     if let Some(source) = kind.take(&volume.aws_elastic_block_store, "awsElasticBlockStore", path, errors) {
-        let path = path.field("awsElasticBlockStore");
-        given(&source.volume_id, &path.field("volumeID"), errors);
-        partition(source.partition, &path.field("partition"), errors);
+        aws_disk(source, &path.field("awsElasticBlockStore"), errors);
     }
 }
 
 /// The kinds that upstream checks between secrets and claims.
 pub(super) fn before_claim(volume: &Volume, kind: &mut OneKind, path: &Path<'_>, errors: &mut FieldErrors) {
     if let Some(source) = kind.take(&volume.nfs, "nfs", path, errors) {
-        let path = path.field("nfs");
-        given(&source.server, &path.field("server"), errors);
-        given(&source.path, &path.field("path"), errors);
-        if !source.path.starts_with('/') {
-            errors.invalid(&path.field("path"), source.path.as_str(), "must be an absolute path");
-        }
+        nfs(source, &path.field("nfs"), errors);
     }
     if let Some(source) = kind.take(&volume.iscsi, "iscsi", path, errors) {
         iscsi(source, &path.field("iscsi"), errors);
     }
     if let Some(source) = &volume.iscsi
         && source.initiator_name.is_some()
-        && volume.name.len() + 1 + source.target_portal.len() > 64
+        && volume.name.len() + 1 + source.target_portal.len() > ISCSI_SESSION_BYTES_MAX
     {
-        let detail = "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if \
-                      iscsi.initiatorName is specified.";
-        errors.invalid(&path.field("name"), volume.name.as_str(), detail);
+        errors.invalid(&path.field("name"), volume.name.as_str(), ISCSI_SESSION_TOO_LONG);
     }
     if let Some(source) = kind.take(&volume.glusterfs, "glusterfs", path, errors) {
         let path = path.field("glusterfs");
@@ -109,7 +107,9 @@ pub(super) fn before_config_map(volume: &Volume, kind: &mut OneKind, path: &Path
         fibre_channel(source, &path.field("fc"), errors);
     }
     if let Some(source) = kind.take(&volume.flex_volume, "flexVolume", path, errors) {
-        flex(source, &path.field("flexVolume"), errors);
+        let path = path.field("flexVolume");
+        given(&source.driver, &path.field("driver"), errors);
+        flex_options(source.options.as_ref(), &path.field("options"), errors);
     }
 }
 
@@ -150,6 +150,27 @@ pub(super) fn before_ephemeral(volume: &Volume, kind: &mut OneKind, path: &Path<
     }
 }
 
+/// Checks a disk of Google's cloud.
+pub(super) fn gce_disk(source: &GCEPersistentDiskVolumeSource, path: &Path<'_>, errors: &mut FieldErrors) {
+    given(&source.pd_name, &path.field("pdName"), errors);
+    partition(source.partition, &path.field("partition"), errors);
+}
+
+/// Checks a disk of Amazon's cloud.
+pub(super) fn aws_disk(source: &AWSElasticBlockStoreVolumeSource, path: &Path<'_>, errors: &mut FieldErrors) {
+    given(&source.volume_id, &path.field("volumeID"), errors);
+    partition(source.partition, &path.field("partition"), errors);
+}
+
+/// Checks a folder of an NFS server.
+pub(super) fn nfs(source: &NFSVolumeSource, path: &Path<'_>, errors: &mut FieldErrors) {
+    given(&source.server, &path.field("server"), errors);
+    given(&source.path, &path.field("path"), errors);
+    if !source.path.starts_with('/') {
+        errors.invalid(&path.field("path"), source.path.as_str(), "must be an absolute path");
+    }
+}
+
 fn iscsi(source: &ISCSIVolumeSource, path: &Path<'_>, errors: &mut FieldErrors) {
     given(&source.target_portal, &path.field("targetPortal"), errors);
     if source.iqn.is_empty() {
@@ -169,20 +190,26 @@ fn iscsi(source: &ISCSIVolumeSource, path: &Path<'_>, errors: &mut FieldErrors) 
     }
 }
 
-/// A name of an iSCSI target or initiator: `iqn.2001-04.com.example:disk`, or `eui.` and `naa.` with letters and digits.
-pub fn iscsi_name(name: &str, path: &Path<'_>, errors: &mut FieldErrors) {
+/// Checks the name of an iSCSI target or initiator.
+fn iscsi_name(name: &str, path: &Path<'_>, errors: &mut FieldErrors) {
+    if !["iqn", "eui", "naa"].iter().any(|start| name.starts_with(start)) {
+        errors.invalid(path, name, "must be valid format starting with iqn, eui, or naa");
+    } else if !is_iscsi_name(name) {
+        errors.invalid(path, name, "must be valid format");
+    }
+}
+
+/// `iqn.2001-04.com.example:disk`, or `eui.` and `naa.` with letters and digits.
+pub(super) fn is_iscsi_name(name: &str) -> bool {
     let letters = |prefix: &str, count: usize| {
         let rest = name.strip_prefix(prefix).map(str::as_bytes);
         matches!(rest, Some([_, rest @ ..]) if rest.len() == count && rest.iter().all(u8::is_ascii_alphanumeric))
     };
-    let well_formed = match name.get(..3) {
+    match name.get(..3) {
         Some("iqn") => name.match_indices("iqn.").any(|(start, _)| is_qualified_iscsi_name(&name[start + 4..])),
         Some("eui") => letters("eui", 16),
         Some("naa") => letters("naa", 32),
-        _ => return errors.invalid(path, name, "must be valid format starting with iqn, eui, or naa"),
-    };
-    if !well_formed {
-        errors.invalid(path, name, "must be valid format");
+        _ => false,
     }
 }
 
@@ -202,7 +229,8 @@ fn is_qualified_iscsi_name(rest: &str) -> bool {
     date_fits && domain_fits && own_fits
 }
 
-fn flocker(source: &FlockerVolumeSource, path: &Path<'_>, errors: &mut FieldErrors) {
+/// Checks a Flocker dataset: named or numbered.
+pub(super) fn flocker(source: &FlockerVolumeSource, path: &Path<'_>, errors: &mut FieldErrors) {
     let (name, uuid) = (text(&source.dataset_name), text(&source.dataset_uuid));
     if name.is_empty() && uuid.is_empty() {
         errors.required(path, "one of datasetName and datasetUUID is required");
@@ -215,7 +243,8 @@ fn flocker(source: &FlockerVolumeSource, path: &Path<'_>, errors: &mut FieldErro
     }
 }
 
-fn quobyte(source: &QuobyteVolumeSource, path: &Path<'_>, errors: &mut FieldErrors) {
+/// Checks a Quobyte volume.
+pub(super) fn quobyte(source: &QuobyteVolumeSource, path: &Path<'_>, errors: &mut FieldErrors) {
     let pairs = "must be a host:port pair or multiple pairs separated by commas";
     if source.registry.is_empty() {
         errors.required(&path.field("registry"), pairs);
@@ -241,7 +270,8 @@ fn is_host_and_port(pair: &str) -> bool {
     }
 }
 
-fn fibre_channel(source: &FCVolumeSource, path: &Path<'_>, errors: &mut FieldErrors) {
+/// Checks a Fibre Channel target.
+pub(super) fn fibre_channel(source: &FCVolumeSource, path: &Path<'_>, errors: &mut FieldErrors) {
     let (targets, ids) = (list(&source.target_wwns), list(&source.wwids));
     if targets.is_empty() && ids.is_empty() {
         let detail = "must specify either targetWWNs or wwids, but not both";
@@ -263,18 +293,18 @@ fn fibre_channel(source: &FCVolumeSource, path: &Path<'_>, errors: &mut FieldErr
     }
 }
 
-fn flex(source: &FlexVolumeSource, path: &Path<'_>, errors: &mut FieldErrors) {
-    given(&source.driver, &path.field("driver"), errors);
-    for key in source.options.iter().flat_map(|options| options.keys()) {
+/// Checks the options of a flex volume: Kubernetes's own are not for users.
+pub(super) fn flex_options(options: Option<&BTreeMap<String, String>>, path: &Path<'_>, errors: &mut FieldErrors) {
+    for key in options.into_iter().flat_map(BTreeMap::keys) {
         let domain = format!(".{}", key.split('/').next().unwrap_or(key).to_lowercase());
         if domain.ends_with(".kubernetes.io") || domain.ends_with(".k8s.io") {
-            let detail = "kubernetes.io and k8s.io namespaces are reserved";
-            errors.invalid(&path.field("options").key(key), key.as_str(), detail);
+            errors.invalid(&path.key(key), key.as_str(), "kubernetes.io and k8s.io namespaces are reserved");
         }
     }
 }
 
-fn azure_disk(source: &AzureDiskVolumeSource, path: &Path<'_>, errors: &mut FieldErrors) {
+/// Checks a disk of Microsoft's cloud.
+pub(super) fn azure_disk(source: &AzureDiskVolumeSource, path: &Path<'_>, errors: &mut FieldErrors) {
     given(&source.disk_name, &path.field("diskName"), errors);
     given(&source.disk_uri, &path.field("diskURI"), errors);
     if let Some(mode) = source.caching_mode.as_deref() {
@@ -294,7 +324,20 @@ fn azure_disk(source: &AzureDiskVolumeSource, path: &Path<'_>, errors: &mut Fiel
 }
 
 fn storage_os(source: &StorageOSVolumeSource, path: &Path<'_>, errors: &mut FieldErrors) {
-    let (name, namespace) = (text(&source.volume_name), text(&source.volume_namespace));
+    storage_os_names(&source.volume_name, &source.volume_namespace, path, errors);
+    if let Some(secret) = &source.secret_ref {
+        given(&secret.name, &path.field("secretRef").field("name"), errors);
+    }
+}
+
+/// Checks the name of a StorageOS volume and of its namespace.
+pub(super) fn storage_os_names(
+    name: &Option<String>,
+    namespace: &Option<String>,
+    path: &Path<'_>,
+    errors: &mut FieldErrors,
+) {
+    let (name, namespace) = (text(name), text(namespace));
     if name.is_empty() {
         errors.required(&path.field("volumeName"), "");
     } else {
@@ -302,9 +345,6 @@ fn storage_os(source: &StorageOSVolumeSource, path: &Path<'_>, errors: &mut Fiel
     }
     if !namespace.is_empty() {
         errors.invalid_each(&path.field("volumeNamespace"), namespace, names::dns1123_label(namespace));
-    }
-    if let Some(secret) = &source.secret_ref {
-        given(&secret.name, &path.field("secretRef").field("name"), errors);
     }
 }
 

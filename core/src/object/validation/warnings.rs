@@ -13,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::super::field::{GoQuoted, Path};
+use super::addresses::of_ip;
 use super::fields::{Names, amount, list, text};
 use super::visit::{self, AnyContainer};
 use super::{names, resources, security, volume_paths};
@@ -73,12 +74,13 @@ pub fn pod_template_warnings(template: &PodTemplateSpec, path: &Path<'_>) -> Vec
 pub(super) struct Warnings(pub(super) Vec<String>);
 
 impl Warnings {
-    fn add(&mut self, path: &Path<'_>, text: impl fmt::Display) {
+    pub(super) fn add(&mut self, path: &Path<'_>, text: impl fmt::Display) {
         self.0.push(format!("{path}: {text}"));
     }
 }
 
-fn deprecated_label(label: &str) -> Option<&'static str> {
+/// What is said of a label of nodes that has another name now.
+pub(super) fn deprecated_label(label: &str) -> Option<&'static str> {
     DEPRECATED_LABELS.iter().find(|(known, _)| *known == label).map(|(_, text)| *text)
 }
 
@@ -145,7 +147,8 @@ fn placement(spec: &PodSpec, path: &Path<'_>, warnings: &mut Warnings) {
     }
 }
 
-fn node_term(term: &NodeSelectorTerm, check_values: bool, path: &Path<'_>, warnings: &mut Warnings) {
+/// The warnings for a term that selects nodes.
+pub(super) fn node_term(term: &NodeSelectorTerm, check_values: bool, path: &Path<'_>, warnings: &mut Warnings) {
     let expressions = path.field("matchExpressions");
     for (index, expression) in list(&term.match_expressions).iter().enumerate() {
         let path = expressions.index(index);
@@ -386,21 +389,12 @@ fn addresses(spec: &PodSpec, path: &Path<'_>, warnings: &mut Warnings) {
         let config = path.field("dnsConfig");
         let servers = config.field("nameservers");
         for (index, server) in list(&dns.nameservers).iter().enumerate() {
-            address(server, &servers.index(index), warnings);
+            warnings.0.extend(of_ip(servers.index(index), server));
         }
     }
     let aliases = path.field("hostAliases");
     for (index, alias) in list(&spec.host_aliases).iter().enumerate() {
-        address(&alias.ip, &aliases.index(index).field("ip"), warnings);
-    }
-}
-
-fn address(value: &str, path: &Path<'_>, warnings: &mut Warnings) {
-    let Ok(std::net::IpAddr::V6(parsed)) = value.parse() else { return };
-    let canonical = parsed.to_string();
-    if canonical != value {
-        let what = format_args!("IPv6 address \"{value}\" should be in RFC 5952 canonical format (\"{canonical}\")");
-        warnings.add(path, what);
+        warnings.0.extend(of_ip(aliases.index(index).field("ip"), &alias.ip));
     }
 }
 

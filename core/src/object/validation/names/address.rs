@@ -76,7 +76,8 @@ pub fn cidr_sloppy(value: &str) -> Option<(IpAddr, u8)> {
     u8::try_from(bits).ok().filter(|bits| *bits <= max).map(|bits| (address, bits))
 }
 
-fn masked_address(address: IpAddr, bits: u8) -> IpAddr {
+/// The address without the bits that a prefix of this length leaves out.
+pub fn masked_address(address: IpAddr, bits: u8) -> IpAddr {
     let bits = u32::from(bits);
     match address {
         IpAddr::V4(v4) => {

@@ -1,11 +1,9 @@
 //! What a client is warned of when it writes a Service.
 
-use std::net::IpAddr;
-
 use k8s_openapi::api::core::v1::Service;
 
+use super::super::addresses::{of_ip, of_range};
 use super::super::fields::{list, text};
-use super::super::names;
 use super::{TOPOLOGY_HINTS, TOPOLOGY_MODE, kind_of};
 
 /// The warnings for a Service, in upstream's order.
@@ -18,7 +16,7 @@ pub fn service_warnings(service: &Service) -> Vec<String> {
     let (kind, cluster_ip) = (kind_of(spec), text(&spec.cluster_ip));
     if !cluster_ip.is_empty() && cluster_ip != "None" {
         for (index, ip) in list(&spec.cluster_ips).iter().enumerate() {
-            warnings.extend(of_ip(&format!("spec.clusterIPs[{index}]"), ip));
+            warnings.extend(of_ip(format!("spec.clusterIPs[{index}]"), ip));
         }
     }
     let headless = kind == "ClusterIP" && cluster_ip == "None";
@@ -35,7 +33,7 @@ pub fn service_warnings(service: &Service) -> Vec<String> {
         }
     }
     for (index, ip) in external.iter().enumerate() {
-        warnings.extend(of_ip(&format!("spec.externalIPs[{index}]"), ip));
+        warnings.extend(of_ip(format!("spec.externalIPs[{index}]"), ip));
     }
     if !external.is_empty() && !headless && kind != "ExternalName" {
         warnings.push("spec.externalIPs is deprecated and may no longer be implemented in some clusters".to_owned());
@@ -44,7 +42,7 @@ pub fn service_warnings(service: &Service) -> Vec<String> {
         warnings.extend(of_ip("spec.loadBalancerIP", ip));
     }
     for (index, range) in list(&spec.load_balancer_source_ranges).iter().enumerate() {
-        warnings.extend(of_range(&format!("spec.loadBalancerSourceRanges[{index}]"), range));
+        warnings.extend(of_range(format!("spec.loadBalancerSourceRanges[{index}]"), range));
     }
     if kind == "ExternalName" && !external.is_empty() {
         warnings.push("spec.externalIPs is ignored when spec.type is \"ExternalName\"".to_owned());
@@ -57,42 +55,4 @@ pub fn service_warnings(service: &Service) -> Vec<String> {
         warnings.push(use_instead.to_owned());
     }
     warnings
-}
-
-/// An address that is not written in its usual form.
-pub(in super::super) fn of_ip(path: &str, value: &str) -> Option<String> {
-    let Ok(address) = value.parse::<IpAddr>() else {
-        return names::ip_sloppy(value)
-            .map(|_| format!("{path}: non-standard IP address {value:?} will be considered invalid in a future Kubernetes release: use {:?}", usual(value)));
-    };
-    if is_mapped(address) {
-        return Some(format!(
-            "{path}: non-standard IP address {value:?} will be considered invalid in a future Kubernetes release: use {:?}",
-            usual(value)
-        ));
-    }
-    (address.is_ipv6() && address.to_string() != value).then(|| {
-        format!("{path}: IPv6 address {value:?} should be in RFC 5952 canonical format ({:?})", address.to_string())
-    })
-}
-
-fn usual(value: &str) -> String {
-    let address = names::ip_sloppy(value);
-    let plain = address.map(|address| match address {
-        IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4),
-        v4 @ IpAddr::V4(_) => v4,
-    });
-    plain.map(|address| address.to_string()).unwrap_or_default()
-}
-
-fn is_mapped(address: IpAddr) -> bool {
-    matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some())
-}
-
-fn of_range(path: &str, value: &str) -> Option<String> {
-    let (address, bits) = value.split_once('/')?;
-    let parsed: IpAddr = address.parse().ok()?;
-    let usual = format!("{parsed}/{bits}");
-    (parsed.is_ipv6() && usual != value)
-        .then(|| format!("{path}: IPv6 CIDR value {value:?} should be in RFC 5952 canonical format ({usual:?})"))
 }
