@@ -44,6 +44,14 @@ fn below<'p>(at: Option<&'p Path<'p>>, key: &'p str) -> Path<'p> {
     at.map_or(Path::new(key), |at| at.field(key))
 }
 
+/// Where a field of a value stands: that of a mapping is a key of it.
+fn place<'p>(schema: &Schema, key: &'p str, at: Option<&'p Path<'p>>) -> Path<'p> {
+    match at {
+        Some(at) if !schema.properties.contains_key(key) => at.key(key),
+        at => below(at, key),
+    }
+}
+
 fn coerce(schema: &Schema, value: &mut Value, at: Option<&Path<'_>>, coerced: &mut Coerced) {
     match value {
         Value::Object(fields) => {
@@ -62,11 +70,7 @@ fn coerce(schema: &Schema, value: &mut Value, at: Option<&Path<'_>>, coerced: &m
             }
             for (key, value) in fields {
                 let Some(field) = schema.field(key) else { continue };
-                let path = match (schema.properties.contains_key(key), at) {
-                    (true, at) => below(at, key),
-                    (false, Some(at)) => at.key(key),
-                    (false, None) => Path::new(key),
-                };
+                let path = place(schema, key, at);
                 coerce(field, value, Some(&path), coerced);
             }
         }
@@ -107,11 +111,7 @@ fn check(schema: &Schema, value: &Value, at: Option<&Path<'_>>, errors: &mut Fie
             }
             for (key, value) in fields {
                 let Some(field) = schema.field(key) else { continue };
-                let path = match (schema.properties.contains_key(key), at) {
-                    (true, at) => below(at, key),
-                    (false, Some(at)) => at.key(key),
-                    (false, None) => Path::new(key),
-                };
+                let path = place(schema, key, at);
                 check(field, value, Some(&path), errors);
             }
         }
@@ -131,29 +131,17 @@ fn embedded(value: &Value, at: Option<&Path<'_>>, errors: &mut FieldErrors) {
             errors.required(&below(at, key), "");
         }
     }
-    if let Some(given) = value.get("apiVersion") {
-        let path = below(at, "apiVersion");
-        match given.as_str() {
-            None => errors.invalid_json(&path, shown(given), "must be a string"),
-            Some("") => errors.invalid(&path, "", "must not be empty"),
-            Some(text) if text.matches('/').count() > 1 => {
-                errors.invalid(&path, text, format!("unexpected GroupVersion string: {text}"));
-            }
-            Some(_) => {}
-        }
+    if let Some(version) = named(value, "apiVersion", at, errors)
+        && version.matches('/').count() > 1
+    {
+        let detail = format!("unexpected GroupVersion string: {version}");
+        errors.invalid(&below(at, "apiVersion"), version, detail);
     }
-    if let Some(given) = value.get("kind") {
-        let path = below(at, "kind");
-        match given.as_str() {
-            None => errors.invalid_json(&path, shown(given), "must be a string"),
-            Some("") => errors.invalid(&path, "", "must not be empty"),
-            Some(text) => {
-                let problems = dns1035_label(&text.to_lowercase());
-                if !problems.is_empty() {
-                    let rule = "may have mixed case, but should otherwise match: ";
-                    errors.invalid(&path, text, format!("{rule}{}", problems.join(",")));
-                }
-            }
+    if let Some(kind) = named(value, "kind", at, errors) {
+        let problems = dns1035_label(&kind.to_lowercase());
+        if !problems.is_empty() {
+            let rule = "may have mixed case, but should otherwise match: ";
+            errors.invalid(&below(at, "kind"), kind, format!("{rule}{}", problems.join(",")));
         }
     }
     if let Some(metadata) = value.get("metadata") {
@@ -171,4 +159,16 @@ fn embedded(value: &Value, at: Option<&Path<'_>>, errors: &mut FieldErrors) {
             Err(error) => errors.invalid_json(&path, shown(metadata), error.to_string()),
         }
     }
+}
+
+/// A text that must not be empty where it is given.
+fn named<'v>(value: &'v Value, key: &str, at: Option<&Path<'_>>, errors: &mut FieldErrors) -> Option<&'v str> {
+    let given = value.get(key)?;
+    let path = below(at, key);
+    match given.as_str() {
+        None => errors.invalid_json(&path, shown(given), "must be a string"),
+        Some("") => errors.invalid(&path, "", "must not be empty"),
+        Some(text) => return Some(text),
+    }
+    None
 }

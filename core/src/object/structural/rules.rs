@@ -274,12 +274,14 @@ impl Walk<'_> {
     ) -> bool {
         let own = seen(schema, is_root, value);
         let before = old.filter(|old| !old.is_null()).map(|old| seen(schema, is_root, old));
-        let type_name = schema.type_names();
+        let wrong = |walk: &mut Self, detail: &str| {
+            walk.fail(at, FieldProblem::Invalid, Some(schema.type_names().into()), detail);
+        };
         for rule in &schema.rules {
             let compiled = rule.compiled(schema, is_root);
             let Some(program) = &compiled.rule else {
                 let why = compiled.rule_problem.as_deref().unwrap_or("it says nothing");
-                self.fail(at, FieldProblem::Invalid, Some(type_name.into()), &format!("rule compile error: {why}"));
+                wrong(self, &format!("rule compile error: {why}"));
                 continue;
             };
             let is_optional = rule.given.optional_old_self == Some(true);
@@ -288,10 +290,7 @@ impl Walk<'_> {
             }
             let old = if is_optional { Some(cel::Value::optional(before.clone())) } else { before.clone() };
             let bindings = [("self", Some(own.clone())), ("oldSelf", old)];
-            let mut budget = Budget::new(CALL_BUDGET.min(self.left));
-            let result = program.evaluate(&bindings, &mut budget);
-            self.left -= budget.used().min(self.left);
-            match result {
+            match self.evaluate(program, &bindings) {
                 Ok(cel::Value::Bool(true)) => {}
                 Ok(cel::Value::Bool(false)) => {
                     if is_kept && !compiled.uses_old {
@@ -300,46 +299,47 @@ impl Walk<'_> {
                     let told = compiled.message.as_ref().and_then(|message| self.told(message, &bindings));
                     self.refuse(schema, rule, value, at, &told.unwrap_or_else(|| rule.message()));
                 }
-                Ok(_) => {
-                    self.fail(at, FieldProblem::Invalid, Some(type_name.into()), "the rule is neither true nor false")
-                }
-                Err(Failure::TooExpensive) if self.left == 0 => {
-                    let detail =
-                        "validation failed due to running out of cost budget, no further validation rules will be run";
-                    self.fail(at, FieldProblem::Invalid, Some(type_name.into()), detail);
-                    return false;
-                }
+                Ok(_) => wrong(self, "the rule is neither true nor false"),
                 Err(Failure::TooExpensive) => {
-                    let detail = format!(
-                        "'operation cancelled: actual cost limit exceeded': no further validation rules will be run due to \
-                         call cost exceeds limit for rule: {}",
-                        rule.text()
-                    );
-                    self.fail(at, FieldProblem::Invalid, Some(type_name.into()), &detail);
+                    let detail = if self.left == 0 {
+                        "validation failed due to running out of cost budget, no further validation rules will be run"
+                            .to_owned()
+                    } else {
+                        format!(
+                            "'operation cancelled: actual cost limit exceeded': no further validation rules will be run \
+                             due to call cost exceeds limit for rule: {}",
+                            rule.text()
+                        )
+                    };
+                    wrong(self, &detail);
                     return false;
-                }
-                Err(Failure::Error(why)) if why.starts_with("no such overload") => {
-                    let detail = format!(
-                        "'{why}': call arguments did not match a supported operator, function or macro signature for rule: {}",
-                        rule.text()
-                    );
-                    self.fail(at, FieldProblem::Invalid, Some(type_name.into()), &detail);
                 }
                 Err(Failure::Error(why)) => {
-                    let detail = format!("{why} evaluating rule: {}", rule.text());
-                    self.fail(at, FieldProblem::Invalid, Some(type_name.into()), &detail);
+                    let what = if why.starts_with("no such overload") {
+                        format!(
+                            "'{why}': call arguments did not match a supported operator, function or macro signature for"
+                        )
+                    } else {
+                        format!("{why} evaluating")
+                    };
+                    wrong(self, &format!("{what} rule: {}", rule.text()));
                 }
             }
         }
         true
     }
 
+    /// Runs an expression on what is left of the budget.
+    fn evaluate(&mut self, program: &Program, bindings: &[(&str, Option<cel::Value>)]) -> Result<cel::Value, Failure> {
+        let mut budget = Budget::new(CALL_BUDGET.min(self.left));
+        let result = program.evaluate(bindings, &mut budget);
+        self.left -= budget.used().min(self.left);
+        result
+    }
+
     /// The message that an expression makes, where it makes a good one.
     fn told(&mut self, message: &Program, bindings: &[(&str, Option<cel::Value>)]) -> Option<String> {
-        let mut budget = Budget::new(CALL_BUDGET.min(self.left));
-        let result = message.evaluate(bindings, &mut budget);
-        self.left -= budget.used().min(self.left);
-        let text = result.ok()?.as_text()?.trim().to_owned();
+        let text = self.evaluate(message, bindings).ok()?.as_text()?.trim().to_owned();
         let is_good = !text.is_empty() && text.len() <= MESSAGE_BYTES_MAX && !text.contains('\n');
         is_good.then_some(text)
     }

@@ -88,30 +88,27 @@ fn arithmetic(name: &str, one: &Value, other: &Value, budget: &mut Budget) -> Ca
     }
 }
 
-fn integers(name: &str, one: i64, other: i64) -> Result<i64, Failure> {
-    let result = match name {
-        "_+_" => one.checked_add(other),
-        "_-_" => one.checked_sub(other),
-        "_*_" => one.checked_mul(other),
-        "_/_" if other == 0 => return Err(Failure::new("division by zero")),
-        "_/_" => one.checked_div(other),
-        _ if other == 0 => return Err(Failure::new("modulus by zero")),
-        _ => one.checked_rem(other),
+/// Arithmetic of whole numbers of any type: what does not fit is an error.
+macro_rules! whole {
+    ($name:expr, $one:expr, $other:expr) => {
+        match $name {
+            "_+_" => Ok($one.checked_add($other)),
+            "_-_" => Ok($one.checked_sub($other)),
+            "_*_" => Ok($one.checked_mul($other)),
+            "_/_" if $other == 0 => Err(Failure::new("division by zero")),
+            "_/_" => Ok($one.checked_div($other)),
+            _ if $other == 0 => Err(Failure::new("modulus by zero")),
+            _ => Ok($one.checked_rem($other)),
+        }
     };
-    result.ok_or_else(overflow)
+}
+
+fn integers(name: &str, one: i64, other: i64) -> Result<i64, Failure> {
+    whole!(name, one, other)?.ok_or_else(overflow)
 }
 
 fn unsigned(name: &str, one: u64, other: u64) -> Result<u64, Failure> {
-    let result = match name {
-        "_+_" => one.checked_add(other),
-        "_-_" => one.checked_sub(other),
-        "_*_" => one.checked_mul(other),
-        "_/_" if other == 0 => return Err(Failure::new("division by zero")),
-        "_/_" => one.checked_div(other),
-        _ if other == 0 => return Err(Failure::new("modulus by zero")),
-        _ => one.checked_rem(other),
-    };
-    result.ok_or_else(|| Failure::new("unsigned integer overflow"))
+    whole!(name, one, other)?.ok_or_else(|| Failure::new("unsigned integer overflow"))
 }
 
 fn times(name: &str, one: &Value, other: &Value) -> Called {
