@@ -6,11 +6,12 @@
 
 use k8s_openapi::api::core::v1::Event;
 use k8s_openapi::api::events::v1 as newer;
+use serde::Serialize;
 
-use super::checks;
 use super::fields::text;
 use super::names::{self, name_is_dns_subdomain};
 use super::shared::{self, meta_update};
+use super::{checks, go_type};
 use crate::object::field::{FieldErrors, Path};
 
 const TEXT_BYTES_MAX: usize = 128;
@@ -64,26 +65,38 @@ pub fn event_v1_update(new: &newer::Event, old: &newer::Event) -> FieldErrors {
         series(new, &mut errors);
     }
     let errors_of = &mut errors;
-    checks::immutable(&new.regarding, &old.regarding, &Path::new("involvedObject"), errors_of);
-    checks::immutable(&new.reason, &old.reason, &Path::new("reason"), errors_of);
-    checks::immutable(&new.note, &old.note, &Path::new("message"), errors_of);
-    checks::immutable(&new.deprecated_source, &old.deprecated_source, &Path::new("source"), errors_of);
+    let [about, before] = [&new.regarding, &old.regarding].map(|given| given.clone().unwrap_or_default());
+    fixed(&about, &before, "ObjectReference", &Path::new("involvedObject"), errors_of);
+    let texts = |field: &str, new: &Option<String>, old: &Option<String>, errors: &mut FieldErrors| {
+        checks::immutable(&text(new), &text(old), &Path::new(field), errors);
+    };
+    texts("reason", &new.reason, &old.reason, errors_of);
+    texts("message", &new.note, &old.note, errors_of);
+    let [from, before] =
+        [&new.deprecated_source, &old.deprecated_source].map(|given| given.clone().unwrap_or_default());
+    fixed(&from, &before, "EventSource", &Path::new("source"), errors_of);
     let path = Path::new("firstTimestamp");
     checks::immutable(&new.deprecated_first_timestamp, &old.deprecated_first_timestamp, &path, errors_of);
     let path = Path::new("lastTimestamp");
     checks::immutable(&new.deprecated_last_timestamp, &old.deprecated_last_timestamp, &path, errors_of);
-    checks::immutable(&new.deprecated_count, &old.deprecated_count, &Path::new("count"), errors_of);
+    let [count, before] = [new.deprecated_count, old.deprecated_count].map(Option::unwrap_or_default);
+    checks::immutable(&count, &before, &Path::new("count"), errors_of);
     // Upstream looks at the reason twice.
-    checks::immutable(&new.reason, &old.reason, &Path::new("reason"), errors_of);
-    checks::immutable(&new.type_, &old.type_, &Path::new("type"), errors_of);
+    texts("reason", &new.reason, &old.reason, errors_of);
+    texts("type", &new.type_, &old.type_, errors_of);
     checks::immutable(&new.event_time, &old.event_time, &Path::new("eventTime"), errors_of);
-    checks::immutable(&new.action, &old.action, &Path::new("action"), errors_of);
-    checks::immutable(&new.related, &old.related, &Path::new("related"), errors_of);
-    let path = Path::new("reportingController");
-    checks::immutable(&new.reporting_controller, &old.reporting_controller, &path, errors_of);
-    let path = Path::new("reportingInstance");
-    checks::immutable(&new.reporting_instance, &old.reporting_instance, &path, errors_of);
+    texts("action", &new.action, &old.action, errors_of);
+    fixed(&new.related, &old.related, "ObjectReference", &Path::new("related"), errors_of);
+    texts("reportingController", &new.reporting_controller, &old.reporting_controller, errors_of);
+    texts("reportingInstance", &new.reporting_instance, &old.reporting_instance, errors_of);
     errors
+}
+
+/// A structure that may not change.
+fn fixed<T: PartialEq + Serialize>(new: &T, old: &T, kind: &str, path: &Path<'_>, errors: &mut FieldErrors) {
+    if new != old {
+        errors.invalid_json(path, go_type::compact(new, kind), names::IMMUTABLE);
+    }
 }
 
 /// What both groups have.

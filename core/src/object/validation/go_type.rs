@@ -148,6 +148,7 @@ LocalVolumeSource Path:s FSType:-
 StorageOSPersistentVolumeSource VolumeName:s VolumeNamespace:s FSType:s ReadOnly:b SecretRef*ObjectReference
 CSIPersistentVolumeSource Driver:s VolumeHandle:s ReadOnly:b FSType:s VolumeAttributes:- ControllerPublishSecretRef*SecretReference NodeStageSecretRef*SecretReference NodePublishSecretRef*SecretReference ControllerExpandSecretRef*SecretReference NodeExpandSecretRef*SecretReference
 SecretReference Name:s Namespace:s
+EventSource Component:s Host:s
 ObjectReference Kind:s Namespace:s Name:s UID:s APIVersion:s ResourceVersion:s FieldPath:s
 VolumeAttachmentSpec Attacher:s Source=VolumeAttachmentSource NodeName:s
 VolumeAttachmentSource PersistentVolumeName:- InlineVolumeSpec*PersistentVolumeSpec

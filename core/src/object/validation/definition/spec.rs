@@ -158,7 +158,8 @@ fn own(version: &CustomResourceDefinitionVersion, alike: &Alike, path: &Path<'_>
         columns(version.additional_printer_columns.as_deref(), &path.field("additionalPrinterColumns"), errors);
     }
     if !alike.selectable {
-        selectable(version, &path.field("selectableFields"), errors);
+        let detail = "may only be set when `version.schema.openAPIV3Schema` is not included";
+        selectable(version, detail, &path.field("selectableFields"), errors);
     }
 }
 
@@ -180,7 +181,8 @@ fn common(
         columns(first.additional_printer_columns.as_deref(), &path.field("additionalPrinterColumns"), errors);
     }
     if alike.selectable {
-        selectable(first, &path.field("selectableFields"), errors);
+        let detail = "may only be set when validations.schema is included";
+        selectable(first, detail, &path.field("selectableFields"), errors);
     }
 }
 
@@ -258,10 +260,11 @@ fn columns(given: Option<&[CustomResourceColumnDefinition]>, path: &Path<'_>, er
     }
 }
 
-fn selectable(version: &CustomResourceDefinitionVersion, path: &Path<'_>, errors: &mut FieldErrors) {
+/// `detail` is what is wrong without a schema.
+fn selectable(version: &CustomResourceDefinitionVersion, detail: &str, path: &Path<'_>, errors: &mut FieldErrors) {
     let Some(given) = version.selectable_fields.as_ref().filter(|given| !given.is_empty()) else { return };
     let Some(schema) = schema_of(version).map(Schema::read) else {
-        errors.invalid(path, "", "may only be set when validations.schema is included");
+        errors.invalid(path, "", detail);
         return;
     };
     let mut seen: Vec<Vec<String>> = Vec::new();
