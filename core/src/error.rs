@@ -316,6 +316,11 @@ impl ApiError {
         &self.0.causes
     }
 
+    /// Whether it says that the namespace takes no new objects because it goes: whoever creates there need say nothing of it.
+    pub fn is_namespace_terminating(&self) -> bool {
+        self.causes().iter().any(|cause| cause.reason.as_deref() == Some("NamespaceTerminating"))
+    }
+
     /// The object it is about.
     pub fn subject(&self) -> Option<&Subject> {
         self.0.subject.as_ref()

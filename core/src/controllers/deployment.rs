@@ -6,19 +6,23 @@
 //! The stages of a decision:
 //! 1. claim the ReplicaSets that match the selector;
 //! 2. paused, or `spec.replicas` changed: [`scaling`] keeps the proportions, and nothing rolls;
-//! 3. otherwise the [`new_set`] is found or made, and [`rolling`] or [`recreate`] moves pods over, one direction a plan;
-//! 4. once complete, [`history`] forgets the oldest sets;
-//! 5. [`status`] counts, and [`progress`] says how the rollout is going.
+//! 3. asked to by an annotation: [`rollback`] to an earlier template;
+//! 4. otherwise the [`new_set`] is found or made, and [`rolling`] or [`recreate`] moves pods over, one direction a plan;
+//! 5. once complete, [`history`] forgets the oldest sets;
+//! 6. [`status`] counts, and [`progress`] says how the rollout is going.
 //!
-//! A Deployment that is being deleted only counts.
+//! A Deployment that is being deleted knows its set of the current template, and only counts.
 
 mod history;
 mod new_set;
 mod progress;
 mod recreate;
+mod rollback;
 mod rolling;
 mod scaling;
 mod status;
+#[cfg(test)]
+mod tests;
 mod work;
 
 use std::sync::Arc;
@@ -92,6 +96,7 @@ impl Controller for DeploymentController {
         }
         let mut work = Work::new(observed, now);
         if observed.object.meta.is_deleting() {
+            new_set::find(&mut work);
             status::count(&mut work);
             return work.into_plan();
         }
@@ -101,6 +106,8 @@ impl Controller for DeploymentController {
             scaling::proportionally(&mut work);
             history::forget(&mut work);
             status::count(&mut work);
+        } else if let Some(revision) = rollback::asked(&work) {
+            rollback::to(&mut work, revision);
         } else if work.is_scaling_event() {
             new_set::find(&mut work);
             scaling::proportionally(&mut work);
@@ -117,12 +124,18 @@ impl Controller for DeploymentController {
         work.into_plan()
     }
 
+    /// The set of the current template could not be made. What else may have been refused is only tried again.
     fn refused(observed: &Observed<'_>, error: &ApiError, now: Time) -> Plan {
         let mut work = Work::new(observed, now);
+        new_set::find(&mut work);
+        if work.current.is_some() || error.is_namespace_terminating() {
+            return Plan::nothing();
+        }
         if error.reason() == Reason::AlreadyExists {
             work.count_collision();
         } else {
-            progress::report_failed_create(&mut work, error);
+            let name = new_set::name(&work);
+            progress::report_failed_create(&mut work, &name, error);
         }
         work.into_plan()
     }

@@ -13,14 +13,16 @@ use crate::object::template_hash::{self, POD_TEMPLATE_HASH_LABEL};
 use crate::store::StringMap;
 
 /// Annotations of the Deployment that are its own business and not copied to its sets.
-const NOT_COPIED: [&str; 6] = [
+pub(super) const NOT_COPIED: [&str; 6] = [
     "kubectl.kubernetes.io/last-applied-configuration",
     REVISION,
     REVISION_HISTORY,
     DESIRED_REPLICAS,
     MAX_REPLICAS,
-    "deprecated.deployment.rollback.to",
+    ROLLBACK_TO,
 ];
+/// The annotation by which a Deployment is asked to roll back.
+pub(super) const ROLLBACK_TO: &str = "deprecated.deployment.rollback.to";
 
 /// Longest list of old revision numbers, in bytes.
 const REVISION_HISTORY_BYTES_MAX: usize = 2000;
@@ -38,7 +40,9 @@ pub(super) fn find(work: &mut Work<'_, '_>) {
         row.annotate(&key, value);
     }
     let current = row.number(REVISION);
-    if current.is_none_or(|current| current < revision) {
+    // What somebody wrote there that is no number stays.
+    let is_foreign = current.is_none() && row.annotation(REVISION).is_some_and(|text| !text.is_empty());
+    if !is_foreign && current.is_none_or(|current| current < revision) {
         if let Some(old) = current {
             let history = with_revision(row.annotation(REVISION_HISTORY), old);
             row.annotate(REVISION_HISTORY, history);
@@ -70,22 +74,31 @@ pub(super) fn find_or_create(work: &mut Work<'_, '_>) {
     }
 }
 
+/// What the set of the current template is called when it is made.
+pub(super) fn name(work: &Work<'_, '_>) -> String {
+    format!("{}-{}", work.observed.object.meta.name, hash(work))
+}
+
+fn hash(work: &Work<'_, '_>) -> String {
+    let collisions = work.deployment.status.as_ref().and_then(|status| status.collision_count);
+    template_hash::of(&work.deployment.spec.template, collisions).to_string()
+}
+
 fn blank_set(work: &Work<'_, '_>, revision: i64) -> ReplicaSet {
     let owner = &work.observed.object.meta;
     let spec = &work.deployment.spec;
-    let collisions = work.deployment.status.as_ref().and_then(|status| status.collision_count);
-    let hash = template_hash::of(&spec.template, collisions);
+    let hash = hash(work);
     let mut template = spec.template.clone();
     let labels = template.metadata.get_or_insert_default().labels.get_or_insert_default();
-    labels.insert(POD_TEMPLATE_HASH_LABEL.to_owned(), hash.to_string());
+    labels.insert(POD_TEMPLATE_HASH_LABEL.to_owned(), hash.clone());
     let labels = labels.clone();
     let mut selector = spec.selector.clone();
-    selector.match_labels.get_or_insert_default().insert(POD_TEMPLATE_HASH_LABEL.to_owned(), hash.to_string());
+    selector.match_labels.get_or_insert_default().insert(POD_TEMPLATE_HASH_LABEL.to_owned(), hash);
     let mut annotations = copied_annotations(work);
     annotations.insert(REVISION.to_owned(), revision.to_string());
     ReplicaSet {
         metadata: ObjectMeta {
-            name: Some(format!("{}-{hash}", owner.name)),
+            name: Some(name(work)),
             namespace: Some(owner.namespace.to_string()),
             labels: Some(labels),
             annotations: Some(annotations),
@@ -123,8 +136,9 @@ fn with_revision(history: Option<&str>, revision: i64) -> String {
         .map(str::to_owned)
         .collect();
     numbers.push(revision.to_string());
-    while numbers.len() > 1 && numbers.iter().map(|number| number.len() + 1).sum::<usize>() > REVISION_HISTORY_BYTES_MAX
-    {
+    // A comma after each but the last.
+    let length = |numbers: &[String]| numbers.iter().map(|number| number.len() + 1).sum::<usize>() - 1;
+    while numbers.len() > 1 && length(&numbers) > REVISION_HISTORY_BYTES_MAX {
         numbers.remove(0);
     }
     numbers.join(",")

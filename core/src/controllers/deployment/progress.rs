@@ -22,6 +22,7 @@ const REPLICA_FAILURE: &str = "ReplicaFailure";
 const DONE: &str = "NewReplicaSetAvailable";
 const TIMED_OUT: &str = "ProgressDeadlineExceeded";
 const PAUSED: &str = "DeploymentPaused";
+const CREATE_ERROR: &str = "ReplicaSetCreateError";
 
 /// Writes down that enough pods are available, or not.
 pub(super) fn set_available(work: &mut Work<'_, '_>, enough: bool) {
@@ -64,16 +65,21 @@ pub(super) fn created(work: &mut Work<'_, '_>, name: &str) {
 }
 
 /// Writes down that the set of the current template could not be made.
-pub(super) fn report_failed_create(work: &mut Work<'_, '_>, error: &ApiError) {
+pub(super) fn report_failed_create(work: &mut Work<'_, '_>, name: &str, error: &ApiError) {
+    let message = format!("Failed to create new replica set \"{name}\": {error}");
     if deadline(work).is_some() {
-        let message = format!("Failed to create new replica set: {error}");
-        set(work, PROGRESSING, "False", "ReplicaSetCreateError", message);
+        set(work, PROGRESSING, "False", CREATE_ERROR, message.clone());
     }
+    work.warn(CREATE_ERROR, message);
 }
 
 /// Compares the counts with those before and writes down how the rollout is going.
 pub(super) fn report(work: &mut Work<'_, '_>) {
+    report_progress(work);
     copy_failures(work);
+}
+
+fn report_progress(work: &mut Work<'_, '_>) {
     let Some(deadline) = deadline(work) else {
         remove(work, PROGRESSING);
         return;

@@ -47,11 +47,11 @@ fn share_out(work: &mut Work<'_, '_>) {
     let allowed = if work.replicas() > 0 { work.replicas() + work.max_surge() } else { 0 };
     let mut active: Vec<usize> = (0..work.rows.len()).filter(|index| work.rows[*index].is_active()).collect();
     let to_add = allowed - active.iter().map(|index| work.rows[*index].replicas()).sum::<i32>();
-    // Growing favours the newer of two equal sets, shrinking takes from the older.
+    // Growing favours the newer of two equal sets, shrinking takes from the older: the rows are in that order.
     if to_add > 0 {
-        active.sort_by_key(|index| (Reverse(work.rows[*index].replicas()), Reverse(work.rows[*index].created())));
+        active.sort_by_key(|index| (Reverse(work.rows[*index].replicas()), Reverse(*index)));
     } else {
-        active.sort_by_key(|index| (Reverse(work.rows[*index].replicas()), work.rows[*index].created()));
+        active.sort_by_key(|index| (Reverse(work.rows[*index].replicas()), *index));
     }
     let mut added = 0;
     let mut sizes: Vec<i32> = Vec::with_capacity(active.len());

@@ -215,6 +215,11 @@ impl<'o, 'w> Work<'o, 'w> {
         self.events.push(EventDraft::normal(meta, DeploymentController::NAME, reason, message));
     }
 
+    pub(super) fn warn(&mut self, reason: &'static str, message: String) {
+        let meta = &self.observed.object.meta;
+        self.events.push(EventDraft::warning(meta, DeploymentController::NAME, reason, message));
+    }
+
     /// Notes that the name of a new set was taken by one that is not ours: its hash will be another next time.
     pub(super) fn count_collision(&mut self) {
         let status = self.deployment.status.get_or_insert_default();
@@ -240,7 +245,8 @@ impl<'o, 'w> Work<'o, 'w> {
         plan.actions.extend(self.events.into_iter().map(|event| Action::Emit(Box::new(event))));
         if self.deployment != *self.observed.deployment {
             let target = Target::seen(self.observed.object);
-            plan.push(Action::Update { target, object: Arc::new(self.deployment), spec_changed: false });
+            let spec_changed = self.deployment.spec != self.observed.deployment.spec;
+            plan.push(Action::Update { target, object: Arc::new(self.deployment), spec_changed });
         }
         plan.waiting_on = self.waiting_on.map(crate::control::WaitingOn::new);
         plan
