@@ -20,6 +20,8 @@ mod indexes;
 mod member;
 mod scale;
 mod success_policy;
+#[cfg(test)]
+mod tests;
 mod tracking;
 mod verdict;
 
@@ -202,10 +204,13 @@ impl Controller for JobController {
         }
     }
 
-    /// A pod could not be created: it is said, and all else is done.
+    /// A pod could not be created: it is said, unless the namespace goes, and all else is done.
     fn refused(subject: &Subject<'_>, error: &ApiError, now: Time) -> Plan {
         let Subject::Job(observed) = subject else { return Plan::nothing() };
         let mut plan = decide(observed, false, now);
+        if error.is_namespace_terminating() {
+            return plan;
+        }
         let message = format!("Error creating: {error}");
         let event = EventDraft::warning(&observed.object.meta, Self::NAME, "FailedCreate", message);
         plan.push(Action::Emit(Box::new(event)));

@@ -13,6 +13,8 @@
 
 mod scale;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -124,9 +126,13 @@ pub(super) fn to_number(observed: &Observed<'_>, now: Time) -> Plan {
     plan
 }
 
-/// What is said when a pod was refused.
+/// What is said when a pod was refused: nothing in a namespace that goes, which takes no new ones.
 pub(super) fn after_refusal(observed: &Observed<'_>, error: &ApiError, now: Time) -> Plan {
     let mut plan = Plan::nothing();
+    if error.is_namespace_terminating() {
+        status::count(observed, None, now, &mut plan);
+        return plan;
+    }
     scale::report_failure(observed, error, &mut plan);
     status::count(observed, Some(error), now, &mut plan);
     plan

@@ -37,7 +37,7 @@ pub(super) fn to_wanted(observed: &Observed<'_>, may_create: bool, now: Time, pl
     }
     let active: Vec<Member<'_>> = observed.active().collect();
     let wanted = wanted(observed, active.len());
-    let surplus = if observed.is_suspended() { active.clone() } else { surplus(observed, &active, wanted, now) };
+    let surplus = if observed.is_suspended() { active.clone() } else { surplus(observed, &active, wanted) };
     if !surplus.is_empty() {
         plan.more |= surplus.len() > CREATES_AND_DELETES_MAX;
         let gone: Vec<Member<'_>> = surplus.into_iter().take(CREATES_AND_DELETES_MAX).collect();
@@ -94,7 +94,7 @@ fn wanted(observed: &Observed<'_>, active: usize) -> usize {
 }
 
 /// Pods of an index that another has too, or that the Job does not have; then the least missed.
-fn surplus<'w>(observed: &Observed<'w>, active: &[Member<'w>], wanted: usize, now: Time) -> Vec<Member<'w>> {
+fn surplus<'w>(observed: &Observed<'w>, active: &[Member<'w>], wanted: usize) -> Vec<Member<'w>> {
     let (mut out, mut rest) = (Vec::new(), active.to_vec());
     if observed.is_indexed() {
         let mut by_index: BTreeMap<Option<usize>, Vec<&'w Arc<Object>>> = BTreeMap::new();
@@ -104,14 +104,14 @@ fn surplus<'w>(observed: &Observed<'w>, active: &[Member<'w>], wanted: usize, no
         rest.clear();
         for (index, pods) in by_index {
             let too_many = if index.is_some() { pods.len() - 1 } else { pods.len() };
-            let first = rank::first_to_go(&pods, &[], pods.len(), now);
+            let first = rank::first_of_job(&pods, pods.len());
             out.extend(first[..too_many].iter().copied().map(Member));
             rest.extend(first[too_many..].iter().copied().map(Member));
         }
     }
     let more = active.len().saturating_sub(wanted).saturating_sub(out.len());
     let rest: Vec<&'w Arc<Object>> = rest.into_iter().map(|pod| pod.0).collect();
-    out.extend(rank::first_to_go(&rest, &[], more, now).into_iter().map(Member));
+    out.extend(rank::first_of_job(&rest, more).into_iter().map(Member));
     out
 }
 

@@ -193,6 +193,10 @@ fn note_suspension(observed: &Observed<'_>, status: &mut JobStatus, now: Time, p
     } else {
         ("JobResumed", "Resumed", "Job resumed")
     };
+    if suspended {
+        // It is started anew when it is resumed.
+        status.start_time = None;
+    }
     if set(status, condition("Suspended", suspended, reason, message, now)) {
         if !suspended {
             // The deadline counts from here.

@@ -37,7 +37,7 @@ impl End {
 
 /// The verdict on a Job.
 pub(super) fn of(observed: &Observed<'_>, now: Time) -> Verdict {
-    let deadline = deadline(observed);
+    let deadline = deadline(observed, now);
     let end = decided_before(observed)
         .or_else(|| failed_by_policy(observed))
         .or_else(|| past_limit(observed))
@@ -90,11 +90,12 @@ fn failures(observed: &Observed<'_>) -> i64 {
     i64::from(status.failed.unwrap_or(0)) + (uncounted.len() + new.count()) as i64
 }
 
-fn deadline(observed: &Observed<'_>) -> Option<Time> {
+/// A Job that has not been started is started now; one that is suspended has no deadline.
+fn deadline(observed: &Observed<'_>, now: Time) -> Option<Time> {
     let start = observed.job.status.as_ref().and_then(|status| status.start_time.as_ref());
     let seconds = u64::try_from(observed.spec.active_deadline_seconds?).ok()?;
-    let start = start.map(Time::from_api).filter(|_| !observed.is_suspended())?;
-    Some(start + std::time::Duration::from_secs(seconds))
+    let start = start.map_or(now, Time::from_api);
+    (!observed.is_suspended()).then(|| start + std::time::Duration::from_secs(seconds))
 }
 
 fn by_indexes(observed: &Observed<'_>) -> Option<End> {

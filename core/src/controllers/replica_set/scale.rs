@@ -1,5 +1,7 @@
 //! Creating what is missing and deleting what is too much; never both in one plan.
 
+use std::cmp::Ordering;
+
 use super::Observed;
 use crate::control::plan::CREATES_AND_DELETES_MAX;
 use crate::control::pods::PodMold;
@@ -44,11 +46,20 @@ fn delete(observed: &Observed<'_>, surplus: usize, now: Time, plan: &mut Plan) {
     }
 }
 
-/// Says that a pod could not be created.
+/// What is told about a refusal: that a pod could not be created, or not be deleted; `None` when nothing of both was tried.
+pub(super) fn failure(observed: &Observed<'_>) -> Option<(&'static str, &'static str)> {
+    match observed.active.cmp(&observed.wanted()) {
+        Ordering::Less => Some(("FailedCreate", "Error creating")),
+        Ordering::Greater => Some(("FailedDelete", "Error deleting")),
+        Ordering::Equal => None,
+    }
+}
+
+/// Says that a pod could not be created, or not be deleted.
 pub(super) fn report_failure(observed: &Observed<'_>, error: &ApiError, plan: &mut Plan) {
-    let message = format!("Error creating: {error}");
-    let meta = &observed.object.meta;
-    let event = EventDraft::warning(meta, observed.dialect.component, "FailedCreate", message);
+    let Some((reason, what)) = failure(observed) else { return };
+    let event =
+        EventDraft::warning(&observed.object.meta, observed.dialect.component, reason, format!("{what}: {error}"));
     plan.push(Action::Emit(Box::new(event)));
 }
 

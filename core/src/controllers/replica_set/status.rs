@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::apps::v1::{ReplicaSetCondition, ReplicaSetStatus};
 
-use super::Observed;
+use super::{Observed, scale};
 use crate::control::{Action, Plan, Target, pods};
 use crate::error::ApiError;
 use crate::store::{Standing, StringMap};
@@ -45,7 +45,7 @@ fn counted(
     let some = |count: usize| Some(number(count)).filter(|count| *count != 0);
     ReplicaSetStatus {
         available_replicas: some(ready - settling.len()),
-        conditions: conditions(before, failure, now),
+        conditions: conditions(before, failure.zip(scale::failure(observed)), now),
         fully_labeled_replicas: some(crew.count(|pod| pod.is_active() && labeled(pod))),
         observed_generation: Some(observed.object.meta.generation),
         ready_replicas: some(ready),
@@ -56,16 +56,20 @@ fn counted(
 
 /// `ReplicaFailure` stands as long as the last try failed, with the words of the first one: those of the next differ in
 /// the name that was drawn for a pod, and a change would end the wait between two tries.
-fn conditions(before: &ReplicaSetStatus, failure: Option<&ApiError>, now: Time) -> Option<Vec<ReplicaSetCondition>> {
+fn conditions(
+    before: &ReplicaSetStatus,
+    failure: Option<(&ApiError, (&'static str, &'static str))>,
+    now: Time,
+) -> Option<Vec<ReplicaSetCondition>> {
     let is_failure = |condition: &&ReplicaSetCondition| condition.type_.as_deref() == Some("ReplicaFailure");
     let old = before.conditions.iter().flatten().find(is_failure);
     let mut conditions: Vec<_> =
         before.conditions.iter().flatten().filter(|condition| !is_failure(condition)).cloned().collect();
-    if let Some(error) = failure {
+    if let Some((error, (reason, _))) = failure {
         conditions.push(old.cloned().unwrap_or_else(|| ReplicaSetCondition {
             last_transition_time: Some(now.to_api()),
             message: Some(error.to_string()),
-            reason: Some("FailedCreate".to_owned()),
+            reason: Some(reason.to_owned()),
             status: Some("True".to_owned()),
             type_: Some("ReplicaFailure".to_owned()),
         }));
