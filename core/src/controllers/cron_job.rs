@@ -15,6 +15,8 @@ mod due;
 mod history;
 mod settle;
 mod start;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -22,7 +24,7 @@ use k8s_openapi::api::batch::v1::{CronJob, CronJobStatus, Job};
 
 pub(crate) use self::start::SCHEDULED_AT;
 use crate::control::{Action, Controller, Keys, Plan, Target, Watched};
-use crate::error::ApiError;
+use crate::error::{ApiError, Reason};
 use crate::ids::Uid;
 use crate::object::kind;
 use crate::store::{Change, EventDraft, Object, Snapshot};
@@ -159,7 +161,11 @@ impl Controller for CronJobController {
         work.into_plan()
     }
 
+    /// A Job could not be created: it is said. Somebody else's of that name was made in its place, for all that is known.
     fn refused(observed: &Observed<'_>, error: &ApiError, _: Time) -> Plan {
+        if error.is_namespace_terminating() || error.reason() == Reason::AlreadyExists {
+            return Plan::nothing();
+        }
         let message = format!("Error creating job: {error}");
         let event = EventDraft::warning(&observed.object.meta, Self::NAME, "FailedCreate", message);
         let mut plan = Plan::nothing();

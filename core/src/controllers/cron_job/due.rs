@@ -22,11 +22,12 @@ pub(super) enum Due {
         /// The one after it.
         next: Option<Time>,
     },
-    /// Two times of it are less than a second apart.
+    /// It has no time at all, or two of them are less than a second apart.
     Never,
 }
 
-/// Looks at a schedule. `since` is when the CronJob last ran, or when it was made; `deadline` is how late a run may be:
+/// Looks at a schedule, in upstream's way: of one whose times are not evenly spread it may not find the last time that was
+/// missed, and then makes up for none. `since` is when the CronJob last ran, or when it was made; `deadline` is how late a run may be:
 /// what is older is not looked at.
 pub(super) fn due(
     schedule: &Schedule,
@@ -36,7 +37,7 @@ pub(super) fn due(
     now: Time,
 ) -> Due {
     let since = deadline.map_or(since, |deadline| since.max(now.minus(deadline)));
-    let Some(first) = schedule.next_after(since, zone) else { return Due::Later(None) };
+    let Some(first) = schedule.next_after(since, zone) else { return Due::Never };
     if first > now {
         return Due::Later(Some(first));
     }
@@ -53,13 +54,16 @@ pub(super) fn due(
     // A guess of how many there were, and from shortly before the last of them an exact look.
     let missed = (now.as_secs() - first.as_secs()) / distance + 1;
     let ahead = u64::try_from((missed - 2).max(0).saturating_mul(distance)).unwrap_or(0);
-    let mut latest = first;
+    let mut latest = None;
     let mut next = schedule.next_after(first + Duration::from_secs(ahead), zone);
     while let Some(time) = next.filter(|time| *time <= now) {
-        latest = time;
+        latest = Some(time);
         next = schedule.next_after(time, zone);
     }
-    Due::Now { at: latest, many_missed: missed > MISSED_MAX, next }
+    match latest {
+        Some(at) => Due::Now { at, many_missed: missed > MISSED_MAX, next },
+        None => Due::Later(next),
+    }
 }
 
 #[cfg(test)]
@@ -101,9 +105,56 @@ mod tests {
         let found = look("0 0 29 2 *", "2024-01-01T00:00:00Z", None, "2026-06-01T00:00:00Z");
         let leap = time("2024-02-29T00:00:00Z");
         assert_eq!(found, Due::Now { at: leap, many_missed: false, next: Some(time("2028-02-29T00:00:00Z")) });
-        assert_eq!(look("59 23 31 2 *", "2024-01-01T00:00:00Z", None, "2026-06-01T00:00:00Z"), Due::Later(None));
+        assert_eq!(look("59 23 31 2 *", "2024-01-01T00:00:00Z", None, "2026-06-01T00:00:00Z"), Due::Never);
         let weekdays = look("0 9 * * 1-5", "2026-01-02T00:00:00Z", None, "2026-01-11T12:00:00Z");
         let friday = time("2026-01-09T09:00:00Z");
         assert_eq!(weekdays, Due::Now { at: friday, many_missed: false, next: Some(time("2026-01-12T09:00:00Z")) });
+    }
+
+    #[test]
+    fn of_times_that_are_not_evenly_spread_the_last_is_found_unless_a_gap_is_taken_for_more_of_them() {
+        // A Thursday; the first two times are four hours apart, or one.
+        let rows = [
+            (
+                "30 6-16/4 * * 1-5",
+                "2016-05-19T10:30:00Z",
+                "2016-05-20T10:31:00Z",
+                Some("2016-05-20T10:30:00Z"),
+                "2016-05-20T14:30:00Z",
+            ),
+            (
+                "30 6-16/4 * * 1-5",
+                "2016-05-19T10:30:00Z",
+                "2016-05-23T10:31:00Z",
+                Some("2016-05-23T10:30:00Z"),
+                "2016-05-23T14:30:00Z",
+            ),
+            ("30 10,11,12 * * 1-5", "2016-05-19T10:30:00Z", "2016-05-20T16:30:00Z", None, "2016-05-23T10:30:00Z"),
+            (
+                "0 12 * * 4",
+                "2016-05-19T12:00:00Z",
+                "2016-06-07T11:30:00Z",
+                Some("2016-06-02T12:00:00Z"),
+                "2016-06-09T12:00:00Z",
+            ),
+            (
+                "@every 1h",
+                "2016-05-19T10:01:00Z",
+                "2016-05-19T15:00:00Z",
+                Some("2016-05-19T14:01:00Z"),
+                "2016-05-19T15:01:00Z",
+            ),
+        ];
+        for (schedule, since, now, latest, next) in rows {
+            let next = Some(time(next));
+            let expected = match latest {
+                Some(at) => Due::Now { at: time(at), many_missed: false, next },
+                None => Due::Later(next),
+            };
+            assert_eq!(look(schedule, since, None, now), expected, "{schedule} since {since}, at {now}");
+        }
+        let weekly = look("@every 1h", "2016-05-19T10:01:00Z", None, "2016-05-26T10:00:00Z");
+        let last = time("2016-05-26T09:01:00Z");
+        assert_eq!(weekly, Due::Now { at: last, many_missed: true, next: Some(time("2016-05-26T10:01:00Z")) });
     }
 }

@@ -27,7 +27,10 @@ pub(super) fn what_is_due(work: &mut Work<'_, '_>) {
         None => None,
         Some(name) => match Zone::named(name) {
             Some(zone) => Some(zone),
-            None => return work.warn("UnknownTimeZone", format!("invalid timeZone: {name:?}")),
+            None => {
+                let message = format!("invalid timeZone: {name:?}: unknown time zone {name}");
+                return work.warn("UnknownTimeZone", message);
+            }
         },
     };
     let schedule = match Schedule::parse(&spec.schedule) {
