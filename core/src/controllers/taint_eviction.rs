@@ -3,9 +3,11 @@
 //! **The rule**: a pod leaves a node with a `NoExecute` taint at once if it does not tolerate it, or when the time is
 //! over for which it does. That time begins when both are there, the pod and the taint.
 //!
-//! Since when a taint is there it may say itself; where it does not, it counts from when this controller first saw it, which
-//! is kept in mind beside the objects.
+//! Since when a taint is there it may say itself; where it does not, it counts from when this controller first saw it. Both
+//! are kept in mind beside the objects: a pod whose time was running before the taints changed, and is not any more, is told
+//! so.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +22,9 @@ use crate::store::{
     evicting_taints,
 };
 use crate::time::Time;
+
+/// The reason of all its events.
+const REASON: &str = "TaintManagerEviction";
 
 /// Sends pods away from tainted nodes.
 #[derive(Debug)]
@@ -59,8 +64,12 @@ impl Controller for TaintEvictionController {
         if observed.times.map_or(!seen.is_empty(), |times| **times != seen) {
             plan.push(Action::Notice { node: observed.node, taints: Arc::new(seen.clone()) });
         }
+        let before = remembered(observed);
         for object in &observed.pods {
-            let Some(pod) = object.pod().filter(|_| !observed.taints.is_empty()) else { continue };
+            let Some(pod) = object.pod() else { continue };
+            if is_counting_down(pod, &before) && !is_counting_down(pod, &observed.taints) {
+                cancel(object, &mut plan);
+            }
             match leaves_at(object, pod, &observed.taints, &seen) {
                 Some(at) if at <= now => evict(object, pod, now, &mut plan),
                 Some(at) => plan.wake(at),
@@ -76,11 +85,39 @@ fn is_evicted(object: &Object) -> bool {
     object.meta.is_deleting() && object.pod().is_some_and(|pod| pod.state.is_true(&ConditionKind::DisruptionTarget))
 }
 
-/// Since when the taints are there that do not say it.
+/// Since when the taints are there.
 fn seen(observed: &Observed<'_>, now: Time) -> TaintTimes {
-    let silent = observed.taints.iter().filter(|taint| taint.time_added.is_none());
-    let since = |key: &(String, String)| observed.times.and_then(|times| times.get(key).copied()).unwrap_or(now);
-    silent.map(|taint| key(taint)).map(|key| (key.clone(), since(&key))).collect()
+    let known = |key: &(String, String)| observed.times.and_then(|times| times.get(key).copied());
+    let since = |taint: &Taint| {
+        let said = taint.time_added.as_ref().map(Time::from_api);
+        said.or_else(|| known(&key(taint))).unwrap_or(now)
+    };
+    observed.taints.iter().map(|taint| (key(taint), since(taint))).collect()
+}
+
+/// The taints that were there at the last look.
+fn remembered(observed: &Observed<'_>) -> Vec<Taint> {
+    let keys = observed.times.into_iter().flat_map(|times| times.keys().cloned());
+    let taint = |(key, value)| Taint { key, value: Some(value), effect: "NoExecute".to_owned(), time_added: None };
+    keys.map(taint).collect()
+}
+
+/// Whether a pod tolerates all these taints, and not for ever.
+fn is_counting_down<T: Borrow<Taint>>(pod: &PodBody, taints: &[T]) -> bool {
+    let tolerations = pod.spec.tolerations.as_deref().unwrap_or_default();
+    let ends = taints.iter().map(|taint| tolerated_until(tolerations, taint.borrow(), Time::MAX));
+    let (mut all, mut ends_once) = (true, false);
+    for end in ends {
+        all &= end != Some(Time::EPOCH);
+        ends_once |= end.is_some();
+    }
+    all && ends_once
+}
+
+fn cancel(object: &Object, plan: &mut Plan) {
+    let message = format!("Cancelling deletion of Pod {}", object.meta.path());
+    let event = EventDraft::normal(&object.meta, TaintEvictionController::NAME, REASON, message);
+    plan.push(Action::Emit(Box::new(event)));
 }
 
 fn key(taint: &Taint) -> (String, String) {
@@ -92,10 +129,7 @@ fn leaves_at(object: &Object, pod: &PodBody, taints: &[&Taint], seen: &TaintTime
     let tolerations = pod.spec.tolerations.as_deref().unwrap_or_default();
     let placed = pod.state.condition(&ConditionKind::PodScheduled).and_then(|placed| placed.since);
     let placed = placed.unwrap_or(object.meta.created);
-    let since = |taint: &Taint| {
-        let said = taint.time_added.as_ref().map(Time::from_api);
-        said.or_else(|| seen.get(&key(taint)).copied()).unwrap_or(Time::EPOCH).max(placed)
-    };
+    let since = |taint: &Taint| seen.get(&key(taint)).copied().unwrap_or(Time::EPOCH).max(placed);
     taints.iter().filter_map(|taint| tolerated_until(tolerations, taint, since(taint))).min()
 }
 
@@ -120,7 +154,7 @@ fn evict(object: &Arc<Object>, pod: &PodBody, now: Time, plan: &mut Plan) {
         why: Why::new("DeletionByTaintManager", "Taint manager: deleting due to NoExecute taint"),
     });
     let message = format!("Marking for deletion Pod {}", object.meta.path());
-    let event = EventDraft::normal(&object.meta, TaintEvictionController::NAME, "TaintManagerEviction", message);
+    let event = EventDraft::normal(&object.meta, TaintEvictionController::NAME, REASON, message);
     plan.push(Action::Emit(Box::new(event)));
     plan.push(Action::UpdatePodState { target, state: Box::new(state) });
     plan.push(Action::Delete { target, grace_seconds: None, propagation: Propagation::Background, announce: None });
@@ -219,6 +253,64 @@ mod tests {
             store.commit(vec![write], Time::from_secs(at)).expect("nobody else writes");
             look(&mut store, key, Time::from_secs(at));
             assert_eq!(seen(&store), expected.map(Time::from_secs));
+        }
+    }
+
+    #[test]
+    fn a_pod_whose_time_was_running_is_told_when_it_is_not_any_more() {
+        let tolerates = |key: &str, seconds: Value| json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds});
+        let taint = |key: &str| json!({"key": key, "effect": "NoExecute"});
+        let dated = json!({"key": "k", "effect": "NoExecute", "timeAdded": "1970-01-01T00:00:01Z"});
+        let (cancelled, marked) = ("Cancelling deletion of Pod default/p", "Marking for deletion Pod default/p");
+        let rows = [
+            // The taints are gone, or tolerated for ever, or not tolerated any more.
+            (json!([tolerates("k", json!(60))]), json!([taint("k")]), json!([]), vec![cancelled]),
+            (json!([tolerates("k", json!(60))]), json!([dated]), json!([]), vec![cancelled]),
+            (
+                json!([tolerates("k", json!(60)), tolerates("l", Value::Null)]),
+                json!([taint("k")]),
+                json!([taint("l")]),
+                vec![cancelled],
+            ),
+            (
+                json!([tolerates("k", json!(60))]),
+                json!([taint("k")]),
+                json!([taint("k"), taint("l")]),
+                vec![cancelled, marked],
+            ),
+            // It still runs, or never did.
+            (
+                json!([tolerates("k", json!(60)), tolerates("l", json!(60))]),
+                json!([taint("k")]),
+                json!([taint("l")]),
+                vec![],
+            ),
+            (json!([tolerates("k", Value::Null)]), json!([taint("k")]), json!([]), vec![]),
+            (json!([]), json!([]), json!([taint("k")]), vec![marked]),
+        ];
+        for (tolerations, before, after, expected) in rows {
+            let mut store = Store::new(1);
+            store.found(Time::EPOCH);
+            let node = json!({"metadata": {"name": "n"}, "spec": {"taints": before}});
+            let node: Node = serde_json::from_value(node).expect("a node");
+            let node = store.create_with(Draft::of(node), WriteOptions::default(), Time::EPOCH).expect("room").meta.uid;
+            let pod = json!({"metadata": {"name": "p", "namespace": "default"},
+                "spec": {"nodeName": "n", "tolerations": tolerations, "containers": [{"name": "c", "image": "web"}]}});
+            let pod: Pod = serde_json::from_value(pod).expect("a pod");
+            store.create_with(Draft::of(pod), WriteOptions::default(), Time::EPOCH).expect("room");
+            look(&mut store, node, Time::from_secs(5));
+            let mut next = store.snapshot().get(node).expect("a node").typed::<Node>().expect("a node").clone();
+            next.spec.get_or_insert_default().taints = serde_json::from_value(after.clone()).expect("taints");
+            let target = Target::any_version(node);
+            let write = Action::Update { target, object: Arc::new(next), spec_changed: false };
+            store.commit(vec![write], Time::from_secs(6)).expect("nobody else writes");
+            let observed = TaintEvictionController::observe(store.snapshot(), node);
+            let plan = observed.map(|observed| TaintEvictionController::decide(&observed, Time::from_secs(7)));
+            let told = plan.unwrap_or_default().actions.into_iter().filter_map(|action| match action {
+                Action::Emit(event) => Some(event.message.to_string()),
+                _ => None,
+            });
+            assert_eq!(told.collect::<Vec<_>>(), expected, "{tolerations}: {before}, then {after}");
         }
     }
 }
