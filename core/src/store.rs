@@ -56,7 +56,8 @@ pub(crate) use self::eviction::{DISRUPTION_ALLOWED, SYNC_FAILED, budget_selector
 pub use self::links::Owners;
 pub(crate) use self::links::evicting_taints;
 pub use self::measures::{
-    AutoscalingSettings, ContainerUsage, MetricAnswer, MetricQuery, MetricSample, PodUsage, ScaleHistory, TaintTimes,
+    AutoscalingSettings, ContainerUsage, FailureTimes, MetricAnswer, MetricQuery, MetricSample, PodUsage, ScaleHistory,
+    TaintTimes,
 };
 pub use self::object::{Body, Deletion, Meta, Object, StringMap};
 pub use self::owners::FieldManager;

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use crate::ids::{NodeName, Revision, Uid};
 use crate::object::kind::TypedObject;
-use crate::store::{Draft, EventDraft, Object, PodState, ScaleHistory, TaintTimes};
+use crate::store::{Draft, EventDraft, FailureTimes, Object, PodState, ScaleHistory, TaintTimes};
 use crate::time::Time;
 
 /// Most objects that one plan creates or deletes: others get their turn in between
@@ -124,12 +124,19 @@ pub enum Action {
         /// All that it remembers from here on.
         history: Arc<ScaleHistory>,
     },
-    /// Keeps in mind when taints of a node were first seen that do not say it: beside the objects, and never durable.
+    /// Keeps in mind since when taints of a node send pods away: beside the objects, and never durable.
     Notice {
         /// Which node.
         node: Uid,
         /// All such taints.
         taints: Arc<TaintTimes>,
+    },
+    /// Keeps in mind on which nodes the pods of a DaemonSet fail: beside the objects, and never durable.
+    BackOff {
+        /// Which set.
+        set: Uid,
+        /// All such nodes.
+        failures: Arc<FailureTimes>,
     },
     /// Records an event.
     Emit(Box<EventDraft>),
@@ -191,9 +198,17 @@ impl Plan {
 
     /// Whether it changes an object: events and what is remembered change none.
     pub fn changes_something(&self) -> bool {
-        self.actions
-            .iter()
-            .any(|action| !matches!(action, Action::Emit(_) | Action::Remember { .. } | Action::Notice { .. }))
+        self.actions.iter().any(|action| match action {
+            Action::Emit(_) | Action::Remember { .. } | Action::Notice { .. } | Action::BackOff { .. } => false,
+            Action::Create { .. }
+            | Action::Update { .. }
+            | Action::UpdateStatus { .. }
+            | Action::UpdatePodState { .. }
+            | Action::Bind { .. }
+            | Action::EditMeta { .. }
+            | Action::Delete { .. }
+            | Action::Scale { .. } => true,
+        })
     }
 
     /// Adds an action.

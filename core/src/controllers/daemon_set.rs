@@ -11,6 +11,7 @@
 //!
 //! Where a pod goes is written into its affinity; the scheduler carries it out. A set that is being deleted is left alone.
 
+mod backoff;
 mod nodes;
 mod place;
 mod roll;
@@ -36,7 +37,7 @@ use crate::object::daemon::Fate;
 use crate::object::int_or_percent::{self, Rounding};
 use crate::object::kind;
 use crate::object::selector::Selector;
-use crate::store::{Change, EventDraft, Object, Snapshot, Standing};
+use crate::store::{Change, EventDraft, FailureTimes, Object, Snapshot, Standing};
 use crate::time::Time;
 
 /// Keeps a pod on each node.
@@ -52,6 +53,8 @@ pub struct Observed<'w> {
     crew: Crew<'w>,
     history: History<'w>,
     nodes: Nodes<'w>,
+    /// On which nodes its pods have failed.
+    failures: Option<&'w Arc<FailureTimes>>,
 }
 
 impl<'w> Observed<'w> {
@@ -85,6 +88,15 @@ struct Work<'o, 'w> {
     create: Vec<NodeName>,
     /// The pods that shall go.
     delete: Vec<&'w Arc<Object>>,
+    /// On which nodes pods have failed, as it shall be remembered.
+    failures: FailureTimes,
+}
+
+impl<'o, 'w> Work<'o, 'w> {
+    fn new(observed: &'o Observed<'w>, now: Time) -> Self {
+        let failures = backoff::remembered(observed);
+        Self { observed, now, plan: Plan::nothing(), create: Vec::new(), delete: Vec::new(), failures }
+    }
 }
 
 /// Whether new pods come up beside the old ones.
@@ -120,12 +132,12 @@ impl Controller for DaemonSetController {
         let history = History::of(snapshot, subject, &selector);
         let selects_everything = selector.is_everything();
         let nodes = Nodes::of(snapshot, object.meta.uid, selector);
-        Some(Observed { object, set, selects_everything, crew, history, nodes })
+        let failures = snapshot.failure_times(key);
+        Some(Observed { object, set, selects_everything, crew, history, nodes, failures })
     }
 
     fn decide(observed: &Observed<'_>, now: Time) -> Plan {
-        let (create, delete) = (Vec::new(), Vec::new());
-        let mut work = Work { observed, now, plan: Plan::nothing(), create, delete };
+        let mut work = Work::new(observed, now);
         if observed.object.meta.is_deleting() {
             return work.plan;
         }
@@ -158,13 +170,14 @@ impl Controller for DaemonSetController {
         plan.actions.iter().all(|action| matches!(action, Action::UpdateStatus { .. } | Action::Emit(_)))
     }
 
-    /// A pod could not be created: it is said, and what is there is counted.
+    /// A pod could not be created: it is said, unless the namespace goes, and what is there is counted.
     fn refused(observed: &Observed<'_>, error: &ApiError, now: Time) -> Plan {
-        let (create, delete) = (Vec::new(), Vec::new());
-        let mut work = Work { observed, now, plan: Plan::nothing(), create, delete };
-        let message = format!("Error creating: {error}");
-        let event = EventDraft::warning(&observed.object.meta, Self::NAME, "FailedCreate", message);
-        work.plan.push(Action::Emit(Box::new(event)));
+        let mut work = Work::new(observed, now);
+        if !error.is_namespace_terminating() {
+            let message = format!("Error creating: {error}");
+            let event = EventDraft::warning(&observed.object.meta, Self::NAME, "FailedCreate", message);
+            work.plan.push(Action::Emit(Box::new(event)));
+        }
         status::count(&mut work);
         work.plan
     }

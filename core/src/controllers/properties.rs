@@ -284,7 +284,11 @@ fn target_of(action: &mut Action) -> Option<&mut Target> {
         | Action::EditMeta { target, .. }
         | Action::Delete { target, .. }
         | Action::Scale { target, .. } => Some(target),
-        Action::Create { .. } | Action::Remember { .. } | Action::Notice { .. } | Action::Emit(_) => None,
+        Action::Create { .. }
+        | Action::Remember { .. }
+        | Action::Notice { .. }
+        | Action::BackOff { .. }
+        | Action::Emit(_) => None,
     }
 }
 

@@ -179,6 +179,7 @@ impl Store {
             Action::Scale { target, replicas } => self.scale(target, replicas, now)?,
             Action::Remember { autoscaler, history } => self.remember(autoscaler, history),
             Action::Notice { node, taints } => self.notice(node, taints),
+            Action::BackOff { set, failures } => self.back_off(set, failures),
             Action::Emit(event) => self.emit(*event, now),
         }
         Ok(())
@@ -378,6 +379,10 @@ fn target_of(action: &Action) -> Option<Target> {
         | Action::EditMeta { target, .. }
         | Action::Delete { target, .. }
         | Action::Scale { target, .. } => Some(*target),
-        Action::Create { .. } | Action::Remember { .. } | Action::Notice { .. } | Action::Emit(_) => None,
+        Action::Create { .. }
+        | Action::Remember { .. }
+        | Action::Notice { .. }
+        | Action::BackOff { .. }
+        | Action::Emit(_) => None,
     }
 }

@@ -183,8 +183,17 @@ pub struct ScaleHistory {
     pub downs: Vec<(Time, i32)>,
 }
 
-/// When taints of a node were first seen, by key and value.
+/// Since when the taints of a node are there that send pods away, by key and value.
 pub type TaintTimes = BTreeMap<(String, String), Time>;
+
+/// How a DaemonSet backs off from nodes on which its pods fail: upstream keeps it in the memory of its controller.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FailureTimes {
+    /// The generation of the set that they failed under.
+    pub generation: i64,
+    /// When a failed pod was last replaced on a node, and how long the next one is left alone from then on.
+    pub nodes: BTreeMap<NodeName, (Time, Duration)>,
+}
 
 /// The tables.
 #[derive(Clone, Debug, Default)]
@@ -193,6 +202,7 @@ pub(super) struct Measures {
     pub(super) answers: OrdMap<MetricQuery, Arc<MetricAnswer>>,
     pub(super) histories: OrdMap<Uid, Arc<ScaleHistory>>,
     taints: OrdMap<Uid, Arc<TaintTimes>>,
+    failures: OrdMap<Uid, Arc<FailureTimes>>,
     /// The autoscalers by a label that all of their pods have, or by none: `key=value` in a namespace.
     selecting: OrdSet<(NameKey, Uid)>,
     pub(super) settings: Arc<AutoscalingSettings>,
@@ -203,10 +213,11 @@ impl Measures {
     pub(super) fn forget(this: &mut Arc<Self>, object: &Object) {
         let uid = object.meta.uid;
         let is_known = this.usage.contains_key(&uid) || this.histories.contains_key(&uid);
-        if is_known || this.taints.contains_key(&uid) {
+        if is_known || this.taints.contains_key(&uid) || this.failures.contains_key(&uid) {
             let this = Arc::make_mut(this);
             this.usage.remove(&uid);
             this.taints.remove(&uid);
+            this.failures.remove(&uid);
             let history = this.histories.remove(&uid);
             if let Some(selector) = history.and_then(|history| history.selector.clone()) {
                 this.selecting.remove(&(selected(&object.meta.namespace, &selector), uid));
@@ -259,9 +270,14 @@ impl Snapshot {
         self.measures.histories.get(&autoscaler)
     }
 
-    /// When taints of a node were first seen that do not say it.
+    /// Since when the taints of a node are there that send pods away.
     pub fn taint_times(&self, node: Uid) -> Option<&Arc<TaintTimes>> {
         self.measures.taints.get(&node)
+    }
+
+    /// How a DaemonSet backs off from nodes on which its pods fail.
+    pub fn failure_times(&self, set: Uid) -> Option<&Arc<FailureTimes>> {
+        self.measures.failures.get(&set)
     }
 
     /// The autoscalers whose targets had such pods when they were looked at last.
@@ -342,6 +358,12 @@ impl Store {
             self.measures().taints.insert(node, taints);
         } else {
             self.measures().taints.remove(&node);
+        }
+    }
+
+    pub(super) fn back_off(&mut self, set: Uid, failures: Arc<FailureTimes>) {
+        if self.live.objects.contains_key(&set) {
+            self.measures().failures.insert(set, failures);
         }
     }
 

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::nodes::Site;
 use super::template::Mold;
-use super::{DaemonSetController, Work, delete, surges};
+use super::{DaemonSetController, Work, backoff, delete, surges};
 use crate::control::{Action, Controller, pods};
 use crate::ids::NodeName;
 use crate::object::daemon::Fate;
@@ -14,8 +13,6 @@ use crate::store::{EventDraft, Object, PodPhase, Standing};
 
 /// Most pods that one plan creates, and deletes (upstream's `BurstReplicas`).
 const BURST: usize = 250;
-/// A failed pod is replaced no sooner than this after it was made: one that fails at once must not keep everybody busy.
-const FAILED_AFTER_MIN: Duration = Duration::from_secs(1);
 
 /// Says which pods are missing, and which shall go.
 pub(super) fn pods(work: &mut Work<'_, '_>) {
@@ -39,6 +36,7 @@ pub(super) fn pods(work: &mut Work<'_, '_>) {
         }
     }
     work.create.sort_unstable();
+    backoff::remember(work);
 }
 
 /// Whether there is one pod, and it runs or is to run.
@@ -54,7 +52,7 @@ fn tidy<'w>(work: &mut Work<'_, 'w>, name: &NodeName, fate: Fate, live: impl Ite
     let mut running: Vec<&'w Arc<Object>> = Vec::new();
     for pod in live {
         match pod.pod().map(|pod| pod.state.phase) {
-            Some(PodPhase::Failed) => replace_failed(work, pod),
+            Some(PodPhase::Failed) => replace_failed(work, name, pod),
             Some(PodPhase::Succeeded) => {
                 say(work, pod, "SucceededDaemonPod", "succeeded", "delete");
                 work.delete.push(pod);
@@ -70,12 +68,12 @@ fn tidy<'w>(work: &mut Work<'_, 'w>, name: &NodeName, fate: Fate, live: impl Ite
     }
 }
 
-fn replace_failed<'w>(work: &mut Work<'_, 'w>, pod: &'w Arc<Object>) {
-    let due = pod.meta.created + FAILED_AFTER_MIN;
-    if due > work.now {
+fn replace_failed<'w>(work: &mut Work<'_, 'w>, node: &NodeName, pod: &'w Arc<Object>) {
+    if let Some(due) = backoff::due(&work.failures, node, work.now).filter(|due| *due > work.now) {
         work.plan.wake(due);
         return;
     }
+    backoff::note(&mut work.failures, node, work.now);
     say(work, pod, "FailedDaemonPod", "failed", "kill");
     work.delete.push(pod);
 }

@@ -227,7 +227,16 @@ fn what_is_too_much_has_ended_or_must_not_be_there_goes() {
 fn a_rollout_leaves_so_many_nodes_without_an_available_pod() {
     let all = "a:old:ready b:old:ready c:old:ready";
     check("ondelete", &[("a b c", all, ""), ("a b c", "a:old:ready b:old:ready", "+c")]);
-    check("unavailable=1", &[("a b c", all, "-c-old")]);
+    check(
+        "unavailable=1",
+        &[
+            ("a b c", all, "-c-old"),
+            // Those that are of no use go beyond what may be without; those that are wait for it.
+            ("a b c", "a:old:ready b:old:unready c:new:unready", "-b-old"),
+            ("a b c", "a:old:unready b:old:unready c:old:unready", "-c-old -b-old -a-old"),
+            ("a b c", "a:old:ready b:new:unready c:new:unready", ""),
+        ],
+    );
     check(
         "unavailable=2",
         &[
@@ -292,9 +301,35 @@ fn it_looks_again_when_the_pod_that_surges_becomes_available() {
 }
 
 #[test]
-fn a_pod_that_fails_at_once_is_replaced_after_a_second() {
-    let mut world = World::new("", "a");
-    world.pods("a:new:failed");
-    let plan = world.decide(NOW);
-    assert_eq!((world.told(&plan), plan.wake_at), (String::new(), Some(NOW + Duration::from_secs(1))));
+fn of_pods_that_fail_on_a_node_the_first_is_replaced_at_once_and_each_further_one_after_a_longer_wait() {
+    let mut world = World::new("", "b");
+    world.pods("b:new:ready");
+    let first = world.decide(NOW);
+    world.store.commit(first.actions, NOW).expect("no conflict");
+    world.node("a");
+    let mut now = NOW;
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    let waits = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512].map(Duration::from_secs);
+    let waits = [Duration::ZERO].into_iter().chain(waits).chain([minutes(15), minutes(15)]);
+    for (number, wait) in waits.enumerate() {
+        world.pod(&format!("a-{number}"), "a", "new", "failed");
+        let plan = world.decide(now);
+        if !wait.is_zero() {
+            assert_eq!((world.told(&plan), plan.wake_at), (String::new(), Some(now + wait)), "failure {number}");
+        }
+        now = now + wait;
+        let plan = world.decide(now);
+        assert_eq!(world.told(&plan), format!("-a-{number}"));
+        world.store.commit(plan.actions, now).expect("no conflict");
+        let at_once = DeleteOptions { grace_seconds: Some(0), ..DeleteOptions::default() };
+        let _ = world.store.delete(kind::POD, "default", &format!("a-{number}"), at_once, now);
+    }
+    // Nothing has failed for twice the longest wait.
+    world.pod("a-last", "a", "new", "failed");
+    now = now + minutes(30) + Duration::from_secs(1);
+    let plan = world.decide(now);
+    assert_eq!(world.told(&plan), "-a-last");
+    world.store.commit(plan.actions, now).expect("no conflict");
+    let wait = world.store.snapshot().failure_times(world.object().meta.uid).map(|times| times.nodes["a"].1);
+    assert_eq!(wait, Some(Duration::from_secs(1)));
 }

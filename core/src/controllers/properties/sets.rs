@@ -114,6 +114,7 @@ impl Scenario for Sets {
             | Action::Scale { .. }
             | Action::Remember { .. }
             | Action::Notice { .. }
+            | Action::BackOff { .. }
             | Action::Emit(_) => Ok(()),
         }
     }
