@@ -316,6 +316,11 @@ fn a_suspended_job_has_no_pods_and_no_start() {
             "0/0/0/1/0 SuccessCriteriaMet:CompletionsReached Complete:CompletionsReached",
         ),
     ]);
+    check(&[(
+        "completions=0 suspend new",
+        "",
+        "0/0/0/0/0 SuccessCriteriaMet:CompletionsReached Complete:CompletionsReached",
+    )]);
     let start = |job: &str| {
         let mut world = World::new(job);
         let plan = world.decide();
@@ -324,6 +329,7 @@ fn a_suspended_job_has_no_pods_and_no_start() {
     };
     assert_eq!(start("parallelism=1 completions=4"), Some(5000));
     assert_eq!(start("parallelism=1 completions=4 new"), Some(0));
+    assert_eq!(start("completions=0 suspend new"), Some(0));
     assert_eq!(start("parallelism=1 completions=4 suspend"), None);
     assert_eq!(start("parallelism=1 completions=4 suspend new"), None);
     assert_eq!(start("parallelism=1 completions=4 condition=Suspended:True"), Some(0));

@@ -42,6 +42,10 @@ pub(super) fn count(observed: &Observed<'_>, verdict: Verdict, work: Work, now: 
         Verdict::Ends(end) => Some(end),
         Verdict::Runs { .. } => complete(),
     };
+    if end.is_some() && status.start_time.is_none() {
+        // It ends while it is suspended: what has ended has begun.
+        status.start_time = Some(now.to_api());
+    }
     let (released, all) = write_down(observed, end.as_ref(), &mut status);
     plan.more |= !all;
     match &end {
