@@ -321,6 +321,6 @@ fn a_runtime_that_is_away_makes_the_node_unready_until_it_is_back() {
 #[test]
 fn what_is_remembered_is_small() {
     use crate::node::work::{PodWork, Slot};
-    assert!(size_of::<crate::node::NodeAgent>() <= 424, "{}", size_of::<crate::node::NodeAgent>());
+    assert!(size_of::<crate::node::NodeAgent>() <= 432, "{}", size_of::<crate::node::NodeAgent>());
     assert!(size_of::<PodWork>() <= 304, "{} with {}", size_of::<PodWork>(), size_of::<Slot>());
 }
