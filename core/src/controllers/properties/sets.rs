@@ -161,7 +161,7 @@ fn left_in_order(set: &StatefulSet, pod: &Object, before: &Snapshot, after: &Sna
     let rolling = set.spec.update_strategy.as_ref().and_then(|strategy| strategy.rolling_update.as_ref());
     let limit = rolling.and_then(|rolling| rolling.max_unavailable.as_ref());
     let limit = limit.map(|limit| {
-        crate::object::int_or_percent::scaled(limit, replicas(set), crate::object::int_or_percent::Rounding::Up)
+        crate::object::int_or_percent::scaled(limit, replicas(set), crate::object::int_or_percent::Rounding::Down)
             .map_or(1, |limit| limit.max(1))
     });
     let may = match limit {

@@ -78,10 +78,11 @@ fn is_old(observed: &Observed<'_>, labels: &StringMap) -> bool {
     identity::revision(labels) != observed.update()
 }
 
-/// `maxUnavailable` as a number, at least 1; `None` when it is not given.
+/// `maxUnavailable` as a number, at least 1; `None` when it is not given. Percentages are rounded down, as upstream's controller
+/// does it, whatever its documentation says.
 fn max_unavailable(observed: &Observed<'_>) -> Option<usize> {
     let limit = observed.rolling()?.max_unavailable.as_ref()?;
     // A text that is no percentage cannot have been admitted.
-    let limit = scaled(limit, observed.replicas(), Rounding::Up).unwrap_or(1);
+    let limit = scaled(limit, observed.replicas(), Rounding::Down).unwrap_or(1);
     Some(usize::try_from(limit).unwrap_or(1).max(1))
 }

@@ -318,10 +318,11 @@ fn max_unavailable_lets_as_many_go_as_may_be_down() {
             ("0:old:ready 1:old:ready 2:old:ready 3:old:ready", "+db-4:new -db-3"),
         ],
     );
-    check(
-        "replicas=5 percent=30% partition=4",
-        &[("0:old:ready 1:old:ready 2:old:ready 3:old:ready 4:old:ready", "-db-4")],
-    );
+    let all = "0:old:ready 1:old:ready 2:old:ready 3:old:ready 4:old:ready";
+    check("replicas=5 percent=30% partition=4", &[(all, "-db-4")]);
+    check("replicas=5 percent=50%", &[(all, "-db-4 -db-3")]);
+    check("replicas=5 percent=10%", &[(all, "-db-4")]);
+    check("replicas=5 percent=100%", &[(all, "-db-4 -db-3 -db-2 -db-1 -db-0")]);
 }
 
 #[test]
