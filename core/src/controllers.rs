@@ -17,6 +17,7 @@ mod garbage;
 mod job;
 mod namespace;
 mod namespace_defaults;
+mod node_eviction;
 mod node_lifecycle;
 pub(crate) mod node_local;
 mod pod_garbage;
@@ -54,6 +55,7 @@ pub use self::garbage::GarbageCollector;
 pub use self::job::JobController;
 pub use self::namespace::NamespaceController;
 pub use self::namespace_defaults::NamespaceDefaultsController;
+pub use self::node_eviction::NodeEvictionController;
 pub use self::node_lifecycle::{LEASE_NAMESPACE, NodeLifecycleController};
 pub use self::node_local::NodeLocalProvisioner;
 pub use self::pod_garbage::PodGarbageCollector;
@@ -86,6 +88,7 @@ pub(crate) fn all() -> Vec<Box<dyn AnyLoop>> {
         Loop::<AutoscalerController>::boxed(),
         Loop::<GarbageCollector>::boxed(),
         Loop::<NodeLifecycleController>::boxed(),
+        Loop::<NodeEvictionController>::boxed(),
         Loop::<TaintEvictionController>::boxed(),
         Loop::<PodGarbageCollector>::boxed(),
         Loop::<NamespaceController>::boxed(),

@@ -205,14 +205,19 @@ impl Scheduler {
                         Given::Made | Given::Nothing => {}
                     }
                 }
-                // The room is kept until the claims are bound.
+                // The room is kept until the claims are bound, and others may know.
+                out.push(Decision::Expect { pod: uid, node: node.clone() });
                 self.promise(uid, node, tenant);
                 self.queue.park(uid, Cure::VolumeChange.into(), now);
             }
-            Placement::Nowhere(Nowhere::NoQuestion { message, cures }) => {
-                self.queue.park(uid, cures, now);
+            Placement::Nowhere(Nowhere::EmptyCluster) => {
+                self.queue.park(uid, Cure::NodeChange.into(), now);
                 self.break_promise(uid);
-                out.push(Decision::unschedulable(object, Nomination::Clear, message));
+                out.push(Decision::unschedulable(object, Nomination::Clear, explain::NO_NODES.to_owned()));
+            }
+            Placement::Nowhere(Nowhere::OutOfQuestion { message, cures }) => {
+                self.queue.park(uid, cures, now);
+                out.push(Decision::unschedulable(object, Nomination::Keep, message));
             }
             Placement::Nowhere(Nowhere::NoNode { why, cures, conflicts }) => {
                 let never = pod.spec.preemption_policy.as_deref() == Some("Never");
@@ -229,7 +234,7 @@ impl Scheduler {
                     }
                     Preemption::NotEligible(text) => (Nomination::Keep, explain::unschedulable(nodes, &why, text)),
                     Preemption::NoHelp(text) => {
-                        self.break_promise(uid);
+                        self.give_up_room(uid, now);
                         (Nomination::Clear, explain::unschedulable(nodes, &why, &text))
                     }
                 };
@@ -291,9 +296,19 @@ impl Scheduler {
         self.promised.insert(pod, node);
     }
 
-    fn break_promise(&mut self, pod: Uid) {
-        if let Some(node) = self.promised.remove(&pod) {
-            self.table.forget_nomination(&node, pod);
+    /// True when there was one.
+    fn break_promise(&mut self, pod: Uid) -> bool {
+        let promised = self.promised.remove(&pod);
+        if let Some(node) = &promised {
+            self.table.forget_nomination(node, pod);
+        }
+        promised.is_some()
+    }
+
+    /// A pod does not come to the node that was promised to it: there is room for others.
+    fn give_up_room(&mut self, pod: Uid, now: Time) {
+        if self.break_promise(pod) {
+            self.queue.wake(Cure::Eviction.into(), now);
         }
     }
 

@@ -150,6 +150,7 @@ impl Scheduling {
                 Decision::Unschedulable { .. }
                 | Decision::SelectNode { .. }
                 | Decision::Reserve { .. }
+                | Decision::Expect { .. }
                 | Decision::Preempt { .. }
                 | Decision::Unnominate { .. } => None,
             };

@@ -84,6 +84,7 @@ fn check(world: &mut Scheduling, pod: &Object, seed: u64, step: usize) -> bool {
         other @ (Decision::Preempt { .. }
         | Decision::SelectNode { .. }
         | Decision::Reserve { .. }
+        | Decision::Expect { .. }
         | Decision::Unnominate { .. }) => {
             panic!("{context}: {other:?}")
         }

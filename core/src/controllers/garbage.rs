@@ -20,7 +20,7 @@ use crate::control::plan::CREATES_AND_DELETES_MAX;
 use crate::control::{Action, Controller, Keys, MetaEdit, Plan, Propagation, Target, Watched};
 use crate::ids::Uid;
 use crate::object::kind;
-use crate::store::{Change, FOREGROUND_FINALIZER, Meta, ORPHAN_FINALIZER, Object, Snapshot};
+use crate::store::{Change, EventDraft, FOREGROUND_FINALIZER, Meta, ORPHAN_FINALIZER, Object, Snapshot};
 use crate::time::Time;
 
 /// Deletes what nobody owns any more.
@@ -44,6 +44,8 @@ enum Owner {
     Waiting,
     /// It is gone.
     Gone,
+    /// It is there, but in another namespace: for this dependent that is as good as gone.
+    OutOfReach,
 }
 
 impl Controller for GarbageCollector {
@@ -133,8 +135,11 @@ fn judge_owners(observed: &Observed<'_>) -> Plan {
     let mut plan = Plan::nothing();
     let in_state = |state: Owner| observed.owners.iter().filter(move |(_, owner)| *owner == state);
     let has = |state: Owner| in_state(state).next().is_some();
+    if let Some((reference, _)) = in_state(Owner::OutOfReach).next() {
+        plan.push(Action::Emit(Box::new(out_of_reach(&observed.object.meta, reference))));
+    }
     if has(Owner::Solid) {
-        if has(Owner::Gone) || has(Owner::Waiting) {
+        if has(Owner::Gone) || has(Owner::OutOfReach) || has(Owner::Waiting) {
             let owners = in_state(Owner::Solid).map(|(reference, _)| (*reference).clone()).collect();
             plan.push(edit(observed.object, MetaEdit { owners: Some(owners), ..MetaEdit::default() }));
         }
@@ -144,6 +149,17 @@ fn judge_owners(observed: &Observed<'_>) -> Plan {
         if has(Owner::Waiting) { Propagation::Foreground } else { own_propagation(&observed.object.meta) };
     plan.push(delete(observed.object, propagation));
     plan
+}
+
+/// A mistake of whoever wrote the reference.
+fn out_of_reach(dependent: &Meta, reference: &OwnerReference) -> EventDraft {
+    let OwnerReference { api_version, kind, name, uid, .. } = reference;
+    let namespace = &dependent.namespace;
+    let message = format!(
+        "ownerRef [{api_version}/{kind}, namespace: {namespace}, name: {name}, uid: {uid}] does not exist in namespace \
+         {namespace:?}"
+    );
+    EventDraft::warning(dependent, GarbageCollector::NAME, "OwnerRefInvalidNamespace", message)
 }
 
 /// An object may have been told beforehand how it shall go.
@@ -169,20 +185,24 @@ fn is_orphaning(meta: &Meta) -> bool {
 /// that nobody knows, nobody can say that it is gone.
 fn state_of(reference: &OwnerReference, dependent: &Meta, snapshot: &Snapshot) -> Owner {
     let found = reference.uid.parse::<Uid>().ok().and_then(|uid| snapshot.get(uid));
+    let in_reach = |meta: &Meta| meta.namespace.is_empty() || meta.namespace == dependent.namespace;
     let fits = |owner: &&Arc<Object>| {
         let meta = &owner.meta;
-        let in_reach = meta.namespace.is_empty() || meta.namespace == dependent.namespace;
-        in_reach
+        in_reach(meta)
             && *meta.name == *reference.name
             && snapshot.kinds_known().info(meta.kind).is_none_or(|info| info.kind == reference.kind.as_str())
     };
+    let is_known = || snapshot.kinds_known().by_api_version(&reference.api_version, &reference.kind).is_some();
+    if found.is_some_and(|owner| !in_reach(&owner.meta)) && is_known() {
+        return Owner::OutOfReach;
+    }
     match found.filter(fits) {
         Some(owner) if is_waiting(&owner.meta) => {
             let in_use = is_history_in_use(dependent, &owner.meta, snapshot.owned_by(owner.meta.uid));
             if in_use { Owner::Solid } else { Owner::Waiting }
         }
         Some(_) => Owner::Solid,
-        None if snapshot.kinds_known().by_api_version(&reference.api_version, &reference.kind).is_some() => Owner::Gone,
+        None if is_known() => Owner::Gone,
         None => Owner::Solid,
     }
 }

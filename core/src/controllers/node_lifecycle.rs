@@ -4,7 +4,8 @@
 //!
 //! The stages of a decision, all in one plan:
 //! 1. [`unknown`]: a node whose agent has been away for [`GRACE`] gets conditions of status `Unknown`;
-//! 2. [`taints`]: conditions, and `spec.unschedulable`, become taints;
+//! 2. [`taints`]: conditions, and `spec.unschedulable`, become taints; which nodes send their pods away is decided for all
+//!    of them together (`node_eviction`);
 //! 3. [`labels`]: system and architecture are there under their old names too;
 //! 4. [`pods`]: the pods of a node that has fallen silent are not ready either.
 //!
@@ -17,6 +18,8 @@ mod pods;
 mod taints;
 mod unknown;
 
+pub(super) use self::taints::{EVICTING, NOT_READY, UNREACHABLE};
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +29,7 @@ use k8s_openapi::api::core::v1::Node;
 use crate::control::{Action, Controller, Keys, Plan, Target, Watched};
 use crate::ids::{NodeName, Uid};
 use crate::object::kind;
-use crate::store::{Change, EventDraft, Object, Snapshot};
+use crate::store::{Change, EventDraft, Object, Snapshot, ready_of};
 use crate::time::Time;
 
 /// The namespace of the nodes' leases.
@@ -93,8 +96,7 @@ impl Controller for NodeLifecycleController {
 }
 
 fn is_ready(node: &Node) -> bool {
-    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    ready_of(node).is_some_and(|ready| ready.status == "True")
 }
 
 fn node_of_lease(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {

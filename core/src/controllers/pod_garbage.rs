@@ -6,10 +6,9 @@
 //! The stages of a decision about one pod; the first that applies:
 //! 1. its node does not exist, and did not come back within [`QUARANTINE`]: it has failed and goes;
 //! 2. it is being deleted on a node that is not ready and out of service: it has failed and goes;
-//! 3. more than [`ENDED_MAX`] pods have ended: the oldest of them go. Its key is the namespace [`ROUND_KEY`], so that a
+//! 3. it is being deleted before it had a node, and something holds it: it has failed;
+//! 4. more than [`ENDED_MAX`] pods have ended: the oldest of them go. Its key is the namespace [`ROUND_KEY`], so that a
 //!    crowd of pods that end is counted once a [`PERIOD`].
-//!
-//! Upstream also ends pods that are deleted before they have a node; here they have no grace and are gone at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +44,7 @@ pub struct PodGarbageCollector;
 pub enum Observed<'w> {
     /// A pod whose node is gone.
     Orphan(&'w Arc<Object>, &'w PodBody),
-    /// A pod that is being deleted on a node out of service.
+    /// A pod that is being deleted, on a node out of service or before it had one.
     Stuck(&'w Arc<Object>, &'w PodBody),
     /// More pods than are kept have ended: the surplus, the oldest first.
     Ended(Vec<&'w Arc<Object>>),
@@ -61,6 +60,7 @@ impl Controller for PodGarbageCollector {
         Watched::kind(kind::POD, pod_on_missing_node).after(QUARANTINE),
         Watched::kind(kind::NODE, stuck_pods_of_node).after(PERIOD),
         Watched::kind(kind::POD, stuck_pod).after(PERIOD),
+        Watched::kind(kind::POD, held_without_node).after(PERIOD),
         Watched::kind(kind::POD, one_more_ended).after(PERIOD),
     ];
 
@@ -70,7 +70,9 @@ impl Controller for PodGarbageCollector {
             return surplus(snapshot).map(Observed::Ended);
         }
         let pod = object.pod()?;
-        let node = pod.node.as_ref()?;
+        let Some(node) = &pod.node else {
+            return object.meta.is_deleting().then_some(Observed::Stuck(object, pod));
+        };
         match node_object(snapshot, node) {
             None => Some(Observed::Orphan(object, pod)),
             Some(node) if object.meta.is_deleting() && is_out_of_service(node) => Some(Observed::Stuck(object, pod)),
@@ -83,13 +85,15 @@ impl Controller for PodGarbageCollector {
         match observed {
             Observed::Orphan(object, pod) => {
                 let mut state = failed(pod);
-                state.set_condition(PodCondition {
-                    kind: ConditionKind::DisruptionTarget,
-                    status: ConditionStatus::True,
-                    since: Some(now.whole_second()),
-                    observed_generation: object.meta.generation,
-                    why: Why::new("DeletionByPodGC", "PodGC: node no longer exists"),
-                });
+                if !pod.is_finished() {
+                    state.set_condition(PodCondition {
+                        kind: ConditionKind::DisruptionTarget,
+                        status: ConditionStatus::True,
+                        since: Some(now.whole_second()),
+                        observed_generation: object.meta.generation,
+                        why: Why::new("DeletionByPodGC", "PodGC: node no longer exists"),
+                    });
+                }
                 end(object, pod, state, &mut plan);
             }
             Observed::Stuck(object, pod) => end(object, pod, failed(pod), &mut plan),
@@ -125,12 +129,16 @@ fn delete(object: &Arc<Object>) -> Action {
     Action::Delete { target, grace_seconds: Some(0), propagation, announce: None }
 }
 
-/// The pods that have ended, are not going yet, and are beyond those that are kept, the oldest first.
+/// The pods that have ended, are not going yet, and are beyond those that are kept: the evicted first, then the oldest.
 fn surplus(snapshot: &Snapshot) -> Option<Vec<&Arc<Object>>> {
     let mut ended: Vec<_> =
         snapshot.list(kind::POD).filter(|object| is_ended(object) && !object.meta.is_deleting()).collect();
     let count = ended.len().checked_sub(ENDED_MAX).filter(|count| *count > 0)?;
-    ended.sort_by_key(|object| (object.meta.created, object.meta.uid));
+    // Those that their node sent away go before all others.
+    let stays = |object: &Object| {
+        object.pod().is_none_or(|pod| pod.state.why.as_ref().is_none_or(|why| why.reason != "Evicted"))
+    };
+    ended.sort_by_key(|object| (stays(object), object.meta.created, Arc::clone(&object.meta.name)));
     ended.truncate(count);
     Some(ended)
 }
@@ -181,6 +189,12 @@ fn stuck_pod(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
     if node.is_some_and(|node| is_out_of_service(node)) {
         keys.push(object.meta.uid);
     }
+}
+
+fn held_without_node(change: &Change, _: &Snapshot, keys: &mut Keys) {
+    let is_new = change.before.as_ref().is_none_or(|before| !before.meta.is_deleting());
+    let held = change.after().filter(|object| is_new && object.meta.is_deleting() && object.node().is_none());
+    keys.extend(held.map(|object| object.meta.uid));
 }
 
 /// Counting is worth its while only when there can be that many.

@@ -160,6 +160,7 @@ impl Kernel {
             | Decision::Unschedulable { pod, .. }
             | Decision::SelectNode { pod, .. }
             | Decision::Reserve { pod, .. }
+            | Decision::Expect { pod, .. }
             | Decision::Unnominate { pod } => *pod,
             Decision::Preempt { preemptor, .. } => *preemptor,
         };

@@ -65,7 +65,8 @@ impl Classes {
         let key = known.unwrap_or_else(|| {
             let (footprint, kin) = (Arc::clone(&tenant.footprint), Arc::clone(&tenant.kin));
             let spreads = spreads_of(profile, &object.meta, &pod.spec, snapshot);
-            let volumes = if has_claims { needs_of(&object.meta, pod, snapshot) } else { VolumeNeeds::default() };
+            let volumes =
+                if has_claims { needs_of(&object.meta, pod, table, snapshot) } else { VolumeNeeds::default() };
             let standing = standing(&kin, &spreads, table);
             let shape = Shape::of(Arc::clone(profile), pod, footprint, standing, spreads, volumes);
             let key: Arc<str> = shape.key().into();

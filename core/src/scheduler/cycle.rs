@@ -40,8 +40,10 @@ pub(crate) enum Placement {
 /// Why a pod goes nowhere.
 #[derive(Clone, Debug)]
 pub(crate) enum Nowhere {
-    /// There is nothing to look at: the whole message.
-    NoQuestion { message: String, cures: Cures },
+    /// There are no nodes.
+    EmptyCluster,
+    /// Nothing comes into question: the whole message.
+    OutOfQuestion { message: String, cures: Cures },
     /// Each node is out.
     NoNode { why: Tally, cures: Cures, conflicts: Vec<Conflict> },
 }
@@ -49,12 +51,11 @@ pub(crate) enum Nowhere {
 /// Places a pod of this class.
 pub(crate) fn place(class: &Class, table: &NodeTable, candidate: &Candidate) -> Placement {
     if table.len() == 0 {
-        let cures = Cure::NodeChange.into();
-        return Placement::Nowhere(Nowhere::NoQuestion { message: explain::NO_NODES.to_owned(), cures });
+        return Placement::Nowhere(Nowhere::EmptyCluster);
     }
     if let Some((reason, cure)) = class.nothing() {
         let message = explain::nothing(table.len(), reason);
-        return Placement::Nowhere(Nowhere::NoQuestion { message, cures: cure.into() });
+        return Placement::Nowhere(Nowhere::OutOfQuestion { message, cures: cure.into() });
     }
     let conflicts = conflicts(class, table, candidate);
     let except: Vec<Slot> = conflicts.iter().map(|conflict| conflict.slot).collect();

@@ -80,6 +80,13 @@ pub enum Decision {
         /// The pod that will use it.
         pod: Uid,
     },
+    /// A pod has its node, and only waits for its claims to be bound: its `status.nominatedNodeName` says so.
+    Expect {
+        /// The pod.
+        pod: Uid,
+        /// Its node.
+        node: NodeName,
+    },
     /// A pod loses the room that it was promised to one with a higher priority: its `status.nominatedNodeName` is
     /// removed.
     Unnominate {
@@ -136,6 +143,10 @@ impl Decision {
                 vec![Action::EditMeta { target: Target::any_version(claim), edit }]
             }
             Self::Reserve { volume, claim, .. } => reserve(snapshot, volume, claim).into_iter().collect(),
+            Self::Expect { pod, node } => {
+                let target = Target::any_version(pod);
+                edit(snapshot, target, |state, _| state.nominated_node = Some(node)).into_iter().collect()
+            }
             Self::Unnominate { pod } => {
                 let target = Target::any_version(pod);
                 edit(snapshot, target, |state, _| state.nominated_node = None).into_iter().collect()

@@ -21,6 +21,17 @@ pub(crate) struct Tenant {
     pub(crate) kin: Arc<Kin>,
 }
 
+/// A claim, by its namespace and its name.
+pub(crate) type ClaimName = (Arc<str>, Arc<str>);
+
+impl Tenant {
+    /// The claims that it names.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = ClaimName> {
+        let namespace = &self.kin.namespace;
+        self.footprint.claims.iter().map(move |name| (Arc::clone(namespace), Arc::clone(name)))
+    }
+}
+
 /// A pod that has been promised room on a node, once its victims are gone.
 #[derive(Clone, Debug)]
 pub(crate) struct Nominated {
@@ -80,6 +91,8 @@ pub(crate) struct NodeRow {
     pub(crate) weighed: Weight,
     pub(crate) ports: SmallVec<[HostPort; 1]>,
     pub(crate) disks: SmallVec<[Disk; 0]>,
+    /// The claims that its pods name, once for each pod.
+    pub(crate) claims: SmallVec<[ClaimName; 0]>,
     /// How many pods there are that have not ended.
     pub(crate) pods: u32,
     /// How many of them have each priority.
@@ -106,6 +119,7 @@ impl NodeRow {
             weighed: Weight::default(),
             ports: SmallVec::new(),
             disks: SmallVec::new(),
+            claims: SmallVec::new(),
             pods: 0,
             priorities: SmallVec::new(),
             kins: SmallVec::new(),
@@ -122,6 +136,7 @@ impl NodeRow {
         self.weighed.memory = self.weighed.memory.saturating_add(footprint.weighed.memory);
         self.ports.extend(footprint.ports.iter().cloned());
         self.disks.extend(footprint.disks.iter().cloned());
+        self.claims.extend(tenant.claims());
         self.pods = self.pods.saturating_add(1);
         match self.priorities.binary_search_by_key(priority, |(known, _)| *known) {
             Ok(index) => self.priorities[index].1 += 1,
@@ -150,6 +165,11 @@ impl NodeRow {
                 self.disks.swap_remove(index);
             }
         }
+        for claim in tenant.claims() {
+            if let Some(index) = self.claims.iter().position(|used| *used == claim) {
+                self.claims.swap_remove(index);
+            }
+        }
         self.pods = self.pods.saturating_sub(1);
         if let Ok(index) = self.priorities.binary_search_by_key(priority, |(known, _)| *known) {
             self.priorities[index].1 -= 1;
@@ -164,6 +184,11 @@ impl NodeRow {
                 self.marks = self.kins.iter().map(|known| known.number).collect();
             }
         }
+    }
+
+    /// How many of its pods use a claim.
+    pub(crate) fn uses(&self, namespace: &str, name: &str) -> usize {
+        self.claims.iter().filter(|(in_namespace, claim)| **in_namespace == *namespace && **claim == *name).count()
     }
 
     /// Whether a pod of this priority could end one of its pods.

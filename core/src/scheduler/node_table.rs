@@ -5,13 +5,14 @@
 //! changed.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use super::kin::{Kin, Namespaces, Terms};
 use super::node_row::hash;
-pub(crate) use super::node_row::{KinCount, Marks, NodeRow, Nominated, Tenant};
+pub(crate) use super::node_row::{ClaimName, KinCount, Marks, NodeRow, Nominated, Tenant};
 use super::resources::Resources;
 use super::topology::HOSTNAME;
 use crate::hashing::Lookup;
@@ -62,6 +63,8 @@ pub(crate) struct NodeTable {
     /// What the pods on the nodes, and those that have been promised room there, say of other pods, and how many say so.
     terms: BTreeMap<u64, (Arc<Terms>, usize)>,
     terms_version: u64,
+    /// On which nodes there are pods that use a claim, and how many.
+    users: BTreeMap<ClaimName, BTreeMap<NodeName, usize>>,
     /// How many nodes have each host name.
     hostnames: BTreeMap<String, usize>,
     hostnames_shared: usize,
@@ -230,6 +233,9 @@ impl NodeTable {
         self.change(slot, |row| row.add(tenant));
         self.kins.entry(tenant.kin.number).or_insert_with(|| (Arc::clone(&tenant.kin), 0)).1 += 1;
         self.hear_terms(tenant);
+        for claim in tenant.claims() {
+            *self.users.entry(claim).or_default().entry(node.clone()).or_default() += 1;
+        }
     }
 
     /// Counts a pod out on its node.
@@ -243,7 +249,29 @@ impl NodeTable {
             }
         }
         self.forget_terms(tenant);
+        for claim in tenant.claims() {
+            self.forget_user(claim, node);
+        }
         self.drop_if_unused(slot);
+    }
+
+    fn forget_user(&mut self, claim: ClaimName, node: &NodeName) {
+        let Entry::Occupied(mut nodes) = self.users.entry(claim) else { return };
+        if let Some(pods) = nodes.get_mut().get_mut(node) {
+            *pods -= 1;
+            if *pods == 0 {
+                nodes.get_mut().remove(node);
+            }
+        }
+        if nodes.get().is_empty() {
+            nodes.remove();
+        }
+    }
+
+    /// The nodes with pods that use a claim, and how many they are.
+    pub(crate) fn users_of(&self, namespace: &Arc<str>, name: &Arc<str>) -> impl Iterator<Item = (&NodeName, usize)> {
+        let nodes = self.users.get(&(Arc::clone(namespace), Arc::clone(name)));
+        nodes.into_iter().flatten().map(|(node, pods)| (node, *pods))
     }
 
     /// The kins of the pods on all nodes.

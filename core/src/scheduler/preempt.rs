@@ -242,7 +242,9 @@ impl Budgets {
                     let disrupted = status(budget).and_then(|status| status.disrupted_pods);
                     disrupted.is_some_and(|pods| pods.contains_key(&*meta.name))
                 };
-                if budget.meta.namespace == meta.namespace && selector.matches(&meta.labels) && !ending_already() {
+                let covers = budget.meta.namespace == meta.namespace && selector.matches(&meta.labels);
+                // Upstream does not ask of a pod without labels.
+                if covers && !meta.labels.is_empty() && !ending_already() {
                     *left -= 1;
                     violates |= *left < 0;
                 }

@@ -42,13 +42,17 @@ pub(crate) struct Footprint {
     pub(crate) weighed: Weight,
     pub(crate) ports: SmallVec<[HostPort; 1]>,
     pub(crate) disks: SmallVec<[Disk; 0]>,
+    /// The claims that it names.
+    pub(crate) claims: SmallVec<[Arc<str>; 0]>,
 }
 
 impl Footprint {
     /// The footprint of a pod with this spec.
     pub(crate) fn of(spec: &PodSpec) -> Self {
         let (requests, weighed) = requests_of(spec);
-        Self { requests, weighed, ports: host_ports(spec), disks: disks::of(spec) }
+        let claims = spec.volumes.iter().flatten().filter_map(|volume| volume.persistent_volume_claim.as_ref());
+        let claims = claims.map(|source| source.claim_name.as_str().into()).collect();
+        Self { requests, weighed, ports: host_ports(spec), disks: disks::of(spec), claims }
     }
 }
 

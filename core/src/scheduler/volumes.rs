@@ -11,9 +11,9 @@ use k8s_openapi::api::core::v1::{NodeSelector, PersistentVolume, PersistentVolum
 use k8s_openapi::api::storage::v1::StorageClass;
 use smallvec::SmallVec;
 
-use super::node_row::NodeRow;
+use super::node_table::{NodeRow, NodeTable};
 use super::plugins::node_affinity::matches_selector;
-use crate::ids::Uid;
+use crate::ids::{NodeName, Uid};
 use crate::object::kind::KindId;
 use crate::object::quantity::Quantity;
 use crate::object::storage;
@@ -35,6 +35,8 @@ const ZONE_LABELS: [&str; 4] = [
 pub(crate) struct VolumeNeeds {
     /// Why the pod cannot run anywhere yet.
     pub(crate) waits_for: Option<Text>,
+    /// A claim that the pod names is bound to a volume that is not there: why the pod cannot run anywhere yet.
+    pub(crate) misses: Option<Text>,
     /// Where the volumes of bound claims can be used.
     pub(crate) usable: Vec<NodeSelector>,
     /// A claim is bound to a volume that is not there.
@@ -43,8 +45,24 @@ pub(crate) struct VolumeNeeds {
     pub(crate) zones: Vec<(&'static str, BTreeSet<String>)>,
     /// Claims that wait for their first consumer.
     pub(crate) delayed: Vec<DelayedClaim>,
-    /// A claim that only one pod may use is used by another.
-    pub(crate) is_taken: bool,
+    /// Claims that one pod may use at a time.
+    pub(crate) exclusive: Vec<ExclusiveClaim>,
+}
+
+/// A claim that one pod may use at a time (`ReadWriteOncePod`).
+#[derive(Clone, Debug)]
+pub(crate) struct ExclusiveClaim {
+    namespace: Arc<str>,
+    name: Arc<str>,
+    /// The nodes with pods that use it, and how many they are.
+    users: Vec<(NodeName, usize)>,
+}
+
+impl ExclusiveClaim {
+    /// Whether a pod uses it when the pods of this node are these.
+    pub(crate) fn is_taken(&self, row: &NodeRow) -> bool {
+        row.uses(&self.namespace, &self.name) > 0 || self.users.iter().any(|(node, _)| *node != row.name)
+    }
 }
 
 /// A claim that waits for its first consumer.
@@ -70,44 +88,96 @@ pub(crate) fn has_claims(spec: &PodSpec) -> bool {
     spec.volumes.iter().flatten().any(is_claim)
 }
 
-/// What the volumes of a pod demand of its node.
-pub(crate) fn needs_of(meta: &Meta, pod: &PodBody, snapshot: &Snapshot) -> VolumeNeeds {
+/// What the volumes of a pod demand of its node. What keeps it waiting is said in upstream's order: first that a claim
+/// which it names is not there, then what is wrong with one, then that one is not bound.
+pub(crate) fn needs_of(meta: &Meta, pod: &PodBody, table: &NodeTable, snapshot: &Snapshot) -> VolumeNeeds {
     let mut needs = VolumeNeeds::default();
-    for volume in pod.spec.volumes.iter().flatten() {
-        let (name, is_ephemeral) = match (&volume.persistent_volume_claim, &volume.ephemeral) {
-            (Some(source), _) => (source.claim_name.clone(), false),
-            (None, Some(_)) => (storage::ephemeral_claim(&meta.name, &volume.name), true),
-            (None, None) => continue,
-        };
-        if let Err(waits_for) = add_claim(&mut needs, meta, &name, is_ephemeral, snapshot) {
-            needs.waits_for = Some(waits_for.into());
-            return needs;
-        }
-    }
+    let mut missing = pod.spec.volumes.iter().flatten().filter_map(|volume| volume.persistent_volume_claim.as_ref());
+    let missing = missing.find(|source| find_claim(meta, &source.claim_name, snapshot).is_none());
+    needs.waits_for = match missing {
+        Some(source) => Some(not_found(&source.claim_name).into()),
+        None => add_claims(&mut needs, meta, &pod.spec, table, snapshot).err().map(Text::from),
+    };
     needs.delayed.sort_by_key(|claim| claim.size);
     needs
 }
 
-fn add_claim(
+fn add_claims(
     needs: &mut VolumeNeeds,
+    meta: &Meta,
+    spec: &PodSpec,
+    table: &NodeTable,
+    snapshot: &Snapshot,
+) -> Result<(), String> {
+    let mut claims = Vec::new();
+    for volume in spec.volumes.iter().flatten() {
+        match (&volume.persistent_volume_claim, &volume.ephemeral) {
+            (Some(source), _) => claims.push((usable(meta, &source.claim_name, false, snapshot)?, true)),
+            (None, Some(_)) => {
+                let name = storage::ephemeral_claim(&meta.name, &volume.name);
+                claims.push((usable(meta, &name, true, snapshot)?, false));
+            }
+            (None, None) => {}
+        }
+    }
+    for ((object, claim), is_named) in claims {
+        let modes = claim.spec.as_ref().and_then(|spec| spec.access_modes.as_deref()).unwrap_or_default();
+        if is_named && modes.iter().any(|mode| mode == "ReadWriteOncePod") {
+            let (namespace, name) = (Arc::clone(&meta.namespace), Arc::clone(&object.meta.name));
+            let users = table.users_of(&namespace, &name).map(|(node, pods)| (node.clone(), pods)).collect();
+            needs.exclusive.push(ExclusiveClaim { namespace, name, users });
+        }
+        let volume = storage::volume_name(claim);
+        match volume.filter(|name| is_bound(object, name, snapshot)) {
+            Some(volume) => add_bound(needs, volume, is_named, snapshot),
+            None => {
+                let class = class_of(claim, snapshot).filter(|class| storage::waits_for_consumer(class));
+                let Some(class) = class.filter(|_| volume.is_none()) else {
+                    return Err("pod has unbound immediate PersistentVolumeClaims".to_owned());
+                };
+                needs.delayed.push(delayed(object, claim, class, snapshot));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a claim and the volume that it names belong together: the binder has said so, or would only have to say it.
+fn is_bound(claim: &Object, volume: &str, snapshot: &Snapshot) -> bool {
+    let names_it = |volume: &PersistentVolume| storage::is_reserved_for(volume, &claim.meta);
+    let volume = || snapshot.find(KindId::of::<PersistentVolume>(), "", volume)?.typed();
+    claim.meta.annotations.contains_key(storage::BIND_COMPLETED) || volume().is_some_and(names_it)
+}
+
+fn find_claim<'s>(
+    meta: &Meta,
+    name: &str,
+    snapshot: &'s Snapshot,
+) -> Option<(&'s Arc<Object>, &'s PersistentVolumeClaim)> {
+    let object = snapshot.find(KindId::of::<PersistentVolumeClaim>(), &meta.namespace, name)?;
+    Some((object, object.typed()?))
+}
+
+fn not_found(claim: &str) -> String {
+    format!("persistentvolumeclaim \"{claim}\" not found")
+}
+
+/// A claim of a pod, or why the pod cannot use it.
+fn usable<'s>(
     meta: &Meta,
     name: &str,
     is_ephemeral: bool,
-    snapshot: &Snapshot,
-) -> Result<(), String> {
-    let object = snapshot.find(KindId::of::<PersistentVolumeClaim>(), &meta.namespace, name);
-    let Some((object, claim)) = object.and_then(|object| Some((object, object.typed::<PersistentVolumeClaim>()?)))
-    else {
+    snapshot: &'s Snapshot,
+) -> Result<(&'s Arc<Object>, &'s PersistentVolumeClaim), String> {
+    let Some((object, claim)) = find_claim(meta, name, snapshot) else {
         return Err(match is_ephemeral {
             true => format!("waiting for ephemeral volume controller to create the persistentvolumeclaim \"{name}\""),
-            false => format!("persistentvolumeclaim \"{name}\" not found"),
+            false => not_found(name),
         });
     };
-    let spec = claim.spec.clone().unwrap_or_default();
-    let bound_to = spec.volume_name.as_deref().filter(|volume| !volume.is_empty());
     let phase = claim.status.as_ref().and_then(|status| status.phase.as_deref());
     if phase == Some("Lost") {
-        let volume = bound_to.unwrap_or_default();
+        let volume = storage::volume_name(claim).unwrap_or_default();
         return Err(format!("persistentvolumeclaim \"{name}\" bound to non-existent persistentvolume \"{volume}\""));
     }
     if object.meta.is_deleting() {
@@ -116,44 +186,32 @@ fn add_claim(
     if is_ephemeral && object.meta.controller_uid() != Some(meta.uid) {
         return Err(format!("PVC {} was not created for pod {} (pod is not owner)", object.meta.path(), meta.path()));
     }
-    let modes = spec.access_modes.as_deref().unwrap_or_default();
-    needs.is_taken |= modes.iter().any(|mode| mode == "ReadWriteOncePod") && is_used(meta, name, snapshot);
-    match bound_to {
-        Some(volume) => add_bound(needs, volume, snapshot),
-        None => {
-            let class = class_of(claim, snapshot).filter(|class| storage::waits_for_consumer(class));
-            let Some(class) = class else {
-                return Err("pod has unbound immediate PersistentVolumeClaims".to_owned());
-            };
-            needs.delayed.push(delayed(object, claim, class, snapshot));
-        }
-    }
-    Ok(())
-}
-
-/// Whether another pod that is bound uses the claim.
-fn is_used(meta: &Meta, claim: &str, snapshot: &Snapshot) -> bool {
-    snapshot.pods_with_claim(&meta.namespace, claim).any(|object| {
-        object.meta.uid != meta.uid && object.pod().is_some_and(|pod| pod.node.is_some() && !pod.is_finished())
-    })
+    Ok((object, claim))
 }
 
 fn class_of<'a>(claim: &PersistentVolumeClaim, snapshot: &'a Snapshot) -> Option<&'a StorageClass> {
     snapshot.find(KindId::of::<StorageClass>(), "", storage::class_of_claim(claim))?.typed()
 }
 
-fn add_bound(needs: &mut VolumeNeeds, volume: &str, snapshot: &Snapshot) {
+/// A claim of an ephemeral volume has no part in what is said of zones: upstream looks at the claims that a pod names.
+fn add_bound(needs: &mut VolumeNeeds, volume: &str, is_named: bool, snapshot: &Snapshot) {
     let object = snapshot.find(KindId::of::<PersistentVolume>(), "", volume);
-    let Some((object, volume)) = object.and_then(|object| Some((object, object.typed::<PersistentVolume>()?))) else {
+    let Some((object, typed)) = object.and_then(|object| Some((object, object.typed::<PersistentVolume>()?))) else {
         needs.is_lost = true;
+        if is_named && needs.misses.is_none() {
+            needs.misses = Some(format!("persistentvolume \"{volume}\" not found").into());
+        }
         return;
     };
-    let affinity = volume.spec.as_ref().and_then(|spec| spec.node_affinity.as_ref()?.required.clone());
+    let affinity = typed.spec.as_ref().and_then(|spec| spec.node_affinity.as_ref()?.required.clone());
     needs.usable.extend(affinity);
     for label in ZONE_LABELS {
-        if let Some(value) = object.meta.labels.get(label) {
-            // A volume that is in several zones lists them all.
-            needs.zones.push((label, value.split("__").map(|zone| zone.trim().to_owned()).collect()));
+        if let Some(value) = object.meta.labels.get(label).filter(|_| is_named) {
+            // A volume that is in several zones lists them all; a list with a gap says nothing.
+            let zones: BTreeSet<String> = value.split("__").map(|zone| zone.trim().to_owned()).collect();
+            if !zones.contains("") {
+                needs.zones.push((label, zones));
+            }
         }
     }
 }

@@ -51,7 +51,7 @@ impl Scheduler {
         self.count(before, after, now);
         let Some(pod) = after else {
             if let Some(before) = before {
-                self.forget(before);
+                self.forget(before, now);
             }
             return;
         };
@@ -61,20 +61,20 @@ impl Scheduler {
                 let tenant = self.people.tenant(pod, body);
                 match &body.state.nominated_node {
                     Some(node) => self.promise(uid, node.clone(), tenant),
-                    None => self.break_promise(uid),
+                    None => self.give_up_room(uid, now),
                 }
                 if !before.is_some_and(|before| asks_for_the_same(before, pod)) || !self.queue.contains(uid) {
                     self.queue.add(uid, body.priority(), now);
                 }
             }
             Some(_) => {}
-            None => self.forget(pod),
+            None => self.forget(pod, now),
         }
     }
 
-    fn forget(&mut self, pod: &Object) {
+    fn forget(&mut self, pod: &Object, now: Time) {
         self.queue.remove(pod.meta.uid);
-        self.break_promise(pod.meta.uid);
+        self.give_up_room(pod.meta.uid, now);
     }
 
     /// Counts a pod where it counts now and no longer where it counted before.

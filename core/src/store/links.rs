@@ -6,7 +6,9 @@
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Secret, Service, Taint};
+use k8s_openapi::api::core::v1::{
+    Node, NodeCondition, PersistentVolume, PersistentVolumeClaim, Secret, Service, Taint,
+};
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use smallvec::SmallVec;
 
@@ -43,6 +45,8 @@ pub(super) enum Link {
     AggregatedRole,
     /// The node of this name has a taint that makes pods leave it.
     EvictingNode,
+    /// A node says that it is not ready, or nobody has heard of it.
+    NodeOut,
 }
 
 /// Who owns a claim.
@@ -108,8 +112,13 @@ pub(super) fn links(object: &Object) -> SmallVec<[LinkKey; 2]> {
         add(Link::TokenOfAccount, here, account.into());
     } else if object.typed::<ClusterRole>().is_some_and(|role| role.aggregation_rule.is_some()) {
         add(Link::AggregatedRole, anywhere, "".into());
-    } else if object.typed::<Node>().is_some_and(|node| evicting_taints(node).next().is_some()) {
-        add(Link::EvictingNode, anywhere, Arc::clone(&object.meta.name));
+    } else if let Some(node) = object.typed::<Node>() {
+        if evicting_taints(node).next().is_some() {
+            add(Link::EvictingNode, anywhere, Arc::clone(&object.meta.name));
+        }
+        if ready_of(node).is_some_and(|ready| ready.status != "True") {
+            add(Link::NodeOut, anywhere, "".into());
+        }
     }
     links
 }
@@ -140,6 +149,12 @@ pub(super) fn are_same(before: &Object, after: &Object) -> bool {
 pub(crate) fn evicting_taints(node: &Node) -> impl Iterator<Item = &Taint> {
     let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
     taints.iter().filter(|taint| taint.effect == "NoExecute")
+}
+
+/// The condition of a node that says whether it is ready; none where nobody has said anything yet.
+pub(crate) fn ready_of(node: &Node) -> Option<&NodeCondition> {
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    conditions.iter().find(|condition| condition.type_ == "Ready")
 }
 
 fn has_all(labels: &StringMap, wanted: &StringMap) -> bool {
@@ -233,6 +248,11 @@ impl Snapshot {
     /// bound asks.
     pub fn evicting_node(&self, name: &NodeName) -> Option<&Arc<Object>> {
         self.linked(Link::EvictingNode, "", name.as_str()).next()
+    }
+
+    /// The nodes that say that they are not ready, and those that nobody has heard of.
+    pub fn nodes_out(&self) -> impl Iterator<Item = &Arc<Object>> {
+        self.linked(Link::NodeOut, "", "")
     }
 
     /// The pods of a namespace that have this label, and perhaps others: see [`Snapshot::pods_by_label`].

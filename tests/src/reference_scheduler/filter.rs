@@ -1,13 +1,13 @@
 //! Why a node is out: the reasons of the first rule that has some.
 
-use inboard::k8s_openapi::api::core::v1::{Node, Pod, PodAffinityTerm, TopologySpreadConstraint};
+use inboard::k8s_openapi::api::core::v1::{Node, Pod, PodAffinityTerm, TopologySpreadConstraint, Volume};
 use inboard::k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 
 use super::matching::{asks, node_matches, selects, taints, term_covers, thousandths, tolerated};
 use super::{World, label, namespace, spec};
 
 pub(super) fn reasons(world: &World, pod: &Pod, node: &Node) -> Vec<String> {
-    let rules = [unschedulable, untolerated, elsewhere, ports, room, spread, affinity];
+    let rules = [unschedulable, untolerated, elsewhere, ports, room, disks, spread, affinity];
     rules.iter().map(|rule| rule(world, pod, node)).find(|reasons| !reasons.is_empty()).unwrap_or_default()
 }
 
@@ -69,6 +69,33 @@ fn room(world: &World, pod: &Pod, node: &Node) -> Vec<String> {
         }
     }
     reasons
+}
+
+fn disks(world: &World, pod: &Pod, node: &Node) -> Vec<String> {
+    let of = |pod: &Pod| spec(pod).volumes.clone().unwrap_or_default();
+    let used: Vec<Volume> = world.on(node).flat_map(of).collect();
+    let clashes = of(pod).iter().any(|one| used.iter().any(|other| cannot_share(one, other)));
+    when(clashes, "node(s) had no available disk")
+}
+
+/// Whether two pods of one node cannot have these volumes: the same disk, and not both only read it.
+fn cannot_share(one: &Volume, other: &Volume) -> bool {
+    let both_read = |one: Option<bool>, other: Option<bool>| one == Some(true) && other == Some(true);
+    if let (Some(one), Some(other)) = (&one.gce_persistent_disk, &other.gce_persistent_disk) {
+        return one.pd_name == other.pd_name && !both_read(one.read_only, other.read_only);
+    }
+    if let (Some(one), Some(other)) = (&one.aws_elastic_block_store, &other.aws_elastic_block_store) {
+        return one.volume_id == other.volume_id;
+    }
+    if let (Some(one), Some(other)) = (&one.iscsi, &other.iscsi) {
+        return one.iqn == other.iqn && !both_read(one.read_only, other.read_only);
+    }
+    if let (Some(one), Some(other)) = (&one.rbd, &other.rbd) {
+        let is_same = one.pool == other.pool && one.image == other.image;
+        let meet = one.monitors.iter().any(|monitor| other.monitors.contains(monitor));
+        return is_same && meet && !both_read(one.read_only, other.read_only);
+    }
+    false
 }
 
 /// The selector of a constraint, the keys whose values must be the pod's own included.

@@ -122,12 +122,34 @@ pub(super) fn pod(dice: &mut Dice, number: usize) -> Value {
         spec["topologySpreadConstraints"] =
             Value::Array((0..1 + dice.roll(2)).map(|index| spread(dice, app, index)).collect());
     }
+    if dice.one_in(6) {
+        spec["volumes"] = json!([disk(dice)]);
+    }
     let namespace = if dice.one_in(5) { "other" } else { "test" };
     json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": format!("p{number}"), "namespace": namespace, "labels": {"app": app, "v": dice.roll(2).to_string(), "pod": format!("p{number}")}},
         "spec": spec,
     })
+}
+
+/// A disk that the pod names itself.
+fn disk(dice: &mut Dice) -> Value {
+    let read_only = dice.one_in(2);
+    let mut volume = json!({"name": "disk"});
+    match dice.roll(4) {
+        0 => volume["gcePersistentDisk"] = json!({"pdName": dice.pick(&["d", "e"]), "readOnly": read_only}),
+        1 => volume["awsElasticBlockStore"] = json!({"volumeID": dice.pick(&["d", "e"]), "readOnly": read_only}),
+        2 => {
+            volume["iscsi"] =
+                json!({"iqn": "iqn.2026-01.com.example:d", "lun": 0, "targetPortal": "10.0.0.1", "readOnly": read_only})
+        }
+        _ => {
+            let monitors = dice.pick(&[["a", "b"], ["b", "c"], ["d", "e"]]);
+            volume["rbd"] = json!({"monitors": monitors, "image": "i", "readOnly": read_only});
+        }
+    }
+    volume
 }
 
 fn spread(dice: &mut Dice, app: &str, index: u64) -> Value {

@@ -14,7 +14,7 @@ impl Plugin for VolumeRestrictions {
     }
 
     fn prepare(&self, shape: &Shape) -> Narrowed {
-        let matters = shape.volumes.is_taken || !shape.footprint.disks.is_empty();
+        let matters = !shape.volumes.exclusive.is_empty() || !shape.footprint.disks.is_empty();
         if matters { Narrowed::All } else { Narrowed::NotMyConcern }
     }
 
@@ -24,7 +24,7 @@ impl Plugin for VolumeRestrictions {
         candidates.retain(|row| {
             if is_in_use(row) {
                 Err(Rejected::new("node(s) had no available disk", Cure::Eviction))
-            } else if shape.volumes.is_taken {
+            } else if shape.volumes.exclusive.iter().any(|claim| claim.is_taken(row)) {
                 let reason =
                     "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode";
                 Err(Rejected::new(reason, Cure::Eviction))

@@ -2,9 +2,17 @@
 //!
 //! A cluster whose nodes say nothing of zones has none.
 
+use std::collections::BTreeSet;
+
 use crate::scheduler::node_table::NodeRow;
 use crate::scheduler::plugin::{Candidates, Cure, Narrowed, Plugin, Rejected};
 use crate::scheduler::shape::Shape;
+
+/// The labels that say where a node is: the old names, the new names.
+const RENAMED: [(&str, &str); 2] = [
+    ("failure-domain.beta.kubernetes.io/zone", "topology.kubernetes.io/zone"),
+    ("failure-domain.beta.kubernetes.io/region", "topology.kubernetes.io/region"),
+];
 
 #[derive(Debug)]
 pub(crate) struct VolumeZone;
@@ -15,7 +23,11 @@ impl Plugin for VolumeZone {
     }
 
     fn prepare(&self, shape: &Shape) -> Narrowed {
-        if shape.volumes.zones.is_empty() { Narrowed::NotMyConcern } else { Narrowed::All }
+        match &shape.volumes.misses {
+            Some(reason) => Narrowed::None(reason.clone(), Cure::VolumeChange),
+            None if shape.volumes.zones.is_empty() => Narrowed::NotMyConcern,
+            None => Narrowed::All,
+        }
     }
 
     fn filter(&self, shape: &Shape, candidates: &mut Candidates<'_>) {
@@ -26,17 +38,13 @@ impl Plugin for VolumeZone {
     }
 }
 
-/// The label may have its old or its new name on the node. A node without any of them is in no zone at all, which is
-/// fine.
-fn is_in(row: &NodeRow, label: &str, zones: &std::collections::BTreeSet<String>) -> bool {
-    let (new, old) = ("topology.kubernetes.io/", "failure-domain.beta.kubernetes.io/");
-    let twin = match label.strip_prefix(new) {
-        Some(rest) => format!("{old}{rest}"),
-        None => label.replace(old, new),
-    };
-    let has_zones = row.labels.keys().any(|key| {
-        (key.starts_with(new) || key.starts_with(old)) && (key.ends_with("/zone") || key.ends_with("/region"))
+/// A label of the volume with the old name is found on the node under the new one too, but not the other way round. A
+/// node without any of them is in no zone at all, which is fine.
+fn is_in(row: &NodeRow, label: &str, zones: &BTreeSet<String>) -> bool {
+    let value = row.labels.get(label).or_else(|| {
+        let of_old = RENAMED.iter().find(|(old, _)| *old == label);
+        of_old.and_then(|(_, new)| row.labels.get(*new))
     });
-    let value = row.labels.get(label).or_else(|| row.labels.get(&twin));
-    !has_zones || value.is_some_and(|value| zones.contains(value))
+    let has_zones = || RENAMED.iter().any(|(old, new)| row.labels.contains_key(*old) || row.labels.contains_key(*new));
+    value.is_some_and(|value| zones.contains(value)) || !has_zones()
 }

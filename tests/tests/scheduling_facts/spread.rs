@@ -1,0 +1,144 @@
+//! Topology spread.
+
+use super::{check, check_points, fact};
+
+const TOO_MANY: &str = "1 node(s) didn't match pod topology spread constraints.";
+
+#[test]
+fn no_domain_gets_ahead_of_the_others() {
+    check(&[
+        fact("the first may go anywhere", &["node a zone=1", "node b zone=2"], "label=x:y spread=1/zone/x:y", "a b"),
+        fact(
+            "the second goes elsewhere",
+            &["node a zone=1", "node b zone=2", "pod o @a label=x:y"],
+            "label=x:y spread=1/zone/x:y",
+            "b",
+        ),
+        fact(
+            "two nodes of a zone count together",
+            &[
+                "node a zone=1",
+                "node b zone=1",
+                "node c zone=2",
+                "pod o @a label=x:y",
+                "pod q @c label=x:y",
+                "pod r @b label=x:y",
+            ],
+            "label=x:y spread=1/zone/x:y",
+            "c",
+        ),
+        fact(
+            "more skew, more freedom",
+            &["node a zone=1", "node b zone=2", "pod o @a label=x:y"],
+            "label=x:y spread=2/zone/x:y",
+            "a b",
+        ),
+        fact(
+            "who is not counted adds nothing",
+            &["node a zone=1", "node b zone=2", "pod o @a label=x:y"],
+            "spread=1/zone/x:y",
+            "a b",
+        ),
+        fact(
+            "pods of other namespaces do not count",
+            &["node a zone=1", "node b zone=2", "pod o @a label=x:y ns=default"],
+            "label=x:y spread=1/zone/x:y",
+            "a b",
+        ),
+        fact(
+            "pods that go do not count",
+            &["node a zone=1", "node b zone=2", "pod o @a label=x:y going"],
+            "label=x:y spread=1/zone/x:y",
+            "a b",
+        ),
+        fact(
+            "a node without the label is in no domain",
+            &["node a zone=1", "node b"],
+            "label=x:y spread=1/zone/x:y",
+            "a",
+        ),
+        fact(
+            "which no end cures",
+            &["node b", "pod o @b priority=-1"],
+            "label=x:y spread=1/zone/x:y",
+            "1 node(s) didn't match pod topology spread constraints (missing required label). | 1 Preemption is not helpful for scheduling.",
+        ),
+        fact(
+            "both constraints hold",
+            &["node a zone=1", "node b zone=1", "node c zone=2", "pod o @a label=x:y", "pod q @c label=x:y"],
+            "label=x:y spread=1/zone/x:y spread=1/host/x:y",
+            "b",
+        ),
+        fact(
+            "where they contradict each other there is no place",
+            &[
+                "node a zone=1",
+                "node b zone=2",
+                "pod o @a label=x:y label=v:w",
+                "pod q @b label=v:w",
+                "pod r @b label=v:w",
+            ],
+            "label=x:y label=v:w spread=1/zone/x:y spread=1/host/v:w",
+            "2 node(s) didn't match pod topology spread constraints.",
+        ),
+        fact(
+            "a zone that the pod may not go to is not counted",
+            &["node a zone=1 label=d:s", "node b zone=2", "pod o @a label=x:y"],
+            "label=x:y select=d:s spread=1/zone/x:y",
+            "a",
+        ),
+        fact(
+            "one that its taint closes is",
+            &["node a zone=1", "node b zone=2 taint=k:v:NoSchedule", "pod o @a label=x:y"],
+            "label=x:y spread=1/zone/x:y",
+            "1 node(s) didn't match pod topology spread constraints, 1 node(s) had untolerated taint(s).",
+        ),
+        fact(
+            "who is ahead may be ended",
+            &["node a zone=1", "node b zone=2 cordoned", "pod o @a label=x:y priority=-1"],
+            "label=x:y spread=1/zone/x:y",
+            "a after o",
+        ),
+        fact(
+            TOO_MANY,
+            &["node a zone=1", "node b zone=2 cordoned", "pod o @a label=x:y"],
+            "label=x:y spread=1/zone/x:y",
+            "1 node(s) didn't match pod topology spread constraints, 1 node(s) were unschedulable.",
+        ),
+    ]);
+}
+
+#[test]
+fn domains_with_fewer_are_liked_better() {
+    check_points(
+        "PodTopologySpread",
+        &[
+            fact("nobody is anywhere", &["node a zone=1", "node b zone=2"], "wish=1/zone/x:y", "a=200 b=200"),
+            fact(
+                "the emptier zone",
+                &["node a zone=1", "node b zone=2", "pod o @a label=x:y"],
+                "wish=1/zone/x:y",
+                "a=0 b=200",
+            ),
+            fact("a node without the label gets nothing", &["node a zone=1", "node b"], "wish=1/zone/x:y", "a=200 b=0"),
+            fact(
+                "twice as many are half as good",
+                &["node a zone=1", "node b zone=2", "pod o @a label=x:y", "pod q @a label=x:y", "pod r @b label=x:y"],
+                "wish=1/zone/x:y",
+                "a=66 b=200",
+            ),
+            fact(
+                "pods on nodes that are out count in their zone",
+                &["node a zone=1", "node b zone=2", "node c zone=1 cordoned", "pod o @c label=x:y"],
+                "wish=1/zone/x:y",
+                "a=0 b=200",
+            ),
+            fact(
+                "hosts count one by one",
+                &["node a zone=1", "node b zone=1", "pod o @a label=x:y"],
+                "wish=1/host/x:y",
+                "a=0 b=200",
+            ),
+        ],
+    );
+}

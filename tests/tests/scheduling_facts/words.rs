@@ -1,0 +1,297 @@
+//! Nodes and pods in words, so that a situation is a few lines.
+//!
+//! A node: `node NAME cpu= memory= pods= gpu=`, then `zone=` (the label of this name), `host=` (another host name than its own
+//! name; `-` for none), `label=K:V`, `taint=K:V:EFFECT`, `image=NAME:BYTES`, `cordoned`. The topology key of a host is
+//! `host`.
+//!
+//! A pod: `pod NAME`, then `@NODE`, what its container requests (`cpu=`, `memory=`, `gpu=`), more containers
+//! (`also=cpu:1`, `init=`, `sidecar=`), `overhead=`, `whole=` (what it requests for itself), `port=80[/UDP][@IP]`, `priority=`,
+//! `mild=` (the same, and it ends no others), `started=SECOND`, `promised=NODE`, `label=K:V`, `ns=`, `select=K:V`, `tolerates=K[:V]:EFFECT`, `claim=`, `scratch=` (an
+//! ephemeral volume), `image=`, `phase=`, `going` (deleted, but held),
+//! `near=K:V/KEY`, `far=K:V/KEY` (others with this label, over this topology key), `liked=W/K:V/KEY`, `disliked=W/K:V/KEY`,
+//! `spread=SKEW/KEY/K:V` and `wish=SKEW/KEY/K:V` (with it only preferred).
+//!
+//! `claim NAME`, then `volume=`, `bound`, `lost`, `mode=` (an access mode), `class=`, `size=`. `volume NAME`, then `label=K:V`,
+//! `on=K:V` (nodes with this label), `class=`, `size=`. `class NAME`, then `waits` (for the first consumer), `by=`
+//! (a provisioner). Anything else is an object in JSON.
+
+use inboard_tests::scheduling::Scheduling;
+use serde_json::{Map, Value, json};
+
+const GPU: &str = "example.com/gpu";
+const HOSTNAME: &str = "kubernetes.io/hostname";
+
+/// Puts an object into the world.
+pub(crate) fn put(world: &mut Scheduling, line: &str) {
+    let words: Vec<&str> = line.split(' ').filter(|word| !word.is_empty()).collect();
+    match words.first() {
+        Some(&"node") => drop(world.create(node(&words[1..]))),
+        Some(&"pod") => put_pod(world, &words[1..]),
+        Some(&"claim") => drop(world.create(claim(&words[1..]))),
+        Some(&"volume") => drop(world.create(volume(&words[1..]))),
+        Some(&"class") => drop(world.create(class(&words[1..]))),
+        _ => drop(world.create(serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}")))),
+    }
+}
+
+fn put_pod(world: &mut Scheduling, words: &[&str]) {
+    let pod = pod(world, words);
+    let (namespace, name) = (pod["metadata"]["namespace"].clone(), pod["metadata"]["name"].clone());
+    world.create(pod);
+    if words.contains(&"going") {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        world.delete(inboard::object::kind::POD, &text(&namespace), &text(&name));
+    }
+}
+
+/// The two sides of `a:b`, or of another sign.
+fn split(text: &str, sign: char) -> (&str, &str) {
+    text.split_once(sign).unwrap_or((text, ""))
+}
+
+fn amounts(text: &str) -> Value {
+    let pairs = text.split(',').map(|pair| split(pair, ':'));
+    let name = |name: &str| if name == "gpu" { GPU.to_owned() } else { name.to_owned() };
+    pairs.map(|(key, amount)| (name(key), Value::from(amount))).collect::<Map<_, _>>().into()
+}
+
+fn push(value: &mut Value, item: Value) {
+    match value.as_array_mut() {
+        Some(list) => list.push(item),
+        None => *value = json!([item]),
+    }
+}
+
+fn node(words: &[&str]) -> Value {
+    let mut room = json!({"cpu": "10", "memory": "10Gi", "pods": "100"});
+    let mut node = json!({
+        "apiVersion": "v1", "kind": "Node", "metadata": {"name": words[0], "labels": {HOSTNAME: words[0]}},
+        "spec": {}, "status": {"images": []},
+    });
+    for (key, value) in words[1..].iter().map(|word| split(word, '=')) {
+        match key {
+            "cpu" | "memory" | "pods" => room[key] = value.into(),
+            "gpu" => room[GPU] = value.into(),
+            "zone" => node["metadata"]["labels"][key] = value.into(),
+            "host" if value == "-" => {
+                drop(node["metadata"]["labels"].as_object_mut().and_then(|all| all.remove(HOSTNAME)))
+            }
+            "host" => node["metadata"]["labels"][HOSTNAME] = value.into(),
+            "label" => node["metadata"]["labels"][split(value, ':').0] = split(value, ':').1.into(),
+            "taint" => {
+                let (name, rest) = split(value, ':');
+                let (value, effect) = split(rest, ':');
+                push(&mut node["spec"]["taints"], json!({"key": name, "value": value, "effect": effect}));
+            }
+            "image" => {
+                let (name, bytes) = value.rsplit_once(':').expect("a name and a size");
+                let bytes: i64 = bytes.parse().expect("a number of bytes");
+                push(&mut node["status"]["images"], json!({"names": [name], "sizeBytes": bytes}));
+            }
+            "cordoned" => node["spec"]["unschedulable"] = true.into(),
+            _ => panic!("{words:?}: {key}"),
+        }
+    }
+    node["status"]["allocatable"] = room.clone();
+    node["status"]["capacity"] = room;
+    node
+}
+
+/// A pod in words, and the class of its priority.
+pub(crate) fn pod(world: &mut Scheduling, words: &[&str]) -> Value {
+    let mut pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": words[0], "namespace": "test", "labels": {}},
+        "spec": {"containers": [{"name": "c", "image": "pause:1"}], "terminationGracePeriodSeconds": 0},
+    });
+    for (key, value) in words[1..].iter().map(|word| split(word, '=')) {
+        let spec = &mut pod["spec"];
+        match key {
+            _ if key.starts_with('@') => spec["nodeName"] = key[1..].into(),
+            "cpu" | "memory" => spec["containers"][0]["resources"]["requests"][key] = value.into(),
+            "gpu" => request_gpus(&mut spec["containers"][0], value),
+            "also" => push(&mut spec["containers"], container("also", value)),
+            "init" | "sidecar" => {
+                let number = spec["initContainers"].as_array().map_or(0, Vec::len);
+                let mut made = container(&format!("i{number}"), value);
+                if key == "sidecar" {
+                    made["restartPolicy"] = "Always".into();
+                }
+                push(&mut spec["initContainers"], made);
+            }
+            "overhead" => {
+                let overhead = json!({"podFixed": amounts(value)});
+                world.create(json!({
+                    "apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "heavy"},
+                    "handler": "heavy", "overhead": overhead,
+                }));
+                spec["runtimeClassName"] = "heavy".into();
+            }
+            "whole" => spec["resources"] = json!({"requests": amounts(value)}),
+            "port" => push(&mut spec["containers"][0]["ports"], port(value)),
+            "priority" => spec["priorityClassName"] = priority(world, value, "PreemptLowerPriority").into(),
+            "mild" => spec["priorityClassName"] = priority(world, value, "Never").into(),
+            "started" => {
+                let at = format!("2026-01-01T00:00:{value:0>2}Z");
+                pod["status"] = json!({"phase": "Running", "startTime": at});
+            }
+            "promised" => pod["status"]["nominatedNodeName"] = value.into(),
+            "phase" => pod["status"]["phase"] = value.into(),
+            "label" => pod["metadata"]["labels"][split(value, ':').0] = split(value, ':').1.into(),
+            "ns" => pod["metadata"]["namespace"] = value.into(),
+            "select" => spec["nodeSelector"][split(value, ':').0] = split(value, ':').1.into(),
+            "tolerates" => push(&mut spec["tolerations"], toleration(value)),
+            "claim" => {
+                let source = json!({"claimName": value});
+                push(&mut spec["volumes"], json!({"name": value, "persistentVolumeClaim": source}));
+            }
+            "scratch" => push(&mut spec["volumes"], scratch(value)),
+            "image" => spec["containers"][0]["image"] = value.into(),
+            "going" => pod["metadata"]["finalizers"] = json!(["example.com/hold"]),
+            "near" => push(&mut spec["affinity"]["podAffinity"][REQUIRED], term(value)),
+            "far" => push(&mut spec["affinity"]["podAntiAffinity"][REQUIRED], term(value)),
+            "liked" => push(&mut spec["affinity"]["podAffinity"][PREFERRED], weighted(value)),
+            "disliked" => push(&mut spec["affinity"]["podAntiAffinity"][PREFERRED], weighted(value)),
+            "spread" => push(&mut spec["topologySpreadConstraints"], spread(value, "DoNotSchedule")),
+            "wish" => push(&mut spec["topologySpreadConstraints"], spread(value, "ScheduleAnyway")),
+            _ => panic!("{words:?}: {key}"),
+        }
+    }
+    pod
+}
+
+const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
+const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
+
+/// Of what cannot be shared as much may be used as is requested, and that is to be said.
+fn request_gpus(container: &mut Value, amount: &str) {
+    container["resources"]["requests"][GPU] = amount.into();
+    container["resources"]["limits"][GPU] = amount.into();
+}
+
+fn container(name: &str, requests: &str) -> Value {
+    let mut requests = amounts(requests);
+    let gpus = requests.as_object_mut().and_then(|all| all.remove(GPU));
+    let mut made = json!({"name": name, "image": "pause:1", "resources": {"requests": requests}});
+    if let Some(gpus) = gpus.as_ref().and_then(Value::as_str) {
+        request_gpus(&mut made, gpus);
+    }
+    made
+}
+
+fn port(text: &str) -> Value {
+    let (port, ip) = split(text, '@');
+    let (number, protocol) = split(port, '/');
+    let number: i32 = number.parse().expect("a port");
+    let protocol = if protocol.is_empty() { "TCP" } else { protocol };
+    json!({"containerPort": number, "hostPort": number, "protocol": protocol, "hostIP": ip})
+}
+
+fn priority(world: &mut Scheduling, value: &str, policy: &str) -> String {
+    let name = format!("{}-{}", policy.to_lowercase(), value.replace('-', "below-"));
+    let value: i32 = value.parse().expect("a priority");
+    let class = inboard::object::kind::KindId::of::<inboard::k8s_openapi::api::scheduling::v1::PriorityClass>();
+    if world.store.snapshot().find(class, "", &name).is_none() {
+        world.create(json!({
+            "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name.as_str()},
+            "value": value, "preemptionPolicy": policy,
+        }));
+    }
+    name
+}
+
+fn toleration(text: &str) -> Value {
+    let parts: Vec<&str> = text.split(':').collect();
+    match parts[..] {
+        ["", effect] => json!({"operator": "Exists", "effect": effect}),
+        [key, effect] => json!({"key": key, "operator": "Exists", "effect": effect}),
+        [key, value, effect] => json!({"key": key, "operator": "Equal", "value": value, "effect": effect}),
+        _ => panic!("{text} is no toleration"),
+    }
+}
+
+fn scratch(name: &str) -> Value {
+    let spec = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}});
+    json!({"name": name, "ephemeral": {"volumeClaimTemplate": {"spec": spec}}})
+}
+
+fn selector(text: &str) -> Value {
+    let (key, value) = split(text, ':');
+    json!({"matchLabels": {key: value}})
+}
+
+fn term(text: &str) -> Value {
+    let (labels, key) = split(text, '/');
+    json!({"labelSelector": selector(labels), "topologyKey": topology(key)})
+}
+
+fn topology(key: &str) -> &str {
+    if key == "host" { HOSTNAME } else { key }
+}
+
+fn weighted(text: &str) -> Value {
+    let (weight, rest) = split(text, '/');
+    json!({"weight": weight.parse::<i32>().expect("a weight"), "podAffinityTerm": term(rest)})
+}
+
+fn spread(text: &str, otherwise: &str) -> Value {
+    let (skew, rest) = split(text, '/');
+    let (key, labels) = split(rest, '/');
+    let (skew, key): (i32, _) = (skew.parse().expect("a skew"), topology(key));
+    json!({"maxSkew": skew, "topologyKey": key, "whenUnsatisfiable": otherwise, "labelSelector": selector(labels)})
+}
+
+fn claim(words: &[&str]) -> Value {
+    let mut claim = json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": words[0], "namespace": "test"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "storageClassName": ""},
+    });
+    for (key, value) in words[1..].iter().map(|word| split(word, '=')) {
+        match key {
+            "volume" => claim["spec"]["volumeName"] = value.into(),
+            "bound" => claim["metadata"]["annotations"]["pv.kubernetes.io/bind-completed"] = "yes".into(),
+            "lost" => claim["status"] = json!({"phase": "Lost"}),
+            "mode" => claim["spec"]["accessModes"] = json!([value]),
+            "class" => claim["spec"]["storageClassName"] = value.into(),
+            "size" => claim["spec"]["resources"]["requests"]["storage"] = value.into(),
+            _ => panic!("{words:?}: {key}"),
+        }
+    }
+    claim
+}
+
+fn volume(words: &[&str]) -> Value {
+    let mut volume = json!({
+        "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": words[0]},
+        "spec": {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "hostPath": {"path": "/v"}},
+        "status": {"phase": "Available"},
+    });
+    for (key, value) in words[1..].iter().map(|word| split(word, '=')) {
+        match key {
+            "label" => volume["metadata"]["labels"][split(value, ':').0] = split(value, ':').1.into(),
+            "on" => {
+                let wanted = json!({"key": split(value, ':').0, "operator": "In", "values": [split(value, ':').1]});
+                let terms = json!([{"matchExpressions": [wanted]}]);
+                volume["spec"]["nodeAffinity"] = json!({"required": {"nodeSelectorTerms": terms}});
+            }
+            "class" => volume["spec"]["storageClassName"] = value.into(),
+            "size" => volume["spec"]["capacity"]["storage"] = value.into(),
+            _ => panic!("{words:?}: {key}"),
+        }
+    }
+    volume
+}
+
+fn class(words: &[&str]) -> Value {
+    let mut class = json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": words[0]},
+        "provisioner": "kubernetes.io/no-provisioner",
+    });
+    for (key, value) in words[1..].iter().map(|word| split(word, '=')) {
+        match key {
+            "waits" => class["volumeBindingMode"] = "WaitForFirstConsumer".into(),
+            "by" => class["provisioner"] = value.into(),
+            _ => panic!("{words:?}: {key}"),
+        }
+    }
+    class
+}
