@@ -226,6 +226,28 @@ fn what_promised_pods_say_of_others_counts() {
 }
 
 #[test]
+fn who_waits_for_promised_room_gets_it_when_the_promise_is_not_taken_up() {
+    let mut world = world(&[("n1", "4")]);
+    let at_port = |mut pod: Value| {
+        pod["spec"]["containers"][0]["ports"] = json!([{"containerPort": 80, "hostPort": 80}]);
+        pod
+    };
+    let mut victim = at_port(pod("victim", "2"));
+    victim["metadata"]["finalizers"] = json!(["example.com/hold"]);
+    world.create(victim);
+    world.settle();
+    let preemptor = world.create(important(at_port(pod("preemptor", "2")), 20)).meta.uid;
+    world.settle();
+    assert_eq!(nominated(&world, preemptor).as_deref(), Some("n1"));
+    world.create(important(pod("rival", "2"), 10));
+    world.settle();
+    assert_eq!(placed(&world), "preemptor@- rival@- victim@n1", "what is left is promised");
+    world.delete(kind::POD, "test", "preemptor");
+    world.settle();
+    assert_eq!(placed(&world), "rival@n1 victim@n1");
+}
+
+#[test]
 fn a_binding_that_is_refused_is_tried_again_and_counts_once() {
     let mut world = world(&[("n1", "1")]);
     let pod = world.create(pod("a", "1")).meta.uid;
@@ -264,6 +286,7 @@ fn a_claim_that_waits_for_its_first_consumer_gets_the_node_before_the_pod_does()
     let annotations = &world.pod(claim).expect("the claim").meta.annotations;
     assert_eq!(annotations.get("volume.kubernetes.io/selected-node").map(String::as_str), Some("n2"));
     assert_eq!(placed(&world), "a@-");
+    assert_eq!(nominated(&world, uid).as_deref(), Some("n2"), "others may know where it will be");
 
     world.create(json!({
         "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "v"},

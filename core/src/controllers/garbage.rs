@@ -12,6 +12,9 @@
 //! The history of a StatefulSet stays until its pods are gone: upstream deletes it at once, and the controller, which counts
 //! by it, makes it again.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -182,7 +185,7 @@ fn is_orphaning(meta: &Meta) -> bool {
 }
 
 /// An owner is there when the object with its uid is of its kind and name, in the same namespace or in none. Of a kind
-/// that nobody knows, nobody can say that it is gone.
+/// that nobody knows, nobody can say that it is gone; nor of a namespaced one, where the dependent is in no namespace.
 fn state_of(reference: &OwnerReference, dependent: &Meta, snapshot: &Snapshot) -> Owner {
     let found = reference.uid.parse::<Uid>().ok().and_then(|uid| snapshot.get(uid));
     let in_reach = |meta: &Meta| meta.namespace.is_empty() || meta.namespace == dependent.namespace;
@@ -192,18 +195,15 @@ fn state_of(reference: &OwnerReference, dependent: &Meta, snapshot: &Snapshot) -
             && *meta.name == *reference.name
             && snapshot.kinds_known().info(meta.kind).is_none_or(|info| info.kind == reference.kind.as_str())
     };
-    let is_known = || snapshot.kinds_known().by_api_version(&reference.api_version, &reference.kind).is_some();
-    if found.is_some_and(|owner| !in_reach(&owner.meta)) && is_known() {
-        return Owner::OutOfReach;
+    if let Some(owner) = found.filter(fits) {
+        let in_use = || is_history_in_use(dependent, &owner.meta, snapshot.owned_by(owner.meta.uid));
+        return if is_waiting(&owner.meta) && !in_use() { Owner::Waiting } else { Owner::Solid };
     }
-    match found.filter(fits) {
-        Some(owner) if is_waiting(&owner.meta) => {
-            let in_use = is_history_in_use(dependent, &owner.meta, snapshot.owned_by(owner.meta.uid));
-            if in_use { Owner::Solid } else { Owner::Waiting }
-        }
-        Some(_) => Owner::Solid,
-        None if is_known() => Owner::Gone,
+    match snapshot.kinds_known().by_api_version(&reference.api_version, &reference.kind) {
         None => Owner::Solid,
+        Some(info) if info.is_namespaced() && dependent.namespace.is_empty() => Owner::Solid,
+        Some(_) if found.is_some_and(|owner| !in_reach(&owner.meta)) => Owner::OutOfReach,
+        Some(_) => Owner::Gone,
     }
 }
 
