@@ -93,10 +93,10 @@ impl Shape {
         let affinity = &self.spec.affinity;
         let standing = self.standing.as_ref().map(|kin| (&kin.namespace, &kin.labels));
         let others = (standing, &self.spreads, &self.volumes);
-        format!(
-            "{:?}",
-            (self.profile.name(), &self.node, &self.footprint, &self.images, tolerations, selector, affinity, others)
-        )
+        // Which claims they are makes no difference, only what they demand.
+        let Footprint { requests, weighed, ports, disks, claims: _ } = &*self.footprint;
+        let takes = (requests, weighed, ports, disks);
+        format!("{:?}", (self.profile.name(), &self.node, takes, &self.images, tolerations, selector, affinity, others))
     }
 
     /// Who it is to others; `None` where that makes no difference.
