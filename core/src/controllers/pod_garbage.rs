@@ -10,6 +10,9 @@
 //! 4. more than [`ENDED_MAX`] pods have ended: the oldest of them go. Its key is the namespace [`ROUND_KEY`], so that a
 //!    crowd of pods that end is counted once a [`PERIOD`].
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -88,3 +88,62 @@ fn a_pod_goes_only_where_it_asks_to() {
         ),
     ]);
 }
+
+#[test]
+fn the_terms_of_node_affinity_are_ored_and_what_is_in_one_is_anded() {
+    const OTHER: &str = "1 node(s) didn't match Pod's node affinity/selector.";
+    const UNNAMED: &str = "1 node(s) didn't satisfy plugin(s) [NodeAffinity].";
+    check(&[
+        fact("a value", &["node n label=disk:ssd"], "must=disk:ssd", "n"),
+        fact("another", &["node n label=disk:hdd"], "must=disk:ssd", OTHER),
+        fact("not that value", &["node n label=disk:hdd"], "must=!disk:ssd", "n"),
+        fact("which a node without the label has not either", &["node n"], "must=!disk:ssd", "n"),
+        fact("any value", &["node n label=disk:hdd"], "must=disk:", "n"),
+        fact("none", &["node n label=disk:hdd"], "must=!disk:", OTHER),
+        fact("more", &["node n label=gen:5"], "must=gen:>3", "n"),
+        fact("as much is not more", &["node n label=gen:3"], "must=gen:>3", OTHER),
+        fact("less", &["node n label=gen:2"], "must=gen:<3", "n"),
+        fact("what is no number is neither", &["node n label=gen:x"], "must=gen:>3 or=gen:<3", OTHER),
+        fact("both of a term", &["node n label=disk:ssd"], "must=disk:ssd must=gen:>3", OTHER),
+        fact("one of two terms", &["node n label=disk:ssd"], "must=gen:>3 or=disk:ssd", "n"),
+        fact("the selector besides", &["node n label=disk:ssd"], "select=gen:5 must=disk:ssd", OTHER),
+        fact("the node itself", &["node n", "node m"], "must=@n", "n"),
+        fact("a node that is not there", &["node n"], "must=@m", UNNAMED),
+        fact("itself, if it is so", &["node n label=disk:hdd"], "must=@n must=disk:ssd", OTHER),
+        fact(
+            "two names at once",
+            &["node n", "node m"],
+            "must=@n must=@m",
+            "pod affinity terms conflict. not found",
+        ),
+        fact("one of two names", &["node l", "node m", "node n"], "must=@n or=@m", "m n"),
+        fact(
+            "who is not named is out on that word, who is for his own reasons",
+            &["node n cordoned", "node m"],
+            "must=@n",
+            "1 node(s) didn't satisfy plugin(s) [NodeAffinity], 1 node(s) were unschedulable.",
+        ),
+        fact("a name or a label: all are looked at", &["node n", "node m label=disk:ssd", "node l"], "must=@n or=disk:ssd", "m n"),
+    ]);
+}
+
+#[test]
+fn nodes_that_are_rather_wanted_get_points_by_weight() {
+    check_points("NodeAffinity", &[
+        fact("none is wanted", &["node a label=disk:ssd", "node b"], "", "a=0 b=0"),
+        fact("one is", &["node a label=disk:ssd", "node b"], "rather=3/disk:ssd", "a=200 b=0"),
+        fact("nobody has it", &["node a", "node b"], "rather=3/disk:ssd", "a=0 b=0"),
+        fact(
+            "the most is all points",
+            &["node a label=disk:ssd", "node b label=gen:5", "node c label=disk:ssd label=gen:5"],
+            "rather=4/disk:ssd rather=1/gen:5",
+            "a=160 b=40 c=200",
+        ),
+        fact(
+            "what must be does not count",
+            &["node a label=disk:ssd label=gen:5", "node b label=disk:ssd"],
+            "must=disk:ssd rather=1/gen:5",
+            "a=200 b=0",
+        ),
+    ]);
+}

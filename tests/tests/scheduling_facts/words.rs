@@ -8,7 +8,8 @@
 //! (`also=cpu:1`, `init=`, `sidecar=`), `overhead=`, `whole=` (what it requests for itself), `port=80[/UDP][@IP]`, `priority=`,
 //! `mild=` (the same, and it ends no others), `started=SECOND`, `promised=NODE`, `label=K:V`, `ns=`, `select=K:V`, `tolerates=K[:V]:EFFECT`, `claim=`, `scratch=` (an
 //! ephemeral volume), `image=`, `phase=`, `going` (deleted, but held),
-//! `near=K:V/KEY`, `far=K:V/KEY` (others with this label, over this topology key), `liked=W/K:V/KEY`, `disliked=W/K:V/KEY`,
+//! `must=TEST` (what the labels of its node must be: `k:v`, `!k:v`, `k:`, `!k:`, `k:>3`, `k:<3`; `@NAME` for the node
+//! itself), `or=TEST` (the first of further terms), `rather=W/TEST`, `near=K:V/KEY`, `far=K:V/KEY` (others with this label, over this topology key), `liked=W/K:V/KEY`, `disliked=W/K:V/KEY`,
 //! `spread=SKEW/KEY/K:V` and `wish=SKEW/KEY/K:V` (with it only preferred).
 //!
 //! `claim NAME`, then `volume=`, `bound`, `lost`, `mode=` (an access mode), `class=`, `size=`. `volume NAME`, then `label=K:V`,
@@ -147,6 +148,22 @@ pub(crate) fn pod(world: &mut Scheduling, words: &[&str]) -> Value {
             "scratch" => push(&mut spec["volumes"], scratch(value)),
             "image" => spec["containers"][0]["image"] = value.into(),
             "going" => pod["metadata"]["finalizers"] = json!(["example.com/hold"]),
+            "must" | "or" => {
+                let required = &mut spec["affinity"]["nodeAffinity"][REQUIRED]["nodeSelectorTerms"];
+                if key == "or" || required.is_null() {
+                    push(required, json!({}));
+                }
+                let last = required.as_array_mut().and_then(|terms| terms.last_mut()).expect("there is one");
+                add_test(last, value);
+            }
+            "rather" => {
+                let (weight, test) = split(value, '/');
+                let mut preference = json!({});
+                add_test(&mut preference, test);
+                let weight: i32 = weight.parse().expect("a weight");
+                let preferred = &mut spec["affinity"]["nodeAffinity"][PREFERRED];
+                push(preferred, json!({"weight": weight, "preference": preference}));
+            }
             "near" => push(&mut spec["affinity"]["podAffinity"][REQUIRED], term(value)),
             "far" => push(&mut spec["affinity"]["podAntiAffinity"][REQUIRED], term(value)),
             "liked" => push(&mut spec["affinity"]["podAffinity"][PREFERRED], weighted(value)),
@@ -226,6 +243,25 @@ fn term(text: &str) -> Value {
 
 fn topology(key: &str) -> &str {
     if key == "host" { HOSTNAME } else { key }
+}
+
+/// Adds a test of a node to a term.
+fn add_test(term: &mut Value, test: &str) {
+    if let Some(name) = test.strip_prefix('@') {
+        let field = json!({"key": "metadata.name", "operator": "In", "values": [name]});
+        return push(&mut term["matchFields"], field);
+    }
+    let (test, is_not) = test.strip_prefix('!').map_or((test, false), |test| (test, true));
+    let (key, value) = split(test, ':');
+    let (operator, values) = match (value, is_not) {
+        ("", false) => ("Exists", vec![]),
+        ("", true) => ("DoesNotExist", vec![]),
+        (value, _) if value.starts_with('>') => ("Gt", vec![&value[1..]]),
+        (value, _) if value.starts_with('<') => ("Lt", vec![&value[1..]]),
+        (value, false) => ("In", vec![value]),
+        (value, true) => ("NotIn", vec![value]),
+    };
+    push(&mut term["matchExpressions"], json!({"key": key, "operator": operator, "values": values}));
 }
 
 fn weighted(text: &str) -> Value {
