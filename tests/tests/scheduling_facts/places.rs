@@ -110,12 +110,7 @@ fn the_terms_of_node_affinity_are_ored_and_what_is_in_one_is_anded() {
         fact("the node itself", &["node n", "node m"], "must=@n", "n"),
         fact("a node that is not there", &["node n"], "must=@m", UNNAMED),
         fact("itself, if it is so", &["node n label=disk:hdd"], "must=@n must=disk:ssd", OTHER),
-        fact(
-            "two names at once",
-            &["node n", "node m"],
-            "must=@n must=@m",
-            "pod affinity terms conflict. not found",
-        ),
+        fact("two names at once", &["node n", "node m"], "must=@n must=@m", "pod affinity terms conflict. not found"),
         fact("one of two names", &["node l", "node m", "node n"], "must=@n or=@m", "m n"),
         fact(
             "who is not named is out on that word, who is for his own reasons",
@@ -123,27 +118,35 @@ fn the_terms_of_node_affinity_are_ored_and_what_is_in_one_is_anded() {
             "must=@n",
             "1 node(s) didn't satisfy plugin(s) [NodeAffinity], 1 node(s) were unschedulable.",
         ),
-        fact("a name or a label: all are looked at", &["node n", "node m label=disk:ssd", "node l"], "must=@n or=disk:ssd", "m n"),
+        fact(
+            "a name or a label: all are looked at",
+            &["node n", "node m label=disk:ssd", "node l"],
+            "must=@n or=disk:ssd",
+            "m n",
+        ),
     ]);
 }
 
 #[test]
 fn nodes_that_are_rather_wanted_get_points_by_weight() {
-    check_points("NodeAffinity", &[
-        fact("none is wanted", &["node a label=disk:ssd", "node b"], "", "a=0 b=0"),
-        fact("one is", &["node a label=disk:ssd", "node b"], "rather=3/disk:ssd", "a=200 b=0"),
-        fact("nobody has it", &["node a", "node b"], "rather=3/disk:ssd", "a=0 b=0"),
-        fact(
-            "the most is all points",
-            &["node a label=disk:ssd", "node b label=gen:5", "node c label=disk:ssd label=gen:5"],
-            "rather=4/disk:ssd rather=1/gen:5",
-            "a=160 b=40 c=200",
-        ),
-        fact(
-            "what must be does not count",
-            &["node a label=disk:ssd label=gen:5", "node b label=disk:ssd"],
-            "must=disk:ssd rather=1/gen:5",
-            "a=200 b=0",
-        ),
-    ]);
+    check_points(
+        "NodeAffinity",
+        &[
+            fact("none is wanted", &["node a label=disk:ssd", "node b"], "", "a=0 b=0"),
+            fact("one is", &["node a label=disk:ssd", "node b"], "rather=3/disk:ssd", "a=200 b=0"),
+            fact("nobody has it", &["node a", "node b"], "rather=3/disk:ssd", "a=0 b=0"),
+            fact(
+                "the most is all points",
+                &["node a label=disk:ssd", "node b label=gen:5", "node c label=disk:ssd label=gen:5"],
+                "rather=4/disk:ssd rather=1/gen:5",
+                "a=160 b=40 c=200",
+            ),
+            fact(
+                "what must be does not count",
+                &["node a label=disk:ssd label=gen:5", "node b label=disk:ssd"],
+                "must=disk:ssd rather=1/gen:5",
+                "a=200 b=0",
+            ),
+        ],
+    );
 }
