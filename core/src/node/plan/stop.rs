@@ -28,8 +28,9 @@ pub(super) fn stop_pod(view: &View<'_>, plan: &mut PodPlan) {
     }
 }
 
+/// A negative grace means one second, as upstream has it.
 fn seconds(value: i64) -> Duration {
-    Duration::from_secs(u64::try_from(value).unwrap_or(0))
+    Duration::from_secs(u64::try_from(value).unwrap_or(1))
 }
 
 /// When the containers must have stopped. A deletion with less grace shortens what was set before.

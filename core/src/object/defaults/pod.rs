@@ -53,10 +53,7 @@ fn pod_spec(spec: &mut PodSpec) {
     text(&mut spec.restart_policy, "Always");
     text(&mut spec.scheduler_name, "default-scheduler");
     spec.security_context.get_or_insert_default();
-    let grace = spec.termination_grace_period_seconds.get_or_insert(GRACE_SECONDS);
-    if *grace < 0 {
-        *grace = 1;
-    }
+    spec.termination_grace_period_seconds.get_or_insert(GRACE_SECONDS);
     service_account(spec);
     each(&mut spec.volumes).for_each(volume);
     each(&mut spec.init_containers).for_each(container);

@@ -333,6 +333,23 @@ fn duplicates_and_scopes_are_found() {
 }
 
 #[test]
+fn an_empty_name_of_a_port_is_no_number() {
+    let probe = json!({"httpGet": {"port": ""}});
+    let pod = object(
+        "v1",
+        "Pod",
+        "p",
+        json!({"spec": {"containers": [{"name": "c", "image": "a", "livenessProbe": probe}]}}),
+    );
+    assert_each([(
+        wrong(&pod),
+        "[spec.containers[0].livenessProbe.httpGet.port: Invalid value: \"\": must contain only alpha-numeric characters \
+         (a-z, 0-9), and hyphens (-), spec.containers[0].livenessProbe.httpGet.port: Invalid value: \"\": must contain at \
+         least one letter (a-z)]",
+    )]);
+}
+
+#[test]
 fn what_has_no_effect_or_another_name_is_warned_of() {
     let of = |manifest: &Value| warnings(&*object_of(manifest), None).join("\n");
     let term = json!([{"matchExpressions": [{"key": "beta.kubernetes.io/os", "operator": "In", "values": ["a"]}]}]);
@@ -350,6 +367,16 @@ fn what_has_no_effect_or_another_name_is_warned_of() {
         (
             of(&volume(json!({"scaleIO": {"gateway": "a", "system": "b", "secretRef": {}}}))),
             "spec.scaleIO: deprecated in v1.16, non-functional in v1.22+",
+        ),
+        (
+            of(&object(
+                "v1",
+                "Pod",
+                "p",
+                json!({"spec": {"terminationGracePeriodSeconds": -5, "containers": [
+                {"name": "c", "image": "a"}]}}),
+            )),
+            "spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1",
         ),
         (
             of(&object("v1", "Node", "n", json!({"spec": {"externalID": "a", "configSource": {}}}))),
