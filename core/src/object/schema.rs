@@ -22,6 +22,8 @@ use crate::text::Text;
 pub struct Schema {
     types: Vec<Type>,
     by_name: BTreeMap<String, TypeId>,
+    /// By the name without its package, which types of several packages may share.
+    by_short_name: BTreeMap<String, Vec<TypeId>>,
     /// By `apiVersion` and `kind` with a space between them.
     kinds: BTreeMap<String, TypeId>,
 }
@@ -245,6 +247,12 @@ impl Schema {
         &self.types[usize::from(id.0)]
     }
 
+    /// The fields of this name in all types that have this name without their package.
+    pub(crate) fn fields_of<'s>(&'s self, short_name: &str, field: &'s str) -> impl Iterator<Item = &'s Field> {
+        let types = self.by_short_name.get(short_name).into_iter().flatten();
+        types.filter_map(move |id| self.get(*id).field(field))
+    }
+
     /// All types, those of a package together.
     pub fn types(&self) -> impl Iterator<Item = (TypeId, &Type)> {
         (0..).map(TypeId).zip(&self.types)
@@ -290,6 +298,26 @@ impl Field {
             patch: Patch::default(),
             values: Vec::new(),
             place: 0,
+        }
+    }
+}
+
+impl Shape {
+    /// Whether a value of JSON is of a type that may stand here at all.
+    pub(crate) fn takes(&self, value: &Value) -> bool {
+        match (self, value) {
+            (Self::Raw(_), _) | (_, Value::Null) => true,
+            (Self::Scalar(scalar), Value::String(_)) => {
+                !matches!(scalar, Scalar::Bool | Scalar::Int32 | Scalar::Int64 | Scalar::Double)
+            }
+            (Self::Scalar(scalar), Value::Number(_)) => matches!(
+                scalar,
+                Scalar::Int32 | Scalar::Int64 | Scalar::Double | Scalar::IntOrString | Scalar::Quantity
+            ),
+            (Self::Scalar(scalar), Value::Bool(_)) => *scalar == Scalar::Bool,
+            (Self::List { .. }, Value::Array(_)) => true,
+            (Self::Struct { .. } | Self::Map { .. }, Value::Object(_)) => true,
+            _ => false,
         }
     }
 }

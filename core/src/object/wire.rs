@@ -18,6 +18,8 @@ mod groups;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::schema::Schema;
+
 pub use encode::{EncodeError, encode};
 
 /// What the server prints for a field that has its zero value. A field without a row vanishes when it is zero.
@@ -97,9 +99,15 @@ fn vanishes(shape: Option<Shape>, value: &Value) -> bool {
     }
 }
 
-/// Does this value of a field mean the same to the server as none at all?
+/// Does this value of a field mean the same to the server as none at all? A zero of another type does not: it is an error.
 pub(super) fn means_nothing(type_name: &str, field: &str, value: &Value) -> bool {
     fields("", type_name).is_some_and(|fields| is_zero("", shape_of(fields, field), value))
+        && (value.is_null() || is_of_its_type(type_name, field, value))
+}
+
+fn is_of_its_type(type_name: &str, field: &str, value: &Value) -> bool {
+    let mut known = Schema::built_in().fields_of(type_name, field).peekable();
+    known.peek().is_none() || known.any(|known| known.shape.takes(value))
 }
 
 /// Does this value mean the same as none at all? What always prints is zero too; a pointer's zero is not.
@@ -111,7 +119,10 @@ fn is_zero(api_version: &str, shape: Option<Shape>, value: &Value) -> bool {
             entries.iter().all(|(field, value)| is_zero(api_version, shape_of(fields, field), value))
         }
         (Some(Shape::K | Shape::N), _) => false,
-        (Some(Shape::T | Shape::Z | Shape::F), value) => vanishes(None, value),
+        // A name where a number could stand as well is a name, if an empty one.
+        (Some(Shape::T), value) => value.as_str() == Some(""),
+        (Some(Shape::Z), value) => value.as_i64() == Some(0),
+        (Some(Shape::F), value) => value.as_bool() == Some(false),
         (shape, value) => vanishes(shape, value),
     }
 }

@@ -35,6 +35,26 @@ fn wrong_types_are_told_in_upstreams_words() {
             "json: cannot unmarshal bool into Go struct field ObjectMeta.metadata.labels of type string",
         ),
         (
+            error::<Pod>(container("image", json!(false))),
+            "json: cannot unmarshal bool into Go struct field Container.spec.containers.image of type string",
+        ),
+        (
+            error::<Pod>(container("args", json!(""))),
+            "json: cannot unmarshal string into Go struct field Container.spec.containers.args of type []string",
+        ),
+        (
+            error::<Pod>(container("ports", json!([{"containerPort": ""}]))),
+            "json: cannot unmarshal string into Go struct field ContainerPort.spec.containers.ports.containerPort of type int32",
+        ),
+        (
+            error::<Pod>(container("ports", json!([{"containerPort": 1, "hostPort": ""}]))),
+            "json: cannot unmarshal string into Go struct field ContainerPort.spec.containers.ports.hostPort of type int32",
+        ),
+        (
+            error::<Pod>(json!({"spec": {"nodeSelector": []}})),
+            "json: cannot unmarshal array into Go struct field PodSpec.spec.nodeSelector of type map[string]string",
+        ),
+        (
             error::<ConfigMap>(json!({"data": "x"})),
             "json: cannot unmarshal string into Go struct field ConfigMap.data of type map[string]string",
         ),

@@ -291,6 +291,7 @@ impl Schema {
         for (place, of) in self.types.iter().enumerate() {
             let Some(id) = TypeId::new(place) else { break };
             self.by_name.insert(of.name.to_string(), id);
+            self.by_short_name.entry(of.short_name().to_owned()).or_default().push(id);
             if let Some(api_version) = &of.api_version {
                 self.kinds.insert(format!("{api_version} {}", of.short_name()), id);
             }
