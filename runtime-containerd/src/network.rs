@@ -69,6 +69,14 @@ impl Network {
         addresses(attachment.result.as_ref())
     }
 
+    /// Waits until what [`Network::add`] began is done.
+    pub(crate) async fn settled(&self) -> Result<(), RuntimeError> {
+        match &self.bridge {
+            Some(bridge) => bridge.read().await.settled().await,
+            None => Ok(()),
+        }
+    }
+
     /// Undoes what [`Network::add`] did, also when it was cut short; does nothing a second time.
     pub(crate) async fn remove(&self, id: &str, dir: &Path) -> Result<(), RuntimeError> {
         let record = dir.join("network.json");

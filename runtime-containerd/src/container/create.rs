@@ -144,9 +144,11 @@ impl Inner {
                 None => self.prepare_snapshot(id, &image.chain_id).await,
             }
         };
-        // Both are waited for whatever becomes of the other: what is made late would be left behind.
-        let (prepared, registered) = tokio::join!(prepared, self.register(&record, config, value));
+        // All are waited for whatever becomes of the others: what is made late would be left behind.
+        let registered = self.register(&record, config, value);
+        let (prepared, registered, settled) = tokio::join!(prepared, registered, self.network.settled());
         registered?;
+        settled?;
         Ok((record, prepared?))
     }
 

@@ -14,6 +14,7 @@ use inboard::runtime::{NetworkStats, RuntimeError, RuntimeErrorKind};
 use nix::net::if_::if_nametoindex;
 use serde_json::{Value, json};
 use tokio::process::Command;
+use tokio::task::JoinHandle;
 
 use super::netlink::Netlink;
 use super::range::Range;
@@ -32,11 +33,29 @@ pub(super) struct Bridge {
     taking: std::sync::Mutex<()>,
     /// Whether this process has found or made the bridge and its rules.
     ready: tokio::sync::Mutex<bool>,
+    rules: tokio::sync::Mutex<Rules>,
+}
+
+/// Where the rules stand by which pods reach what is beyond the machine.
+#[derive(Debug, Default)]
+enum Rules {
+    #[default]
+    Unknown,
+    /// They are being made while the first pod is.
+    UnderWay(JoinHandle<Result<(), RuntimeError>>),
+    Made,
 }
 
 impl Bridge {
     pub(super) fn new(name: String, ranges: Vec<Range>, addresses: PathBuf) -> Self {
-        Self { name, ranges, addresses, taking: Default::default(), ready: Default::default() }
+        Self {
+            name,
+            ranges,
+            addresses,
+            taking: Default::default(),
+            ready: Default::default(),
+            rules: Default::default(),
+        }
     }
 
     /// Connects a pinned namespace; the answer has the form of a plugin's.
@@ -102,14 +121,19 @@ impl Bridge {
     /// Removes the bridge and what belongs to it once nothing is connected to it any more. Nobody may connect meanwhile.
     pub(super) async fn tidy(&self) -> Result<(), RuntimeError> {
         let mut ready = self.ready.lock().await;
+        let mut rules = self.rules.lock().await;
         if os::bridge_ports(&self.name) > 0 {
             return Ok(());
+        }
+        if let Rules::UnderWay(made) = std::mem::take(&mut *rules) {
+            // However it ended: what is there is looked for.
+            drop(made.await);
         }
         if os::is_bridge(&self.name) {
             // The rule goes first: while the bridge is there, there can be a rule.
             for range in &self.ranges {
-                while self.rule(range, "-C").await? {
-                    self.rule(range, "-D").await?;
+                while rule(&self.name, range, "-C").await? {
+                    rule(&self.name, range, "-D").await?;
                 }
             }
             os::delete_bridge(&self.name).map_err(|e| error::system(&format!("remove bridge {}", self.name), e))?;
@@ -123,19 +147,36 @@ impl Bridge {
         if *ready {
             return Ok(());
         }
-        self.make().map_err(|e| error::system(&format!("make bridge {}", self.name), e))?;
-        for range in &self.ranges {
-            if !self.rule(range, "-C").await? {
-                self.rule(range, "-A").await?;
-            }
-        }
+        let is_new = !os::is_bridge(&self.name);
+        self.make(is_new).map_err(|e| error::system(&format!("make bridge {}", self.name), e))?;
+        let rules = make_rules(self.name.clone(), self.ranges.clone(), is_new);
+        *self.rules.lock().await = Rules::UnderWay(tokio::spawn(rules));
         *ready = true;
         Ok(())
     }
 
-    fn make(&self) -> io::Result<()> {
+    /// Waits until pods reach what is beyond the machine: no program of theirs runs before.
+    pub(super) async fn settled(&self) -> Result<(), RuntimeError> {
+        if !*self.ready.lock().await {
+            return Ok(());
+        }
+        let mut rules = self.rules.lock().await;
+        let made = match std::mem::take(&mut *rules) {
+            Rules::Made => Ok(()),
+            Rules::UnderWay(made) => {
+                made.await.unwrap_or_else(|e| Err(error::system("make the rules of the network", e)))
+            }
+            Rules::Unknown => make_rules(self.name.clone(), self.ranges.clone(), false).await,
+        };
+        if made.is_ok() {
+            *rules = Rules::Made;
+        }
+        made
+    }
+
+    fn make(&self, is_new: bool) -> io::Result<()> {
         let netlink = Netlink::open()?;
-        if !os::is_bridge(&self.name) {
+        if is_new {
             // An address of its own: the kernel would else change it with each port that comes and goes.
             netlink.add_bridge(&self.name, self.hardware_address())?;
         }
@@ -162,25 +203,35 @@ impl Bridge {
             None => [0x0a, 0x58, 0, 0, 0, 1],
         }
     }
+}
 
-    /// Looks for, adds or deletes the rule by which what pods send beyond the machine comes from the machine's address;
-    /// whether it was so.
-    async fn rule(&self, range: &Range, command: &str) -> Result<bool, RuntimeError> {
-        let program = if range.is_ipv4() { "iptables" } else { "ip6tables" };
-        let (from, comment) = (range.to_string(), format!("inboard {}", self.name));
-        let output = Command::new(program)
-            .env("PATH", os::PATH)
-            .args(["--wait", "--table", "nat", command, "POSTROUTING", "--source", &from, "!", "--destination", &from])
-            .args(["--match", "comment", "--comment", &comment, "--jump", "MASQUERADE"])
-            .output()
-            .await
-            .map_err(|e| error::system(&format!("run {program}"), e))?;
-        if !output.status.success() && command == "-A" {
-            let said = String::from_utf8_lossy(&output.stderr);
-            return Err(error::system(&format!("let {range} reach beyond the machine"), said.trim()));
+/// A bridge that was not there before has no rule either: it is the last to go.
+async fn make_rules(bridge: String, ranges: Vec<Range>, is_new: bool) -> Result<(), RuntimeError> {
+    for range in &ranges {
+        if is_new || !rule(&bridge, range, "-C").await? {
+            rule(&bridge, range, "-A").await?;
         }
-        Ok(output.status.success())
     }
+    Ok(())
+}
+
+/// Looks for, adds or deletes the rule by which what pods send beyond the machine comes from the machine's address;
+/// whether it was so.
+async fn rule(bridge: &str, range: &Range, command: &str) -> Result<bool, RuntimeError> {
+    let program = if range.is_ipv4() { "iptables" } else { "ip6tables" };
+    let (from, comment) = (range.to_string(), format!("inboard {bridge}"));
+    let output = Command::new(program)
+        .env("PATH", os::PATH)
+        .args(["--wait", "--table", "nat", command, "POSTROUTING", "--source", &from, "!", "--destination", &from])
+        .args(["--match", "comment", "--comment", &comment, "--jump", "MASQUERADE"])
+        .output()
+        .await
+        .map_err(|e| error::system(&format!("run {program}"), e))?;
+    if !output.status.success() && command == "-A" {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(error::system(&format!("let {range} reach beyond the machine"), said.trim()));
+    }
+    Ok(output.status.success())
 }
 
 /// What went through a pod's link. What it received was sent on this side.
