@@ -4,6 +4,7 @@
 use inboard::k8s_openapi::api::core::v1::{Container, SecurityContext};
 use inboard::runtime::RuntimeError;
 
+use super::refuse::unsupported;
 use super::{SpecInput, cannot_run};
 use crate::apparmor::{AppArmor, DEFAULT_PROFILE};
 use crate::selinux::Labels;
@@ -37,6 +38,6 @@ pub(crate) fn selinux(input: &SpecInput<'_>, container: &Container) -> Result<Op
     }
     match &input.host.selinux {
         Some(policy) => Ok(Some(policy.labels(options, &input.sandbox.cgroup_parent))),
-        None => Err(cannot_run("Cannot enforce seLinuxOptions: SELinux is not enabled on the host")),
+        None => Err(unsupported("securityContext.seLinuxOptions", "SELinux is not enabled on the host")),
     }
 }
