@@ -10,6 +10,7 @@ use inboard::store::{Application, FieldManager, Part, ScaleEdit, WriteOptions};
 
 use crate::access::{Access, What};
 use crate::body::Body;
+use crate::conversion;
 use crate::rbac::{self, escalation};
 use crate::read;
 use crate::write::{Place, Sent, object_of};
@@ -30,6 +31,7 @@ fn options(place: &Place<'_>, sent: &Sent) -> Result<WriteOptions, ApiError> {
 
 /// Applies an object, or its status; 201 when it was not there.
 pub(crate) async fn apply(place: &Place<'_>, part: Part, sent: &Sent) -> Result<Response<Body>, ApiError> {
+    conversion::not_in_this_version(place, "server-side apply")?;
     let options = options(place, sent)?;
     let object = body::applied(&sent.body, Format::Yaml)?;
     may_create(place)?;
@@ -44,7 +46,7 @@ pub(crate) async fn apply(place: &Place<'_>, part: Part, sent: &Sent) -> Result<
     let request = |options| Request::Apply(Box::new(application.clone()), options);
     let answer = escalation::guarded(place, sent, options, request).await?;
     let code = if matches!(answer, Answer::Created(_)) { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(place.show(&object_of(answer)?, code, sent.wanted))
+    place.show(object_of(answer)?, code, sent.wanted).await
 }
 
 /// An apply that will create the object needs the right to create it, too.

@@ -108,11 +108,9 @@ async fn resource(
     let of_all = |verb: &str| info.verbs.names().contains(&verb);
     let which = (namespace, path.name.as_deref());
     match (sent.method.as_str(), &path.name) {
-        ("GET", _) if watches && of_all("watch") => watch::watch(server, moment, info, which, &sent.query, sent.wanted),
-        ("GET", None) if of_all("list") => read::list(cluster, moment, info, which, &sent.query, sent.wanted),
-        ("GET", Some(name)) if is_placed && of_all("get") => {
-            read::get(moment, info, (place.namespace, name), &sent.query, sent.wanted)
-        }
+        ("GET", _) if watches && of_all("watch") => watch::watch(server, &place, which, &sent.query, sent.wanted).await,
+        ("GET", None) if of_all("list") => read::list(&place, which, &sent.query, sent.wanted).await,
+        ("GET", Some(_)) if is_placed && of_all("get") => read::get(&place, &sent.query, sent.wanted).await,
         ("POST", None) if is_placed && of_all("create") => match info.verbs {
             Verbs::Create => Err(not_allowed()),
             Verbs::All | Verbs::NoCollectionDelete | Verbs::Read => write::create(&place, &sent).await,

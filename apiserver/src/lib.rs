@@ -15,7 +15,7 @@
 //! | `route`, `query`, `negotiate` | what a request asks for, as values |
 //! | `read`, `watch`, `write`, `subresource` | the verbs |
 //! | `authenticate`, `access`, `rbac`, `review`, `audit` | who asks, what they may do, and what is told of it |
-//! | `admission`, `webhook` | who is asked before something is written |
+//! | `admission`, `webhook`, `conversion` | who is asked before something is written, or shown in another version |
 //! | `discovery`, `openapi`, `health`, `telemetry` | what describes the server itself |
 //! | `usage` | `metrics.k8s.io` |
 //! | `represent`, `respond`, `protobuf`, `compress` | from objects to bytes |
@@ -33,6 +33,7 @@ mod body;
 #[cfg(feature = "tls")]
 mod certificates;
 mod compress;
+mod conversion;
 mod defaults;
 mod discovery;
 mod dispatch;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{Response, StatusCode};
-use inboard::cluster::{Cluster, Listing, Moment};
+use inboard::cluster::{Listing, Moment};
 use inboard::error::Subject;
 use inboard::k8s_openapi::apimachinery::pkg::apis::meta::v1::StatusCause;
 use inboard::object::field::{FieldErrors, Path};
@@ -12,10 +12,12 @@ use inboard::store::Object;
 use inboard::{ApiError, Reason};
 
 use crate::body::Body;
+use crate::conversion::{self, Conversion};
 use crate::negotiate::Wanted;
 use crate::query::{Query, options_are};
 use crate::represent::{ListMeta, Representation};
 use crate::respond;
+use crate::write::Place;
 
 /// What an error about an object of a kind is about.
 pub(crate) fn subject(info: &KindInfo, name: &str) -> Subject {
@@ -32,28 +34,22 @@ pub(crate) fn find(moment: &Moment, info: &KindInfo, namespace: &str, name: &str
 }
 
 /// `get`
-pub(crate) fn get(
-    moment: &Moment,
-    info: &KindInfo,
-    (namespace, name): (&str, &str),
-    query: &Query,
-    wanted: Wanted,
-) -> Result<Response<Body>, ApiError> {
+pub(crate) async fn get(place: &Place<'_>, query: &Query, wanted: Wanted) -> Result<Response<Body>, ApiError> {
+    let Place { moment, info, .. } = *place;
     check_version(moment, query)?;
-    let object = find(moment, info, namespace, name)?;
+    let object = conversion::shown(place, find(moment, info, place.namespace, place.name)?).await?;
     let shown = Representation::new(moment, info, wanted.form).object(&object, moment.now);
     Ok(respond::value(StatusCode::OK, &shown, wanted))
 }
 
 /// `list`
-pub(crate) fn list(
-    cluster: &Cluster,
-    moment: &Moment,
-    info: &KindInfo,
+pub(crate) async fn list(
+    place: &Place<'_>,
     (namespace, name): (Option<&str>, Option<&str>),
     query: &Query,
     wanted: Wanted,
 ) -> Result<Response<Body>, ApiError> {
+    let Place { cluster, moment, info, webhooks, .. } = *place;
     let limit = query.number("limit")?.and_then(|limit| usize::try_from(limit).ok());
     check_options(query)?;
     let filter = query.filter(info, name)?;
@@ -62,11 +58,14 @@ pub(crate) fn list(
         check_moment(moment, query)?;
     }
     let listing = Listing { kind: info.stored_as, namespace, filter: &filter, limit, token };
-    let page = cluster.page(moment, &listing)?;
+    let mut page = cluster.page(moment, &listing)?;
     if token.is_some() && query.text("resourceVersion").is_some_and(|version| version != "0") {
         return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
     }
     let meta = ListMeta { resource_version: page.revision.to_string(), next: page.next, remaining: page.remaining };
+    if let Some(conversion) = Conversion::of(moment, info) {
+        page.objects = conversion.show(webhooks, moment, page.objects).await?;
+    }
     let representation = Representation::new(moment, info, wanted.form);
     Ok(respond::shown(StatusCode::OK, &representation.list(&page.objects, &meta, moment.now), wanted))
 }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::admission;
 use crate::body::Body;
+use crate::conversion;
 use crate::write::{self, Place, Sent, no_such_resource, not_allowed};
 use crate::{proxy, read, respond, stream};
 
@@ -21,6 +22,9 @@ pub(crate) async fn serve(place: &Place<'_>, name: &str, sent: &Sent) -> Result<
     let own = name.split('/').next().unwrap_or_default();
     if !place.info.has_subresource(own) {
         return Err(no_such_resource());
+    }
+    if own == "scale" {
+        conversion::not_in_this_version(place, "the subresource scale")?;
     }
     let warnings = judged(place, own, sent).await?;
     let response = answer(place, own, sent).await.map_err(|error| error.warn(warnings.clone()))?;
@@ -69,7 +73,7 @@ fn connect_options(own: &str, sent: &Sent) -> Value {
 async fn answer(place: &Place<'_>, own: &str, sent: &Sent) -> Result<Response<Body>, ApiError> {
     match (own, sent.method.as_str()) {
         ("status" | "ephemeralcontainers" | "resize" | "approval", "GET") => {
-            read::get(place.moment, place.info, (place.namespace, place.name), &sent.query, sent.wanted)
+            read::get(place, &sent.query, sent.wanted).await
         }
         ("status" | "ephemeralcontainers" | "resize" | "finalize", "PUT") => {
             write::update(place, Part::of_subresource(own).ok_or_else(no_such_resource)?, sent).await

@@ -12,17 +12,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use http::{Response, StatusCode};
-use inboard::cluster::{Changes, Cluster, Filter, Listing, Moment};
+use inboard::cluster::{Changes, Cluster, Filter, Listing};
 use inboard::ids::Revision;
 use inboard::object::field::{FieldErrors, Path};
 use inboard::object::kind::KindInfo;
-use inboard::store::{Change, ChangeKind, Object};
+use inboard::store::{Change, ChangeKind, Expired, Object};
 use inboard::time::Time;
 use inboard::{ApiError, Reason};
 use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::body::Body;
+use crate::conversion::Conversion;
 use crate::handle::too_many;
 use crate::negotiate::{Encoding, Form, Wanted};
 use crate::protobuf;
@@ -31,6 +32,8 @@ use crate::read::bad_version;
 use crate::represent::Representation;
 use crate::respond::{self, KindFirst};
 use crate::service::ApiServer;
+use crate::webhook::Webhooks;
+use crate::write::Place;
 
 pub(crate) use lines::Lines;
 
@@ -55,20 +58,23 @@ struct Watch {
     /// Tables say once what their columns are.
     told_columns: bool,
     lines: Arc<Lines>,
+    /// Who makes what is shown, where that is not what is stored.
+    conversion: Option<(Conversion, Webhooks)>,
     /// Held as long as the watch lasts.
     _place: OwnedSemaphorePermit,
 }
 
 /// `watch`
-pub(crate) fn watch(
+pub(crate) async fn watch(
     server: &ApiServer,
-    moment: &Moment,
-    info: &KindInfo,
+    place: &Place<'_>,
     (namespace, name): (Option<&str>, Option<&str>),
     query: &Query,
     wanted: Wanted,
 ) -> Result<Response<Body>, ApiError> {
+    let Place { moment, info, .. } = *place;
     let (cluster, lines) = (server.cluster(), server.lines());
+    let conversion = Conversion::of(moment, info);
     let filter = query.filter(info, name)?;
     let wants_bookmarks = query.flag("allowWatchBookmarks");
     let version = query.text("resourceVersion");
@@ -87,10 +93,13 @@ pub(crate) fn watch(
         seen = moment.snapshot.revision();
         let listing = Listing { kind: info.stored_as, namespace, filter: &filter, limit: None, token: None };
         initial = cluster.page(moment, &listing)?.objects;
+        if let Some(conversion) = &conversion {
+            initial = conversion.show(server.webhooks(), moment, initial).await?;
+        }
     }
     let ends_initial = query.flag("sendInitialEvents") && wants_bookmarks;
     let end_of_initial = ends_initial.then(|| Bytes::from(line(encoding, "BOOKMARK", &bookmark(info, seen, true))));
-    let place = server.watch_place().ok_or_else(too_many)?;
+    let watch_place = server.watch_place().ok_or_else(too_many)?;
     let lasts = query.number("timeoutSeconds")?.and_then(|seconds| u64::try_from(seconds).ok()).filter(|s| *s > 0);
     let start = tokio::time::Instant::now();
     let watch = Watch {
@@ -104,7 +113,8 @@ pub(crate) fn watch(
         end: start + lasts.map_or(LASTS, Duration::from_secs),
         told_columns: !initial.is_empty(),
         lines: Arc::clone(lines),
-        _place: place,
+        conversion: conversion.map(|conversion| (conversion, server.webhooks().clone())),
+        _place: watch_place,
     };
     let first = initial_lines(initial, watch.representation.clone(), encoding, moment.now);
     let later = stream::unfold(Some(watch), |watch| async move {
@@ -167,8 +177,47 @@ fn initial_events(query: &Query, from: Revision) -> Result<bool, ApiError> {
 }
 
 impl Watch {
+    /// The next lines, and whether more may follow, where a webhook makes what is shown.
+    async fn next_converted(&mut self, conversion: &(Conversion, Webhooks)) -> Option<(Bytes, bool)> {
+        let Self { cluster, changes, filter, namespace, representation, bookmarks, told_columns, .. } = self;
+        let encoding = self.encoding;
+        let pick = |change: &Change| {
+            event(change, filter, namespace.as_deref(), representation).map(|(what, object)| (what, Arc::clone(object)))
+        };
+        let told = tokio::select! {
+            biased;
+            next = changes.next(pick) => next,
+            () = tick(bookmarks) => {
+                let bookmark = bookmark(&representation.info, changes.seen(), false);
+                return Some((Bytes::from(line(encoding, "BOOKMARK", &bookmark)), true));
+            }
+            () = tokio::time::sleep_until(self.end) => return None,
+        };
+        let shown = async {
+            let (kinds, objects): (Vec<_>, Vec<_>) = told.map_err(expired)?.unwrap_or_default().into_iter().unzip();
+            let moment = cluster.moment().await?;
+            let objects = conversion.0.show(&conversion.1, &moment, objects).await?;
+            let mut lines = Vec::new();
+            for (what, object) in kinds.into_iter().zip(objects) {
+                let shown = representation.watched(&object, moment.now, !*told_columns);
+                *told_columns = true;
+                lines.extend(line(encoding, what, &shown));
+            }
+            Ok::<_, ApiError>(Bytes::from(lines))
+        };
+        match shown.await {
+            // There is nothing more to come.
+            Ok(lines) if lines.is_empty() => None,
+            Ok(lines) => Some((lines, true)),
+            Err(error) => Some((Bytes::from(line(encoding, "ERROR", &respond::status_value(&error))), false)),
+        }
+    }
+
     /// The next lines, and whether more may follow.
     async fn next(&mut self) -> Option<(Bytes, bool)> {
+        if let Some(conversion) = self.conversion.clone() {
+            return self.next_converted(&conversion).await;
+        }
         let Self {
             encoding,
             cluster,
@@ -198,9 +247,9 @@ impl Watch {
             biased;
             next = changes.next(&mut pick) => match next {
                 Ok(lines) => lines.map(|lines| (together(lines), true)),
-                Err(expired) => {
-                    let error = ApiError::new(Reason::Expired, expired.to_string());
-                    Some((Bytes::from(line(encoding, "ERROR", &respond::status_value(&error))), false))
+                Err(error) => {
+                    let error = respond::status_value(&expired(error));
+                    Some((Bytes::from(line(encoding, "ERROR", &error)), false))
                 }
             },
             () = tick(bookmarks) => {
@@ -210,6 +259,11 @@ impl Watch {
             () = tokio::time::sleep_until(*end) => None,
         }
     }
+}
+
+/// The reader was too slow: what it wanted to know of is not kept any more.
+fn expired(error: Expired) -> ApiError {
+    ApiError::new(Reason::Expired, error.to_string())
 }
 
 /// One line goes out as it is, without a copy.

@@ -22,6 +22,7 @@ use serde_json::Value;
 
 use crate::admission;
 use crate::body::Body;
+use crate::conversion;
 use crate::identity::User;
 use crate::negotiate::{Form, Wanted};
 use crate::query::Query;
@@ -106,9 +107,15 @@ impl Place<'_> {
         }
     }
 
-    pub(crate) fn show(&self, object: &Arc<Object>, code: StatusCode, wanted: Wanted) -> Response<Body> {
-        let shown = Representation::new(self.moment, self.info, wanted.form).object(object, self.moment.now);
-        respond::value(code, &shown, wanted)
+    pub(crate) async fn show(
+        &self,
+        object: Arc<Object>,
+        code: StatusCode,
+        wanted: Wanted,
+    ) -> Result<Response<Body>, ApiError> {
+        let object = conversion::shown(self, object).await?;
+        let shown = Representation::new(self.moment, self.info, wanted.form).object(&object, self.moment.now);
+        Ok(respond::value(code, &shown, wanted))
     }
 }
 

@@ -1,5 +1,7 @@
 //! An operator's webhooks, asked in its own process: no socket, and time that jumps.
 
+#[path = "webhooks/conversion.rs"]
+mod conversion;
 #[path = "webhooks/kinds.rs"]
 mod kinds;
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use inboard::ApiError;
 use inboard::k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 use inboard::kernel::Request;
-use inboard::store::{Body as Content, Draft};
+use inboard::store::{Body as Content, Draft, Part};
 
 use super::{Place, Sent, check_namespace, draft, object_of, options};
 use crate::body::Body;
+use crate::conversion;
 use crate::identity::User;
 use crate::rbac::escalation;
 
@@ -17,11 +18,12 @@ use crate::rbac::escalation;
 pub(crate) async fn create(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
     let mut draft = draft(place, sent, "CreateOptions")?;
     check_namespace(&mut draft, place)?;
+    let mut draft = conversion::stored(place, draft, Part::Main).await?;
     sign(&mut draft, place.user);
     let options = options(place, sent, "CreateOptions")?;
     let request = |options| Request::Create(draft.clone(), options);
     let answer = escalation::guarded(place, sent, options, request).await?;
-    Ok(place.show(&object_of(answer)?, StatusCode::CREATED, sent.wanted))
+    place.show(object_of(answer)?, StatusCode::CREATED, sent.wanted).await
 }
 
 /// A certificate request says who asks for the certificate, whatever its author says.

@@ -30,12 +30,12 @@ pub(crate) async fn delete(place: &Place<'_>, sent: &Sent) -> Result<Response<Bo
     };
     let answer = place.ask(sent, request).await?;
     let Answer::Deleted(deleted) = answer else { return Err(ApiError::internal("an odd answer to a deletion")) };
-    Ok(match &deleted {
+    match &deleted {
         Deleted::Gone(object) if !tells_last_state(place.info) => {
-            respond::value(StatusCode::OK, &gone(place.info, object), sent.wanted.whole())
+            Ok(respond::value(StatusCode::OK, &gone(place.info, object), sent.wanted.whole()))
         }
-        deleted => place.show(deleted.object(), StatusCode::OK, sent.wanted),
-    })
+        deleted => place.show(Arc::clone(deleted.object()), StatusCode::OK, sent.wanted).await,
+    }
 }
 
 /// Kinds whose objects are shown once more when they go (`ReturnDeletedObject` upstream).

@@ -5,17 +5,17 @@ use http::{Response, StatusCode};
 use inboard::error::Subject;
 use inboard::kernel::Request;
 use inboard::object::apply::patch_options;
-use inboard::object::body;
+use inboard::object::body::{self, Format};
 use inboard::object::manifest::FieldValidation;
-use inboard::object::patch::Patch;
-use inboard::store::Part;
+use inboard::object::patch::{Patch, PatchError};
+use inboard::store::{Draft, Part};
 use inboard::{ApiError, Reason};
 use serde_json::Value;
 
 use super::{Place, Sent, object_of, options};
-use crate::apply;
 use crate::body::Body;
 use crate::rbac::escalation;
+use crate::{apply, conversion, read, write};
 
 /// `patch`
 pub(crate) async fn patch(place: &Place<'_>, part: Part, sent: &Sent) -> Result<Response<Body>, ApiError> {
@@ -30,6 +30,9 @@ pub(crate) async fn patch(place: &Place<'_>, part: Part, sent: &Sent) -> Result<
         FieldValidation::Ignore => Vec::new(),
         FieldValidation::Warn | FieldValidation::Strict => body::duplicate_fields(&sent.body),
     };
+    if conversion::Conversion::of(place.moment, place.info).is_some() {
+        return converted(place, part, sent, &patch, validation).await;
+    }
     let request = |options| Request::Patch {
         kind: place.info.id,
         namespace: place.namespace.to_owned(),
@@ -41,7 +44,52 @@ pub(crate) async fn patch(place: &Place<'_>, part: Part, sent: &Sent) -> Result<
         options,
     };
     let answer = escalation::guarded(place, sent, options(place, sent, "PatchOptions")?, request).await?;
-    Ok(place.show(&object_of(answer)?, StatusCode::OK, sent.wanted))
+    place.show(object_of(answer)?, StatusCode::OK, sent.wanted).await
+}
+
+/// How often a patch is tried whose object others change meanwhile.
+const TRIES_MAX: usize = 5;
+
+/// A patch of an object in a version that a webhook makes: the outcome takes the place of what was read.
+async fn converted(
+    place: &Place<'_>,
+    part: Part,
+    sent: &Sent,
+    patch: &Patch,
+    validation: FieldValidation,
+) -> Result<Response<Body>, ApiError> {
+    let mut tries = 0;
+    loop {
+        let moment = place.cluster.moment().await?;
+        let place = Place { moment: &moment, ..*place };
+        let object = read::find(&moment, place.info, place.namespace, place.name)?;
+        let before = write::whole(&place, &*conversion::shown(&place, object).await?);
+        let mut after = before.clone();
+        patch.apply(place.info.id, &mut after).map_err(|error| refused(&error))?;
+        let read = body::read(after.to_string().as_bytes(), Format::Json, &moment.kinds, place.info, validation)?;
+        let names_version = after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"];
+        let draft = Draft::custom(place.info.stored_as, read.value).map_err(ApiError::internal)?;
+        let draft = conversion::stored(&place, draft, part).await?;
+        let options = options(&place, sent, "PatchOptions")?;
+        tries += 1;
+        match place.ask(sent, Request::Update(draft, part, options)).await {
+            Err(error) if error.is_conflict() && !names_version && tries < TRIES_MAX => {}
+            Err(error) => return Err(error),
+            Ok(answer) => {
+                sent.said.add(read.warnings);
+                return place.show(object_of(answer)?, StatusCode::OK, sent.wanted).await;
+            }
+        }
+    }
+}
+
+fn refused(error: &PatchError) -> ApiError {
+    match error {
+        PatchError::Malformed(_) => ApiError::bad_request(error.to_string()),
+        PatchError::NotStrategic => ApiError::new(Reason::UnsupportedMediaType, error.to_string()),
+        _ => ApiError::new(Reason::Invalid, "the server rejected our request due to an error in our request")
+            .about(Subject::default()),
+    }
 }
 
 /// The patch that a request brings.

@@ -9,6 +9,7 @@ use inboard::store::Part;
 
 use super::{Place, Sent, check_namespace, draft, object_of, options};
 use crate::body::Body;
+use crate::conversion;
 use crate::rbac::escalation;
 use crate::read;
 
@@ -28,6 +29,7 @@ pub(crate) async fn update(place: &Place<'_>, part: Part, sent: &Sent) -> Result
         )));
     }
     check_namespace(&mut draft, place)?;
+    let mut draft = conversion::stored(place, draft, part).await?;
     let options = options(place, sent, "UpdateOptions")?;
     let is_there = read::find(place.moment, place.info, place.namespace, name).is_ok();
     let creates = !is_there && part == Part::Main && update_creates(place.info);
@@ -44,7 +46,7 @@ pub(crate) async fn update(place: &Place<'_>, part: Part, sent: &Sent) -> Result
         false => Request::Update(draft.clone(), part, options),
     };
     let answer = escalation::guarded(place, sent, options, request).await?;
-    Ok(place.show(&object_of(answer)?, code, sent.wanted))
+    place.show(object_of(answer)?, code, sent.wanted).await
 }
 
 /// Kinds of which an update makes the object that is not there (`AllowCreateOnUpdate` upstream).

@@ -13,12 +13,16 @@ use std::sync::Arc;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceColumnDefinition, CustomResourceDefinition, CustomResourceDefinitionCondition,
-    CustomResourceDefinitionVersion, JSONSchemaProps,
+    CustomResourceDefinitionVersion, JSONSchemaProps, WebhookConversion,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::Value;
 
+use super::custom;
 use super::kind::{KindInfo, Scope, Texts, Verbs};
 use super::scale::ScalePaths;
 use super::structural::Schema;
+use crate::error::{ApiError, Subject};
 use crate::text::Text;
 use crate::time::Time;
 
@@ -42,6 +46,9 @@ pub struct Defined {
     pub list_kind: Text,
     /// Whether the version is served; one that is not can still be what is stored.
     pub is_served: bool,
+    /// Who makes objects of this version from those of the stored one, and the other way; nothing where nobody needs to be
+    /// asked, because only the version's name changes.
+    pub conversion: Option<Arc<WebhookConversion>>,
     /// Whether the definition is going, so that nothing new may come.
     pub is_terminating: bool,
     /// What clients of this version are warned of, if it is deprecated.
@@ -115,8 +122,7 @@ fn kind(definition: &CustomResourceDefinition, version: &CustomResourceDefinitio
     let has_status = subresources.is_some_and(|subresources| subresources.status.is_some());
     let parts = [(scale.is_some(), "scale"), (has_status, "status")];
     let schema = version.schema.as_ref().and_then(|schema| schema.open_api_v3_schema.clone()).unwrap_or_default();
-    // Nobody is asked to convert: of such a kind there is the version that is stored.
-    let converts = spec.conversion.as_ref().is_some_and(|conversion| conversion.strategy == "Webhook");
+    let conversion = spec.conversion.as_ref().filter(|conversion| conversion.strategy == "Webhook" && !version.storage);
     let warning = || format!("{}/{} {} is deprecated", spec.group, version.name, names.kind);
     let mut info = KindInfo {
         group: text(&spec.group),
@@ -143,7 +149,8 @@ fn kind(definition: &CustomResourceDefinition, version: &CustomResourceDefinitio
         definition: text(definition.metadata.name.as_deref().unwrap_or_default()),
         generation: definition.metadata.generation.unwrap_or(0),
         list_kind: text(names.list_kind.as_deref().unwrap_or_default()),
-        is_served: version.served && (version.storage || !converts),
+        is_served: version.served,
+        conversion: conversion.and_then(|conversion| conversion.webhook.clone()).map(Arc::new),
         is_terminating: definition.metadata.deletion_timestamp.is_some(),
         deprecation: (version.deprecated == Some(true))
             .then(|| version.deprecation_warning.clone().unwrap_or_else(warning)),
@@ -153,6 +160,24 @@ fn kind(definition: &CustomResourceDefinition, version: &CustomResourceDefinitio
         selectable: version.selectable_fields.iter().flatten().map(|field| field.json_path.clone()).collect(),
     }));
     info
+}
+
+/// What a client sends of a version that is not the stored one, as the schema of that version has it: pruned, with its defaults,
+/// and checked.
+///
+/// # Errors
+/// `Invalid`, `BadRequest` for embedded metadata that is none.
+pub fn admitted(info: &KindInfo, meta: &ObjectMeta, value: &Value) -> Result<Value, ApiError> {
+    let mut next = value.clone();
+    if let Some(defined) = &info.defined {
+        custom::complete(defined, &mut next, None).map_err(ApiError::bad_request)?;
+    }
+    let errors = custom::check_new(info, (meta, &next));
+    if errors.is_empty() {
+        return Ok(next);
+    }
+    let name = meta.name.as_deref().unwrap_or_default();
+    Err(ApiError::invalid(Subject::new(info.group.to_string(), info.kind.to_string(), name), errors))
 }
 
 /// Which version clients rather use: `v2` before `v1`, those before `v2beta1` and `v1alpha3`, and those before all others.

@@ -169,18 +169,8 @@ pub fn definition_warnings(
     definition: &CustomResourceDefinition,
     old: Option<&CustomResourceDefinition>,
 ) -> Vec<String> {
-    let all = |definition: &CustomResourceDefinition| {
-        let mut found = schema::warnings(definition);
-        let converts = definition.spec.conversion.as_ref().is_some_and(|conversion| conversion.strategy == "Webhook");
-        if converts && definition.spec.versions.len() > 1 {
-            found.push(
-                "spec.conversion: webhooks are not asked to convert: only the storage version is served".to_owned(),
-            );
-        }
-        found
-    };
-    let known = old.map(all).unwrap_or_default();
-    let mut found = all(definition);
+    let known = old.map(schema::warnings).unwrap_or_default();
+    let mut found = schema::warnings(definition);
     found.retain(|warning| !known.contains(warning));
     found
 }
