@@ -84,7 +84,7 @@ async fn who_asks_for_a_certificate_is_known_by_it_once_approved() {
         let request = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, request);
         let manifest = |name: &str, usage: &str| {
             format!(
-                "{{apiVersion: certificates.k8s.io/v1, kind: CertificateSigningRequest, metadata: {{name: {name}}}, spec: \
+                "---\n{{apiVersion: certificates.k8s.io/v1, kind: CertificateSigningRequest, metadata: {{name: {name}}}, spec: \
                  {{signerName: kubernetes.io/kube-apiserver-client, usages: [{usage}], request: {request}}}}}"
             )
         };

@@ -375,7 +375,7 @@ impl NodeAgent {
 
     /// Notes whether a pod waits for room, and who is to be looked at when it gave some back.
     fn note_room(&mut self, snapshot: &Snapshot, (uid, work): (Uid, &PodWork), held_before: Held) {
-        let waits = work.is_holding && work.resize.as_ref().is_some_and(|resize| resize.pending.is_some());
+        let waits = work.is_holding && work.resize().is_some_and(|resize| resize.pending.is_some());
         if waits {
             self.room.get_or_insert_default().waiting.insert(uid);
         }

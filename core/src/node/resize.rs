@@ -96,9 +96,23 @@ fn held_back(agreed: &PodSpec, next: &PodSpec) -> Option<PodSpec> {
 }
 
 impl PodWork {
+    /// The change of its resources that is not done.
+    pub(super) fn resize(&self) -> Option<&Resize> {
+        self.transient.as_ref()?.resize.as_deref()
+    }
+
+    pub(super) fn resize_mut(&mut self) -> Option<&mut Resize> {
+        self.transient.as_mut()?.resize.as_deref_mut()
+    }
+
+    /// The change that is not done, which begins with this.
+    pub(super) fn resizing(&mut self) -> &mut Resize {
+        self.transient().resize.get_or_insert_default()
+    }
+
     /// Takes in the pod's spec. True when there is something else to agree to, or to be made from it.
     pub(super) fn spec_is(&mut self, spec: &Arc<PodSpec>) -> bool {
-        let wanted = self.resize.as_ref().and_then(|resize| resize.wanted.as_ref());
+        let wanted = self.resize().and_then(|resize| resize.wanted.as_ref());
         if Arc::ptr_eq(wanted.unwrap_or(&self.spec), spec) {
             return false;
         }
@@ -110,11 +124,11 @@ impl PodWork {
                 if agreed != *self.spec {
                     self.spec = Arc::new(agreed);
                 }
-                self.resize.get_or_insert_default().wanted = Some(Arc::clone(spec));
+                self.resizing().wanted = Some(Arc::clone(spec));
             }
             None => {
                 self.spec = Arc::clone(spec);
-                if let Some(resize) = &mut self.resize {
+                if let Some(resize) = self.resize_mut() {
                     (resize.wanted, resize.pending) = (None, None);
                 }
             }
@@ -124,7 +138,7 @@ impl PodWork {
 
     /// The node agrees to what is wanted: it holds, and is still to be given to what runs.
     pub(super) fn agree(&mut self, generation: i64) {
-        let Some(wanted) = self.resize.as_mut().and_then(|resize| resize.wanted.take()) else { return };
+        let Some(wanted) = self.resize_mut().and_then(|resize| resize.wanted.take()) else { return };
         let before = std::mem::replace(&mut self.spec, wanted);
         for slot in &mut self.slots {
             let resources = |spec| slot.spec(spec).and_then(SpecRef::container).map(|one| one.resources.clone());
@@ -133,7 +147,7 @@ impl PodWork {
                 slot.extra().actual.get_or_insert_with(|| Box::new(had.unwrap_or_default()));
             }
         }
-        let resize = self.resize.get_or_insert_default();
+        let resize = self.resizing();
         resize.pending = None;
         resize.progress = Some(Progress { generation, error: None });
         self.hold();
@@ -141,10 +155,11 @@ impl PodWork {
 
     /// What runs has what was agreed to.
     pub(super) fn resized(&mut self) {
-        if let Some(resize) = &mut self.resize {
+        let Some(transient) = &mut self.transient else { return };
+        if let Some(resize) = &mut transient.resize {
             resize.progress = None;
             if resize.wanted.is_none() {
-                self.resize = None;
+                transient.resize = None;
             }
         }
     }
@@ -206,13 +221,13 @@ impl PodWork {
         }
         if agreed != *self.spec {
             let wanted = std::mem::replace(&mut self.spec, Arc::new(agreed));
-            self.resize.get_or_insert_default().wanted = Some(wanted);
+            self.resizing().wanted = Some(wanted);
         }
         let goes_on = state.condition(&ConditionKind::PodResizeInProgress);
         if let Some(condition) = goes_on {
             let error = condition.why.as_ref().map(|why| why.message.clone());
             let progress = Progress { generation: condition.observed_generation, error };
-            self.resize.get_or_insert_default().progress = Some(progress);
+            self.resizing().progress = Some(progress);
         }
         for (place, has) in actual {
             if let Some(slot) = self.slots.get_mut(place).filter(|_| goes_on.is_some()) {
@@ -224,12 +239,12 @@ impl PodWork {
 
     /// The conditions that tell of its resize.
     pub(super) fn resize_conditions(&self) -> impl Iterator<Item = (ConditionKind, i64, Option<Box<Why>>)> {
-        let pending = self.resize.as_ref().and_then(|resize| resize.pending.as_ref());
+        let pending = self.resize().and_then(|resize| resize.pending.as_ref());
         let pending = pending.map(|pending| {
             let why = Why::new(pending.reason, pending.message.clone());
             (ConditionKind::PodResizePending, pending.generation, why)
         });
-        let progress = self.resize.as_ref().and_then(|resize| resize.progress.as_ref());
+        let progress = self.resize().and_then(|resize| resize.progress.as_ref());
         let progress = progress.map(|progress| {
             let why = progress.error.clone().and_then(|error| Why::new("Error", error));
             (ConditionKind::PodResizeInProgress, progress.generation, why)
@@ -307,7 +322,7 @@ fn quoted(text: &str) -> String {
 /// Which of the pods that wait for room comes first: what asks for no more, then the more important, then the guaranteed,
 /// then the one that has waited longest.
 pub(super) fn rank(work: &PodWork, priority: i32, state: &PodState) -> impl Ord + use<> {
-    let wanted = work.resize.as_ref().and_then(|resize| resize.wanted.as_ref());
+    let wanted = work.resize().and_then(|resize| resize.wanted.as_ref());
     let grows = wanted.is_some_and(|wanted| !work.held.covers(Held::by(wanted)));
     let since = state.condition(&ConditionKind::PodResizePending).and_then(|condition| condition.since);
     let is_guaranteed = state.qos == Some(crate::store::QosClass::Guaranteed);

@@ -125,6 +125,8 @@ pub(super) struct Transient {
     pub(super) excess: Option<Verdict>,
     /// Why the pod was condemned.
     pub(super) verdict: Option<Verdict>,
+    /// A change of its resources that is not done.
+    pub(super) resize: Option<Box<Resize>>,
 }
 
 /// What an agent remembers of one pod.
@@ -152,8 +154,6 @@ pub(super) struct PodWork {
     pub(super) wake: Time,
     pub(super) slots: SmallVec<[Slot; 1]>,
     pub(super) transient: Option<Box<Transient>>,
-    /// A change of its resources that is not done.
-    pub(super) resize: Option<Box<Resize>>,
 }
 
 impl PodWork {
@@ -179,7 +179,6 @@ impl PodWork {
             wake: Time::MAX,
             slots: SmallVec::new(),
             transient: None,
-            resize: None,
         };
         work.fit_slots();
         work
@@ -263,6 +262,7 @@ impl PodWork {
                 && transient.hold_until.is_none()
                 && transient.excess.is_none()
                 && transient.verdict.is_none()
+                && transient.resize.is_none()
                 && (self.volumes != Volumes::Partial)
         });
         if idle {

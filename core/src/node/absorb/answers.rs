@@ -384,7 +384,7 @@ impl PodWork {
                 Some(Text::from(error.to_string()))
             }
         };
-        let Some(progress) = self.resize.as_mut().and_then(|resize| resize.progress.as_mut()) else { return };
+        let Some(progress) = self.resize_mut().and_then(|resize| resize.progress.as_mut()) else { return };
         let is_news = progress.error != error;
         progress.error.clone_from(&error);
         let generation = progress.generation;

@@ -260,7 +260,7 @@ impl PodWork {
                 self.agree(generation);
                 return true;
             }
-            Action::Defer(pending) => self.resize.get_or_insert_default().pending = Some(pending),
+            Action::Defer(pending) => self.resizing().pending = Some(pending),
             Action::Resized => self.resized(),
             Action::Call(..) | Action::Pull(..) | Action::Finish | Action::Forget => {}
         }

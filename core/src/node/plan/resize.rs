@@ -11,7 +11,7 @@ use crate::store::EventType;
 
 /// Agrees to what the pod asks for or says why not, then gives it to what runs.
 pub(super) fn resize(view: &View<'_>, plan: &mut PodPlan) {
-    let Some(resize) = &view.work.resize else { return };
+    let Some(resize) = view.work.resize() else { return };
     if let Some(wanted) = &resize.wanted {
         let generation = view.object.map_or(0, |object| object.meta.generation);
         match admit::agree(view, Held::by(wanted)) {

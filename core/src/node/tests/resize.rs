@@ -8,7 +8,7 @@ use super::check;
 use super::fake::secs;
 use super::world::{World, config};
 use crate::runtime::{RuntimeError, RuntimeErrorKind};
-use crate::store::Given;
+use crate::store::{Draft, Given, WriteOptions};
 
 /// A node with two processors and a gibibyte.
 fn small() -> World {
@@ -42,6 +42,24 @@ fn a_running_container_gets_what_there_is_room_for() {
     world.resize("web", &asked("1000m", "64Mi"));
     world.run(10);
     check("resize", &world.story);
+}
+
+#[test]
+fn what_waits_for_room_gets_it_by_importance() {
+    let mut world = small();
+    let (first, _) = (world.pod("big", &pod("1", "")), world.pod("web", &pod("200m", "")));
+    let class = "{metadata: {name: high}, value: 7}";
+    let class: k8s_openapi::api::scheduling::v1::PriorityClass = serde_saphyr::from_str(class).expect("a class");
+    world.store.create_with(Draft::of(class), WriteOptions::default(), world.now).expect("admitted");
+    world.pod("db", &format!("{}  priorityClassName: high\n", pod("200m", "")));
+    world.run(10);
+    world.resize("web", &asked("1", "64Mi"));
+    world.run(10);
+    world.resize("db", &asked("1500m", "64Mi"));
+    world.run(10);
+    world.delete(first, Some(0));
+    world.run(10);
+    check("resize_deferred", &world.story);
 }
 
 #[test]
