@@ -15,21 +15,23 @@ const POD_LEVEL: &str = "InPlacePodLevelResourcesVerticalScaling";
 pub(super) fn can_follow(new: &Pod, old: &Pod, around: &(impl Surroundings + ?Sized)) -> Result<(), Refusal> {
     let (Some(after), Some(before)) = (&new.spec, &old.spec) else { return Ok(()) };
     let Some(name) = after.node_name.as_deref().filter(|name| !name.is_empty()) else { return Ok(()) };
-    let mut needed = Vec::new();
-    let class = old.status.as_ref().and_then(|status| status.qos_class.as_deref());
-    let may_be_exclusive = class.is_none_or(|class| class == "Guaranteed");
-    if may_be_exclusive
-        && after.containers.iter().zip(&before.containers).any(|(after, before)| cpu(after) != cpu(before))
-    {
-        needed.push(CPU);
-    }
-    if !same(&after.resources, &before.resources) {
-        needed.push(POD_LEVEL);
-    }
-    if needed.is_empty() {
+    let has_other_cpu =
+        after.containers.iter().zip(&before.containers).any(|(after, before)| cpu(after) != cpu(before));
+    let is_other_whole = !same(&after.resources, &before.resources);
+    if !has_other_cpu && !is_other_whole {
         return Ok(());
     }
+    // As upstream: whatever the node would have to declare, it must be there.
     let Some(node) = one::<Node>(around, "", name) else { return Err(Refusal(format!("node \"{name}\" not found"))) };
+    let class = old.status.as_ref().and_then(|status| status.qos_class.as_deref());
+    let may_be_exclusive = class.is_none_or(|class| class == "Guaranteed");
+    let mut needed = Vec::new();
+    if has_other_cpu && may_be_exclusive {
+        needed.push(CPU);
+    }
+    if is_other_whole {
+        needed.push(POD_LEVEL);
+    }
     let declared = node.status.as_ref().and_then(|status| status.declared_features.as_deref()).unwrap_or_default();
     needed.retain(|feature| !declared.iter().any(|declared| declared == feature));
     if needed.is_empty() {
