@@ -9,6 +9,8 @@ use std::path::Path;
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}", std::process::id()));
+    // One that a process of this number left when it was killed.
+    let _ = std::fs::remove_file(&beside);
     let written = OpenOptions::new()
         .write(true)
         .create_new(true)

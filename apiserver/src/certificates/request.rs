@@ -74,7 +74,9 @@ fn parse(der: &[u8]) -> Option<Result<Asked, String>> {
     let Some(algorithm) = algorithm_of(key_algorithm) else {
         return Some(Err("keys of this kind are not signed here".to_owned()));
     };
-    let (name, groups) = subject::of_name(name).unwrap_or_default();
+    let Some((name, groups)) = subject::of_name(name) else {
+        return Some(Err("its subject has no common name".to_owned()));
+    };
     let key = Some(Key { bytes: key.to_vec(), algorithm });
     let mut asked = Asked { name, groups, key, ..Asked::default() };
     alternatives(attributes, &mut asked)?;

@@ -63,7 +63,11 @@ async fn sign_all(issuer: &Issuer<'static, KeyPair>, cluster: &Cluster) -> bool 
         let request = match event {
             Ok(WatchEvent::Added(request) | WatchEvent::Modified(request)) => request,
             Ok(_) => continue,
-            Err(error) => return error.reason() == Reason::Expired,
+            Err(error) if error.reason() == Reason::Expired => return true,
+            Err(error) => {
+                tracing::warn!(%error, "the certificate requests of a cluster could not be watched");
+                return false;
+            }
         };
         let Ok(moment) = cluster.moment().await else { return false };
         let Some(next) = answered(issuer, &request, moment.now) else { continue };
@@ -152,6 +156,14 @@ impl Kind {
             }
             if !usages.iter().any(|usage| usage == own) {
                 return Err(format!("missing required usage for client certificate: {own}"));
+            }
+            if asked.groups.iter().any(|group| group == "system:masters") {
+                return wrong(
+                    "use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed",
+                );
+            }
+            if asked.has_mail || asked.has_uri {
+                return wrong("addresses of mail and URIs are not signed here");
             }
             return Ok(());
         }

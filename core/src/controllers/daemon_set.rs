@@ -20,6 +20,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,6 +85,8 @@ struct Work<'o, 'w> {
     observed: &'o Observed<'w>,
     now: Time,
     plan: Plan,
+    /// Failed pods that are to go, each with its node.
+    failed: BTreeMap<Uid, NodeName>,
     /// Where pods shall be made.
     create: Vec<NodeName>,
     /// The pods that shall go.
@@ -95,7 +98,8 @@ struct Work<'o, 'w> {
 impl<'o, 'w> Work<'o, 'w> {
     fn new(observed: &'o Observed<'w>, now: Time) -> Self {
         let failures = backoff::remembered(observed);
-        Self { observed, now, plan: Plan::nothing(), create: Vec::new(), delete: Vec::new(), failures }
+        let (plan, create, delete, failed) = (Plan::nothing(), Vec::new(), Vec::new(), BTreeMap::new());
+        Self { observed, now, plan, failed, create, delete, failures }
     }
 }
 

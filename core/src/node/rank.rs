@@ -35,10 +35,12 @@ pub(super) fn first(signal: Signal, node: &NodeStats, pods: &[Candidate<'_>]) ->
 /// What pods are compared by; the smallest goes.
 fn rank(signal: Signal, node: &NodeStats, pod: &Candidate<'_>) -> (bool, bool, i32, Reverse<i128>) {
     let priority = pod.spec.priority.unwrap_or(0);
-    let Some(stats) = pod.stats else { return (false, false, priority, Reverse(0)) };
     if signal == Signal::PidAvailable {
-        return (true, false, priority, Reverse(i128::from(stats.pids)));
+        // Whose processes nobody has counted goes first among its equals only.
+        let processes = pod.stats.map_or(i128::MAX, |stats| i128::from(stats.pids));
+        return (true, false, priority, Reverse(processes));
     }
+    let Some(stats) = pod.stats else { return (false, false, priority, Reverse(0)) };
     let requests = pod_total::requests(pod.spec);
     let requested = |name: &str| requests.get(name).copied().unwrap_or(Quantity::ZERO).nano();
     let used = usage(signal, node, stats) * 1_000_000_000;

@@ -28,7 +28,7 @@ use std::fmt;
 use self::ast::Expr;
 
 pub(crate) use types::{Fields, Type};
-pub(crate) use value::{Extension, ListKind, Value};
+pub(crate) use value::{Extension, ListKind, Value, WEIGHT_MAX};
 pub(crate) use variables::Variables;
 
 /// What an expression may cost.

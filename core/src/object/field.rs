@@ -135,7 +135,10 @@ impl fmt::Display for FieldError {
     }
 }
 
-/// All that is wrong with an object, in the order in which it was found.
+/// How many errors are told of one object: whoever sends more than that does not read them.
+const ERRORS_MAX: usize = 10_000;
+
+/// All that is wrong with an object, in the order in which it was found; of very much, the first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldErrors(Vec<FieldError>);
 
@@ -162,12 +165,20 @@ impl FieldErrors {
 
     /// Adds an error made elsewhere.
     pub fn push(&mut self, error: FieldError) {
-        self.0.push(error);
+        if !self.is_full() {
+            self.0.push(error);
+        }
+    }
+
+    /// Whether no more errors are told, however many there are.
+    pub const fn is_full(&self) -> bool {
+        self.0.len() >= ERRORS_MAX
     }
 
     /// Adds all of another's errors.
     pub fn append(&mut self, mut other: Self) {
         self.0.append(&mut other.0);
+        self.0.truncate(ERRORS_MAX);
     }
 
     /// A value breaks a rule; `value` is shown as JSON (a text in quotes).
@@ -261,6 +272,9 @@ impl FieldErrors {
     }
 
     fn shown(&mut self, path: &Path<'_>, problem: FieldProblem, value: impl fmt::Display, detail: &str) {
+        if self.is_full() {
+            return;
+        }
         let title = problem.title();
         let message =
             if detail.is_empty() { format!("{title}: {value}") } else { format!("{title}: {value}: {detail}") };

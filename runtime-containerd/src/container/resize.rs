@@ -41,11 +41,15 @@ impl Inner {
         let request = UpdateTaskRequest { container_id: id.to_owned(), resources, ..UpdateTaskRequest::default() };
         let request = self.daemon.request(request);
         call("give the container other resources", self.daemon.services().tasks().update(request)).await?;
-        if let Some(pod) = &pod
-            && let Err(error) = cgroup::limit(pod, &limits)
-        {
-            // Its other containers have not been given less yet, or it used more for a moment: they have their own limits.
-            tracing::debug!(pod, %error, "the limits of a pod as a whole stay above those of its containers");
+        if let Some(pod) = &pod {
+            let used = cgroup::usage(pod).map_or(0, |usage| usage.working_set);
+            let most = limits.memory_bytes.and_then(|most| u64::try_from(most).ok());
+            // While its other containers have not been given less: half of a kernel's versions would end one of them. The
+            // last of them that is given less comes by here again.
+            let limited = if most.is_some_and(|most| used > most) { Ok(()) } else { cgroup::limit(pod, &limits) };
+            if let Err(error) = limited {
+                tracing::debug!(pod, %error, "the limits of a pod as a whole stay above those of its containers");
+            }
         }
         Ok(())
     }

@@ -41,7 +41,9 @@ impl Inner {
             return Ok(());
         }
         let mut sandboxes = guard(&self.sandboxes);
-        let is_free = |first: &u32| sandboxes.values().all(|other| other.user_ids != Some(*first));
+        // Ranges of an earlier setting may begin elsewhere.
+        let is_apart = |first: u32, other: Option<u32>| other.is_none_or(|other| other.abs_diff(first) >= IDS);
+        let is_free = |first: &u32| sandboxes.values().all(|other| is_apart(*first, other.user_ids));
         let ranges = (self.settings.first_user_id..=u32::MAX - IDS).step_by(IDS as usize);
         let first = ranges.into_iter().find(is_free);
         record.user_ids = Some(first.ok_or_else(|| error::system("give the pod users", "all ids are in use"))?);

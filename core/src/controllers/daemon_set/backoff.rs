@@ -32,8 +32,8 @@ pub(super) fn due(failures: &FailureTimes, node: &NodeName, now: Time) -> Option
 
 /// Writes down that a failed pod on this node is replaced now.
 pub(super) fn note(failures: &mut FailureTimes, node: &NodeName, now: Time) {
-    failures.nodes.retain(|_, (last, _)| !is_over(*last, now));
-    let wait = failures.nodes.get(node).map_or(FIRST, |(_, wait)| (*wait * 2).min(LONGEST));
+    let known = failures.nodes.get(node).filter(|(last, _)| !is_over(*last, now));
+    let wait = known.map_or(FIRST, |(_, wait)| (*wait * 2).min(LONGEST));
     failures.nodes.insert(node.clone(), (now, wait));
 }
 
@@ -46,6 +46,7 @@ fn is_over(last: Time, now: Time) -> bool {
 pub(super) fn remember(work: &mut Work<'_, '_>) {
     let observed = work.observed;
     if work.failures != remembered(observed) {
+        work.failures.nodes.retain(|_, (last, _)| !is_over(*last, work.now));
         let (set, failures) = (observed.object.meta.uid, Arc::new(work.failures.clone()));
         work.plan.push(Action::BackOff { set, failures });
     }

@@ -36,7 +36,6 @@ pub(super) fn pods(work: &mut Work<'_, '_>) {
         }
     }
     work.create.sort_unstable();
-    backoff::remember(work);
 }
 
 /// Whether there is one pod, and it runs or is to run.
@@ -73,8 +72,7 @@ fn replace_failed<'w>(work: &mut Work<'_, 'w>, node: &NodeName, pod: &'w Arc<Obj
         work.plan.wake(due);
         return;
     }
-    backoff::note(&mut work.failures, node, work.now);
-    say(work, pod, "FailedDaemonPod", "failed", "kill");
+    work.failed.insert(pod.meta.uid, node.clone());
     work.delete.push(pod);
 }
 
@@ -111,9 +109,18 @@ fn surplus_of_surge<'w>(work: &mut Work<'_, 'w>, running: &[&'w Arc<Object>]) {
 pub(super) fn carry_out(work: &mut Work<'_, '_>) {
     let observed = work.observed;
     work.plan.more |= work.create.len() > BURST || work.delete.len() > BURST;
-    for pod in work.delete.iter().take(BURST) {
+    let going: Vec<&Arc<Object>> = work.delete.iter().copied().take(BURST).collect();
+    for pod in &going {
+        if let Some(node) = work.failed.remove(&pod.meta.uid) {
+            backoff::note(&mut work.failures, &node, work.now);
+            say(work, pod, "FailedDaemonPod", "failed", "kill");
+        }
+    }
+    for pod in going {
         work.plan.push(delete(observed, pod));
     }
+    // Nodes are left alone only for what was replaced.
+    backoff::remember(work);
     if work.create.is_empty() {
         return;
     }

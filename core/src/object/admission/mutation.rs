@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use super::frame::{Frame, Given};
 use super::policy::{BUDGET, Case, evaluate};
 use crate::object::apply;
-use crate::object::cel::{Program, Type, Value};
+use crate::object::cel::{Program, Type, Value, WEIGHT_MAX};
 use crate::object::kind::KindInfo;
 use crate::object::patch::{Patch, PatchError};
 
@@ -103,11 +103,22 @@ impl MutatingPolicy {
 }
 
 fn applied(value: &Value, object: &Json, info: &KindInfo) -> Result<Json, String> {
-    value.check_made().map_err(|wrong| format!("type mismatch: {wrong}"))?;
+    if !matches!(value, Value::Made(_)) {
+        return Err(format!("unsupported return type from ApplyConfiguration expression: {}", value.type_name()));
+    }
+    check(value)?;
     let mut configuration = value.to_json().ok_or("the object that is applied has a value that is not JSON")?;
     configuration["apiVersion"] = info.api_version().into();
     configuration["kind"] = Json::from(&*info.kind);
     apply::configure(object, &configuration, info).map_err(|why| format!("error applying patch: {why}"))
+}
+
+/// A value that is written out is one that could be looked at: what shares its parts may be far larger than what made it.
+fn check(value: &Value) -> Result<(), String> {
+    if value.weight() >= WEIGHT_MAX {
+        return Err("the value is too large to be written".to_owned());
+    }
+    value.check_made().map_err(|wrong| format!("type mismatch: {wrong}"))
 }
 
 /// A patch whose `test` fails changes nothing.
@@ -134,7 +145,7 @@ fn operation(value: &Value) -> Result<Json, String> {
         operation["from"] = text("from").into();
     }
     if let Some(value) = made.fields.get("value") {
-        value.check_made().map_err(|wrong| format!("type mismatch: {wrong}"))?;
+        check(value)?;
         let wrong = "JSONPath valueExpression evaluated to a type that could not marshal to JSON";
         operation["value"] = value.to_json().ok_or(wrong)?;
     }

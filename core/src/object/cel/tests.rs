@@ -127,6 +127,12 @@ fn nothing_runs_or_nests_without_end() {
     let list = format!("[{}]", vec!["1"; 100].join(","));
     let nested = format!("{list}.all(a, {list}.all(b, {list}.all(c, {list}.all(d, a + b + c + d > 0))))");
     assert_eq!(value_of(&nested).err(), Some(Failure::TooExpensive));
+    // Few steps make a value that holds itself a trillion times: nobody looks at all of it.
+    let doubled = format!("[[0]]{}", ".map(x, [x, x])".repeat(40));
+    assert!(matches!(value_of(&format!("{doubled} == []")), Ok(Value::Bool(false))));
+    for looks in [format!("sets.contains({doubled}, {doubled})"), format!("{doubled} in [{doubled}]")] {
+        assert_eq!(value_of(&looks).err(), Some(Failure::TooExpensive));
+    }
 }
 
 #[test]

@@ -14,6 +14,9 @@ use super::{Budget, Failure};
 use crate::object::quantity::Quantity;
 use crate::text::Text;
 
+/// A weight that no budget has.
+pub(crate) const WEIGHT_MAX: u64 = 1 << 24;
+
 /// A value.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
@@ -240,7 +243,7 @@ impl Value {
     }
 
     /// The name of its type.
-    pub(super) fn type_name(&self) -> &'static str {
+    pub(crate) fn type_name(&self) -> &'static str {
         match self {
             Self::Null => "null_type",
             Self::Bool(_) => "bool",
@@ -278,15 +281,44 @@ impl Value {
         }
     }
 
-    /// How much work it is to compare it with another.
-    pub(super) fn weight(&self) -> u64 {
-        match self {
+    /// How much work it is to look at all of it, [`WEIGHT_MAX`] at most. A few steps make a value that holds itself many
+    /// times over, so that it is not worked out to its end.
+    pub(crate) fn weight(&self) -> u64 {
+        self.weight_within(WEIGHT_MAX).unwrap_or(WEIGHT_MAX)
+    }
+
+    /// How much work it is to compare two: the lesser weight, found without a look at all of the greater.
+    pub(super) fn weight_together(&self, other: &Self) -> u64 {
+        let mut most = 16;
+        while most < WEIGHT_MAX {
+            let (one, other) = (self.weight_within(most), other.weight_within(most));
+            if let Some(lesser) = one.into_iter().chain(other).min() {
+                return lesser;
+            }
+            most *= 4;
+        }
+        WEIGHT_MAX
+    }
+
+    fn weight_within(&self, most: u64) -> Option<u64> {
+        let mut left = most;
+        self.take_weight(&mut left).then(|| most - left)
+    }
+
+    /// Takes its weight from what is left; false where that is not enough.
+    fn take_weight(&self, left: &mut u64) -> bool {
+        let own = match self {
             Self::Text(text) => 1 + text.len() as u64 / 10,
             Self::Bytes(bytes) => 1 + bytes.len() as u64 / 10,
-            Self::List(list) => 1 + list.items.iter().map(Self::weight).sum::<u64>(),
-            Self::Map(map) => 1 + map.values().map(Self::weight).sum::<u64>(),
-            Self::Made(made) => 1 + made.fields.values().map(Self::weight).sum::<u64>(),
             _ => 1,
+        };
+        let Some(rest) = left.checked_sub(own) else { return false };
+        *left = rest;
+        match self {
+            Self::List(list) => list.items.iter().all(|item| item.take_weight(left)),
+            Self::Map(map) => map.values().all(|item| item.take_weight(left)),
+            Self::Made(made) => made.fields.values().all(|field| field.take_weight(left)),
+            _ => true,
         }
     }
 

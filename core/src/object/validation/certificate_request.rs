@@ -4,6 +4,8 @@
 //!
 //! Source: `pkg/apis/certificates/validation`.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::ByteString;
@@ -139,10 +141,9 @@ fn usages(usages: &[String], old: &[String], errors: &mut FieldErrors) {
             one_of(usage, &USAGES, &path.index(index), errors);
         }
     }
-    let again =
-        |usages: &[String], index: usize| usages.iter().take(index).any(|other| Some(other) == usages.get(index));
-    if !(0..old.len()).any(|index| again(old, index)) {
-        for (index, usage) in usages.iter().enumerate().filter(|(index, _)| again(usages, *index)) {
+    if !shared::repeated(old.iter()).contains(&true) {
+        let repeated = shared::repeated(usages.iter());
+        for (index, usage) in usages.iter().enumerate().filter(|(index, _)| repeated[*index]) {
             errors.duplicate(&path.index(index), usage.as_str());
         }
     }
@@ -154,18 +155,14 @@ fn decided(
     errors: &mut FieldErrors,
 ) {
     let path = STATUS.field("conditions");
-    let has = |conditions: &[CertificateSigningRequestCondition], kind: &str| {
-        conditions.iter().any(|condition| condition.type_ == kind)
-    };
-    let both = has(old, "Approved") && has(old, "Denied");
-    let twice = |conditions: &[CertificateSigningRequestCondition], index: usize| {
-        conditions.get(index).is_some_and(|condition| has(&conditions[..index], &condition.type_))
-    };
-    let had_twice = (0..old.len()).any(|index| twice(old, index));
+    let had: BTreeSet<&str> = old.iter().map(|condition| condition.type_.as_str()).collect();
+    let had_both = had.contains("Approved") && had.contains("Denied");
+    let had_twice = had.len() < old.len();
+    let mut earlier = BTreeSet::new();
     for (index, condition) in conditions.iter().enumerate() {
         let path = path.index(index);
         let kind = condition.type_.as_str();
-        if kind.is_empty() && !has(old, "") {
+        if kind.is_empty() && !had.contains("") {
             errors.required(&path.field("type"), "");
         }
         let statuses: &[&str] = if DECISIONS.contains(&kind) { &["True"] } else { &["False", "True", "Unknown"] };
@@ -174,17 +171,16 @@ fn decided(
         } else {
             one_of(&condition.status, statuses, &path.field("status"), errors);
         }
-        let earlier = &conditions[..index];
         let contrary = match kind {
-            "Approved" => has(earlier, "Denied"),
-            "Denied" => has(earlier, "Approved"),
+            "Approved" => earlier.contains("Denied"),
+            "Denied" => earlier.contains("Approved"),
             _ => false,
         };
-        if contrary && !both {
+        if contrary && !had_both {
             let detail = "Approved and Denied conditions are mutually exclusive";
             errors.invalid(&path.field("type"), kind, detail);
         }
-        if !had_twice && has(earlier, kind) {
+        if !earlier.insert(kind) && !had_twice {
             errors.duplicate(&path.field("type"), kind);
         }
     }

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::names;
+use super::{names, shared};
 use crate::object::field::{FieldErrors, Path};
 
 const REASON_BYTES_MAX: usize = 1024;
@@ -15,9 +15,10 @@ const REASON: &str = "a condition reason must start with alphabetic character, o
 
 /// Checks a list of conditions.
 pub(super) fn all(conditions: &[Condition], path: &Path<'_>, errors: &mut FieldErrors) {
+    let repeated = shared::repeated(conditions.iter().map(|condition| &condition.type_));
     for (index, condition) in conditions.iter().enumerate() {
         let path = path.index(index);
-        if conditions.iter().take(index).any(|other| other.type_ == condition.type_) {
+        if repeated[index] {
             errors.duplicate(&path.field("type"), condition.type_.as_str());
         }
         one(condition, &path, errors);

@@ -72,9 +72,10 @@ fn driver_spec(spec: &CSIDriverSpec, errors: &mut FieldErrors) {
 }
 
 fn token_requests(requests: &[TokenRequest], path: &Path<'_>, errors: &mut FieldErrors) {
+    let repeated = shared::repeated(requests.iter().map(|request| &request.audience));
     for (index, request) in requests.iter().enumerate() {
         let path = path.index(index);
-        if requests.iter().take(index).any(|other| other.audience == request.audience) {
+        if repeated[index] {
             errors.duplicate(&path.field("audience"), request.audience.as_str());
             continue;
         }
@@ -93,9 +94,9 @@ fn token_requests(requests: &[TokenRequest], path: &Path<'_>, errors: &mut Field
 pub fn csi_node(node: &CSINode) -> FieldErrors {
     let mut errors = shared::cluster_wide(&node.metadata, name_is_dns_subdomain);
     let path = SPEC.field("drivers");
+    let repeated = shared::repeated(node.spec.drivers.iter().map(|driver| &driver.name));
     for (index, driver) in node.spec.drivers.iter().enumerate() {
-        let known = node.spec.drivers.iter().take(index).any(|other| other.name == driver.name);
-        node_driver(driver, known, &path.index(index), &mut errors);
+        node_driver(driver, repeated[index], &path.index(index), &mut errors);
     }
     errors
 }

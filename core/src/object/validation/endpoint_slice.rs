@@ -125,10 +125,11 @@ fn hints(hints: &EndpointHints, path: &Path<'_>, errors: &mut FieldErrors) {
             errors.too_many(&path, given.len(), HINTS_MAX);
             continue;
         }
+        let repeated = shared::repeated(given.iter());
         for (index, name) in given.iter().enumerate() {
             let path = path.index(index);
             let path = path.field("name");
-            if given.iter().take(index).any(|other| other == name) {
+            if repeated[index] {
                 errors.duplicate(&path, *name);
             }
             let problems = if field == "forZones" { names::label_value(name) } else { names::dns1123_subdomain(name) };
@@ -141,13 +142,14 @@ fn ports(ports: &[EndpointPort], path: &Path<'_>, errors: &mut FieldErrors) {
     if ports.len() > PORTS_MAX {
         return errors.too_many(path, ports.len(), PORTS_MAX);
     }
+    let repeated = shared::repeated(ports.iter().map(|port| text(&port.name)));
     for (index, port) in ports.iter().enumerate() {
         let path = path.index(index);
         let name = text(&port.name);
         if !name.is_empty() {
             errors.invalid_each(&path.field("name"), name, names::dns1123_label(name));
         }
-        if ports.iter().take(index).any(|other| text(&other.name) == name) {
+        if repeated[index] {
             errors.duplicate(&path.field("name"), name);
         }
         match &port.protocol {

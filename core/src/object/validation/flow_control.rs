@@ -51,9 +51,10 @@ pub fn priority_level_status(level: &PriorityLevelConfiguration) -> FieldErrors 
 fn condition_types(types: &[&str]) -> FieldErrors {
     let mut errors = FieldErrors::new();
     let path = STATUS.field("conditions");
+    let repeated = shared::repeated(types.iter());
     for (index, kind) in types.iter().enumerate() {
         let path = path.index(index);
-        if types.iter().take(index).any(|other| other == kind) {
+        if repeated[index] {
             errors.duplicate(&path.field("type"), *kind);
         }
         if kind.is_empty() {

@@ -24,10 +24,11 @@ pub fn limit_range(range: &LimitRange) -> FieldErrors {
     let mut errors = shared::namespaced(&range.metadata, name_is_dns_subdomain);
     let path = SPEC.field("limits");
     let limits = range.spec.as_ref().map(|spec| spec.limits.as_slice()).unwrap_or_default();
+    let repeated = shared::repeated(limits.iter().map(|item| &item.type_));
     for (index, item) in limits.iter().enumerate() {
         let path = path.index(index);
         type_name(&item.type_, &path.field("type"), &mut errors);
-        if limits.iter().take(index).any(|other| other.type_ == item.type_) {
+        if repeated[index] {
             errors.duplicate(&path.field("type"), item.type_.as_str());
         }
         limits_of(item, &path, &mut errors);

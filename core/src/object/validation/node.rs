@@ -51,8 +51,10 @@ fn change(new: &Node, old: &Node) -> FieldErrors {
     let ((spec, status), (old_spec, _)) = (parts(new), parts(old));
     amounts(&status, &mut errors);
     let addresses = STATUS.field("addresses");
-    for (index, address) in list(&status.addresses).iter().enumerate() {
-        if list(&status.addresses).iter().take(index).any(|other| other == address) {
+    let given = list(&status.addresses);
+    let repeated = shared::repeated(given.iter().map(|address| (&address.type_, &address.address)));
+    for (index, address) in given.iter().enumerate() {
+        if repeated[index] {
             let shown = format!("{{\"Type\":{},\"Address\":{}}}", json(&address.type_), json(&address.address));
             errors.duplicate_json(&addresses.index(index), shown, "");
         }
@@ -106,6 +108,7 @@ fn annotations(node: &Node, errors: &mut FieldErrors) {
 }
 
 fn taints(taints: &[Taint], path: &Path<'_>, errors: &mut FieldErrors) {
+    let repeated = shared::repeated(taints.iter().map(|taint| (&taint.key, &taint.effect)));
     for (index, taint) in taints.iter().enumerate() {
         let path = path.index(index);
         meta::label_name(&taint.key, &path.field("key"), errors);
@@ -119,7 +122,7 @@ fn taints(taints: &[Taint], path: &Path<'_>, errors: &mut FieldErrors) {
         } else {
             one_of(&taint.effect, &effects, &path.field("effect"), errors);
         }
-        if taints.iter().take(index).any(|other| other.key == taint.key && other.effect == taint.effect) {
+        if repeated[index] {
             let detail = "taints must be unique by key and effect pair";
             errors.duplicate_json(&path, go_type::compact(taint, "Taint"), detail);
         }
@@ -162,8 +165,9 @@ fn pod_ranges(spec: &NodeSpec, errors: &mut FieldErrors) {
     if !dual || ranges.len() > 2 {
         errors.invalid(&path, json(&ranges), "may specify no more than one CIDR for each IP family");
     }
+    let repeated = shared::repeated(ranges.iter());
     for (index, range) in ranges.iter().enumerate() {
-        if ranges.iter().take(index).any(|other| other == range) {
+        if repeated[index] {
             errors.duplicate(&path.index(index), range.as_str());
         }
     }

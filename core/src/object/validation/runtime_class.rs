@@ -30,9 +30,10 @@ pub fn runtime_class(class: &RuntimeClass) -> FieldErrors {
         }
         let (tolerations, path) = (list(&scheduling.tolerations), path.field("tolerations"));
         affinity::tolerations(tolerations, &path, &mut errors);
-        let key = |one: &Toleration| Toleration { toleration_seconds: None, ..one.clone() };
+        let key = |one: &'_ Toleration| (one.key.clone(), one.operator.clone(), one.value.clone(), one.effect.clone());
+        let repeated = shared::repeated(tolerations.iter().map(key));
         for (index, toleration) in tolerations.iter().enumerate() {
-            if tolerations.iter().take(index).any(|other| key(other) == key(toleration)) {
+            if repeated[index] {
                 errors.duplicate_json(&path.index(index), go_type::compact(toleration, "Toleration"), "");
             }
         }

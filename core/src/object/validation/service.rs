@@ -153,12 +153,13 @@ fn by_type(spec: &ServiceSpec, errors: &mut FieldErrors) {
 
 fn ports(spec: &ServiceSpec, errors: &mut FieldErrors) {
     let (ports, path) = (list(&spec.ports), SPEC.field("ports"));
+    let repeated = shared::repeated(ports.iter().map(|port| text(&port.name)));
     for (index, port) in ports.iter().enumerate() {
         let path = path.index(index);
         let name = text(&port.name);
         if !name.is_empty() {
             errors.invalid_each(&path.field("name"), name, names::dns1123_label(name));
-            if ports.iter().take(index).any(|other| text(&other.name) == name) {
+            if repeated[index] {
                 errors.duplicate(&path.field("name"), name);
             }
         } else if ports.len() > 1 {
@@ -225,16 +226,17 @@ fn node_ports(spec: &ServiceSpec, errors: &mut FieldErrors) {
             errors.forbidden(&path.field("nodePort"), "may not be used when `type` is 'ClusterIP'");
         }
     }
+    let repeated = shared::repeated(ports.iter().map(|port| (node_port(port), &port.protocol)));
     for (index, port) in ports.iter().enumerate() {
         let Some(number) = node_port(port) else { continue };
-        let same = |other: &ServicePort| node_port(other) == Some(number) && other.protocol == port.protocol;
-        if ports.iter().take(index).any(same) {
+        if repeated[index] {
             let path = path.index(index);
             errors.duplicate(&path.field("nodePort"), number);
         }
     }
+    let repeated = shared::repeated(ports.iter().map(|port| (port.port, &port.protocol)));
     for (index, port) in ports.iter().enumerate() {
-        if ports.iter().take(index).any(|other| other.port == port.port && other.protocol == port.protocol) {
+        if repeated[index] {
             errors.duplicate_json(&path.index(index), go::service_port(text(&port.protocol), port.port), "");
         }
     }

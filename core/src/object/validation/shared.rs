@@ -1,6 +1,6 @@
 //! The parts that many kinds hold: metadata, label selectors, pod templates.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
@@ -17,6 +17,12 @@ pub(super) static METADATA: Path<'static> = Path::new("metadata");
 pub(super) static SPEC: Path<'static> = Path::new("spec");
 /// The path of the status.
 pub(super) static STATUS: Path<'static> = Path::new("status");
+
+/// Which of these keys stand further up already.
+pub(super) fn repeated<K: Ord>(keys: impl Iterator<Item = K>) -> Vec<bool> {
+    let mut seen = BTreeSet::new();
+    keys.map(|key| !seen.insert(key)).collect()
+}
 
 /// Metadata of a new object that lives in a namespace.
 pub(super) fn namespaced(meta: &ObjectMeta, rule: NameRule) -> FieldErrors {

@@ -79,7 +79,7 @@ pub(super) fn parameters(given: &BTreeMap<String, String>, errors: &mut FieldErr
 }
 
 fn topologies(terms: &[TopologySelectorTerm], path: &Path<'_>, errors: &mut FieldErrors) {
-    let mut seen: Vec<BTreeMap<&str, BTreeSet<&str>>> = Vec::new();
+    let mut seen: BTreeMap<BTreeMap<&str, BTreeSet<&str>>, usize> = BTreeMap::new();
     for (index, term) in terms.iter().enumerate() {
         let path = path.index(index);
         let path = path.field("matchLabelExpressions");
@@ -103,10 +103,14 @@ fn topologies(terms: &[TopologySelectorTerm], path: &Path<'_>, errors: &mut Fiel
         }
         // As upstream: a term without requirements is like each of as many empty ones as there are terms.
         let empty_ones = if requirements.is_empty() { terms.len() } else { 0 };
-        for _ in 0..empty_ones + seen.iter().filter(|other| **other == requirements).count() {
+        let earlier = seen.entry(requirements).or_default();
+        for _ in 0..empty_ones + *earlier {
             errors.duplicate(&path, "");
+            if errors.is_full() {
+                return;
+            }
         }
-        seen.push(requirements);
+        *earlier += 1;
     }
 }
 

@@ -19,7 +19,6 @@ pub(super) fn call(name: &str, values: &[Value], budget: &mut Budget) -> Option<
     if let Err(error) = budget.spend(cost) {
         return Some(Err(error));
     }
-    let has = |items: &[Value], wanted: &Value| items.iter().any(|item| item.same(wanted));
     let place = |found: Option<usize>| Ok(Value::Int(found.map_or(-1, |at| i64::try_from(at).unwrap_or(-1))));
     Some(match (name, &values[1..]) {
         ("isSorted", []) => {
@@ -31,15 +30,41 @@ pub(super) fn call(name: &str, values: &[Value], budget: &mut Budget) -> Option<
         ("indexOf", [wanted]) => place(items.iter().position(|item| item.same(wanted))),
         ("lastIndexOf", [wanted]) => place(items.iter().rposition(|item| item.same(wanted))),
         ("join", rest) => join(items, rest, budget),
-        ("sets.contains", [Value::List(other)]) => Ok(Value::Bool(other.items.iter().all(|item| has(items, item)))),
-        ("sets.intersects", [Value::List(other)]) => Ok(Value::Bool(other.items.iter().any(|item| has(items, item)))),
-        ("sets.equivalent", [Value::List(other)]) => {
-            let both =
-                other.items.iter().all(|item| has(items, item)) && items.iter().all(|item| has(&other.items, item));
-            Ok(Value::Bool(both))
-        }
+        ("sets.contains", [Value::List(other)]) => has_all(items, &other.items, budget).map(Value::Bool),
+        ("sets.intersects", [Value::List(other)]) => has_one(items, &other.items, budget).map(Value::Bool),
+        ("sets.equivalent", [Value::List(other)]) => has_all(items, &other.items, budget)
+            .and_then(|all| Ok(Value::Bool(all && has_all(&other.items, items, budget)?))),
         _ => return None,
     })
+}
+
+/// Whether an element is in a list; what is more than one step a comparison is charged here.
+fn has(items: &[Value], wanted: &Value, budget: &mut Budget) -> Result<bool, Failure> {
+    for item in items {
+        budget.spend(item.weight_together(wanted) - 1)?;
+        if item.same(wanted) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn has_all(items: &[Value], wanted: &[Value], budget: &mut Budget) -> Result<bool, Failure> {
+    for wanted in wanted {
+        if !has(items, wanted, budget)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn has_one(items: &[Value], wanted: &[Value], budget: &mut Budget) -> Result<bool, Failure> {
+    for wanted in wanted {
+        if has(items, wanted, budget)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn sum(items: &[Value], budget: &mut Budget) -> Called {

@@ -14,12 +14,13 @@ pub(super) fn call(name: &str, values: &[Value], budget: &mut Budget) -> Option<
         ("-_", [Value::Double(number)]) => Ok(Value::Double(-number)),
         ("_==_" | "_!=_", [one, other]) => {
             let wanted = name == "_==_";
-            budget.spend(one.weight().min(other.weight())).map(|()| Value::Bool(one.same(other) == wanted))
+            budget.spend(one.weight_together(other)).map(|()| Value::Bool(one.same(other) == wanted))
         }
         ("_<_" | "_<=_" | "_>_" | "_>=_", [one, other]) => compare(name, one, other, budget),
         ("@in", [one, Value::List(list)]) => {
-            let cost = list.items.iter().map(|item| item.weight().min(one.weight())).sum();
-            budget.spend(cost).map(|()| Value::Bool(list.items.iter().any(|item| item.same(one))))
+            let mut costs = list.items.iter().map(|item| item.weight_together(one));
+            let spent = costs.try_for_each(|cost| budget.spend(cost));
+            spent.map(|()| Value::Bool(list.items.iter().any(|item| item.same(one))))
         }
         ("@in", [key, Value::Map(map)]) => Ok(Value::Bool(Key::of(key).is_some_and(|key| map.contains_key(&key)))),
         ("_[_]", [Value::Optional(of), index]) | ("_[?_]", [Value::Optional(of), index]) => match of {
@@ -46,7 +47,7 @@ fn missing(of: &Value, index: &Value) -> Failure {
 }
 
 fn compare(name: &str, one: &Value, other: &Value, budget: &mut Budget) -> Called {
-    budget.spend(one.weight().min(other.weight()))?;
+    budget.spend(one.weight_together(other))?;
     let is_nan = |value: &Value| matches!(value, Value::Double(number) if number.is_nan());
     let order = match one.order(other) {
         Some(order) => order,

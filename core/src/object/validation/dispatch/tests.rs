@@ -350,6 +350,18 @@ fn an_empty_name_of_a_port_is_no_number() {
 }
 
 #[test]
+fn of_very_many_errors_the_first_are_told() {
+    let terms = vec![json!({}); 20_000];
+    let class =
+        object("storage.k8s.io/v1", "StorageClass", "c", json!({"provisioner": "p", "allowedTopologies": terms}));
+    assert_eq!(create(&*object_of(&class)).len(), 10_000);
+    let usages: Vec<String> = (0..200_000).map(|number| format!("u{number}")).collect();
+    let spec = json!({"spec": {"signerName": "a.b/c", "request": "", "usages": usages}});
+    let request = object("certificates.k8s.io/v1", "CertificateSigningRequest", "r", spec);
+    assert_eq!(create(&*object_of(&request)).len(), 10_000);
+}
+
+#[test]
 fn what_has_no_effect_or_another_name_is_warned_of() {
     let of = |manifest: &Value| warnings(&*object_of(manifest), None).join("\n");
     let term = json!([{"matchExpressions": [{"key": "beta.kubernetes.io/os", "operator": "In", "values": ["a"]}]}]);

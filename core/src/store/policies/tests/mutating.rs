@@ -135,6 +135,14 @@ fn what_cannot_be_worked_out_is_refused_unless_it_may_fail() {
             patch("[JSONPatch{op: 'remove', path: '/data/none'}]"),
             "JSONPath: operation 0 (remove) at \"/data/none\": there is no such field",
         ),
+        (
+            apply("{'a': Object{}}[?'b'].orValue(object.data.k)"),
+            "unsupported return type from ApplyConfiguration expression: string",
+        ),
+        (
+            patch(&format!("[JSONPatch{{op: 'add', path: '/data/k', value: [[0]]{}}}]", ".map(x, [x, x])".repeat(40))),
+            "the value is too large to be written",
+        ),
     ];
     for (mutation, expected) in rows {
         let mut world = World::new();
