@@ -68,6 +68,7 @@ pub use self::pod::{
 };
 pub use self::policies::Verdict;
 pub use self::policing::Author;
+pub(crate) use self::posts::is_same_node;
 pub use self::posts::{Group, Post, node_of_daemon};
 pub use self::restore::{Committed, RestoreError};
 pub use self::ring::{Expired, Ring};

@@ -77,3 +77,12 @@ fn the_same_seed_gives_the_same_hash_in_every_process() {
     hashes.dedup();
     assert_eq!(hashes.len(), 3, "other seeds, other histories");
 }
+
+#[test]
+fn a_rollout_of_a_daemon_set_goes_on_when_fewer_nodes_want_a_pod() {
+    for seed in [5363, 7370] {
+        if let Err(failure) = live(seed, false) {
+            panic!("seed {seed}: {}", failure.what);
+        }
+    }
+}

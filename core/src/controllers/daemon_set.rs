@@ -38,7 +38,7 @@ use crate::object::daemon::Fate;
 use crate::object::int_or_percent::{self, Rounding};
 use crate::object::kind;
 use crate::object::selector::Selector;
-use crate::store::{Change, EventDraft, FailureTimes, Object, Snapshot, Standing};
+use crate::store::{Change, EventDraft, FailureTimes, Object, Snapshot, Standing, is_same_node};
 use crate::time::Time;
 
 /// Keeps a pod on each node.
@@ -211,14 +211,25 @@ fn delete(observed: &Observed<'_>, pod: &Object) -> Action {
     }
 }
 
+/// Whether pods of an earlier template were there when the set was last looked at.
+fn is_rolling(set: &DaemonSet) -> bool {
+    let status = set.status.as_ref();
+    let updated = status.and_then(|status| status.updated_number_scheduled).unwrap_or(0);
+    status.is_some_and(|status| updated < status.current_number_scheduled + status.number_misscheduled)
+}
+
 /// The sets that a pod concerns.
 fn sets_of_pod(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
     owners_of(change, snapshot, kind::DAEMON_SET, |set| Some(&set.typed::<DaemonSet>()?.spec.selector), keys);
 }
 
 /// The sets that should have a pod on a node and have none, or have one that must not be there, or may have one too many
-/// because they surge.
+/// because they surge; and those in the middle of a rollout: how many pods may go depends on how many nodes want one.
 fn sets_that_a_node_concerns(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
+    if change.before.as_ref().is_none_or(|before| !is_same_node(before, &change.object)) || change.after().is_none() {
+        let sets = snapshot.list(kind::DAEMON_SET);
+        keys.extend(sets.filter(|set| set.typed().is_some_and(is_rolling)).map(|set| set.meta.uid));
+    }
     let Some(object) = change.after() else { return };
     let Some(node) = object.typed::<Node>() else { return };
     let before = change.before.as_ref().and_then(|before| before.typed::<Node>());

@@ -116,7 +116,7 @@ fn is_same_post(before: &Object, after: &Object) -> bool {
 }
 
 /// Whether two versions of a node surely are the same to every set.
-fn is_same_node(before: &Object, after: &Object) -> bool {
+pub(crate) fn is_same_node(before: &Object, after: &Object) -> bool {
     before.meta.labels == after.meta.labels && taints(before) == taints(after)
 }
 

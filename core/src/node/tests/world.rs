@@ -93,6 +93,9 @@ impl World {
 
     /// Asks for other resources of a pod's containers, by their names: by its subresource `resize`.
     pub(super) fn resize(&mut self, name: &str, containers: &str) {
+        if !self.store.snapshot().has_node(NODE) {
+            self.register();
+        }
         let asked: BTreeMap<String, serde_json::Value> = serde_saphyr::from_str(containers).expect("resources");
         self.line(&format!("resize {name}: {}", containers.trim()));
         let edit = |mut pod: serde_json::Value| {
