@@ -155,12 +155,6 @@ async fn replace(
     let mut asking = Asking::new(place, moment, &asked);
     let mutated = asking.mutate(&hooks.mutating, objects).await?;
     let mut warnings = asking.take_warnings();
-    if let Some(object) = mutated.objects.object.as_ref().filter(|_| mutated.is_changed) {
-        // What a webhook has put into a role is given away by the client.
-        let named = (place.namespace, &*tried.meta.name);
-        escalation::check(&moment.snapshot, place.user, place.info, named, object)
-            .map_err(|error| error.warn(warnings.clone()))?;
-    }
     let whole = whole(moment, place.info, &tried, &mutated.objects, part, mutated.is_changed)?;
     let last = |options: WriteOptions| {
         let draft = draft(moment, place.info, whole.clone(), &tried, is_new)?;
@@ -171,7 +165,8 @@ async fn replace(
     };
     // Only what is committed is told of.
     let trying = WriteOptions { dry_run: true, mutated: true, ..WriteOptions::default() };
-    let uid = match hooks.validating.is_empty() {
+    let is_judged = escalation::is_judged(place);
+    let uid = match hooks.validating.is_empty() && !is_judged {
         true => None,
         false => {
             let done = match place.tell(last(trying)?).await {
@@ -179,6 +174,12 @@ async fn replace(
                 done => object_of(done?.0)?,
             };
             let objects = Objects { object: shown(&done), old: mutated.objects.old.clone() };
+            if let Some(object) = objects.object.as_ref().filter(|_| is_judged) {
+                // What webhooks and policies have put into a role is given away by the client.
+                let named = (place.namespace, &*done.meta.name);
+                escalation::check(&moment.snapshot, place.user, place.info, named, object)
+                    .map_err(|error| error.warn(warnings.clone()))?;
+            }
             asking.validate(&hooks.validating, &objects).await.map_err(|error| error.warn(warnings.clone()))?;
             warnings.extend(asking.take_warnings());
             is_new.then_some(done.meta.uid)

@@ -60,6 +60,13 @@ pub(crate) fn check(
 /// How often a patch is tried whose object changes between what is judged and what is written.
 const TRIES_MAX: usize = 5;
 
+/// Whether what becomes of an object gives its author's rights away.
+pub(crate) fn is_judged(place: &Place<'_>) -> bool {
+    let gives_rights =
+        matches!(place.info.id, kind::ROLE | kind::CLUSTER_ROLE | kind::ROLE_BINDING | kind::CLUSTER_ROLE_BINDING);
+    gives_rights && !place.user.is_in(MASTERS)
+}
+
 /// Makes a write whose outcome depends on more than is sent, on the object that is there and on policies: of a role or binding
 /// it is rehearsed first, the outcome is judged, and then it must meet the object that it was judged by.
 pub(crate) async fn guarded(
@@ -69,9 +76,7 @@ pub(crate) async fn guarded(
     request: impl Fn(WriteOptions) -> Request,
 ) -> Result<Answer, ApiError> {
     let Place { cluster, user, info, namespace, .. } = *place;
-    let is_judged =
-        matches!(info.id, kind::ROLE | kind::CLUSTER_ROLE | kind::ROLE_BINDING | kind::CLUSTER_ROLE_BINDING);
-    if !is_judged || user.is_in(MASTERS) {
+    if !is_judged(place) {
         return place.ask(sent, request(options)).await;
     }
     let mut tries = 0;
