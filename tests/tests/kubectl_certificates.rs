@@ -62,6 +62,7 @@ impl Place {
 }
 
 /// A request for a certificate of this subject, in base64; nothing where the program that makes them is missing.
+#[expect(clippy::print_stderr, reason = "what a test leaves out is said")]
 async fn request(folder: &Path, name: &str, subject: &str) -> Option<String> {
     let words = format!(
         "req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj {subject} -keyout {name}.key -out {name}.csr"
