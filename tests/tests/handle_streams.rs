@@ -142,6 +142,7 @@ async fn a_container_is_added_to_a_pod_that_runs() {
 
     let memory = json!({ "requests": { "memory": "1Gi" } });
     let more = Patch::Strategic(json!({ "spec": { "containers": [{ "name": "app", "resources": memory }] } }));
-    let refused = pods.patch_resize("web", &PatchParams::default(), &more).await.expect_err("its class would be another");
+    let refused =
+        pods.patch_resize("web", &PatchParams::default(), &more).await.expect_err("its class would be another");
     assert!(refused.to_string().contains("Pod QOS Class may not change as a result of resizing"), "{refused}");
 }
