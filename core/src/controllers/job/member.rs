@@ -1,7 +1,9 @@
 //! What a Job asks of one of its pods.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::ids::Uid;
 use crate::store::{ConditionKind, ConditionStatus, ContainerPhase, Object, PodPhase};
 use crate::time::Time;
 
@@ -19,8 +21,8 @@ pub(super) const IGNORED_FAILURES: &str = "batch.kubernetes.io/job-index-ignored
 pub(super) struct Member<'w>(pub(super) &'w Arc<Object>);
 
 impl<'w> Member<'w> {
-    pub(super) fn uid(self) -> String {
-        self.0.meta.uid.to_string()
+    pub(super) fn uid(self) -> Uid {
+        self.0.meta.uid
     }
 
     pub(super) fn phase(self) -> PodPhase {
@@ -83,4 +85,9 @@ impl<'w> Member<'w> {
         });
         last.or(not_ready).or(deleted).unwrap_or(meta.created)
     }
+}
+
+/// The pods that a list in the status names.
+pub(super) fn named(uids: Option<&Vec<String>>) -> BTreeSet<Uid> {
+    uids.into_iter().flatten().filter_map(|uid| uid.parse().ok()).collect()
 }

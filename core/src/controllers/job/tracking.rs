@@ -9,11 +9,12 @@ use std::sync::Arc;
 use k8s_openapi::api::batch::v1::{JobCondition, JobStatus, UncountedTerminatedPods};
 
 use super::failure_policy::Meaning;
-use super::member::Member;
+use super::member::{Member, named};
 use super::scale::{self, Work};
 use super::verdict::{self, End, Verdict};
 use super::{JobController, Observed, let_go};
 use crate::control::{Action, Controller, Plan, Target};
+use crate::ids::Uid;
 use crate::store::EventDraft;
 use crate::time::Time;
 
@@ -31,7 +32,7 @@ pub(super) fn count(observed: &Observed<'_>, verdict: Verdict, work: Work, now: 
     if status.start_time.is_none() && !observed.is_suspended() {
         status.start_time = Some(now.to_api());
     }
-    let mut held: BTreeSet<String> = observed.pods.iter().filter(|pod| pod.is_tracked()).map(|pod| pod.uid()).collect();
+    let mut held: BTreeSet<Uid> = observed.pods.iter().filter(|pod| pod.is_tracked()).map(|pod| pod.uid()).collect();
     count_released(&mut status, &held);
 
     let complete = || {
@@ -105,12 +106,12 @@ fn numbers(observed: &Observed<'_>, work: &Work, status: &mut JobStatus) -> (usi
 }
 
 /// Counts the pods that were written down and are not held any more.
-fn count_released(status: &mut JobStatus, held: &BTreeSet<String>) {
+fn count_released(status: &mut JobStatus, held: &BTreeSet<Uid>) {
     let pods = status.uncounted_terminated_pods.get_or_insert_default();
     for (list, counter) in [(&mut pods.succeeded, &mut status.succeeded), (&mut pods.failed, &mut status.failed)] {
         let Some(uids) = list else { continue };
         let before = uids.len();
-        uids.retain(|uid| held.contains(uid));
+        uids.retain(|uid| uid.parse().is_ok_and(|uid| held.contains(&uid)));
         let counted = i32::try_from(before - uids.len()).unwrap_or(i32::MAX);
         if counted > 0 {
             *counter = Some(counter.unwrap_or(0).saturating_add(counted));
@@ -135,6 +136,8 @@ fn write_down<'w>(observed: &Observed<'w>, end: Option<&End>, status: &mut JobSt
             || observed.index_of(pod).and_then(|index| waiting.get(&index)).is_some_and(|last| last.uid() == pod.uid());
         observed.object.meta.is_deleting() || end.is_some() || pod.succeeded() || (observed.failed(pod) && !waits())
     };
+    let listed = status.uncounted_terminated_pods.get_or_insert_default();
+    let mut noted = Noted { succeeded: named(listed.succeeded.as_ref()), failed: named(listed.failed.as_ref()) };
     let mut released = Vec::new();
     for pod in observed.pods.iter().copied().filter(|pod| pod.is_tracked() && may_go(*pod)) {
         if uncounted(status) >= UNCOUNTED_MAX {
@@ -142,24 +145,36 @@ fn write_down<'w>(observed: &Observed<'w>, end: Option<&End>, status: &mut JobSt
         }
         released.push(pod);
         let pods = status.uncounted_terminated_pods.get_or_insert_default();
-        note(observed, pod, fails, pods);
+        note(observed, pod, fails, &mut noted, pods);
     }
     (released, true)
 }
 
-fn note(observed: &Observed<'_>, pod: Member<'_>, job_fails: bool, pods: &mut UncountedTerminatedPods) {
-    let is_in = |list: &Option<Vec<String>>| list.iter().flatten().any(|uid| *uid == pod.uid());
-    if pod.succeeded() && !is_in(&pods.failed) {
+/// The pods that are written down already.
+struct Noted {
+    succeeded: BTreeSet<Uid>,
+    failed: BTreeSet<Uid>,
+}
+
+fn note(
+    observed: &Observed<'_>,
+    pod: Member<'_>,
+    job_fails: bool,
+    noted: &mut Noted,
+    pods: &mut UncountedTerminatedPods,
+) {
+    let uid = pod.uid();
+    if pod.succeeded() && !noted.failed.contains(&uid) {
         // The index of a success is written down already.
-        if !observed.is_indexed() && !is_in(&pods.succeeded) {
-            pods.succeeded.get_or_insert_default().push(pod.uid());
+        if !observed.is_indexed() && noted.succeeded.insert(uid) {
+            pods.succeeded.get_or_insert_default().push(uid.to_string());
         }
         return;
     }
     // In a Job that has failed, what has not ended has failed too.
-    let counts = (observed.failed(pod) || job_fails) && observed.counts(pod) && !is_in(&pods.failed);
-    if counts && observed.meaning(pod) != Meaning::Ignored {
-        pods.failed.get_or_insert_default().push(pod.uid());
+    let counts = (observed.failed(pod) || job_fails) && observed.counts(pod);
+    if counts && observed.meaning(pod) != Meaning::Ignored && noted.failed.insert(uid) {
+        pods.failed.get_or_insert_default().push(uid.to_string());
     }
 }
 

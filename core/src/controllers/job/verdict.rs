@@ -4,6 +4,7 @@
 //! many failed indexes; the success policy.
 
 use super::failure_policy::Meaning;
+use super::member::named;
 use super::{Observed, success_policy};
 use crate::control::pods;
 use crate::time::Time;
@@ -78,8 +79,9 @@ fn past_limit(observed: &Observed<'_>) -> Option<End> {
 
 /// All failures that count: those counted, those written down to be counted, and those of pods that have just ended.
 fn failures(observed: &Observed<'_>) -> i64 {
-    let status = observed.job.status.clone().unwrap_or_default();
-    let uncounted = status.uncounted_terminated_pods.and_then(|pods| pods.failed).unwrap_or_default();
+    let status = observed.job.status.as_ref();
+    let listed = status.and_then(|status| status.uncounted_terminated_pods.as_ref()?.failed.as_ref());
+    let uncounted = named(listed);
     let new = observed.pods.iter().copied().filter(|pod| {
         pod.is_tracked()
             && observed.failed(*pod)
@@ -87,7 +89,8 @@ fn failures(observed: &Observed<'_>) -> i64 {
             && !uncounted.contains(&pod.uid())
             && observed.meaning(*pod) != Meaning::Ignored
     });
-    i64::from(status.failed.unwrap_or(0)) + (uncounted.len() + new.count()) as i64
+    let counted = status.and_then(|status| status.failed).unwrap_or(0);
+    i64::from(counted) + (listed.map_or(0, Vec::len) + new.count()) as i64
 }
 
 /// A Job that has not been started is started now; one that is suspended has no deadline.
@@ -129,10 +132,12 @@ pub(super) fn succeeded(observed: &Observed<'_>) -> usize {
     if observed.is_indexed() {
         return observed.succeeded_indexes().len();
     }
-    let status = observed.job.status.clone().unwrap_or_default();
-    let uncounted = status.uncounted_terminated_pods.and_then(|pods| pods.succeeded).unwrap_or_default();
+    let status = observed.job.status.as_ref();
+    let listed = status.and_then(|status| status.uncounted_terminated_pods.as_ref()?.succeeded.as_ref());
+    let uncounted = named(listed);
     let new = observed.pods.iter().filter(|pod| pod.is_tracked() && pod.succeeded() && !uncounted.contains(&pod.uid()));
-    usize::try_from(status.succeeded.unwrap_or(0)).unwrap_or(0) + uncounted.len() + new.count()
+    let counted = status.and_then(|status| status.succeeded).unwrap_or(0);
+    usize::try_from(counted).unwrap_or(0) + listed.map_or(0, Vec::len) + new.count()
 }
 
 /// The active pods that are ready.
