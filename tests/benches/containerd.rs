@@ -2,8 +2,9 @@
 //! `cargo bench -p inboard-tests --features containerd --bench containerd`.
 //!
 //! On one daemon, in turns, so that whatever else the machine does meets all of them alike:
-//! * `bare`: one container by the daemon's own client, the calls that there must be and no more: a layer on top of the
-//!   image, the container's record, its task, its start. No pod, no network, no log.
+//! * `bare`: the pod's container (its mounts, its filter of system calls, its limits) by the daemon's own client, the calls
+//!   that there must be and no more: a layer on top of the image, the container's record, its task, its start. No pod, no
+//!   link, no log.
 //! * `inboard`: a pod of the same container, from its creation through the cluster handle until a watcher sees it
 //!   running: admitted, scheduled, with namespaces, a network, volumes' places, a log.
 //! * `cri`: the same pod through the CRI plugin, as a kubelet would call it: `RunPodSandbox`, `CreateContainer`,
@@ -29,6 +30,9 @@ use inboard_tests::containerd::TestDaemon;
 const COMMAND: [&str; 3] = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 1000000 & wait $!; done"];
 const IMAGE: &str = "docker.io/library/busybox:latest";
 
+/// The number of the pod whose container the bare ones are like.
+const MODEL: usize = usize::MAX;
+
 /// How much is done.
 struct Size {
     alone: usize,
@@ -50,9 +54,11 @@ fn main() {
 
 async fn measure(size: &Size) {
     let Some(daemon) = TestDaemon::start_with_cri().await else { return };
-    let bare = bare::Bare::new(&daemon).await;
-    let cri = cri::Cri::new(&daemon).await;
     let pods = pods::Pods::new(&daemon).await;
+    // It stays: its container is the model of the bare ones.
+    pods.start(MODEL).await;
+    let bare = bare::Bare::like(&daemon, pods::NAMESPACE).await;
+    let cri = cri::Cri::new(&daemon).await;
 
     let mut alone: [Vec<Duration>; 3] = Default::default();
     for number in 0..=size.alone {
@@ -79,6 +85,7 @@ async fn measure(size: &Size) {
     }
     report(&format!("{} at once", size.at_once), &mut at_once);
     daemon.clear_after_others();
+    pods.remove(MODEL).await;
 
     let before = resident_kib();
     futures_util::future::join_all((0..size.running).map(|number| pods.start(number))).await;

@@ -1,18 +1,16 @@
-//! One container by the daemon's own client, and nothing around it.
+//! The same container by the daemon's own client, and no pod around it.
 
 use containerd_client::Client;
 use containerd_client::services::v1::container::Runtime;
 use containerd_client::services::v1::snapshots::{ListSnapshotsRequest, PrepareSnapshotRequest, RemoveSnapshotRequest};
 use containerd_client::services::v1::{
     Container, CreateContainerRequest, CreateTaskRequest, DeleteContainerRequest, DeleteTaskRequest, KillRequest,
-    StartRequest, WaitRequest,
+    ListContainersRequest, StartRequest, WaitRequest,
 };
 use inboard_tests::containerd::TestDaemon;
-use serde_json::json;
+use serde_json::{Value, json};
 use tonic::Request;
 use tonic::transport::Channel;
-
-use super::COMMAND;
 
 const NAMESPACE: &str = "bare";
 
@@ -26,19 +24,32 @@ pub(crate) struct Bare {
     snapshotter: &'static str,
     /// The snapshot that the image's layers make.
     image: String,
+    /// What runc is told, but for what each container has of its own.
+    specification: Value,
 }
 
 fn request<T>(message: T) -> Request<T> {
+    request_in(NAMESPACE, message)
+}
+
+fn request_in<T>(namespace: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
-    request.metadata_mut().insert("containerd-namespace", NAMESPACE.parse().expect("a name"));
+    request.metadata_mut().insert("containerd-namespace", namespace.parse().expect("a name"));
     request
 }
 
 impl Bare {
-    pub(crate) async fn new(daemon: &TestDaemon) -> Self {
+    /// Containers like the one that runs in a namespace of the daemon, which is to run on: they have its files mounted.
+    pub(crate) async fn like(daemon: &TestDaemon, namespace: &str) -> Self {
         daemon.bring_images_to(NAMESPACE);
         let channel = containerd_client::connect(daemon.socket()).await.expect("the daemon answers");
-        let mut bare = Self { channel, snapshotter: daemon.snapshotter(), image: String::new() };
+        let list = request_in(namespace, ListContainersRequest::default());
+        let containers = Client::from(channel.clone()).containers().list(list).await.expect("a list").into_inner();
+        let [Container { spec: Some(spec), .. }] = containers.containers.as_slice() else {
+            panic!("one container: {:?}", containers.containers);
+        };
+        let specification = on_its_own(serde_json::from_slice(&spec.value).expect("JSON"));
+        let mut bare = Self { channel, snapshotter: daemon.snapshotter(), image: String::new(), specification };
         let list = ListSnapshotsRequest { snapshotter: bare.snapshotter.to_owned(), filters: Vec::new() };
         let mut list = bare.client().snapshots().list(request(list)).await.expect("snapshots").into_inner();
         let layers = list.message().await.expect("a list").expect("the layers of images").info;
@@ -66,7 +77,7 @@ impl Bare {
             runtime: Some(Runtime { name: "io.containerd.runc.v2".into(), options: None }),
             spec: Some(prost_types::Any {
                 type_url: "types.containerd.io/opencontainers/runtime-spec/1/Spec".into(),
-                value: specification(&id),
+                value: self.specification(&id),
             }),
             snapshotter: self.snapshotter.to_owned(),
             snapshot_key: id.clone(),
@@ -78,6 +89,12 @@ impl Bare {
         self.client().tasks().create(request(create)).await.expect("a task");
         let start = StartRequest { container_id: id, exec_id: String::new() };
         self.client().tasks().start(request(start)).await.expect("it starts");
+    }
+
+    fn specification(&self, id: &str) -> Vec<u8> {
+        let mut specification = self.specification.clone();
+        specification["linux"]["cgroupsPath"] = json!(format!("/inboard-test/bare/{id}"));
+        serde_json::to_vec(&specification).expect("JSON")
     }
 
     pub(crate) async fn remove(&self, number: usize) {
@@ -95,26 +112,11 @@ impl Bare {
     }
 }
 
-/// What a container must have: a root, its own namespaces, a control group.
-fn specification(id: &str) -> Vec<u8> {
-    let mount = |destination: &str, kind: &str, options: &[&str]| json!({"destination": destination, "type": kind, "source": kind, "options": options});
-    let namespaces = ["pid", "ipc", "uts", "mount", "network"].map(|kind| json!({"type": kind}));
-    let spec = json!({
-        "ociVersion": "1.0.2",
-        "process": {
-            "user": {"uid": 0, "gid": 0}, "args": COMMAND, "cwd": "/", "noNewPrivileges": true,
-            "env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
-        },
-        "root": {"path": "rootfs"},
-        "mounts": [
-            mount("/proc", "proc", &["nosuid", "noexec", "nodev"]),
-            mount("/dev", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
-            mount("/dev/pts", "devpts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
-            mount("/dev/shm", "tmpfs", &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
-            mount("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
-            mount("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
-        ],
-        "linux": {"cgroupsPath": format!("/inboard-test/bare/{id}"), "namespaces": namespaces},
-    });
-    serde_json::to_vec(&spec).expect("JSON")
+/// The specification of a pod's container as it is without the pod: with namespaces of its own.
+fn on_its_own(mut specification: Value) -> Value {
+    let namespaces = specification["linux"]["namespaces"].as_array_mut().expect("namespaces");
+    for namespace in namespaces {
+        namespace.as_object_mut().expect("a namespace").remove("path");
+    }
+    specification
 }

@@ -12,6 +12,8 @@ use serde_json::json;
 
 use super::{COMMAND, IMAGE};
 
+/// The daemon's namespace that holds them.
+pub(crate) const NAMESPACE: &str = "inboard-host01";
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How often usage is sampled for the figure.
 const SAMPLES: u32 = 20;
