@@ -65,7 +65,10 @@ impl Network {
             let answer = self.call("ADD", id, dir, plugin, attachment.result.as_ref()).await?;
             attachment.result = Some(answer);
         }
-        state::write_json(&record, &attachment)?;
+        if !attachment.plugins.is_empty() {
+            // They are told of it when they are to undo what they did.
+            state::write_json(&record, &attachment)?;
+        }
         addresses(attachment.result.as_ref())
     }
 

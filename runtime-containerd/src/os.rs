@@ -249,6 +249,12 @@ pub(crate) fn is_bridge(name: &str) -> bool {
     Path::new("/sys/class/net").join(name).join("bridge").exists()
 }
 
+/// The number of a link of the host, also for a thread that is in another network.
+pub(crate) fn link_index(name: &str) -> io::Result<u32> {
+    let text = std::fs::read_to_string(Path::new("/sys/class/net").join(name).join("ifindex"))?;
+    text.trim().parse().map_err(|_| io::Error::other(format!("link {name} has no number")))
+}
+
 /// How many ports a bridge of the host has.
 pub(crate) fn bridge_ports(name: &str) -> usize {
     std::fs::read_dir(Path::new("/sys/class/net").join(name).join("brif")).map_or(0, Iterator::count)

@@ -344,6 +344,10 @@ async fn a_host_port_leads_into_the_pod_and_nodes_reach_each_other() {
     web.ports = vec![PortMapping { protocol: "TCP".into(), container_port: 80, host_port: 18_080, host_ip: None }];
     let (web_sandbox, _) = run(&one, &web).await;
     let ip = web_sandbox.ips[0];
+    // What a pod sends to itself by a Service's address has to come back by the port that it came from.
+    let ports = std::fs::read_dir("/sys/class/net/inbtest1/brif").expect("the bridge's ports");
+    let hairpin = ports.map(|port| std::fs::read_to_string(port.expect("a port").path().join("hairpin_mode")));
+    assert_eq!(hairpin.map(|mode| mode.expect("its mode")).collect::<Vec<_>>(), ["1\n"]);
     let host = TestPod::of(
         "host",
         json!({"hostNetwork": true, "containers": [{"name": "a", "image": "busybox", "command": ["sleep", "1000"]}]}),

@@ -82,7 +82,7 @@ impl Bridge {
             os::in_network(pin.to_path_buf(), move || {
                 host.add_pair(&outer, bridge, LINK, File::open(namespace)?.as_fd())?;
                 // A pod may reach itself by the address of a Service.
-                std::fs::write(format!("/sys/class/net/{outer}/brport/hairpin_mode"), "1")?;
+                host.set_hairpin(os::link_index(&outer)?)?;
                 let own = Netlink::open()?;
                 let link = if_nametoindex(LINK)?;
                 for (range, address) in &addresses {

@@ -18,10 +18,12 @@ const IFINFO_BYTES: usize = 16;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MASTER: u16 = 10;
+const IFLA_PROTINFO: u16 = 12;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
+const IFLA_BRPORT_MODE: u16 = 4;
 const VETH_INFO_PEER: u16 = 1;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
@@ -65,6 +67,16 @@ impl Netlink {
                 });
             });
         });
+        self.ask(message)
+    }
+
+    /// Lets a port of a bridge send back what came in by it. A write to the file of that name does the same, but spins
+    /// while anybody else changes the network.
+    pub(super) fn set_hairpin(&self, link: u32) -> io::Result<()> {
+        let mut head = link_head(link, 0);
+        head[0] = libc::AF_BRIDGE as u8;
+        let mut message = Message::new(libc::RTM_SETLINK, 0, &head);
+        message.nest(IFLA_PROTINFO | libc::NLA_F_NESTED as u16, |port| port.attribute(IFLA_BRPORT_MODE, &[1]));
         self.ask(message)
     }
 
