@@ -263,7 +263,7 @@ impl Kernel {
     /// Whether a step now would do something.
     pub fn has_work(&self, now: Time) -> bool {
         self.agents.has_work()
-            || self.scheduler.as_ref().is_some_and(Scheduler::has_work)
+            || self.scheduler.as_ref().is_some_and(|scheduler| scheduler.has_work(now))
             || self.provisioning.has_work(now)
             || self.loops.iter().any(|each| each.has_work(now))
             || self.meter.is_due(now)

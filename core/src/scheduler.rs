@@ -7,6 +7,8 @@
 //! Filters, scores, weights and texts are those of upstream's default profile, unless a [`Profile`] says otherwise. Every node is looked at, as upstream
 //! does with `percentageOfNodesToScore: 100`, but only once for all pods that are alike (`class.rs`).
 
+mod attachments;
+mod capacities;
 mod class;
 mod classes;
 mod cycle;
@@ -24,21 +26,23 @@ mod preempt;
 mod profile;
 mod queue;
 mod resources;
+mod scoring;
 mod shape;
 mod spread;
 mod topology;
 mod volumes;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service};
-use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment};
 
 pub use self::decision::{Decision, Nomination};
-pub use self::profile::{Profile, ScoringStrategy, UnknownPlugin};
+pub use self::profile::{InvalidArgument, Profile, UnknownPlugin};
+pub use self::scoring::{ScoringStrategy, UtilizationShape};
 
 use self::classes::Classes;
 use self::cycle::{Candidate, Nowhere, Placement};
@@ -46,7 +50,7 @@ use self::node_table::{NodeTable, Nominated, Tenant};
 use self::people::People;
 use self::plugin::Cure;
 use self::preempt::{Preemption, Question};
-use self::queue::Queue;
+use self::queue::{Bounds, Queue, Wait};
 use self::volumes::Given;
 use crate::ids::{NodeName, Uid};
 use crate::object::kind::KindId;
@@ -58,7 +62,7 @@ use crate::time::Time;
 pub const COMPONENT: &str = "default-scheduler";
 
 /// The kinds whose changes the scheduler must be told of.
-pub const WATCHED: [KindId; 7] = [
+pub const WATCHED: [KindId; 11] = [
     KindId::of::<Namespace>(),
     KindId::of::<Service>(),
     KindId::of::<Pod>(),
@@ -66,6 +70,10 @@ pub const WATCHED: [KindId; 7] = [
     KindId::of::<PersistentVolume>(),
     KindId::of::<PersistentVolumeClaim>(),
     KindId::of::<StorageClass>(),
+    KindId::of::<CSIDriver>(),
+    KindId::of::<CSINode>(),
+    KindId::of::<CSIStorageCapacity>(),
+    KindId::of::<VolumeAttachment>(),
 ];
 
 /// How the scheduler works.
@@ -80,16 +88,19 @@ pub struct SchedulerConfig {
     pub backoff_first: Duration,
     /// The longest backoff.
     pub backoff_max: Duration,
+    /// A pod that waits for a cure is tried again after this time all the same.
+    pub unschedulable_max: Duration,
 }
 
 impl Default for SchedulerConfig {
-    /// The profile `default-scheduler`, seed 0, 1 s to 10 s.
+    /// The profile `default-scheduler`, seed 0, 1 s to 10 s, five minutes.
     fn default() -> Self {
         Self {
             profiles: vec![Arc::new(Profile::default())],
             seed: 0,
             backoff_first: Duration::from_secs(1),
             backoff_max: Duration::from_secs(10),
+            unschedulable_max: Duration::from_secs(300),
         }
     }
 }
@@ -106,6 +117,8 @@ pub struct Scheduler {
     assumed: BTreeMap<Uid, Assumed>,
     /// The nodes promised to pods that wait.
     promised: BTreeMap<Uid, NodeName>,
+    /// The pods for which a volume was to be reserved: several, if they were tried before that was seen.
+    hopes: BTreeMap<Uid, BTreeSet<Uid>>,
 }
 
 /// A pod that counts on a node.
@@ -120,24 +133,29 @@ impl Scheduler {
     pub fn new(config: SchedulerConfig) -> Self {
         Self {
             table: NodeTable::new(config.seed),
-            queue: Queue::new(config.backoff_first, config.backoff_max),
+            queue: Queue::new(Bounds {
+                backoff_first: config.backoff_first,
+                backoff_max: config.backoff_max,
+                parked_max: config.unschedulable_max,
+            }),
             people: People::default(),
             classes: Classes::default(),
             assumed: BTreeMap::new(),
             promised: BTreeMap::new(),
+            hopes: BTreeMap::new(),
             config,
         }
     }
 
-    /// Whether [`Scheduler::step`] would try a pod.
-    pub fn has_work(&self) -> bool {
-        self.queue.is_ready()
+    /// Whether [`Scheduler::step`] would try a pod now.
+    pub fn has_work(&self, now: Time) -> bool {
+        self.queue.is_ready(now)
     }
 
-    /// When there will be work even if nothing changes: never, because a pod whose backoff is not over is tried as soon
-    /// as there is nothing else to do.
-    pub const fn next_wake(&self) -> Option<Time> {
-        None
+    /// When there will be work even if nothing changes: when a pod has waited for a cure for long enough. A pod whose
+    /// backoff is not over is tried as soon as there is nothing else to do.
+    pub fn next_wake(&self) -> Option<Time> {
+        self.queue.next_wake()
     }
 
     /// How many pods wait for a node.
@@ -164,7 +182,7 @@ impl Scheduler {
     pub fn ranking(&mut self, object: &Object, snapshot: &Snapshot) -> Vec<(NodeName, i64)> {
         let Some((profile, pod)) = self.profile_of(object).zip(object.pod()) else { return Vec::new() };
         let tenant = self.people.tenant(object, pod);
-        let class = self.classes.of(&profile, object, pod, &tenant, &self.table, snapshot);
+        let (class, _) = self.classes.of(&profile, object, pod, &tenant, &self.table, snapshot);
         class.catch_up(&self.table);
         let named = |(slot, points)| Some((self.table.node(slot)?.name.clone(), points));
         let mut ranking: Vec<_> = class.totals(&self.table).into_iter().filter_map(named).collect();
@@ -176,39 +194,41 @@ impl Scheduler {
     pub fn refused(&mut self, pod: Uid, now: Time) {
         let Some(assumed) = self.assumed.remove(&pod) else { return };
         self.table.remove_pod(&assumed.node, &assumed.tenant);
-        self.queue.add(pod, assumed.tenant.priority, now);
+        self.queue.add(pod, assumed.tenant.priority, now, now);
     }
 
     fn try_pod(&mut self, object: &Arc<Object>, snapshot: &Snapshot, now: Time, out: &mut Vec<Decision>) {
         let uid = object.meta.uid;
         let Some((profile, pod)) = self.profile_of(object).zip(object.pod()) else { return self.queue.remove(uid) };
         let tenant = self.people.tenant(object, pod);
-        let class = self.classes.of(&profile, object, pod, &tenant, &self.table, snapshot);
+        let (class, needs) = self.classes.of(&profile, object, pod, &tenant, &self.table, snapshot);
         class.catch_up(&self.table);
         let candidate = Candidate { pod: uid, priority: pod.priority(), nominated: self.promised.get(&uid).cloned() };
         match cycle::place(class, &self.table, &candidate) {
             Placement::At(slot) => {
                 let Some(node) = self.table.node(slot).map(|row| row.name.clone()) else { return };
-                if class.shape().volumes.delayed.is_empty() {
+                if needs.delayed.is_empty() {
                     return out.push(self.bind(object, Assumed { node, tenant }));
                 }
                 let Some(row) = self.table.node(slot) else { return };
-                for (claim, given) in volumes::given_on(&class.shape().volumes, row) {
+                for (claim, given) in volumes::given_on(&needs, &self.table, row) {
                     let claim_uid = claim.claim;
                     match given {
                         Given::Volume(volume) => {
+                            self.hopes.entry(volume).or_default().insert(uid);
                             out.push(Decision::Reserve { volume, claim: claim_uid, pod: uid });
                         }
                         Given::Made if claim.selected.is_none() => {
                             out.push(Decision::SelectNode { claim: claim_uid, pod: uid, node: node.clone() });
                         }
-                        Given::Made | Given::Nothing => {}
+                        Given::Made | Given::NoRoom | Given::Nothing => {}
                     }
                 }
                 // The room is kept until the claims are bound, and others may know.
                 out.push(Decision::Expect { pod: uid, node: node.clone() });
+                let claims = tenant.claims().collect();
                 self.promise(uid, node, tenant);
-                self.queue.park(uid, Cure::VolumeChange.into(), now);
+                self.queue.park(uid, Wait { claims, ..Cure::VolumeChange.into() }, now);
             }
             Placement::Nowhere(Nowhere::EmptyCluster) => {
                 self.queue.park(uid, Cure::NodeChange.into(), now);
@@ -216,7 +236,7 @@ impl Scheduler {
                 out.push(Decision::unschedulable(object, Nomination::Clear, explain::NO_NODES.to_owned()));
             }
             Placement::Nowhere(Nowhere::OutOfQuestion { message, cures }) => {
-                self.queue.park(uid, cures, now);
+                self.queue.park(uid, Wait { cures, claims: tenant.claims().collect(), shape: None }, now);
                 out.push(Decision::unschedulable(object, Nomination::Keep, message));
             }
             Placement::Nowhere(Nowhere::NoNode { why, cures, conflicts }) => {
@@ -224,7 +244,8 @@ impl Scheduler {
                 let table = &self.table;
                 let question = Question { class, table, snapshot, candidate: &candidate, conflicts: &conflicts, never };
                 let preemption = preempt::preempt(&question, &mut self.people);
-                self.queue.park(uid, cures, now);
+                let shape = class.depends_on_others().then(|| Arc::clone(class.shape()));
+                self.queue.park(uid, Wait { cures, shape, claims: tenant.claims().collect() }, now);
                 let nodes = self.table.len();
                 let (nomination, message) = match preemption {
                     Preemption::Found { slot, victims } => {
@@ -315,13 +336,18 @@ impl Scheduler {
     /// The profile that a pod asks for, if it waits for a node.
     fn profile_of(&self, object: &Object) -> Option<Arc<Profile>> {
         let pod = object.pod()?;
-        let gated = pod.spec.scheduling_gates.as_ref().is_some_and(|gates| !gates.is_empty());
-        if pod.node.is_some() || pod.is_finished() || object.meta.is_deleting() || gated {
+        if pod.node.is_some() || pod.is_finished() || object.meta.is_deleting() || is_gated(object) {
             return None;
         }
         let name = named_scheduler(object);
         self.config.profiles.iter().find(|known| *known.name() == *name).cloned()
     }
+}
+
+/// Whether a pod is held back (`spec.schedulingGates`).
+fn is_gated(object: &Object) -> bool {
+    let gates = object.pod().and_then(|pod| pod.spec.scheduling_gates.as_ref());
+    gates.is_some_and(|gates| !gates.is_empty())
 }
 
 /// The scheduler that a pod asks for: it is also who tells of what becomes of the pod.

@@ -10,8 +10,11 @@ mod score;
 
 use std::collections::BTreeMap;
 
-use inboard::k8s_openapi::api::core::v1::{Namespace, Node, Pod, PodSpec, Service};
+use inboard::k8s_openapi::api::core::v1::{
+    Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, PodSpec, Service,
+};
 use inboard::k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use inboard::k8s_openapi::api::storage::v1::{CSINode, VolumeAttachment};
 
 pub use self::preempt::{Eviction, Outlook};
 
@@ -28,6 +31,14 @@ pub struct World {
     pub services: Vec<Service>,
     /// The disruption budgets.
     pub budgets: Vec<PodDisruptionBudget>,
+    /// The claims, which are bound.
+    pub claims: Vec<PersistentVolumeClaim>,
+    /// The volumes.
+    pub volumes: Vec<PersistentVolume>,
+    /// What the drivers on the nodes say.
+    pub drivers: Vec<CSINode>,
+    /// What is attached to nodes.
+    pub attachments: Vec<VolumeAttachment>,
 }
 
 /// What becomes of a pod: for each node why it is out, or its points.

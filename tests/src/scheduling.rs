@@ -131,7 +131,7 @@ impl Scheduling {
     /// When that takes more than 100,000 tries.
     pub fn settle(&mut self) {
         for _ in 0..100_000 {
-            if !self.scheduler.has_work() {
+            if !self.scheduler.has_work(self.now) {
                 return;
             }
             self.step(1);

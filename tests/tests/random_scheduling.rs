@@ -9,13 +9,14 @@ mod preemption;
 
 use std::time::Duration;
 
-use inboard::object::kind;
+use inboard::k8s_openapi::api::storage::v1::{CSINode, VolumeAttachment};
+use inboard::object::kind::{self, KindId};
 use inboard::scheduler::Decision;
 use inboard::store::{Object, Part, WriteOptions};
 use inboard_tests::scheduling::Scheduling;
 use serde_json::{Value, json};
 
-use self::clusters::{APPS, Dice, ZONES, node, pod, world_of};
+use self::clusters::{APPS, Dice, ZONES, attachment, limits, node, pod, storage, world_of};
 
 /// How many clusters are tried; `INBOARD_SEED` tries the one with that seed alone.
 const CLUSTERS: u64 = 20;
@@ -38,10 +39,12 @@ fn run(seed: u64) -> usize {
     let mut world = Scheduling::new(seed);
     let labels = json!({"team": "a"});
     world.create(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other", "labels": labels}}));
+    storage().into_iter().for_each(|object| drop(world.create(object)));
     let mut nodes = 0;
     for _ in 0..3 + dice.roll(6) {
         nodes += 1;
         world.create(node(&mut dice, nodes));
+        world.create(limits(&mut dice, &format!("n{nodes}")));
     }
     let mut placed = 0;
     for step in 0..STEPS {
@@ -106,7 +109,7 @@ fn disturb(world: &mut Scheduling, dice: &mut Dice, nodes: &mut u64) {
             edited.expect("the change is admitted");
             world.pass_on();
         };
-    match dice.roll(8) {
+    match dice.roll(11) {
         0 | 1 if !pods.is_empty() => {
             let (namespace, name) = dice.pick(&pods).clone();
             world.delete(kind::POD, &namespace, &name);
@@ -123,6 +126,8 @@ fn disturb(world: &mut Scheduling, dice: &mut Dice, nodes: &mut u64) {
             *nodes += 1;
             let fresh = node(dice, *nodes);
             world.create(fresh);
+            let limits = limits(dice, &format!("n{nodes}"));
+            world.create(limits);
         }
         5 => {
             let path = dice.pick(&known).clone();
@@ -139,6 +144,27 @@ fn disturb(world: &mut Scheduling, dice: &mut Dice, nodes: &mut u64) {
                 "apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "test"},
                 "spec": {"selector": {"app": app}, "ports": [{"port": 80}], "clusterIP": "None"},
             }));
+        }
+        7 => {
+            let path = dice.pick(&known).clone();
+            let fresh = limits(dice, &path.1);
+            edit(world, KindId::of::<CSINode>(), &path, Part::Main, &|node| {
+                node["spec"]["drivers"] = fresh["spec"]["drivers"].clone();
+            });
+        }
+        8 => {
+            let (_, node) = dice.pick(&known).clone();
+            let number = dice.roll(1_000_000);
+            let attached = attachment(dice, &node, number);
+            world.create(attached);
+        }
+        9 => {
+            let kind = KindId::of::<VolumeAttachment>();
+            let attached: Vec<_> = world.store.snapshot().list(kind).map(path).collect();
+            if !attached.is_empty() {
+                let (_, name) = dice.pick(&attached).clone();
+                world.delete(kind, "", &name);
+            }
         }
         _ => {
             let path = dice.pick(&known).clone();

@@ -5,6 +5,8 @@
 //! `n1 after a b`, the node that is promised once these have ended; or why there is none, as people are told, without the
 //! beginning of the sentence. What preemption says follows after `|`, where the row has that.
 
+#[path = "scheduling_facts/arguments.rs"]
+mod arguments;
 #[path = "scheduling_facts/ending.rs"]
 mod ending;
 #[path = "scheduling_facts/near.rs"]
@@ -56,8 +58,13 @@ pub(crate) fn check(facts: &[Fact]) {
 
 /// Checks a table of points from this plugin alone, times its weight.
 pub(crate) fn check_points(plugin: &str, facts: &[Fact]) {
+    check_points_by(Profile::default(), plugin, facts);
+}
+
+/// The same by another profile.
+pub(crate) fn check_points_by(profile: Profile, plugin: &str, facts: &[Fact]) {
     let others = PLUGINS.iter().filter(|other| **other != plugin);
-    let profile = others.fold(Profile::default(), |profile, other| profile.without(other).expect("a plugin"));
+    let profile = others.fold(profile, |profile, other| profile.without(other).expect("a plugin"));
     check_by(&profile, facts);
 }
 
@@ -72,7 +79,8 @@ const PLUGINS: [&str; 7] = [
     "ImageLocality",
 ];
 
-fn check_by(profile: &Profile, facts: &[Fact]) {
+/// Checks a table by another profile.
+pub(crate) fn check_by(profile: &Profile, facts: &[Fact]) {
     let wrong: Vec<String> = facts.iter().filter_map(|fact| wrong(profile, fact)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

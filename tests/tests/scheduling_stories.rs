@@ -1,10 +1,13 @@
 //! What the scheduler does over time: who goes first, who wakes whom, who must go for whom.
 
-use std::time::Duration;
+#[path = "scheduling_stories/storage.rs"]
+mod storage;
+#[path = "scheduling_stories/waking.rs"]
+mod waking;
 
 use inboard::ids::Uid;
 use inboard::k8s_openapi::api::core::v1::TopologySpreadConstraint;
-use inboard::object::kind::{self, KindId};
+use inboard::object::kind;
 use inboard::scheduler::{Decision, Profile, SchedulerConfig, ScoringStrategy};
 use inboard::store::{ConditionKind, Part};
 use inboard_tests::scheduling::Scheduling;
@@ -58,33 +61,6 @@ fn tries(world: &mut Scheduling) -> usize {
     world.decisions.clear();
     world.settle();
     world.decisions.len()
-}
-
-#[test]
-fn a_waiting_pod_is_woken_by_what_may_cure_it_and_by_nothing_else() {
-    let mut world = world(&[("n1", "2"), ("n2", "1")]);
-    world.create(pod("a", "2"));
-    world.settle();
-    world.create(pod("b", "2"));
-    assert_eq!(tries(&mut world), 1);
-    assert_eq!(placed(&world), "a@n1 b@-");
-
-    // A heartbeat, a small pod and time are no cure.
-    world.edit_named(kind::NODE, "", "n1", Part::Status, |node| {
-        node["status"]["conditions"] = json!([{"type": "Ready", "status": "True"}]);
-    });
-    world.create(pod("c", "1"));
-    world.advance(Duration::from_secs(3600));
-    assert_eq!(tries(&mut world), 1, "only the small pod is tried");
-
-    world.delete(kind::POD, "test", "a");
-    assert_eq!(tries(&mut world), 1);
-    assert_eq!(placed(&world), "b@n1 c@n2");
-    world.create(pod("d", "2"));
-    world.settle();
-    world.create(node("n3", "4"));
-    assert_eq!(tries(&mut world), 1);
-    assert_eq!(placed(&world), "b@n1 c@n2 d@n3");
 }
 
 #[test]
@@ -178,6 +154,35 @@ fn a_node_where_no_budget_is_violated_is_found_among_many() {
 }
 
 #[test]
+fn a_profile_says_how_long_preemption_looks_for_something_better() {
+    let victims = |profile: Profile| {
+        let mut world = Scheduling::with(SchedulerConfig { profiles: vec![profile.into()], ..Default::default() });
+        for value in [10, 20] {
+            world.create(json!({
+                "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass",
+                "metadata": {"name": format!("p{value}")}, "value": value,
+            }));
+        }
+        for number in 0..40 {
+            world.create(node(&format!("n{number:02}"), "2"));
+            let name = format!("{}-{number:02}", if number == 20 { "low" } else { "high" });
+            let mut pod = if number == 20 { pod(&name, "2") } else { important(pod(&name, "2"), 10) };
+            pod["spec"]["nodeName"] = format!("n{number:02}").into();
+            world.create(pod);
+        }
+        for number in 0..4 {
+            world.create(important(pod(&format!("preemptor-{number}"), "2"), 20));
+            world.step(1);
+        }
+        let left = world.store.snapshot().list(kind::POD).any(|pod| pod.meta.name.starts_with("low-"));
+        !left
+    };
+    assert!(victims(Profile::default()), "all nodes are looked at: the least important pod goes first");
+    let hasty = Profile::default().preemption_candidates(0, 1).expect("good numbers");
+    assert!(!victims(hasty), "the first find is taken, wherever that is");
+}
+
+#[test]
 fn victims_are_told_once_why_they_go_and_those_of_low_rank_lose_what_they_were_promised() {
     let mut world = world(&[("n1", "2")]);
     let mut victim = pod("victim", "2");
@@ -261,42 +266,6 @@ fn a_binding_that_is_refused_is_tried_again_and_counts_once() {
     world.create(self::pod("b", "1"));
     world.settle();
     assert_eq!(placed(&world), "b@n1");
-}
-
-#[test]
-fn a_claim_that_waits_for_its_first_consumer_gets_the_node_before_the_pod_does() {
-    let mut world = world(&[("n1", "1"), ("n2", "4")]);
-    world.create(json!({
-        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "local"},
-        "provisioner": "example.com/local", "volumeBindingMode": "WaitForFirstConsumer",
-    }));
-    let claim = json!({
-        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "c", "namespace": "test"},
-        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "storageClassName": "local"},
-    });
-    let mut wants = pod("a", "2");
-    wants["spec"]["volumes"] = json!([{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]);
-    let uid = world.create(wants).meta.uid;
-    world.settle();
-    let why = world.pod(uid).and_then(|pod| pod.pod()?.state.conditions.first()?.why.clone()).expect("a condition");
-    assert_eq!(&*why.message, "0/2 nodes are available: persistentvolumeclaim \"c\" not found. not found");
-
-    let claim = world.create(claim).meta.uid;
-    world.settle();
-    let annotations = &world.pod(claim).expect("the claim").meta.annotations;
-    assert_eq!(annotations.get("volume.kubernetes.io/selected-node").map(String::as_str), Some("n2"));
-    assert_eq!(placed(&world), "a@-");
-    assert_eq!(nominated(&world, uid).as_deref(), Some("n2"), "others may know where it will be");
-
-    world.create(json!({
-        "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "v"},
-        "spec": {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "hostPath": {"path": "/v"},
-            "storageClassName": "local", "claimRef": {"name": "c", "namespace": "test"}},
-    }));
-    let kind = KindId::of::<inboard::k8s_openapi::api::core::v1::PersistentVolumeClaim>();
-    world.edit_named(kind, "test", "c", Part::Main, |claim| claim["spec"]["volumeName"] = "v".into());
-    world.settle();
-    assert_eq!(placed(&world), "a@n2");
 }
 
 /// Three nodes of which one is half full, and pods that name their scheduler.

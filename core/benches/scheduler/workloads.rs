@@ -269,13 +269,16 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         &[pods(1000, with_secret)],
         pods(10_000, with_secret),
     ),
-    workload(
-        "SchedulingCSIPVs/5000Nodes_5000Pods",
-        100,
-        PLAIN,
-        &[pods(5000, plain).with_claims()],
-        pods(5000, plain).with_claims(),
-    ),
+    Workload {
+        also: |world, _| world.limit_volumes(),
+        ..workload(
+            "SchedulingCSIPVs/5000Nodes_5000Pods",
+            100,
+            PLAIN,
+            &[pods(5000, plain).with_claims()],
+            pods(5000, plain).with_claims(),
+        )
+    },
 ];
 
 /// A pod that fits nowhere.

@@ -79,6 +79,20 @@ impl World {
         self.create_json(&node);
     }
 
+    /// What upstream's `csiNodeAllocatable` says of each node: 39 volumes.
+    pub(crate) fn limit_volumes(&mut self) {
+        let nodes: Vec<String> =
+            self.store.snapshot().list(kind::NODE).map(|node| node.meta.name.to_string()).collect();
+        for name in nodes {
+            let driver = json!({"name": "ebs.csi.aws.com", "nodeID": name, "allocatable": {"count": 39}});
+            self.create_json(&json!({
+                "apiVersion": "storage.k8s.io/v1", "kind": "CSINode", "metadata": {"name": name},
+                "spec": {"drivers": [driver]},
+            }));
+        }
+        self.pass_on();
+    }
+
     /// Selects the pods of its namespace, which spreads them over hosts and zones.
     pub(crate) fn create_service(&mut self, namespace: &str) {
         self.create_json(&json!({
@@ -204,7 +218,7 @@ impl World {
         let mut scheduling = Duration::ZERO;
         let mut decisions = Vec::new();
         let (mut turn, mut bound) = (0, 0);
-        while self.scheduler.has_work() {
+        while self.scheduler.has_work(self.now) {
             let snapshot = self.store.snapshot().clone();
             let started = watch::now();
             self.scheduler.step(&snapshot, self.now, every, &mut decisions);

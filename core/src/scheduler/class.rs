@@ -216,7 +216,7 @@ impl Class {
 
     /// Asks the plugins about these nodes and files them.
     fn look_at(&mut self, table: &NodeTable, rows: SmallVec<[(Slot, &NodeRow); 1]>) {
-        let candidates = self.filter(rows);
+        let candidates = self.filter(table, rows);
         for (slot, why) in candidates.rejected {
             let reason = self.reason(why);
             self.rejections[reason as usize].1 += 1;
@@ -258,20 +258,20 @@ impl Class {
         }
     }
 
-    fn filter<'a>(&self, rows: SmallVec<[(Slot, &'a NodeRow); 1]>) -> Candidates<'a> {
+    fn filter<'a>(&self, table: &NodeTable, rows: SmallVec<[(Slot, &'a NodeRow); 1]>) -> Candidates<'a> {
         let mut candidates = Candidates { rows, rejected: SmallVec::new() };
         for plugin in &self.filters {
             if candidates.rows.is_empty() {
                 break;
             }
-            plugin.filter(&self.shape, &mut candidates);
+            plugin.filter(&self.shape, table, &mut candidates);
         }
         candidates
     }
 
     /// Whether a pod of this class fits a node as it would be.
     pub(crate) fn judge(&self, table: &NodeTable, slot: Slot, row: &NodeRow) -> Result<(), Rejected> {
-        let mut candidates = self.filter(SmallVec::from_iter([(slot, row)]));
+        let mut candidates = self.filter(table, SmallVec::from_iter([(slot, row)]));
         match candidates.rejected.pop() {
             Some((_, why)) => Err(why),
             None => self.topology.judge_changed(&self.shape, table, slot, row),

@@ -26,6 +26,7 @@ pub(crate) struct Classes {
     by_key: BTreeMap<Arc<str>, (Class, u64)>,
     by_address: BTreeMap<(usize, usize), Known>,
     uses: u64,
+    no_needs: Arc<VolumeNeeds>,
 }
 
 /// The last pod with this spec, and its class.
@@ -41,7 +42,7 @@ struct Known {
 }
 
 impl Classes {
-    /// The class of a pod.
+    /// The class of a pod, and what its own claims demand.
     pub(crate) fn of(
         &mut self,
         profile: &Arc<Profile>,
@@ -50,13 +51,17 @@ impl Classes {
         tenant: &Tenant,
         table: &NodeTable,
         snapshot: &Snapshot,
-    ) -> &mut Class {
+    ) -> (&mut Class, Arc<VolumeNeeds>) {
         self.uses += 1;
         let owner = object.meta.controller_uid();
         let terms_version = table.terms_version();
         let address = (Arc::as_ptr(&pod.spec).addr(), Arc::as_ptr(profile).addr());
         // What volumes demand changes with the claims, not with the pod.
         let has_claims = has_claims(&pod.spec);
+        let volumes = match has_claims {
+            true => Arc::new(needs_of(&object.meta, pod, tenant, table, snapshot)),
+            false => Arc::clone(&self.no_needs),
+        };
         let is_same = |known: &&Known| {
             !has_claims && known.kin == tenant.kin && known.owner == owner && known.terms_version == terms_version
         };
@@ -65,10 +70,9 @@ impl Classes {
         let key = known.unwrap_or_else(|| {
             let (footprint, kin) = (Arc::clone(&tenant.footprint), Arc::clone(&tenant.kin));
             let spreads = spreads_of(profile, &object.meta, &pod.spec, snapshot);
-            let volumes =
-                if has_claims { needs_of(&object.meta, pod, table, snapshot) } else { VolumeNeeds::default() };
             let standing = standing(&kin, &spreads, table);
-            let shape = Shape::of(Arc::clone(profile), pod, footprint, standing, spreads, volumes);
+            let mut shape = Shape::of(Arc::clone(profile), pod, footprint, standing, spreads, Arc::clone(&volumes));
+            shape.number = self.uses;
             let key: Arc<str> = shape.key().into();
             if self.by_address.len() >= SPECS_MAX {
                 self.by_address.clear();
@@ -81,7 +85,7 @@ impl Classes {
         });
         let (class, used) = self.by_key.get_mut(&key).expect("it was found or made just now");
         *used = self.uses;
-        class
+        (class, volumes)
     }
 
     /// Services have changed: what spreads pods by default is looked up again.

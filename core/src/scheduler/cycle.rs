@@ -98,14 +98,22 @@ fn nowhere(class: &Class, table: &NodeTable, conflicts: Vec<Conflict>) -> Nowher
     let mut looked_at = 0;
     let mut cures = Cures::from(Cure::NodeChange);
     if class.depends_on_others() {
-        cures = cures.with(Cure::PodAdded);
+        cures = cures.with(Cure::OtherPods).with(Cure::NodeLabels).with(Cure::NodeTaints);
+    }
+    // A driver may come to have room for more volumes.
+    if !class.shape().volumes.attaching.is_empty() {
+        cures = cures.with(Cure::VolumeChange);
     }
     let of_conflicts = conflicts.iter().map(|conflict| (conflict.why.clone(), 1));
     for (rejected, nodes) in class.rejections(table).into_iter().chain(of_conflicts) {
         for reason in &rejected.reasons {
             why.add(reason, nodes);
         }
-        cures = cures.with(rejected.cured_by);
+        cures = match rejected.cured_by {
+            cure @ Cure::Eviction => cures.with(cure).with(Cure::NodeRoom),
+            cure @ Cure::VolumeChange => cures.with(cure).with(Cure::NodeLabels),
+            cure => cures.with(cure),
+        };
         looked_at += nodes;
     }
     if let Some(reason) = class.unnamed() {

@@ -11,9 +11,6 @@ use k8s_openapi::api::core::v1::{Affinity, PodAffinityTerm, PodSpec, WeightedPod
 use crate::object::selector::Selector;
 use crate::store::{Meta, PodBody, StringMap};
 
-/// The weight of a required affinity in the eyes of the pod that it names (`hardPodAffinityWeight`).
-const REQUIRED_WEIGHT: i64 = 1;
-
 /// A term of `podAffinity` or `podAntiAffinity`.
 #[derive(Clone, Debug)]
 pub(crate) struct Term {
@@ -22,7 +19,7 @@ pub(crate) struct Term {
     selector: Selector,
     /// `topologyKey`
     pub(crate) key: String,
-    /// Of a preferred term; negative for anti-affinity.
+    /// Of a preferred term; negative for anti-affinity. 0 for a required one.
     pub(crate) weight: i64,
 }
 
@@ -67,7 +64,7 @@ pub(crate) struct Terms {
 impl Terms {
     fn of(number: u64, affinity: Option<&Affinity>, namespace: &str) -> Self {
         let required = |terms: Option<&Vec<PodAffinityTerm>>| {
-            terms.into_iter().flatten().map(|term| Term::of(term, REQUIRED_WEIGHT, namespace)).collect()
+            terms.into_iter().flatten().map(|term| Term::of(term, 0, namespace)).collect()
         };
         let preferred = |terms: Option<&Vec<WeightedPodAffinityTerm>>, sign: i64| {
             let terms: Vec<_> = terms.into_iter().flatten().collect();
@@ -101,11 +98,6 @@ impl Terms {
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         let all = self.required_affinity.iter().chain(&self.required_anti).chain(&self.preferred);
         all.flat_map(Term::keys)
-    }
-
-    /// The terms that make a pod which they cover more or less welcome near this one.
-    pub(crate) fn wishes(&self) -> impl Iterator<Item = &Term> {
-        self.required_affinity.iter().chain(&self.preferred)
     }
 }
 

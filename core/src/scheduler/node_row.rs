@@ -8,9 +8,12 @@ use smallvec::SmallVec;
 
 use super::disks::Disk;
 use super::kin::Kin;
+use super::plugin::Cure;
+use super::queue::Cures;
 use super::resources::{Resources, Weight};
 use super::shape::{Footprint, HostPort};
 use crate::ids::{NodeName, Uid};
+use crate::object::storage;
 use crate::store::{Object, StringMap};
 
 /// What a pod is to its node.
@@ -19,16 +22,20 @@ pub(crate) struct Tenant {
     pub(crate) footprint: Arc<Footprint>,
     pub(crate) priority: i32,
     pub(crate) kin: Arc<Kin>,
+    /// The name of the pod, where its claims are named by it.
+    pub(crate) name: Option<Arc<str>>,
 }
 
 /// A claim, by its namespace and its name.
 pub(crate) type ClaimName = (Arc<str>, Arc<str>);
 
 impl Tenant {
-    /// The claims that it names.
+    /// The claims that it names, and those of its ephemeral volumes.
     pub(crate) fn claims(&self) -> impl Iterator<Item = ClaimName> {
-        let namespace = &self.kin.namespace;
-        self.footprint.claims.iter().map(move |name| (Arc::clone(namespace), Arc::clone(name)))
+        let of_volume = |volume: &Arc<str>| Some(storage::ephemeral_claim(self.name.as_ref()?, volume).into());
+        let ephemeral = self.footprint.ephemeral.iter().filter_map(of_volume);
+        let names = self.footprint.claims.iter().cloned().chain(ephemeral);
+        names.map(|name| (Arc::clone(&self.kin.namespace), name))
     }
 }
 
@@ -91,7 +98,7 @@ pub(crate) struct NodeRow {
     pub(crate) weighed: Weight,
     pub(crate) ports: SmallVec<[HostPort; 1]>,
     pub(crate) disks: SmallVec<[Disk; 0]>,
-    /// The claims that its pods name, once for each pod.
+    /// The claims of its pods, once for each pod.
     pub(crate) claims: SmallVec<[ClaimName; 0]>,
     /// How many pods there are that have not ended.
     pub(crate) pods: u32,
@@ -130,7 +137,7 @@ impl NodeRow {
 
     /// Counts a pod in.
     pub(crate) fn add(&mut self, tenant: &Tenant) {
-        let Tenant { footprint, priority, kin } = tenant;
+        let Tenant { footprint, priority, kin, .. } = tenant;
         self.requested.add(&footprint.requests);
         self.weighed.cpu_milli = self.weighed.cpu_milli.saturating_add(footprint.weighed.cpu_milli);
         self.weighed.memory = self.weighed.memory.saturating_add(footprint.weighed.memory);
@@ -151,7 +158,7 @@ impl NodeRow {
 
     /// Counts a pod out.
     pub(crate) fn remove(&mut self, tenant: &Tenant) {
-        let Tenant { footprint, priority, kin } = tenant;
+        let Tenant { footprint, priority, kin, .. } = tenant;
         self.requested.subtract(&footprint.requests);
         self.weighed.cpu_milli = self.weighed.cpu_milli.saturating_sub(footprint.weighed.cpu_milli);
         self.weighed.memory = self.weighed.memory.saturating_sub(footprint.weighed.memory);
@@ -196,9 +203,9 @@ impl NodeRow {
         self.priorities.first().is_some_and(|(lowest, _)| *lowest < priority)
     }
 
-    /// Takes over what a node says of itself; says whether anything changed that a placement could depend on.
-    pub(super) fn describe(&mut self, object: &Arc<Object>) -> bool {
-        let Some(node) = object.typed::<Node>() else { return false };
+    /// Takes over what a node says of itself; says what that means for placements.
+    pub(super) fn describe(&mut self, object: &Arc<Object>) -> News {
+        let Some(node) = object.typed::<Node>() else { return News::default() };
         let spec = node.spec.as_ref();
         let status = node.status.as_ref();
         // A node that does not say what may be used offers all that it has.
@@ -212,12 +219,16 @@ impl NodeRow {
             }
         }
         let taints = spec.and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
-        let same = self.object.is_some()
-            && self.allocatable == allocatable
-            && self.unschedulable == unschedulable
-            && *self.images == images
-            && self.labels == object.meta.labels
-            && *self.taints == *taints;
+        let changes = [
+            (self.labels != object.meta.labels, Cure::NodeLabels),
+            (*self.taints != *taints || self.unschedulable != unschedulable, Cure::NodeTaints),
+            (self.allocatable != allocatable, Cure::NodeRoom),
+        ];
+        let cures = match self.object.is_some() {
+            true => changes.into_iter().filter(|(is_changed, _)| *is_changed).map(|(_, cure)| cure).collect(),
+            false => Cures::ANY,
+        };
+        let news = News { is_changed: !cures.is_empty() || *self.images != images, cures };
         self.allocatable = allocatable;
         self.unschedulable = unschedulable;
         if *self.images != images {
@@ -226,8 +237,17 @@ impl NodeRow {
         self.labels = Arc::clone(&object.meta.labels);
         self.taints = taints.into();
         self.object = Some(Arc::clone(object));
-        !same
+        news
     }
+}
+
+/// What a change of a node means for placements.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct News {
+    /// It may be better or worse than others now.
+    pub(crate) is_changed: bool,
+    /// Why it may take pods that it did not take before.
+    pub(crate) cures: Cures,
 }
 
 /// FNV-1a with a final mix: the same on every machine.

@@ -10,9 +10,11 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::attachments::Attachments;
+use super::capacities::Capacities;
 use super::kin::{Kin, Namespaces, Terms};
 use super::node_row::hash;
-pub(crate) use super::node_row::{ClaimName, KinCount, Marks, NodeRow, Nominated, Tenant};
+pub(crate) use super::node_row::{ClaimName, KinCount, Marks, News, NodeRow, Nominated, Tenant};
 use super::resources::Resources;
 use super::topology::HOSTNAME;
 use crate::hashing::Lookup;
@@ -65,6 +67,8 @@ pub(crate) struct NodeTable {
     terms_version: u64,
     /// On which nodes there are pods that use a claim, and how many.
     users: BTreeMap<ClaimName, BTreeMap<NodeName, usize>>,
+    attachments: Attachments,
+    capacities: Capacities,
     /// How many nodes have each host name.
     hostnames: BTreeMap<String, usize>,
     hostnames_shared: usize,
@@ -190,13 +194,13 @@ impl NodeTable {
         }
     }
 
-    /// Takes over a node; says whether anything changed that a placement could depend on.
-    pub(crate) fn put_node(&mut self, object: &Arc<Object>) -> bool {
+    /// Takes over a node; says what that means for placements.
+    pub(crate) fn put_node(&mut self, object: &Arc<Object>) -> News {
         let slot = self.slot_of(&NodeName::new(Arc::clone(&object.meta.name)));
-        let Some(row) = self.rows[slot.index()].as_mut() else { return false };
+        let Some(row) = self.rows[slot.index()].as_mut() else { return News::default() };
         let (was_known, images_before) = (row.object.is_some(), Arc::clone(&row.images));
         let labels_before = Arc::clone(&row.labels);
-        let changed = row.describe(object);
+        let news = row.describe(object);
         let images = Arc::clone(&row.images);
         self.recount_hostname(&labels_before, &object.meta.labels);
         self.known += usize::from(!was_known);
@@ -204,10 +208,10 @@ impl NodeTable {
             self.recount_images(&images_before, &images);
             self.generation += 1;
         }
-        if changed {
+        if news.is_changed {
             self.note(slot);
         }
-        changed
+        news
     }
 
     /// Forgets a node; its pods stay counted until they go.
@@ -274,6 +278,32 @@ impl NodeTable {
         nodes.into_iter().flatten().map(|(node, pods)| (node, *pods))
     }
 
+    /// Whether a pod uses a claim, or will in the room that it has been promised.
+    pub(super) fn is_used(&self, claim: &ClaimName) -> bool {
+        let promised = || self.nominated.iter().filter_map(|slot| self.rows[slot.index()].as_ref());
+        let names = |row: &NodeRow| row.nominated.iter().any(|one| one.tenant.claims().any(|named| named == *claim));
+        self.users.contains_key(claim) || promised().any(names)
+    }
+
+    /// Which volumes are where.
+    pub(super) const fn attachments(&self) -> &Attachments {
+        &self.attachments
+    }
+
+    pub(super) const fn attachments_mut(&mut self) -> &mut Attachments {
+        &mut self.attachments
+    }
+
+    /// Where there is room for volumes that are still to be made.
+    pub(crate) const fn capacities(&self) -> &Capacities {
+        &self.capacities
+    }
+
+    /// Takes over what is said of such room; says whether there may be more than before.
+    pub(crate) fn put_capacity(&mut self, before: Option<&Object>, after: Option<&Object>) -> bool {
+        self.capacities.put(before, after)
+    }
+
     /// The kins of the pods on all nodes.
     pub(crate) fn kins(&self) -> impl Iterator<Item = &Arc<Kin>> {
         self.kins.values().map(|(kin, _)| kin)
@@ -330,6 +360,25 @@ impl NodeTable {
             change(row);
             self.note(slot);
         }
+    }
+
+    /// Something beside its row changed for this node.
+    pub(super) fn note_named(&mut self, node: &NodeName) {
+        if let Some(slot) = self.by_name.get(node.as_str()).copied() {
+            self.note(slot);
+        }
+    }
+
+    /// The same for the nodes whose pods use a claim.
+    pub(super) fn note_users(&mut self, claim: &ClaimName) {
+        let nodes = self.users.get(claim).into_iter().flat_map(BTreeMap::keys);
+        let slots: SmallVec<[Slot; 2]> = nodes.filter_map(|node| self.by_name.get(node.as_str()).copied()).collect();
+        slots.into_iter().for_each(|slot| self.note(slot));
+    }
+
+    /// The same for all nodes.
+    pub(super) const fn note_all(&mut self) {
+        self.generation += 1;
     }
 
     fn note(&mut self, slot: Slot) {

@@ -15,6 +15,8 @@ pub(crate) struct People {
 impl People {
     /// What a pod is to its node, wherever that is.
     pub(crate) fn tenant(&mut self, object: &Object, pod: &PodBody) -> Tenant {
-        Tenant { footprint: self.footprints.of(pod), priority: pod.priority(), kin: self.kins.of(&object.meta, pod) }
+        let footprint = self.footprints.of(pod);
+        let name = (!footprint.ephemeral.is_empty()).then(|| std::sync::Arc::clone(&object.meta.name));
+        Tenant { footprint, priority: pod.priority(), kin: self.kins.of(&object.meta, pod), name }
     }
 }

@@ -9,8 +9,8 @@
 //! What depends on the pods of other nodes too is counted by topology ([`Plugin::counters`]) and judged for all nodes
 //! with the same counts at once ([`Plugin::judge_topology`], [`Plugin::rank`]).
 //!
-//! The answers to the first three depend on nothing but the pod's [`Shape`] and the row of the node, so that they are kept and asked again
-//! only for a row that changed.
+//! The answers to the first three depend on nothing but the pod's [`Shape`] and the row of the node, or on what the table
+//! notes as a change of that row, so that they are kept and asked again only for a row that changed.
 
 use std::fmt;
 
@@ -30,12 +30,18 @@ pub(crate) const SCORE_MAX: i64 = 100;
 pub(crate) enum Cure {
     /// The end of pods on this node; a higher priority may bring it about.
     Eviction,
-    /// A change of the node itself.
+    /// Another node.
     NodeChange,
+    /// Other labels of this node.
+    NodeLabels,
+    /// Other taints of this node, or that it is cordoned no longer.
+    NodeTaints,
+    /// More resources of this node.
+    NodeRoom,
     /// A change of a volume, a claim or a storage class.
     VolumeChange,
-    /// A pod elsewhere that comes or changes.
-    PodAdded,
+    /// Pods elsewhere that come, change or go.
+    OtherPods,
 }
 
 /// Why a node is out.
@@ -122,7 +128,7 @@ pub(crate) trait Plugin: fmt::Debug + Send + Sync {
     }
 
     /// Puts out the nodes that its rule rejects.
-    fn filter(&self, _shape: &Shape, _candidates: &mut Candidates<'_>) {}
+    fn filter(&self, _shape: &Shape, _table: &NodeTable, _candidates: &mut Candidates<'_>) {}
 
     /// Whether its score can differ between nodes for a pod of this shape.
     fn scores(&self, _shape: &Shape, _table: &NodeTable) -> bool {
@@ -150,6 +156,11 @@ pub(crate) trait Plugin: fmt::Debug + Send + Sync {
     /// Judges nodes by what was counted.
     fn judge_topology(&self, _shape: &Shape, _table: &NodeTable, _view: &View<'_>) -> Result<(), Rejected> {
         Ok(())
+    }
+
+    /// Whether a pod of this kin that comes or goes elsewhere may let a pod of this shape fit where it did not.
+    fn cares_about(&self, _shape: &Shape, _kin: &Kin, _table: &NodeTable) -> bool {
+        false
     }
 
     /// The points of each group of nodes by what was counted; nothing to leave all as they are.

@@ -7,6 +7,7 @@ pub(super) mod node_affinity;
 mod node_name;
 mod node_ports;
 mod node_unschedulable;
+mod node_volume_limits;
 mod resources_fit;
 pub(super) mod taint_toleration;
 mod topology_spread;
@@ -17,7 +18,7 @@ mod volume_zone;
 use super::plugin::Plugin;
 
 /// All plugins that filter or score, in the order in which they filter.
-pub(crate) static PLUGINS: [&dyn Plugin; 13] = [
+pub(crate) static PLUGINS: [&dyn Plugin; 14] = [
     &node_unschedulable::NodeUnschedulable,
     &node_name::NodeName,
     &taint_toleration::TaintToleration,
@@ -25,6 +26,7 @@ pub(crate) static PLUGINS: [&dyn Plugin; 13] = [
     &node_ports::NodePorts,
     &resources_fit::NodeResourcesFit,
     &volume_restrictions::VolumeRestrictions,
+    &node_volume_limits::NodeVolumeLimits,
     &volume_binding::VolumeBinding,
     &volume_zone::VolumeZone,
     &topology_spread::PodTopologySpread,

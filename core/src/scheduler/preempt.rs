@@ -22,11 +22,6 @@ use crate::object::selector::Selector;
 use crate::store::{ConditionKind, ConditionStatus, Object, Snapshot};
 use crate::time::Time;
 
-/// So many finds, and a tenth of the nodes in question, are enough to take the best of them, if one of them violates no
-/// budget.
-const CANDIDATES_MIN: usize = 100;
-const CANDIDATES_PERCENT: usize = 10;
-
 /// The reason of the condition that a victim gets.
 const BY_SCHEDULER: &str = "PreemptionByScheduler";
 
@@ -79,7 +74,8 @@ pub(crate) fn preempt(question: &Question<'_>, people: &mut People) -> Preemptio
         return Preemption::NotEligible("not eligible due to a terminating pod on the nominated node.");
     }
     let in_question = in_question(question);
-    let wanted = (in_question.len() * CANDIDATES_PERCENT / 100).max(CANDIDATES_MIN);
+    // So many finds are enough to take the best of them, if one of them violates no budget.
+    let wanted = question.class.shape().profile.search.enough_of(in_question.len());
     let budgets = Budgets::of(question.snapshot);
     let mut finds = Vec::new();
     let mut why = Tally::default();

@@ -5,18 +5,23 @@
 //!   (new) ────────► active ────────────────► (in a cycle) ───────────────► parked
 //!                      ▲  ▲ backoff is over                                  │
 //!                      │  └──────────────── backing off ◄────────────────────┤ a cure came soon
-//!                      └─────────────────────────────────────────────────────┘ a cure came later
+//!                      └─────────────────────────────────────────────────────┘ a cure came later, or none for long
 //! ```
 //!
 //! Active pods come first: by priority, then by how long they wait. Pods that back off (1 s after the first failure,
-//! doubling to 10 s) come when there is nothing else to do, the one whose backoff ends first before the others, so that
-//! nobody waits while the scheduler is idle. A parked pod wakes when something happens that may cure what kept it.
+//! doubling to 10 s) come when there is nothing else to do, those whose backoff ends in an earlier second before the
+//! others, so that nobody waits while the scheduler is idle. A parked pod wakes when something happens that may cure what
+//! kept it; and after five minutes all the same. Those that wait for the same are found together: of pods of one shape
+//! one is asked whether it cares, and who waits for a claim is found by that claim.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::node_row::ClaimName;
 use super::plugin::Cure;
+use super::shape::Shape;
 use crate::ids::Uid;
 use crate::time::Time;
 
@@ -32,6 +37,11 @@ impl Cures {
     #[must_use]
     pub(crate) const fn with(self, cure: Cure) -> Self {
         Self(self.0 | 1 << cure as u8)
+    }
+
+    /// Whether nothing is a cure.
+    pub(crate) const fn is_empty(self) -> bool {
+        self.0 == 0
     }
 
     const fn meets(self, other: Self) -> bool {
@@ -56,12 +66,14 @@ impl FromIterator<Cure> for Cures {
 enum Place {
     Active(ActiveKey),
     BackingOff(BackoffKey),
-    Parked(Cures),
+    Parked(Group),
     InCycle,
 }
 
+/// Pods that wait for the same: the cures, and the number of their shape, 0 where that makes no difference.
+type Group = (Cures, u64);
 type ActiveKey = (Reverse<i32>, Time, u64, Uid);
-type BackoffKey = (Time, Reverse<i32>, u64, Uid);
+type BackoffKey = (Time, Reverse<i32>, Time, u64, Uid);
 
 /// A pod that waits.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +84,7 @@ struct Waiting {
     /// Orders pods of the same moment.
     sequence: u64,
     attempts: u32,
+    /// A whole second: among those of one second the important go first.
     backoff_until: Time,
     place: Place,
 }
@@ -82,23 +95,57 @@ pub(crate) struct Queue {
     pods: BTreeMap<Uid, Waiting>,
     active: BTreeSet<ActiveKey>,
     backing_off: BTreeSet<BackoffKey>,
-    parked: BTreeSet<(Cures, Uid)>,
+    parked: BTreeSet<(Group, Uid)>,
+    /// The same by how long they have been there.
+    parked_since: BTreeSet<(Time, Uid)>,
+    /// The shapes of those whose shape makes a difference, and how many they are.
+    shapes: BTreeMap<u64, (Arc<Shape>, usize)>,
+    /// The same by the claims that they have, where those keep them.
+    parked_by_claim: BTreeSet<(ClaimName, Uid)>,
+    claims: BTreeMap<Uid, Vec<ClaimName>>,
     sequence: u64,
-    backoff_first: Duration,
-    backoff_max: Duration,
+    bounds: Bounds,
+}
+
+/// What a pod waits for.
+#[derive(Debug, Default)]
+pub(crate) struct Wait {
+    pub(crate) cures: Cures,
+    /// Its shape, where it depends on that whether other pods are a cure.
+    pub(crate) shape: Option<Arc<Shape>>,
+    /// Its claims, where those keep it.
+    pub(crate) claims: Vec<ClaimName>,
+}
+
+impl From<Cure> for Wait {
+    fn from(cure: Cure) -> Self {
+        Self { cures: cure.into(), ..Self::default() }
+    }
+}
+
+/// How long pods wait in the queue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) backoff_first: Duration,
+    pub(crate) backoff_max: Duration,
+    /// The longest time without a cure.
+    pub(crate) parked_max: Duration,
 }
 
 impl Queue {
-    /// An empty queue with these bounds of the backoff.
-    pub(crate) const fn new(backoff_first: Duration, backoff_max: Duration) -> Self {
+    /// An empty queue.
+    pub(crate) const fn new(bounds: Bounds) -> Self {
         Self {
             pods: BTreeMap::new(),
             active: BTreeSet::new(),
             backing_off: BTreeSet::new(),
             parked: BTreeSet::new(),
+            parked_since: BTreeSet::new(),
+            shapes: BTreeMap::new(),
+            parked_by_claim: BTreeSet::new(),
+            claims: BTreeMap::new(),
             sequence: 0,
-            backoff_first,
-            backoff_max,
+            bounds,
         }
     }
 
@@ -108,8 +155,13 @@ impl Queue {
     }
 
     /// Whether there is a pod to try.
-    pub(crate) fn is_ready(&self) -> bool {
-        !self.active.is_empty() || !self.backing_off.is_empty()
+    pub(crate) fn is_ready(&self, now: Time) -> bool {
+        !self.active.is_empty() || !self.backing_off.is_empty() || self.next_wake().is_some_and(|at| at <= now)
+    }
+
+    /// When a parked pod has waited for long enough.
+    pub(crate) fn next_wake(&self) -> Option<Time> {
+        self.parked_since.first().map(|(since, _)| *since + self.bounds.parked_max)
     }
 
     /// Whether the pod waits.
@@ -117,14 +169,19 @@ impl Queue {
         self.pods.contains_key(&pod)
     }
 
-    /// Takes in a pod; one that waits already is made active again.
-    pub(crate) fn add(&mut self, pod: Uid, priority: i32, now: Time) {
+    /// Takes in a pod that waits since then. One that is parked has changed, which may cure it.
+    pub(crate) fn add(&mut self, pod: Uid, priority: i32, since: Time, now: Time) {
         let known = self.pods.get(&pod).copied();
+        match known.map(|known| known.place) {
+            Some(Place::Parked(_)) => return self.wake_pod(pod, now),
+            Some(Place::BackingOff(_)) => return,
+            Some(Place::Active(_) | Place::InCycle) | None => {}
+        }
         self.leave(pod);
         self.sequence += 1;
         let fresh = Waiting {
             priority,
-            since: now,
+            since,
             sequence: self.sequence,
             attempts: 0,
             backoff_until: Time::EPOCH,
@@ -142,8 +199,13 @@ impl Queue {
 
     /// The next pod to try; it stays known until [`Queue::remove`] or [`Queue::park`].
     pub(crate) fn next(&mut self, now: Time) -> Option<Uid> {
-        while let Some(key @ (until, _, _, pod)) = self.backing_off.first().copied()
-            && until <= now
+        while let Some((since, pod)) = self.parked_since.first().copied()
+            && since + self.bounds.parked_max <= now
+        {
+            self.wake_pod(pod, now);
+        }
+        while let Some(key @ (until, .., pod)) = self.backing_off.first().copied()
+            && is_over(until, now)
         {
             self.backing_off.remove(&key);
             if let Some(waiting) = self.pods.get(&pod).copied() {
@@ -152,7 +214,7 @@ impl Queue {
         }
         let pod = match self.active.pop_first() {
             Some((.., pod)) => pod,
-            None => self.backing_off.pop_first()?.3,
+            None => self.backing_off.pop_first()?.4,
         };
         if let Some(waiting) = self.pods.get_mut(&pod) {
             waiting.place = Place::InCycle;
@@ -161,50 +223,75 @@ impl Queue {
         Some(pod)
     }
 
-    /// No node was found: the pod waits for one of these cures.
-    pub(crate) fn park(&mut self, pod: Uid, cures: Cures, now: Time) {
-        let (first, max) = (self.backoff_first, self.backoff_max);
+    /// No node was found: the pod waits for a cure.
+    pub(crate) fn park(&mut self, pod: Uid, wait: Wait, now: Time) {
+        let Bounds { backoff_first, backoff_max, .. } = self.bounds;
         self.leave(pod);
         let Some(waiting) = self.pods.get_mut(&pod) else { return };
         let doublings = waiting.attempts.saturating_sub(1).min(16);
-        waiting.backoff_until = now + first.saturating_mul(1 << doublings).min(max);
+        waiting.backoff_until = (now + backoff_first.saturating_mul(1 << doublings).min(backoff_max)).whole_second();
         waiting.since = now;
-        waiting.place = Place::Parked(cures);
-        self.parked.insert((cures, pod));
+        let group = (wait.cures, wait.shape.as_ref().map_or(0, |shape| shape.number));
+        waiting.place = Place::Parked(group);
+        self.parked.insert((group, pod));
+        self.parked_since.insert((now, pod));
+        if let Some(shape) = wait.shape {
+            self.shapes.entry(shape.number).or_insert_with(|| (shape, 0)).1 += 1;
+        }
+        if !wait.claims.is_empty() {
+            self.parked_by_claim.extend(wait.claims.iter().map(|claim| (claim.clone(), pod)));
+            self.claims.insert(pod, wait.claims);
+        }
     }
 
     /// Something happened: wakes the pods that it may cure.
     pub(crate) fn wake(&mut self, what: Cures, now: Time) {
-        let mut from = (Cures::default(), Uid::LOWEST);
-        while let Some((cures, pod)) = self.parked.range(from..).next().copied() {
+        self.wake_those(what, now, |_| true);
+    }
+
+    /// Something happened that cures only pods of some shapes.
+    pub(crate) fn wake_those(&mut self, what: Cures, now: Time, cares: impl Fn(&Shape) -> bool) {
+        if what.is_empty() {
+            return;
+        }
+        let mut from = ((Cures::default(), 0), Uid::LOWEST);
+        while let Some((group @ (cures, number), pod)) = self.parked.range(from..).next().copied() {
             if !cures.meets(what) {
                 // Past all pods that wait for the same.
                 let Some(next) = cures.0.checked_add(1) else { break };
-                from = (Cures(next), Uid::LOWEST);
+                from = ((Cures(next), 0), Uid::LOWEST);
                 continue;
             }
-            from = (cures, pod);
-            self.parked.remove(&(cures, pod));
-            self.wake_one(pod, now);
+            if self.shapes.get(&number).is_some_and(|(shape, _)| !cares(shape)) {
+                from = ((cures, number + 1), Uid::LOWEST);
+                continue;
+            }
+            let of_group = self.parked.range((group, pod)..).take_while(|(other, _)| *other == group);
+            let pods: Vec<Uid> = of_group.map(|(_, pod)| *pod).collect();
+            pods.into_iter().for_each(|pod| self.wake_pod(pod, now));
+            from = ((cures, number + 1), Uid::LOWEST);
         }
+    }
+
+    /// A claim or its volume changed: wakes the pods that it keeps.
+    pub(crate) fn wake_users(&mut self, claim: &ClaimName, now: Time) {
+        let users = self.parked_by_claim.range((claim.clone(), Uid::LOWEST)..);
+        let users: Vec<Uid> = users.take_while(|(other, _)| other == claim).map(|(_, pod)| *pod).collect();
+        users.into_iter().for_each(|pod| self.wake_pod(pod, now));
     }
 
     /// Wakes this pod, if it is parked.
     pub(crate) fn wake_pod(&mut self, pod: Uid, now: Time) {
-        if let Some(Place::Parked(cures)) = self.pods.get(&pod).map(|waiting| waiting.place) {
-            self.parked.remove(&(cures, pod));
-            self.wake_one(pod, now);
+        let Some(waiting) = self.pods.get(&pod).copied() else { return };
+        if !matches!(waiting.place, Place::Parked(_)) {
+            return;
         }
-    }
-
-    fn wake_one(&mut self, pod: Uid, now: Time) {
-        let Some(waiting) = self.pods.get_mut(&pod) else { return };
-        if waiting.backoff_until <= now {
-            let waiting = *waiting;
+        self.leave(pod);
+        if is_over(waiting.backoff_until, now) {
             return self.activate(pod, waiting);
         }
-        let key = (waiting.backoff_until, Reverse(waiting.priority), waiting.sequence, pod);
-        waiting.place = Place::BackingOff(key);
+        let key = (waiting.backoff_until, Reverse(waiting.priority), waiting.since, waiting.sequence, pod);
+        self.pods.insert(pod, Waiting { place: Place::BackingOff(key), ..waiting });
         self.backing_off.insert(key);
     }
 
@@ -215,11 +302,29 @@ impl Queue {
     }
 
     fn leave(&mut self, pod: Uid) {
-        match self.pods.get(&pod).map(|waiting| waiting.place) {
-            Some(Place::Active(key)) => _ = self.active.remove(&key),
-            Some(Place::BackingOff(key)) => _ = self.backing_off.remove(&key),
-            Some(Place::Parked(cures)) => _ = self.parked.remove(&(cures, pod)),
-            Some(Place::InCycle) | None => {}
+        let Some(Waiting { place, since, .. }) = self.pods.get(&pod) else { return };
+        match place {
+            Place::Active(key) => _ = self.active.remove(key),
+            Place::BackingOff(key) => _ = self.backing_off.remove(key),
+            Place::Parked(group @ (_, number)) => {
+                self.parked.remove(&(*group, pod));
+                self.parked_since.remove(&(*since, pod));
+                if let Some((_, pods)) = self.shapes.get_mut(number) {
+                    *pods -= 1;
+                    if *pods == 0 {
+                        self.shapes.remove(number);
+                    }
+                }
+                for claim in self.claims.remove(&pod).into_iter().flatten() {
+                    self.parked_by_claim.remove(&(claim, pod));
+                }
+            }
+            Place::InCycle => {}
         }
     }
+}
+
+/// Whether a backoff that ends in this second is over: when the second is.
+fn is_over(until: Time, now: Time) -> bool {
+    until < now.whole_second()
 }

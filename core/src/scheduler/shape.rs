@@ -44,6 +44,8 @@ pub(crate) struct Footprint {
     pub(crate) disks: SmallVec<[Disk; 0]>,
     /// The claims that it names.
     pub(crate) claims: SmallVec<[Arc<str>; 0]>,
+    /// The names of its ephemeral volumes, which have claims of their own.
+    pub(crate) ephemeral: SmallVec<[Arc<str>; 0]>,
 }
 
 impl Footprint {
@@ -52,13 +54,17 @@ impl Footprint {
         let (requests, weighed) = requests_of(spec);
         let claims = spec.volumes.iter().flatten().filter_map(|volume| volume.persistent_volume_claim.as_ref());
         let claims = claims.map(|source| source.claim_name.as_str().into()).collect();
-        Self { requests, weighed, ports: host_ports(spec), disks: disks::of(spec), claims }
+        let ephemeral = spec.volumes.iter().flatten().filter(|volume| volume.ephemeral.is_some());
+        let ephemeral = ephemeral.map(|volume| volume.name.as_str().into()).collect();
+        Self { requests, weighed, ports: host_ports(spec), disks: disks::of(spec), claims, ephemeral }
     }
 }
 
 /// What of a pod matters for where it goes.
 #[derive(Debug)]
 pub(crate) struct Shape {
+    /// Its own, once it has a class; 0 before.
+    pub(crate) number: u64,
     /// The profile that it asks for.
     pub(crate) profile: Arc<Profile>,
     /// The node it names, for those who ask about pods that are bound already.
@@ -69,7 +75,8 @@ pub(crate) struct Shape {
     /// Who it is to others; `None` where that makes no difference.
     standing: Option<Kin>,
     spreads: Vec<Spread>,
-    pub(crate) volumes: VolumeNeeds,
+    /// What the claims of its pods demand: of each pod its own claims, and all the same.
+    pub(crate) volumes: Arc<VolumeNeeds>,
     spec: Arc<PodSpec>,
 }
 
@@ -81,10 +88,10 @@ impl Shape {
         footprint: Arc<Footprint>,
         standing: Option<Kin>,
         spreads: Vec<Spread>,
-        volumes: VolumeNeeds,
+        volumes: Arc<VolumeNeeds>,
     ) -> Self {
         let spec = Arc::clone(&pod.spec);
-        Self { profile, node: None, footprint, images: images(&spec), standing, spreads, volumes, spec }
+        Self { number: 0, profile, node: None, footprint, images: images(&spec), standing, spreads, volumes, spec }
     }
 
     /// Equal for pods of the same shape, and different for others.
@@ -94,7 +101,7 @@ impl Shape {
         let standing = self.standing.as_ref().map(|kin| (&kin.namespace, &kin.labels));
         let others = (standing, &self.spreads, &self.volumes);
         // Which claims they are makes no difference, only what they demand.
-        let Footprint { requests, weighed, ports, disks, claims: _ } = &*self.footprint;
+        let Footprint { requests, weighed, ports, disks, claims: _, ephemeral: _ } = &*self.footprint;
         let takes = (requests, weighed, ports, disks);
         format!("{:?}", (self.profile.name(), &self.node, takes, &self.images, tolerations, selector, affinity, others))
     }

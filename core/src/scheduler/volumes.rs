@@ -5,13 +5,15 @@
 //! node that the pod gets is then written to the claim. Any other unbound claim keeps the pod waiting.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{NodeSelector, PersistentVolume, PersistentVolumeClaim, PodSpec, Volume};
-use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::api::storage::v1::{CSIDriver, StorageClass};
 use smallvec::SmallVec;
 
-use super::node_table::{NodeRow, NodeTable};
+use super::attachments::Attaching;
+use super::node_table::{NodeRow, NodeTable, Tenant};
 use super::plugins::node_affinity::matches_selector;
 use crate::ids::{NodeName, Uid};
 use crate::object::kind::KindId;
@@ -47,6 +49,8 @@ pub(crate) struct VolumeNeeds {
     pub(crate) delayed: Vec<DelayedClaim>,
     /// Claims that one pod may use at a time.
     pub(crate) exclusive: Vec<ExclusiveClaim>,
+    /// What counts against limits of nodes.
+    pub(crate) attaching: Vec<Attaching>,
 }
 
 /// A claim that one pod may use at a time (`ReadWriteOncePod`).
@@ -66,7 +70,7 @@ impl ExclusiveClaim {
 }
 
 /// A claim that waits for its first consumer.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct DelayedClaim {
     pub(crate) claim: Uid,
     /// The node that was chosen before.
@@ -77,6 +81,17 @@ pub(crate) struct DelayedClaim {
     pub(crate) matching: Vec<(Uid, Option<NodeSelector>)>,
     /// Where a volume can be made: `None` for nowhere, no terms for everywhere.
     pub(crate) provisionable: Option<Vec<TopologyTerm>>,
+    /// The class whose room is looked at before one is made (`CSIDriver.spec.storageCapacity`), and the version of what is
+    /// said of it.
+    pub(crate) room_of: Option<(Arc<str>, u64)>,
+}
+
+impl fmt::Debug for DelayedClaim {
+    /// Which claim it is makes no difference for where its pod fits: those that demand the same read the same.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { claim: _, selected, size, matching, provisionable, room_of } = self;
+        (selected, size, matching, provisionable, room_of).fmt(f)
+    }
 }
 
 /// Labels that a node must have, each with one of these values.
@@ -90,15 +105,21 @@ pub(crate) fn has_claims(spec: &PodSpec) -> bool {
 
 /// What the volumes of a pod demand of its node. What keeps it waiting is said in upstream's order: first that a claim
 /// which it names is not there, then what is wrong with one, then that one is not bound.
-pub(crate) fn needs_of(meta: &Meta, pod: &PodBody, table: &NodeTable, snapshot: &Snapshot) -> VolumeNeeds {
-    let mut needs = VolumeNeeds::default();
+pub(crate) fn needs_of(
+    meta: &Meta,
+    pod: &PodBody,
+    tenant: &Tenant,
+    table: &NodeTable,
+    snapshot: &Snapshot,
+) -> VolumeNeeds {
+    let mut needs = VolumeNeeds { attaching: table.attaching(tenant.claims()), ..VolumeNeeds::default() };
     let mut missing = pod.spec.volumes.iter().flatten().filter_map(|volume| volume.persistent_volume_claim.as_ref());
     let missing = missing.find(|source| find_claim(meta, &source.claim_name, snapshot).is_none());
     needs.waits_for = match missing {
         Some(source) => Some(not_found(&source.claim_name).into()),
         None => add_claims(&mut needs, meta, &pod.spec, table, snapshot).err().map(Text::from),
     };
-    needs.delayed.sort_by_key(|claim| claim.size);
+    needs.delayed.sort_by_key(|claim| (claim.selected.is_none(), claim.size));
     needs
 }
 
@@ -135,7 +156,7 @@ fn add_claims(
                 let Some(class) = class.filter(|_| volume.is_none()) else {
                     return Err("pod has unbound immediate PersistentVolumeClaims".to_owned());
                 };
-                needs.delayed.push(delayed(object, claim, class, snapshot));
+                needs.delayed.push(delayed(object, claim, class, table, snapshot));
             }
         }
     }
@@ -220,6 +241,7 @@ fn delayed(
     object: &Arc<Object>,
     claim: &PersistentVolumeClaim,
     class: &StorageClass,
+    table: &NodeTable,
     snapshot: &Snapshot,
 ) -> DelayedClaim {
     let meta = &object.meta;
@@ -242,12 +264,18 @@ fn delayed(
         let demands = term.match_label_expressions.iter().flatten();
         demands.map(|one| (one.key.clone(), one.values.clone())).collect()
     });
+    let driver = snapshot.find(KindId::of::<CSIDriver>(), "", &class.provisioner);
+    let name = storage::class_of_claim(claim);
+    let looks_at_room = driver
+        .and_then(|driver| driver.typed::<CSIDriver>())
+        .is_some_and(|driver| driver.spec.storage_capacity == Some(true));
     DelayedClaim {
         claim: meta.uid,
         selected: meta.annotations.get(storage::SELECTED_NODE).cloned(),
         size: storage::requested(claim),
         matching: matching.into_iter().map(where_usable).collect(),
         provisionable: can_provision.then(|| terms.collect()),
+        room_of: looks_at_room.then(|| (name.into(), table.capacities().version(name))),
     }
 }
 
@@ -258,34 +286,44 @@ pub(crate) enum Given {
     Volume(Uid),
     /// One is made there.
     Made,
+    /// One could be made there, but there is too little room.
+    NoRoom,
     /// There is nothing for it.
     Nothing,
 }
 
 /// What each claim that waits gets on this node: a free volume that no other claim of the pod takes, or one that is
-/// made. A claim that was promised to a node stays with it.
-pub(crate) fn given_on<'n>(needs: &'n VolumeNeeds, row: &NodeRow) -> impl Iterator<Item = (&'n DelayedClaim, Given)> {
-    let allows = |demands: &TopologyTerm| {
-        demands.iter().all(|(key, values)| row.labels.get(key).is_some_and(|value| values.contains(value)))
-    };
+/// made. A claim that was promised to a node gets what is made for it there.
+pub(crate) fn given_on<'n>(
+    needs: &'n VolumeNeeds,
+    table: &'n NodeTable,
+    row: &'n NodeRow,
+) -> impl Iterator<Item = (&'n DelayedClaim, Given)> {
     let usable = |affinity: &Option<_>| affinity.as_ref().is_none_or(|selector| matches_selector(selector, row));
     let mut taken = SmallVec::<[Uid; 2]>::new();
     needs.delayed.iter().map(move |claim| {
-        if claim.selected.as_ref().is_some_and(|node| *row.name.as_str() != **node) {
-            return (claim, Given::Nothing);
-        }
         let free = claim.matching.iter().find(|(uid, affinity)| !taken.contains(uid) && usable(affinity));
-        let can_make =
-            || claim.provisionable.as_ref().is_some_and(|terms| terms.is_empty() || terms.iter().any(allows));
-        match free {
-            // The node was chosen because one is made there.
-            Some(_) if claim.selected.is_some() && can_make() => (claim, Given::Made),
-            Some((uid, _)) => {
+        match (&claim.selected, free) {
+            (None, Some((uid, _))) => {
                 taken.push(*uid);
                 (claim, Given::Volume(*uid))
             }
-            None if can_make() => (claim, Given::Made),
-            None => (claim, Given::Nothing),
+            (Some(node), _) if *row.name.as_str() != **node => (claim, Given::Nothing),
+            (Some(_) | None, _) => (claim, made_on(claim, table, row)),
         }
     })
+}
+
+fn made_on(claim: &DelayedClaim, table: &NodeTable, row: &NodeRow) -> Given {
+    let allows = |demands: &TopologyTerm| {
+        demands.iter().all(|(key, values)| row.labels.get(key).is_some_and(|value| values.contains(value)))
+    };
+    let Some(terms) = &claim.provisionable else { return Given::Nothing };
+    if !terms.is_empty() && !terms.iter().any(allows) {
+        return Given::Nothing;
+    }
+    match &claim.room_of {
+        Some((class, _)) if !table.capacities().has_room(class, claim.size, &row.labels) => Given::NoRoom,
+        Some(_) | None => Given::Made,
+    }
 }

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Namespace, Node, Service};
+use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Service};
+use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment};
 
+use super::node_table::Tenant;
 use super::plugin::Cure;
 use super::queue::Cures;
-use super::{Assumed, Scheduler};
+use super::shape::Shape;
+use super::{Assumed, Scheduler, is_gated};
 use crate::object::kind::KindId;
-use crate::store::{Body, Object};
+use crate::object::storage;
+use crate::store::{Body, Meta, Object};
 use crate::time::Time;
 
 impl Scheduler {
@@ -24,26 +28,83 @@ impl Scheduler {
             _ if kind == KindId::of::<Namespace>() => {
                 if let Some(meta) = after.or(before).map(|namespace| &namespace.meta) {
                     self.table.put_namespace(&meta.name, after.map(|namespace| &namespace.meta.labels));
-                    self.queue.wake(Cure::PodAdded.into(), now);
+                    self.queue.wake(Cure::OtherPods.into(), now);
                 }
             }
             _ if kind == KindId::of::<Service>() => self.classes.forget_selectors(),
-            _ if super::WATCHED.contains(&kind) => self.queue.wake(Cure::VolumeChange.into(), now),
+            _ if super::WATCHED.contains(&kind) => {
+                let (before, after) = (before.map(|object| &**object), after.map(|object| &**object));
+                let is_cure = self.storage_changed(kind, before, after, now);
+                self.queue.wake(if is_cure { Cure::VolumeChange.into() } else { Cures::default() }, now);
+            }
             _ => {}
         }
     }
 
+    /// Takes over something that volumes depend on; says whether it may cure any pod that has some.
+    fn storage_changed(&mut self, kind: KindId, before: Option<&Object>, after: Option<&Object>, now: Time) -> bool {
+        let Some(meta) = after.or(before).map(|object| &object.meta) else { return false };
+        let looks_at_room = |object: &Object| {
+            let driver = object.typed::<CSIDriver>();
+            driver.is_some_and(|driver| driver.spec.storage_capacity == Some(true))
+        };
+        if kind == KindId::of::<PersistentVolumeClaim>() {
+            self.table.put_claim(meta, after.and_then(Object::typed::<PersistentVolumeClaim>));
+            self.queue.wake_users(&(Arc::clone(&meta.namespace), Arc::clone(&meta.name)), now);
+            return false;
+        }
+        if kind == KindId::of::<PersistentVolume>() {
+            return self.volume_changed(meta, before, after, now);
+        }
+        if kind == KindId::of::<CSINode>() {
+            return self.table.put_drivers(&meta.name, after.and_then(Object::typed::<CSINode>));
+        }
+        if kind == KindId::of::<VolumeAttachment>() {
+            return self.table.put_attachment(before, after);
+        }
+        if kind == KindId::of::<CSIStorageCapacity>() {
+            return self.table.put_capacity(before, after);
+        }
+        if kind == KindId::of::<CSIDriver>() {
+            return before.is_some_and(looks_at_room) && !after.is_some_and(looks_at_room);
+        }
+        if kind == KindId::of::<StorageClass>() {
+            self.table.put_class(&meta.name, after.and_then(Object::typed::<StorageClass>));
+        }
+        after.is_some()
+    }
+
+    /// A volume that is for one claim concerns those who have that claim; one that is for nobody may be for anybody.
+    fn volume_changed(&mut self, meta: &Meta, before: Option<&Object>, after: Option<&Object>, now: Time) -> bool {
+        let typed = after.and_then(Object::typed::<PersistentVolume>);
+        self.table.put_volume(&meta.name, typed);
+        let reserved = |object: Option<&Object>| {
+            let claim = storage::claim_ref(object?.typed::<PersistentVolume>()?)?;
+            Some((Arc::from(claim.namespace), Arc::from(claim.name)))
+        };
+        let (was_for, is_for) = (reserved(before), reserved(after));
+        let naming = self.table.claimants_of(&meta.name);
+        for claim in naming.iter().chain(&was_for).chain(&is_for) {
+            self.queue.wake_users(claim, now);
+        }
+        for pod in self.hopes.remove(&meta.uid).into_iter().flatten() {
+            self.queue.wake_pod(pod, now);
+        }
+        typed.is_some() && is_for.is_none()
+    }
+
     fn node_changed(&mut self, before: Option<&Arc<Object>>, after: Option<&Arc<Object>>, now: Time) {
-        let changed = match (before, after) {
-            (_, Some(node)) => self.table.put_node(node),
+        match (before, after) {
+            (_, Some(node)) => {
+                let cures = self.table.put_node(node).cures;
+                self.queue.wake(cures, now);
+            }
+            // A domain that has gone holds the others back no longer.
             (Some(node), None) => {
                 self.table.remove_node(&node.meta.name);
-                false
+                self.queue.wake(Cure::OtherPods.into(), now);
             }
-            (None, None) => false,
-        };
-        if changed {
-            self.queue.wake(Cures::ANY, now);
+            (None, None) => {}
         }
     }
 
@@ -64,7 +125,9 @@ impl Scheduler {
                     None => self.give_up_room(uid, now),
                 }
                 if !before.is_some_and(|before| asks_for_the_same(before, pod)) || !self.queue.contains(uid) {
-                    self.queue.add(uid, body.priority(), now);
+                    // Who was held back keeps its place in the line.
+                    let since = if before.is_some_and(|before| is_gated(before)) { pod.meta.created } else { now };
+                    self.queue.add(uid, body.priority(), since, now);
                 }
             }
             Some(_) => {}
@@ -99,13 +162,22 @@ impl Scheduler {
                 self.table.add_pod(&new.node, &new.tenant);
             }
         }
-        // A binding that comes back changes nothing, but is the first that others hear of it.
-        if counted.is_some() && counted != counts {
+        if let Some(old) = counted.as_ref().filter(|_| counted != counts) {
             self.queue.wake(Cure::Eviction.into(), now);
+            self.wake_near(&old.tenant, now);
         }
-        if counts.is_some() {
-            self.queue.wake(Cure::PodAdded.into(), now);
+        // A binding that comes back changes nothing, but is the first that others hear of it.
+        if let Some(new) = &counts {
+            self.wake_near(&new.tenant, now);
         }
+    }
+
+    /// A pod came, went or changed: wakes those that may fit elsewhere because of that.
+    fn wake_near(&mut self, tenant: &Tenant, now: Time) {
+        let table = &self.table;
+        let cares =
+            |shape: &Shape| shape.profile.plugins().any(|(plugin, _)| plugin.cares_about(shape, &tenant.kin, table));
+        self.queue.wake_those(Cure::OtherPods.into(), now, cares);
     }
 
     /// What a pod takes of which node: nothing before it is bound and after it has ended.

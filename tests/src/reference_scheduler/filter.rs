@@ -1,13 +1,17 @@
 //! Why a node is out: the reasons of the first rule that has some.
 
-use inboard::k8s_openapi::api::core::v1::{Node, Pod, PodAffinityTerm, TopologySpreadConstraint, Volume};
+use std::collections::BTreeSet;
+
+use inboard::k8s_openapi::api::core::v1::{
+    Node, PersistentVolumeClaim, Pod, PodAffinityTerm, TopologySpreadConstraint, Volume,
+};
 use inboard::k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 
 use super::matching::{asks, node_matches, selects, taints, term_covers, thousandths, tolerated};
-use super::{World, label, namespace, spec};
+use super::{World, label, name_of, namespace, spec};
 
 pub(super) fn reasons(world: &World, pod: &Pod, node: &Node) -> Vec<String> {
-    let rules = [unschedulable, untolerated, elsewhere, ports, room, disks, spread, affinity];
+    let rules = [unschedulable, untolerated, elsewhere, ports, room, disks, volumes, spread, affinity];
     rules.iter().map(|rule| rule(world, pod, node)).find(|reasons| !reasons.is_empty()).unwrap_or_default()
 }
 
@@ -76,6 +80,38 @@ fn disks(world: &World, pod: &Pod, node: &Node) -> Vec<String> {
     let used: Vec<Volume> = world.on(node).flat_map(of).collect();
     let clashes = of(pod).iter().any(|one| used.iter().any(|other| cannot_share(one, other)));
     when(clashes, "node(s) had no available disk")
+}
+
+fn volumes(world: &World, pod: &Pod, node: &Node) -> Vec<String> {
+    let handle = |volume: &str| {
+        let volume = world.volumes.iter().find(|one| one.metadata.name.as_deref() == Some(volume))?;
+        let csi = volume.spec.as_ref()?.csi.as_ref()?;
+        Some((csi.driver.clone(), csi.volume_handle.clone()))
+    };
+    let of_claim = |namespace: &str, name: &str| {
+        let is_it = |claim: &&PersistentVolumeClaim| {
+            claim.metadata.namespace.as_deref() == Some(namespace) && claim.metadata.name.as_deref() == Some(name)
+        };
+        handle(world.claims.iter().find(is_it)?.spec.as_ref()?.volume_name.as_deref()?)
+    };
+    let of_pod = |pod: &Pod| -> Vec<(String, String)> {
+        let claims = spec(pod).volumes.iter().flatten().filter_map(|volume| volume.persistent_volume_claim.as_ref());
+        claims.filter_map(|claim| of_claim(namespace(pod), &claim.claim_name)).collect()
+    };
+    let attached = world.attachments.iter().filter(|one| one.spec.node_name == name_of(node));
+    let attached = attached.filter_map(|one| {
+        let (_, volume) = handle(one.spec.source.persistent_volume_name.as_deref()?)?;
+        Some((one.spec.attacher.clone(), volume))
+    });
+    let there: BTreeSet<(String, String)> = world.on(node).flat_map(of_pod).chain(attached).collect();
+    let new: BTreeSet<(String, String)> = of_pod(pod).into_iter().filter(|volume| !there.contains(volume)).collect();
+    let drivers = world.drivers.iter().filter(|drivers| drivers.metadata.name.as_deref() == Some(name_of(node)));
+    let exceeds = drivers.flat_map(|node| &node.spec.drivers).any(|driver| {
+        let Some(limit) = driver.allocatable.as_ref().and_then(|room| room.count) else { return false };
+        let of_driver = |all: &BTreeSet<(String, String)>| all.iter().filter(|(name, _)| *name == driver.name).count();
+        of_driver(&new) > 0 && of_driver(&new) + of_driver(&there) > limit as usize
+    });
+    when(exceeds, "node(s) exceed max volume count")
 }
 
 /// Whether two pods of one node cannot have these volumes: the same disk, and not both only read it.

@@ -1,8 +1,9 @@
 //! Random nodes and pods, and the whole of a cluster for the obvious scheduler.
 
-use inboard::k8s_openapi::api::core::v1::{Namespace, Node, Service};
+use inboard::k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Service};
 use inboard::k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use inboard::object::kind::{self, KindId};
+use inboard::k8s_openapi::api::storage::v1::{CSINode, VolumeAttachment};
+use inboard::object::kind::{self, BuiltInKind, KindId};
 use inboard_tests::reference_scheduler::World;
 use inboard_tests::scheduling::Scheduling;
 use serde_json::{Value, json};
@@ -30,18 +31,71 @@ impl Dice {
 pub(super) fn world_of(world: &Scheduling) -> World {
     let snapshot = world.store.snapshot();
     World {
-        nodes: snapshot.list(kind::NODE).filter_map(|object| object.typed::<Node>().cloned()).collect(),
+        nodes: all::<Node>(world),
         pods: snapshot.list(kind::POD).filter_map(|object| object.to_pod()).collect(),
-        namespaces: snapshot
-            .list(KindId::of::<Namespace>())
-            .filter_map(|object| object.typed::<Namespace>().cloned())
-            .collect(),
-        budgets: snapshot
-            .list(KindId::of::<PodDisruptionBudget>())
-            .filter_map(|object| object.typed().cloned())
-            .collect(),
-        services: snapshot.list(KindId::of::<Service>()).filter_map(|object| object.typed().cloned()).collect(),
+        namespaces: all::<Namespace>(world),
+        budgets: all::<PodDisruptionBudget>(world),
+        services: all::<Service>(world),
+        claims: all::<PersistentVolumeClaim>(world),
+        volumes: all::<PersistentVolume>(world),
+        drivers: all::<CSINode>(world),
+        attachments: all::<VolumeAttachment>(world),
     }
+}
+
+fn all<K: BuiltInKind + Clone>(world: &Scheduling) -> Vec<K> {
+    let objects = world.store.snapshot().list(KindId::of::<K>());
+    objects.filter_map(|object| object.typed::<K>().cloned()).collect()
+}
+
+/// Claims that pods use, each bound to a volume; some volumes are the same to their driver.
+pub(super) fn storage() -> Vec<Value> {
+    let mut made = Vec::new();
+    for (index, namespace) in (0..CLAIMS).flat_map(|index| [(index, "test"), (index, "other")]) {
+        let name = format!("{namespace}-{index}");
+        let csi = json!({"driver": DRIVERS[index as usize % 2], "volumeHandle": (index % 6).to_string()});
+        let (modes, room) = (json!(["ReadWriteMany"]), json!({"storage": "1Gi"}));
+        made.push(json!({
+            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name},
+            "spec": {"accessModes": modes, "capacity": room, "csi": csi},
+        }));
+        made.push(json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+            "metadata": {
+                "name": format!("c{index}"), "namespace": namespace,
+                "annotations": {"pv.kubernetes.io/bind-completed": "yes"},
+            },
+            "spec": {"accessModes": modes, "resources": {"requests": room}, "volumeName": name, "storageClassName": ""},
+        }));
+    }
+    made
+}
+
+const CLAIMS: u64 = 8;
+const DRIVERS: [&str; 2] = ["disks.example.com", "shares.example.com"];
+
+/// How many volumes a node may have of each driver.
+pub(super) fn limits(dice: &mut Dice, node: &str) -> Value {
+    let mut drivers = Vec::new();
+    for name in DRIVERS {
+        if !dice.one_in(4) {
+            let room = if dice.one_in(6) { Value::Null } else { json!({"count": dice.roll(4)}) };
+            drivers.push(json!({"name": name, "nodeID": node, "allocatable": room}));
+        }
+    }
+    json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "CSINode", "metadata": {"name": node}, "spec": {"drivers": drivers},
+    })
+}
+
+/// A volume is attached to a node.
+pub(super) fn attachment(dice: &mut Dice, node: &str, number: u64) -> Value {
+    let index = dice.roll(CLAIMS);
+    let source = json!({"persistentVolumeName": format!("test-{index}")});
+    json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "VolumeAttachment", "metadata": {"name": format!("a{number}")},
+        "spec": {"nodeName": node, "attacher": DRIVERS[index as usize % 2], "source": source},
+    })
 }
 
 pub(super) const APPS: [&str; 3] = ["web", "db", "cache"];
@@ -124,6 +178,12 @@ pub(super) fn pod(dice: &mut Dice, number: usize) -> Value {
     }
     if dice.one_in(6) {
         spec["volumes"] = json!([disk(dice)]);
+    } else if dice.one_in(3) {
+        let claims = (0..1 + dice.roll(2)).map(|_| format!("c{}", dice.roll(CLAIMS)));
+        let volumes = claims
+            .enumerate()
+            .map(|(index, claim)| json!({"name": format!("v{index}"), "persistentVolumeClaim": {"claimName": claim}}));
+        spec["volumes"] = volumes.collect();
     }
     let namespace = if dice.one_in(5) { "other" } else { "test" };
     json!({

@@ -13,7 +13,7 @@ use inboard_tests::reference_scheduler::{Eviction, Outlook, World};
 use inboard_tests::scheduling::Scheduling;
 use serde_json::json;
 
-use super::clusters::{APPS, Dice, node, pod, world_of};
+use super::clusters::{APPS, Dice, limits, node, pod, storage, world_of};
 
 const CLUSTERS: u64 = 12;
 const STEPS: usize = 50;
@@ -57,10 +57,12 @@ fn run(seed: u64, seen: &mut Seen) {
         world.create(json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name},
             "value": value}));
     }
+    storage().into_iter().for_each(|object| drop(world.create(object)));
     for number in 0..2 + dice.roll(4) {
         let mut node = node(&mut dice, number);
         node["spec"] = json!({});
         world.create(node);
+        world.create(limits(&mut dice, &format!("n{number}")));
     }
     for number in 0..dice.roll(4) {
         world.create(budget(&mut dice, number));
@@ -84,7 +86,7 @@ fn run(seed: u64, seen: &mut Seen) {
             }
         }
         world.create(pod);
-        while world.scheduler.has_work() {
+        while world.scheduler.has_work(world.now) {
             try_one(&mut world, &format!("INBOARD_SEED={seed} step {step}"), seen);
         }
     }

@@ -1,6 +1,8 @@
 //! Resources, and how nodes are ranked by them.
 
-use super::{check, check_points, fact};
+use inboard::scheduler::{Profile, ScoringStrategy, UtilizationShape};
+
+use super::{Fact, check, check_points, check_points_by, fact};
 
 #[test]
 fn a_pod_fits_where_there_is_room_for_all_that_it_requests() {
@@ -83,6 +85,141 @@ fn emptier_nodes_come_first() {
             ),
         ],
     );
+}
+
+#[test]
+fn fuller_nodes_come_first_where_the_profile_says_so() {
+    check_points_by(
+        Profile::default().scoring_strategy(ScoringStrategy::MostAllocated),
+        "NodeResourcesFit",
+        &[
+            fact(
+                "what is used once the pod is there, of CPU and memory",
+                &["node a", "node b", "pod x @b cpu=5 memory=5Gi"],
+                "cpu=1 memory=1Gi",
+                "a=10 b=60",
+            ),
+            fact("who requests nothing counts for 100m and 200Mi", &["node n cpu=1 memory=2000Mi"], "", "n=10"),
+            fact("more than all is all", &["node n cpu=1 memory=1000Mi", "pod x @n memory=900Mi"], "cpu=1", "n=100"),
+            fact("a node that does not say how much memory it has", &["node n memory=0"], "cpu=5 memory=0", "n=50"),
+        ],
+    );
+}
+
+#[test]
+fn resources_count_by_their_weights() {
+    let weighed = |strategy, resources: &[(&str, i64)], facts: &[Fact]| {
+        let profile = Profile::default().scoring_strategy(strategy);
+        let profile = profile.scored_resources(resources.iter().copied()).expect("good weights");
+        check_points_by(profile, "NodeResourcesFit", facts);
+    };
+    weighed(
+        ScoringStrategy::LeastAllocated,
+        &[("cpu", 3), ("memory", 1)],
+        &[fact("three parts and one", &["node n"], "cpu=5 memory=0", "n=62")],
+    );
+    weighed(
+        ScoringStrategy::MostAllocated,
+        &[("cpu", 1), ("memory", 3)],
+        &[fact("one part and three", &["node n"], "cpu=5 memory=1Gi", "n=20")],
+    );
+    weighed(
+        ScoringStrategy::LeastAllocated,
+        &[("example.com/gpu", 3), ("cpu", 1)],
+        &[
+            fact("who asks for it", &["node n gpu=4", "pod x @n gpu=1"], "cpu=1 gpu=1", "n=59"),
+            fact("who does not is scored by the rest", &["node n gpu=4", "node m"], "cpu=1", "m=90 n=90"),
+        ],
+    );
+    weighed(
+        ScoringStrategy::MostAllocated,
+        &[("example.com/gpu", 1)],
+        &[fact("of what the pod does not ask for there are no points", &["node n gpu=4"], "cpu=1", "n=0")],
+    );
+}
+
+#[test]
+fn nodes_are_liked_as_the_shape_says() {
+    let shaped = |points: &[(i32, i32)], facts: &[Fact]| {
+        let shape = UtilizationShape::new(points.iter().copied()).expect("a good shape");
+        let profile = Profile::default().scoring_strategy(ScoringStrategy::RequestedToCapacityRatio(shape));
+        check_points_by(profile, "NodeResourcesFit", facts);
+    };
+    shaped(
+        &[(0, 10), (100, 0)],
+        &[
+            fact("nothing is used", &["node n"], "cpu=0 memory=0", "n=100"),
+            fact("the half of three quarters and of the half", &["node n cpu=4"], "cpu=3 memory=5Gi", "n=38"),
+            fact(
+                "with what others use",
+                &["node a", "node b", "pod x @b cpu=2 memory=2Gi"],
+                "cpu=1 memory=1Gi",
+                "a=90 b=70",
+            ),
+        ],
+    );
+    shaped(
+        &[(20, 2), (60, 10)],
+        &[
+            fact("level before the first point", &["node n"], "cpu=1 memory=1Gi", "n=20"),
+            fact("between two", &["node n"], "cpu=4 memory=4Gi", "n=60"),
+            fact("level behind the last", &["node n"], "cpu=8 memory=8Gi", "n=100"),
+        ],
+    );
+    shaped(
+        &[(0, 0), (50, 10), (100, 0)],
+        &[
+            fact("what gets no points is left out of the mean", &["node n"], "cpu=5 memory=0", "n=100"),
+            fact("nothing gets points", &["node n"], "cpu=10 memory=0", "n=0"),
+        ],
+    );
+}
+
+#[test]
+fn other_resources_can_be_balanced() {
+    let balanced = |resources: &[&str]| Profile::default().balanced_resources(resources.iter().copied());
+    check_points_by(
+        balanced(&["cpu", "memory", "example.com/gpu"]).expect("good names"),
+        "NodeResourcesBalancedAllocation",
+        &[
+            fact("three equal parts", &["node n gpu=4"], "cpu=5 memory=5Gi gpu=2", "n=75"),
+            fact("one of them is less", &["node n gpu=4"], "cpu=5 memory=5Gi gpu=1", "n=69"),
+            fact("who does not ask for it is balanced by the rest", &["node n gpu=4"], "cpu=5 memory=5Gi", "n=75"),
+        ],
+    );
+    check_points_by(
+        balanced(&["example.com/gpu"]).expect("good names"),
+        "NodeResourcesBalancedAllocation",
+        &[fact("who asks for none of them is no matter of balance", &["node n gpu=4"], "cpu=5", "n=0")],
+    );
+}
+
+#[test]
+fn how_resources_are_scored_is_checked() {
+    let shape = |points: &[(i32, i32)]| UtilizationShape::new(points.iter().copied()).map(drop);
+    let weighed = |name: &str, weight| Profile::new("x").scored_resources([("cpu", 1), (name, weight)]).map(drop);
+    let balanced = |name: &str| Profile::new("x").balanced_resources(["cpu", name]).map(drop);
+    for (tried, expected) in [
+        (shape(&[]), "shape: at least one point must be specified"),
+        (shape(&[(10, 1), (10, 2)]), "shape[1].utilization: 10: utilization values must be sorted in increasing order"),
+        (shape(&[(-1, 1)]), "shape[0].utilization: -1: not in valid range [0, 100]"),
+        (shape(&[(0, 1), (101, 1)]), "shape[1].utilization: 101: not in valid range [0, 100]"),
+        (shape(&[(0, -1)]), "shape[0].score: -1: not in valid range [0, 10]"),
+        (shape(&[(0, 11)]), "shape[0].score: 11: not in valid range [0, 10]"),
+        (
+            weighed("memory", 0),
+            "scoringStrategy.resources[1].weight: 0: resource weight of memory not in valid range (0, 100]",
+        ),
+        (
+            weighed("memory", 101),
+            "scoringStrategy.resources[1].weight: 101: resource weight of memory not in valid range (0, 100]",
+        ),
+        (weighed("", 1), "scoringStrategy.resources[1].name: a resource must be named"),
+        (balanced("cpu"), "resources[1].name: \"cpu\": it is there already"),
+        (balanced(""), "resources[1].name: a resource must be named"),
+    ] {
+        assert_eq!(tried.expect_err(expected).to_string(), expected);
+    }
 }
 
 #[test]

@@ -12,9 +12,13 @@
 //! itself), `or=TEST` (the first of further terms), `rather=W/TEST`, `near=K:V/KEY`, `far=K:V/KEY` (others with this label, over this topology key), `liked=W/K:V/KEY`, `disliked=W/K:V/KEY`,
 //! `spread=SKEW/KEY/K:V` and `wish=SKEW/KEY/K:V` (with it only preferred).
 //!
-//! `claim NAME`, then `volume=`, `bound`, `lost`, `mode=` (an access mode), `class=`, `size=`. `volume NAME`, then `label=K:V`,
-//! `on=K:V` (nodes with this label), `class=`, `size=`. `class NAME`, then `waits` (for the first consumer), `by=`
-//! (a provisioner). Anything else is an object in JSON.
+//! `claim NAME`, then `volume=`, `bound`, `lost`, `mode=` (an access mode), `class=`, `size=`, `chosen=` (the node that was
+//! chosen for it). `volume NAME`, then `label=K:V`, `on=K:V` (nodes with this label), `class=`, `size=`, `csi=DRIVER:HANDLE`.
+//! `class NAME`, then `waits` (for the first consumer), `by=` (a provisioner), `on=K:V` (where it makes volumes).
+//!
+//! `limits NODE`, then `DRIVER=COUNT` (`-` for a driver that says none). `attached NAME @NODE by=DRIVER volume=`.
+//! `driver NAME`: one that says where there is room. `room NAME class=`, then `on=K:V`, `everywhere`, `size=`, `max=`
+//! (the largest volume). Anything else is an object in JSON.
 
 use inboard_tests::scheduling::Scheduling;
 use serde_json::{Map, Value, json};
@@ -31,6 +35,13 @@ pub(crate) fn put(world: &mut Scheduling, line: &str) {
         Some(&"claim") => drop(world.create(claim(&words[1..]))),
         Some(&"volume") => drop(world.create(volume(&words[1..]))),
         Some(&"class") => drop(world.create(class(&words[1..]))),
+        Some(&"limits") => drop(world.create(limits(&words[1..]))),
+        Some(&"attached") => drop(world.create(attached(&words[1..]))),
+        Some(&"driver") => drop(world.create(json!({
+            "apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver", "metadata": {"name": words[1]},
+            "spec": {"storageCapacity": true},
+        }))),
+        Some(&"room") => drop(world.create(room(&words[1..]))),
         _ => drop(world.create(serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}")))),
     }
 }
@@ -289,6 +300,7 @@ fn claim(words: &[&str]) -> Value {
             "mode" => claim["spec"]["accessModes"] = json!([value]),
             "class" => claim["spec"]["storageClassName"] = value.into(),
             "size" => claim["spec"]["resources"]["requests"]["storage"] = value.into(),
+            "chosen" => claim["metadata"]["annotations"]["volume.kubernetes.io/selected-node"] = value.into(),
             _ => panic!("{words:?}: {key}"),
         }
     }
@@ -311,6 +323,11 @@ fn volume(words: &[&str]) -> Value {
             }
             "class" => volume["spec"]["storageClassName"] = value.into(),
             "size" => volume["spec"]["capacity"]["storage"] = value.into(),
+            "csi" => {
+                drop(volume["spec"].as_object_mut().and_then(|spec| spec.remove("hostPath")));
+                let (driver, handle) = split(value, ':');
+                volume["spec"]["csi"] = json!({"driver": driver, "volumeHandle": handle});
+            }
             _ => panic!("{words:?}: {key}"),
         }
     }
@@ -326,8 +343,57 @@ fn class(words: &[&str]) -> Value {
         match key {
             "waits" => class["volumeBindingMode"] = "WaitForFirstConsumer".into(),
             "by" => class["provisioner"] = value.into(),
+            "on" => {
+                let wanted = json!({"key": split(value, ':').0, "values": [split(value, ':').1]});
+                class["allowedTopologies"] = json!([{"matchLabelExpressions": [wanted]}]);
+            }
             _ => panic!("{words:?}: {key}"),
         }
     }
     class
+}
+
+fn limits(words: &[&str]) -> Value {
+    let driver = |word: &&str| {
+        let (name, count) = split(word, '=');
+        let count: Option<i32> = (count != "-").then(|| count.parse().expect("a number of volumes"));
+        json!({"name": name, "nodeID": words[0], "allocatable": count.map(|count| json!({"count": count}))})
+    };
+    let drivers: Vec<Value> = words[1..].iter().map(driver).collect();
+    json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "CSINode", "metadata": {"name": words[0]}, "spec": {"drivers": drivers},
+    })
+}
+
+fn attached(words: &[&str]) -> Value {
+    let mut attached = json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "VolumeAttachment", "metadata": {"name": words[0]},
+        "spec": {"nodeName": words[1].trim_start_matches('@'), "source": {}},
+    });
+    for (key, value) in words[2..].iter().map(|word| split(word, '=')) {
+        match key {
+            "by" => attached["spec"]["attacher"] = value.into(),
+            "volume" => attached["spec"]["source"]["persistentVolumeName"] = value.into(),
+            _ => panic!("{words:?}: {key}"),
+        }
+    }
+    attached
+}
+
+fn room(words: &[&str]) -> Value {
+    let mut room = json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "CSIStorageCapacity",
+        "metadata": {"name": words[0], "namespace": "default"},
+    });
+    for (key, value) in words[1..].iter().map(|word| split(word, '=')) {
+        match key {
+            "class" => room["storageClassName"] = value.into(),
+            "on" => room["nodeTopology"] = selector(value),
+            "everywhere" => room["nodeTopology"] = json!({}),
+            "size" => room["capacity"] = value.into(),
+            "max" => room["maximumVolumeSize"] = value.into(),
+            _ => panic!("{words:?}: {key}"),
+        }
+    }
+    room
 }

@@ -37,7 +37,8 @@ pub(super) fn affinity(affinity: &Affinity, path: &Path<'_>, errors: &mut FieldE
     }
 }
 
-fn node_affinity(affinity: &NodeAffinity, path: &Path<'_>, errors: &mut FieldErrors) {
+/// What is wrong with what a pod requires and prefers of nodes.
+pub fn node_affinity(affinity: &NodeAffinity, path: &Path<'_>, errors: &mut FieldErrors) {
     if let Some(required) = &affinity.required_during_scheduling_ignored_during_execution {
         node_selector(required, &path.field("requiredDuringSchedulingIgnoredDuringExecution"), errors);
     }

@@ -25,6 +25,7 @@ impl Plugin for InterPodAffinity {
 
     fn counters(&self, shape: &Shape, table: &NodeTable) -> Vec<CounterSpec> {
         let Some(kin) = shape.standing() else { return Vec::new() };
+        let near = shape.profile.near;
         let spec = |role| move |term: &Term| CounterSpec { role, key: term.key.clone() };
         let covers = |term: &&Term| term.covers(kin, table.namespaces());
         let required = kin.terms.required_affinity.iter().enumerate();
@@ -34,7 +35,9 @@ impl Plugin for InterPodAffinity {
         specs.extend(kin.terms.preferred.iter().map(spec(Role::Preference)));
         for terms in table.terms() {
             specs.extend(terms.required_anti.iter().filter(covers).map(spec(Role::AntiOfOthers)));
-            specs.extend(terms.wishes().filter(covers).map(spec(Role::Preference)));
+            let required = terms.required_affinity.iter().filter(|_| near.required_weight > 0);
+            let preferred = terms.preferred.iter().filter(|_| near.heeds_preferences);
+            specs.extend(required.chain(preferred).filter(covers).map(spec(Role::Preference)));
         }
         specs.into_iter().collect()
     }
@@ -48,9 +51,11 @@ impl Plugin for InterPodAffinity {
             Role::Anti => count(&mine.terms.required_anti, kin),
             Role::AntiOfOthers => count(&kin.terms.required_anti, mine),
             Role::Preference => {
+                let near = shape.profile.near;
                 let ours = mine.terms.preferred.iter().filter(|term| covers(term, kin));
-                let theirs = kin.terms.wishes().filter(|term| covers(term, mine));
-                ours.chain(theirs).map(|term| term.weight).sum()
+                let theirs = kin.terms.preferred.iter().filter(|term| near.heeds_preferences && covers(term, mine));
+                let required = count(&kin.terms.required_affinity, mine) * near.required_weight;
+                required + ours.chain(theirs).map(|term| term.weight).sum::<i64>()
             }
             Role::HardSpread(_) | Role::SoftSpread(_) => 0,
         }
@@ -62,7 +67,7 @@ impl Plugin for InterPodAffinity {
             counters.filter_map(|(counter, _)| view.sum(counter)).any(|sum| sum > 0)
         };
         if !is_near_what_it_wants(shape, table, view) {
-            return Err(Rejected::new("node(s) didn't match pod affinity rules", Cure::PodAdded));
+            return Err(Rejected::new("node(s) didn't match pod affinity rules", Cure::OtherPods));
         }
         if is_there(Role::Anti) {
             return Err(Rejected::new("node(s) didn't match pod anti-affinity rules", Cure::Eviction));
@@ -71,6 +76,10 @@ impl Plugin for InterPodAffinity {
             return Err(Rejected::new("node(s) didn't satisfy existing pods anti-affinity rules", Cure::Eviction));
         }
         Ok(())
+    }
+
+    fn cares_about(&self, shape: &Shape, kin: &Kin, table: &NodeTable) -> bool {
+        shape.standing().is_some_and(|mine| matches_all(&mine.terms.required_affinity, kin, table))
     }
 
     /// The sum of the weights, from the least to the most among the nodes.

@@ -1,11 +1,11 @@
 //! A pod goes only to nodes whose labels match `spec.nodeSelector` and the required terms of
-//! `spec.affinity.nodeAffinity`, and rather to those that match the preferred terms.
+//! `spec.affinity.nodeAffinity`, and rather to those that match the preferred terms; the profile may add to both.
 //!
 //! Terms are ored, what is in a term is anded; a term that says nothing matches nothing.
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::{NodeSelector, NodeSelectorRequirement, NodeSelectorTerm};
+use k8s_openapi::api::core::v1::{NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PreferredSchedulingTerm};
 
 use crate::scheduler::node_table::{NodeRow, NodeTable, Slot};
 use crate::scheduler::plugin::{Candidates, Column, Cure, Narrowed, Plugin, Rejected, Scale};
@@ -29,7 +29,7 @@ impl Plugin for NodeAffinity {
     }
 
     fn prepare(&self, shape: &Shape) -> Narrowed {
-        if shape.node_selector().next().is_none() && shape.required_nodes().is_none() {
+        if shape.node_selector().next().is_none() && shape.required_nodes().is_none() && enforced(shape).is_none() {
             return Narrowed::NotMyConcern;
         }
         match shape.required_nodes().and_then(named_nodes) {
@@ -39,24 +39,42 @@ impl Plugin for NodeAffinity {
         }
     }
 
-    fn filter(&self, shape: &Shape, candidates: &mut Candidates<'_>) {
-        candidates.retain(|row| match matches_required(shape, row) {
-            true => Ok(()),
-            false => Err(Rejected::new("node(s) didn't match Pod's node affinity/selector", Cure::NodeChange)),
+    fn filter(&self, shape: &Shape, _table: &NodeTable, candidates: &mut Candidates<'_>) {
+        let enforced = enforced(shape);
+        candidates.retain(|row| {
+            if enforced.is_some_and(|selector| !matches_selector(selector, row)) {
+                let reason = "node(s) didn't match scheduler-enforced node affinity";
+                return Err(Rejected::new(reason, Cure::NodeLabels));
+            }
+            match matches_required(shape, row) {
+                true => Ok(()),
+                false => Err(Rejected::new("node(s) didn't match Pod's node affinity/selector", Cure::NodeLabels)),
+            }
         });
     }
 
     fn scores(&self, shape: &Shape, _table: &NodeTable) -> bool {
-        !shape.preferred_nodes().is_empty()
+        preferred(shape).next().is_some()
     }
 
     /// The sum of the weights of the preferred terms that match.
     fn score(&self, shape: &Shape, _table: &NodeTable, rows: &[(Slot, &NodeRow)], column: &mut Column) {
         column.extend(rows.iter().map(|(_, row)| {
-            let matching = shape.preferred_nodes().iter().filter(|term| matches_term(&term.preference, row));
+            let matching = preferred(shape).filter(|term| matches_term(&term.preference, row));
             matching.map(|term| i64::from(term.weight)).sum::<i64>()
         }));
     }
+}
+
+/// What the profile demands.
+fn enforced(shape: &Shape) -> Option<&NodeSelector> {
+    shape.profile.added()?.required_during_scheduling_ignored_during_execution.as_ref()
+}
+
+/// What the profile prefers, and the pod.
+fn preferred(shape: &Shape) -> impl Iterator<Item = &PreferredSchedulingTerm> {
+    let added = shape.profile.added().and_then(|all| all.preferred_during_scheduling_ignored_during_execution.as_ref());
+    added.into_iter().flatten().chain(shape.preferred_nodes())
 }
 
 /// Whether a node is one that the pod may go to by its selector and required affinity.

@@ -3,6 +3,7 @@
 //! Such a pod never comes to the scheduler's queue; the rule is asked by others that place pods, such as the DaemonSet
 //! controller.
 
+use crate::scheduler::node_table::NodeTable;
 use crate::scheduler::plugin::{Candidates, Cure, Narrowed, Plugin, Rejected};
 use crate::scheduler::shape::Shape;
 
@@ -18,7 +19,7 @@ impl Plugin for NodeName {
         if shape.node.is_none() { Narrowed::NotMyConcern } else { Narrowed::All }
     }
 
-    fn filter(&self, shape: &Shape, candidates: &mut Candidates<'_>) {
+    fn filter(&self, shape: &Shape, _table: &NodeTable, candidates: &mut Candidates<'_>) {
         candidates.retain(|row| match shape.node.as_ref() == Some(&row.name) {
             true => Ok(()),
             false => Err(Rejected::new("node(s) didn't match the requested node name", Cure::NodeChange)),

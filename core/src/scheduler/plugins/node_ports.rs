@@ -1,5 +1,6 @@
 //! Two pods of one node cannot have the same host port (`spec.containers[].ports[].hostPort`).
 
+use crate::scheduler::node_table::NodeTable;
 use crate::scheduler::plugin::{Candidates, Cure, Narrowed, Plugin, Rejected};
 use crate::scheduler::shape::Shape;
 
@@ -15,7 +16,7 @@ impl Plugin for NodePorts {
         if shape.footprint.ports.is_empty() { Narrowed::NotMyConcern } else { Narrowed::All }
     }
 
-    fn filter(&self, shape: &Shape, candidates: &mut Candidates<'_>) {
+    fn filter(&self, shape: &Shape, _table: &NodeTable, candidates: &mut Candidates<'_>) {
         candidates.retain(|row| {
             match shape.footprint.ports.iter().any(|port| row.ports.iter().any(|used| used.clashes(port))) {
                 true => {

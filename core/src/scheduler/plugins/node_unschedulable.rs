@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::Taint;
 
 use crate::object::taint::tolerates;
+use crate::scheduler::node_table::NodeTable;
 use crate::scheduler::plugin::{Candidates, Cure, Narrowed, Plugin, Rejected};
 use crate::scheduler::shape::Shape;
 
@@ -22,9 +23,9 @@ impl Plugin for NodeUnschedulable {
         if tolerates(shape.tolerations(), &taint) { Narrowed::NotMyConcern } else { Narrowed::All }
     }
 
-    fn filter(&self, _shape: &Shape, candidates: &mut Candidates<'_>) {
+    fn filter(&self, _shape: &Shape, _table: &NodeTable, candidates: &mut Candidates<'_>) {
         candidates.retain(|row| match row.unschedulable {
-            true => Err(Rejected::new("node(s) were unschedulable", Cure::NodeChange)),
+            true => Err(Rejected::new("node(s) were unschedulable", Cure::NodeTaints)),
             false => Ok(()),
         });
     }

@@ -1,13 +1,12 @@
-//! A node must have room for what the pod requests; emptier nodes are better (`LeastAllocated`), or fuller ones
-//! (`MostAllocated`), as the profile says.
+//! A node must have room for what the pod requests; emptier nodes are better, or fuller ones, as the profile says
+//! (`scoringStrategy`).
 //!
 //! What is more than the whole node has is cured by no eviction.
 
 use smallvec::SmallVec;
 
 use crate::scheduler::node_table::{NodeRow, NodeTable, Slot};
-use crate::scheduler::plugin::{Candidates, Column, Cure, Narrowed, Plugin, Rejected, SCORE_MAX};
-use crate::scheduler::profile::ScoringStrategy;
+use crate::scheduler::plugin::{Candidates, Column, Cure, Narrowed, Plugin, Rejected};
 use crate::scheduler::shape::Shape;
 use crate::text::Text;
 
@@ -27,7 +26,7 @@ impl Plugin for NodeResourcesFit {
         Narrowed::All
     }
 
-    fn filter(&self, shape: &Shape, candidates: &mut Candidates<'_>) {
+    fn filter(&self, shape: &Shape, _table: &NodeTable, candidates: &mut Candidates<'_>) {
         candidates.retain(|row| match lacking(shape, row) {
             None => Ok(()),
             Some(rejected) => Err(rejected),
@@ -38,36 +37,9 @@ impl Plugin for NodeResourcesFit {
         true
     }
 
-    /// The free or the used part of CPU and memory once the pod is there, averaged over those that the node has.
     fn score(&self, shape: &Shape, _table: &NodeTable, rows: &[(Slot, &NodeRow)], column: &mut Column) {
-        let part = match shape.profile.strategy() {
-            ScoringStrategy::LeastAllocated => free_part,
-            ScoringStrategy::MostAllocated => used_part,
-        };
-        column.extend(rows.iter().map(|(_, row)| {
-            let pairs = [
-                (row.allocatable.cpu_milli, row.weighed.cpu_milli.saturating_add(shape.footprint.weighed.cpu_milli)),
-                (row.allocatable.memory, row.weighed.memory.saturating_add(shape.footprint.weighed.memory)),
-            ];
-            let known = pairs.iter().filter(|(has, _)| *has != 0);
-            let (sum, count) = known.fold((0, 0), |(sum, count), (has, used)| (sum + part(*has, *used), count + 1));
-            if count == 0 { 0 } else { sum / count }
-        }));
-    }
-}
-
-fn free_part(has: i64, used: i64) -> i64 {
-    points(has - used.min(has), has)
-}
-
-fn used_part(has: i64, used: i64) -> i64 {
-    points(used.min(has), has)
-}
-
-fn points(part: i64, whole: i64) -> i64 {
-    match part.checked_mul(SCORE_MAX) {
-        Some(points) => points / whole,
-        None => part / (whole / SCORE_MAX),
+        let scoring = shape.profile.scoring();
+        column.extend(rows.iter().map(|(_, row)| scoring.points(row, &shape.footprint)));
     }
 }
 
@@ -92,10 +64,11 @@ fn lacking(shape: &Shape, row: &NodeRow) -> Option<Rejected> {
         check(wanted.ephemeral_storage, has.ephemeral_storage, used.ephemeral_storage, &|| {
             "Insufficient ephemeral-storage".into()
         });
-        for (name, amount) in &wanted.scalars {
+        let counted = wanted.scalars.iter().filter(|(name, _)| !shape.profile.ignored.covers(name));
+        for (name, amount) in counted {
             check(*amount, has.scalar(name), used.scalar(name), &|| format!("Insufficient {name}").into());
         }
     }
-    let cured_by = if beyond_the_node { Cure::NodeChange } else { Cure::Eviction };
+    let cured_by = if beyond_the_node { Cure::NodeRoom } else { Cure::Eviction };
     (!reasons.is_empty()).then_some(Rejected { reasons, cured_by })
 }

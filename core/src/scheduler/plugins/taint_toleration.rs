@@ -28,10 +28,10 @@ impl Plugin for TaintToleration {
         Narrowed::All
     }
 
-    fn filter(&self, shape: &Shape, candidates: &mut Candidates<'_>) {
+    fn filter(&self, shape: &Shape, _table: &NodeTable, candidates: &mut Candidates<'_>) {
         candidates.retain(|row| match tolerates_all(shape.tolerations(), row) {
             true => Ok(()),
-            false => Err(Rejected::new("node(s) had untolerated taint(s)", Cure::NodeChange)),
+            false => Err(Rejected::new("node(s) had untolerated taint(s)", Cure::NodeTaints)),
         });
     }
 

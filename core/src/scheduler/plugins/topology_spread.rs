@@ -56,7 +56,7 @@ impl Plugin for PodTopologySpread {
             let Some((spread, standing)) = spread_of(shape, spec).zip(shape.standing()) else { continue };
             let Some(here) = view.sum(counter) else {
                 let reason = "node(s) didn't match pod topology spread constraints (missing required label)";
-                return Err(Rejected::new(reason, Cure::NodeChange));
+                return Err(Rejected::new(reason, Cure::NodeLabels));
             };
             let (least, domains) = view.least(counter);
             let least = if domains < spread.domains_min { 0 } else { least };
@@ -66,6 +66,12 @@ impl Plugin for PodTopologySpread {
             }
         }
         Ok(())
+    }
+
+    fn cares_about(&self, shape: &Shape, kin: &Kin, _table: &NodeTable) -> bool {
+        let mut hard = shape.spreads().iter().filter(|spread| spread.is_hard);
+        let is_near = shape.standing().is_some_and(|mine| mine.namespace == kin.namespace);
+        is_near && hard.any(|spread| spread.selector.matches(&kin.labels))
     }
 
     fn rank(&self, shape: &Shape, groups: &[Group<'_>], column: &mut Column) {

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::node_affinity::matches_selector;
-use crate::scheduler::node_table::NodeRow;
+use crate::scheduler::node_table::{NodeRow, NodeTable};
 use crate::scheduler::plugin::{Candidates, Cure, Narrowed, Plugin, Rejected};
 use crate::scheduler::shape::Shape;
 use crate::scheduler::volumes::{Given, VolumeNeeds, given_on};
@@ -26,21 +26,25 @@ impl Plugin for VolumeBinding {
         }
     }
 
-    fn filter(&self, shape: &Shape, candidates: &mut Candidates<'_>) {
+    fn filter(&self, shape: &Shape, table: &NodeTable, candidates: &mut Candidates<'_>) {
         candidates.retain(|row| {
-            let reasons = reasons(&shape.volumes, row);
+            let reasons = reasons(&shape.volumes, table, row);
             if reasons.is_empty() { Ok(()) } else { Err(Rejected { reasons, cured_by: Cure::VolumeChange }) }
         });
     }
 }
 
-fn reasons(needs: &VolumeNeeds, row: &NodeRow) -> SmallVec<[Text; 1]> {
+fn reasons(needs: &VolumeNeeds, table: &NodeTable, row: &NodeRow) -> SmallVec<[Text; 1]> {
     let mut reasons = SmallVec::new();
     if !needs.usable.iter().all(|selector| matches_selector(selector, row)) {
         reasons.push("node(s) didn't match PersistentVolume's node affinity".into());
     }
-    if given_on(needs, row).any(|(_, given)| given == Given::Nothing) {
-        reasons.push("node(s) didn't find available persistent volumes to bind".into());
+    // The first claim that gets nothing says why.
+    let mut given = given_on(needs, table, row).map(|(_, given)| given);
+    match given.find(|given| matches!(given, Given::Nothing | Given::NoRoom)) {
+        Some(Given::NoRoom) => reasons.push("node(s) did not have enough free storage".into()),
+        Some(_) => reasons.push("node(s) didn't find available persistent volumes to bind".into()),
+        None => {}
     }
     if needs.is_lost {
         reasons.push("node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)".into());

@@ -1,7 +1,7 @@
 //! Disks that pods name themselves are shared on a node only by those who just read them; a claim with the access mode
 //! `ReadWriteOncePod` is used by one pod at a time.
 
-use crate::scheduler::node_table::NodeRow;
+use crate::scheduler::node_table::{NodeRow, NodeTable};
 use crate::scheduler::plugin::{Candidates, Cure, Narrowed, Plugin, Rejected};
 use crate::scheduler::shape::Shape;
 
@@ -18,7 +18,7 @@ impl Plugin for VolumeRestrictions {
         if matters { Narrowed::All } else { Narrowed::NotMyConcern }
     }
 
-    fn filter(&self, shape: &Shape, candidates: &mut Candidates<'_>) {
+    fn filter(&self, shape: &Shape, _table: &NodeTable, candidates: &mut Candidates<'_>) {
         let disks = &shape.footprint.disks;
         let is_in_use = |row: &NodeRow| disks.iter().any(|disk| row.disks.iter().any(|used| used.clashes(disk)));
         candidates.retain(|row| {

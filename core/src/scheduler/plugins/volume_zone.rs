@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::scheduler::node_table::NodeRow;
+use crate::scheduler::node_table::{NodeRow, NodeTable};
 use crate::scheduler::plugin::{Candidates, Cure, Narrowed, Plugin, Rejected};
 use crate::scheduler::shape::Shape;
 
@@ -30,7 +30,7 @@ impl Plugin for VolumeZone {
         }
     }
 
-    fn filter(&self, shape: &Shape, candidates: &mut Candidates<'_>) {
+    fn filter(&self, shape: &Shape, _table: &NodeTable, candidates: &mut Candidates<'_>) {
         candidates.retain(|row| match shape.volumes.zones.iter().all(|(label, zones)| is_in(row, label, zones)) {
             true => Ok(()),
             false => Err(Rejected::new("node(s) had no available volume zone", Cure::VolumeChange)),

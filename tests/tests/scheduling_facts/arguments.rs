@@ -1,0 +1,99 @@
+//! What profiles say to single plugins.
+
+use inboard::k8s_openapi::api::core::v1::NodeAffinity;
+use inboard::scheduler::Profile;
+use serde_json::{Value, json};
+
+use super::{check_by, check_points_by, fact};
+
+#[test]
+fn extended_resources_can_be_left_to_others() {
+    const GPU: &str = "example.com/gpu";
+    const LACKS: &str = "1 Insufficient example.com/gpu.";
+    let plain = || Profile::new("default-scheduler");
+    check_by(&plain().ignored_resources([GPU]), &[fact("by name", &["node n"], "gpu=1", "n")]);
+    check_by(&plain().ignored_resource_groups(["example.com"]), &[fact("by group", &["node n"], "gpu=1", "n")]);
+    check_by(&plain().ignored_resources(["example.com"]), &[fact("a group is no name", &["node n"], "gpu=1", LACKS)]);
+    check_by(
+        &plain().ignored_resources(["cpu"]),
+        &[fact("others are looked at all the same", &["node n cpu=1"], "cpu=2", "1 Insufficient cpu.")],
+    );
+}
+
+#[test]
+fn what_others_say_of_a_pod_can_count_more_or_less() {
+    const REQUIRES: &str = "pod o @a label=x:y near=x:y/zone";
+    const PREFERS: &str = "pod q @b liked=3/x:y/zone";
+    const NODES: [&str; 2] = ["node a zone=1", "node b zone=2"];
+    let weighed = |weight| Profile::default().hard_pod_affinity_weight(weight).expect("a good weight");
+    let check = |profile, what, then| {
+        check_points_by(
+            profile,
+            "InterPodAffinity",
+            &[fact(what, &[NODES[0], NODES[1], REQUIRES, PREFERS], "label=x:y", then)],
+        );
+    };
+    check(weighed(1), "a requirement counts little", "a=0 b=200");
+    check(weighed(5), "more", "a=200 b=0");
+    check(Profile::default().ignore_preferred_terms_of_existing_pods(), "preferences do not count", "a=200 b=0");
+    check(weighed(0).ignore_preferred_terms_of_existing_pods(), "neither does", "a=0 b=0");
+}
+
+fn affinity(value: Value) -> NodeAffinity {
+    serde_json::from_value(value).expect("an affinity")
+}
+
+fn term(key: &str, value: &str) -> Value {
+    json!({"matchExpressions": [{"key": key, "operator": "In", "values": [value]}]})
+}
+
+#[test]
+fn a_profile_adds_to_what_pods_require_and_prefer_of_nodes() {
+    let required =
+        json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term("disk", "ssd")]}});
+    let enforced = Profile::default().added_affinity(affinity(required)).expect("a good affinity");
+    check_by(
+        &enforced,
+        &[
+            fact("who says nothing", &["node n label=disk:ssd", "node m"], "", "n"),
+            fact("none is there", &["node m"], "", "1 node(s) didn't match scheduler-enforced node affinity."),
+            fact("both must match", &["node n label=disk:ssd", "node m label=disk:ssd label=gen:5"], "must=gen:5", "m"),
+            fact(
+                "what the profile says is said first",
+                &["node n", "node m label=disk:ssd"],
+                "select=gen:5",
+                "1 node(s) didn't match Pod's node affinity/selector, 1 node(s) didn't match scheduler-enforced node affinity.",
+            ),
+        ],
+    );
+    let preferred = json!([{"weight": 3, "preference": term("disk", "ssd")}]);
+    let preferred = json!({"preferredDuringSchedulingIgnoredDuringExecution": preferred});
+    check_points_by(
+        Profile::default().added_affinity(affinity(preferred)).expect("a good affinity"),
+        "NodeAffinity",
+        &[
+            fact("who says nothing", &["node a label=disk:ssd", "node b"], "", "a=200 b=0"),
+            fact("both count", &["node a label=disk:ssd", "node b label=gen:5"], "rather=1/gen:5", "a=200 b=66"),
+        ],
+    );
+}
+
+#[test]
+fn arguments_are_checked() {
+    let refused = |tried: Result<Profile, inboard::scheduler::InvalidArgument>| tried.expect_err("bad").to_string();
+    assert_eq!(
+        refused(Profile::new("x").hard_pod_affinity_weight(101)),
+        "hardPodAffinityWeight: 101: not in valid range [0, 100]"
+    );
+    assert_eq!(
+        refused(Profile::new("x").preemption_candidates(101, 1)),
+        "minCandidateNodesPercentage: 101: not in valid range [0, 100]"
+    );
+    assert_eq!(
+        refused(Profile::new("x").preemption_candidates(0, 0)),
+        "minCandidateNodesPercentage: 0: cannot be zero at the same time as minCandidateNodesAbsolute"
+    );
+    let nowhere = affinity(json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}));
+    let refused = refused(Profile::new("x").added_affinity(nowhere));
+    assert!(refused.starts_with("addedAffinity.requiredDuring"), "{refused}");
+}
