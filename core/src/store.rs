@@ -57,7 +57,7 @@ pub use self::links::Owners;
 pub(crate) use self::links::{evicting_taints, ready_of};
 pub use self::measures::{
     AutoscalingSettings, ContainerUsage, FailureTimes, MetricAnswer, MetricQuery, MetricSample, PodUsage, ScaleHistory,
-    TaintTimes,
+    TaintMemory,
 };
 pub use self::object::{Body, Deletion, Meta, Object, StringMap};
 pub use self::owners::FieldManager;

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use crate::ids::{NodeName, Revision, Uid};
 use crate::object::kind::TypedObject;
-use crate::store::{Draft, EventDraft, FailureTimes, Object, PodState, ScaleHistory, TaintTimes};
+use crate::store::{Draft, EventDraft, FailureTimes, Object, PodState, ScaleHistory, TaintMemory};
 use crate::time::Time;
 
 /// Most objects that one plan creates or deletes: others get their turn in between
@@ -124,12 +124,12 @@ pub enum Action {
         /// All that it remembers from here on.
         history: Arc<ScaleHistory>,
     },
-    /// Keeps in mind since when taints of a node send pods away: beside the objects, and never durable.
+    /// Keeps in mind what matters of a node whose taints send pods away: beside the objects, and never durable.
     Notice {
         /// Which node.
         node: Uid,
-        /// All such taints.
-        taints: Arc<TaintTimes>,
+        /// All that is remembered of it from here on.
+        memory: Arc<TaintMemory>,
     },
     /// Keeps in mind on which nodes the pods of a DaemonSet fail: beside the objects, and never durable.
     BackOff {

@@ -3,11 +3,14 @@
 //! **The rule**: a pod leaves a node with a `NoExecute` taint at once if it does not tolerate it, or when the time is
 //! over for which it does. That time begins when both are there, the pod and the taint.
 //!
-//! Since when a taint is there it may say itself; where it does not, it counts from when this controller first saw it. Both
-//! are kept in mind beside the objects: a pod whose time was running before the taints changed, and is not any more, is told
-//! so.
+//! Since when a taint is there it may say itself; where it does not, it counts from when this controller first saw it. That is
+//! kept in mind beside the objects, and whose time is running: where it stops running, because the taints are others or the
+//! pod is gone, an event says so.
 
-use std::borrow::Borrow;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +21,8 @@ use crate::ids::{NodeName, Uid};
 use crate::object::kind;
 use crate::object::taint::tolerates_one;
 use crate::store::{
-    Change, ConditionKind, ConditionStatus, EventDraft, Object, PodBody, PodCondition, Snapshot, TaintTimes, Why,
-    evicting_taints,
+    Change, ConditionKind, ConditionStatus, EventDraft, EventType, Involved, Object, PodBody, PodCondition, Snapshot,
+    TaintMemory, Why, evicting_taints,
 };
 use crate::time::Time;
 
@@ -35,8 +38,10 @@ pub struct TaintEvictionController;
 pub struct Observed<'w> {
     node: Uid,
     taints: Vec<&'w Taint>,
-    times: Option<&'w Arc<TaintTimes>>,
+    memory: Option<&'w Arc<TaintMemory>>,
     pods: Vec<&'w Arc<Object>>,
+    /// The pods whose time was running when they went.
+    gone: Vec<&'w Involved>,
 }
 
 impl Controller for TaintEvictionController {
@@ -44,40 +49,63 @@ impl Controller for TaintEvictionController {
 
     const NAME: &'static str = "taint-eviction-controller";
 
-    const WATCHED: &'static [Watched] = &[Watched::itself(kind::NODE), Watched::kind(kind::POD, node_of_new_pod)];
+    const WATCHED: &'static [Watched] = &[Watched::itself(kind::NODE), Watched::kind(kind::POD, node_of_pod)];
 
     fn observe<'w>(snapshot: &'w Snapshot, key: Uid) -> Option<Observed<'w>> {
         let object = snapshot.get(key)?;
         let taints: Vec<&Taint> = evicting_taints(object.typed()?).collect();
-        let times = snapshot.taint_times(key);
-        if taints.is_empty() && times.is_none() {
+        let memory = snapshot.taint_memory(key);
+        if taints.is_empty() && memory.is_none() {
             return None;
         }
         let name = NodeName::new(Arc::clone(&object.meta.name));
-        let pods = snapshot.pods_on(&name).filter(|pod| !is_evicted(pod)).collect();
-        Some(Observed { node: key, taints, times, pods })
+        let counted = memory.into_iter().flat_map(|memory| &memory.counting);
+        let gone = counted.filter(|(pod, _)| snapshot.get(**pod).is_none()).map(|(_, involved)| involved).collect();
+        Some(Observed { node: key, taints, memory, pods: snapshot.pods_on(&name).collect(), gone })
     }
 
     fn decide(observed: &Observed<'_>, now: Time) -> Plan {
         let mut plan = Plan::nothing();
-        let seen = seen(observed, now);
-        if observed.times.map_or(!seen.is_empty(), |times| **times != seen) {
-            plan.push(Action::Notice { node: observed.node, taints: Arc::new(seen.clone()) });
-        }
-        let before = remembered(observed);
+        let before = observed.memory.map(|memory| (**memory).clone()).unwrap_or_default();
+        let since = seen(observed, now);
+        let mut counting = BTreeMap::new();
+        observed.gone.iter().for_each(|pod| cancel((*pod).clone(), &mut plan));
         for object in &observed.pods {
             let Some(pod) = object.pod() else { continue };
-            if is_counting_down(pod, &before) && !is_counting_down(pod, &observed.taints) {
-                cancel(object, &mut plan);
+            let counted = before.counting.get(&object.meta.uid);
+            if is_evicted(object) {
+                counting.extend(counted.map(|pod| (object.meta.uid, pod.clone())));
+                continue;
             }
-            match leaves_at(object, pod, &observed.taints, &seen) {
-                Some(at) if at <= now => evict(object, pod, now, &mut plan),
-                Some(at) => plan.wake(at),
-                None => {}
+            let stay = stay(object, pod, &observed.taints, &since);
+            if let Some(involved) = counted
+                && !matches!(stay, Stay::Until(_))
+            {
+                cancel(involved.clone(), &mut plan);
             }
+            match stay {
+                Stay::Forever => {}
+                Stay::Until(at) if at > now => {
+                    plan.wake(at);
+                    counting.insert(object.meta.uid, Involved::object(&object.meta));
+                }
+                Stay::Until(_) | Stay::Never => evict(object, pod, now, &mut plan),
+            }
+        }
+        let after = TaintMemory { since, counting };
+        if after != before {
+            plan.push(Action::Notice { node: observed.node, memory: Arc::new(after) });
         }
         plan
     }
+}
+
+/// For how long a pod tolerates what is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stay {
+    Never,
+    Until(Time),
+    Forever,
 }
 
 /// Whether a pod is on its way already, and says why.
@@ -86,8 +114,8 @@ fn is_evicted(object: &Object) -> bool {
 }
 
 /// Since when the taints are there.
-fn seen(observed: &Observed<'_>, now: Time) -> TaintTimes {
-    let known = |key: &(String, String)| observed.times.and_then(|times| times.get(key).copied());
+fn seen(observed: &Observed<'_>, now: Time) -> BTreeMap<(String, String), Time> {
+    let known = |key: &(String, String)| observed.memory.and_then(|memory| memory.since.get(key).copied());
     let since = |taint: &Taint| {
         let said = taint.time_added.as_ref().map(Time::from_api);
         said.or_else(|| known(&key(taint))).unwrap_or(now)
@@ -95,52 +123,51 @@ fn seen(observed: &Observed<'_>, now: Time) -> TaintTimes {
     observed.taints.iter().map(|taint| (key(taint), since(taint))).collect()
 }
 
-/// The taints that were there at the last look.
-fn remembered(observed: &Observed<'_>) -> Vec<Taint> {
-    let keys = observed.times.into_iter().flat_map(|times| times.keys().cloned());
-    let taint = |(key, value)| Taint { key, value: Some(value), effect: "NoExecute".to_owned(), time_added: None };
-    keys.map(taint).collect()
-}
-
-/// Whether a pod tolerates all these taints, and not for ever.
-fn is_counting_down<T: Borrow<Taint>>(pod: &PodBody, taints: &[T]) -> bool {
-    let tolerations = pod.spec.tolerations.as_deref().unwrap_or_default();
-    let ends = taints.iter().map(|taint| tolerated_until(tolerations, taint.borrow(), Time::MAX));
-    let (mut all, mut ends_once) = (true, false);
-    for end in ends {
-        all &= end != Some(Time::EPOCH);
-        ends_once |= end.is_some();
-    }
-    all && ends_once
-}
-
-fn cancel(object: &Object, plan: &mut Plan) {
-    let message = format!("Cancelling deletion of Pod {}", object.meta.path());
-    let event = EventDraft::normal(&object.meta, TaintEvictionController::NAME, REASON, message);
-    plan.push(Action::Emit(Box::new(event)));
+fn cancel(pod: Involved, plan: &mut Plan) {
+    let message = format!("Cancelling deletion of Pod {}/{}", pod.namespace, pod.name);
+    plan.push(Action::Emit(Box::new(EventDraft {
+        involved: pod,
+        event_type: EventType::Normal,
+        reason: REASON,
+        message: message.into(),
+        component: TaintEvictionController::NAME.into(),
+        host: None,
+        in_series: false,
+    })));
 }
 
 fn key(taint: &Taint) -> (String, String) {
     (taint.key.clone(), taint.value.clone().unwrap_or_default())
 }
 
-/// When a pod must leave: the earliest end of what it tolerates; `None` when it may stay for good.
-fn leaves_at(object: &Object, pod: &PodBody, taints: &[&Taint], seen: &TaintTimes) -> Option<Time> {
+/// Until the earliest end of what the pod tolerates.
+fn stay(object: &Object, pod: &PodBody, taints: &[&Taint], seen: &BTreeMap<(String, String), Time>) -> Stay {
     let tolerations = pod.spec.tolerations.as_deref().unwrap_or_default();
     let placed = pod.state.condition(&ConditionKind::PodScheduled).and_then(|placed| placed.since);
     let placed = placed.unwrap_or(object.meta.created);
-    let since = |taint: &Taint| seen.get(&key(taint)).copied().unwrap_or(Time::EPOCH).max(placed);
-    taints.iter().filter_map(|taint| tolerated_until(tolerations, taint, since(taint))).min()
+    let mut earliest = Stay::Forever;
+    for taint in taints {
+        let since = seen.get(&key(taint)).copied().unwrap_or(Time::EPOCH).max(placed);
+        match (tolerated(tolerations, taint, since), earliest) {
+            (Stay::Never, _) => return Stay::Never,
+            (Stay::Forever, _) => {}
+            (Stay::Until(end), Stay::Until(known)) => earliest = Stay::Until(end.min(known)),
+            (until @ Stay::Until(_), _) => earliest = until,
+        }
+    }
+    earliest
 }
 
-/// Until when a taint is tolerated: [`Time::EPOCH`] for not at all, `None` for ever.
-fn tolerated_until(tolerations: &[Toleration], taint: &Taint, since: Time) -> Option<Time> {
+/// For how long a taint is tolerated that is there since then.
+fn tolerated(tolerations: &[Toleration], taint: &Taint, since: Time) -> Stay {
     let mut matching = tolerations.iter().filter(|toleration| tolerates_one(toleration, taint)).peekable();
     if matching.peek().is_none() {
-        return Some(Time::EPOCH);
+        return Stay::Never;
     }
-    let shortest = matching.filter_map(|toleration| toleration.toleration_seconds).min()?;
-    Some(since + Duration::from_secs(u64::try_from(shortest).unwrap_or(0)))
+    match matching.filter_map(|toleration| toleration.toleration_seconds).min() {
+        Some(shortest) => Stay::Until(since + Duration::from_secs(u64::try_from(shortest).unwrap_or(0))),
+        None => Stay::Forever,
+    }
 }
 
 fn evict(object: &Arc<Object>, pod: &PodBody, now: Time, plan: &mut Plan) {
@@ -160,157 +187,22 @@ fn evict(object: &Arc<Object>, pod: &PodBody, now: Time, plan: &mut Plan) {
     plan.push(Action::Delete { target, grace_seconds: None, propagation: Propagation::Background, announce: None });
 }
 
-/// A pod that comes to a node which has such a taint.
-fn node_of_new_pod(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
-    let Some(node) = change.after().and_then(|pod| pod.node()) else { return };
-    if change.before.as_ref().and_then(|pod| pod.node()) != Some(node) {
+/// A pod that comes to a node with such a taint, or tolerates other things than before; and one that is gone while its time
+/// was running.
+fn node_of_pod(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
+    let Some(pod) = change.after() else {
+        let node = change.object.node().and_then(|node| snapshot.find(kind::NODE, "", node.as_str()));
+        let counts = |node: &&Arc<Object>| {
+            let memory = snapshot.taint_memory(node.meta.uid);
+            memory.is_some_and(|memory| memory.counting.contains_key(&change.object.meta.uid))
+        };
+        keys.extend(node.filter(counts).map(|node| node.meta.uid));
+        return;
+    };
+    let Some(node) = pod.node() else { return };
+    let tolerations = |object: &Object| object.pod().map(|pod| pod.spec.tolerations.clone());
+    let before = change.before.as_ref();
+    if before.is_none_or(|before| before.node() != Some(node) || tolerations(before) != tolerations(pod)) {
         keys.extend(snapshot.evicting_node(node).map(|node| node.meta.uid));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use k8s_openapi::api::core::v1::{Node, Pod};
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::store::{Draft, Store, WriteOptions};
-
-    /// For how long a pod with these tolerations stays on a node with these taints, the pod being there for so long already:
-    /// it is looked at once a second. `None` for an hour.
-    fn stays(tolerations: Value, taints: Value, pod_first: u64) -> Option<u64> {
-        let (mut store, start) = (Store::new(1), Time::from_secs(1_000));
-        store.found(start);
-        let node = json!({"metadata": {"name": "n"}, "spec": {"taints": if pod_first > 0 { json!([]) } else { taints.clone() }}});
-        let node: Node = serde_json::from_value(node).expect("a node");
-        let node = store.create_with(Draft::of(node), WriteOptions::default(), start).expect("room for it").meta.uid;
-        let pod = json!({"metadata": {"name": "p", "namespace": "default"},
-            "spec": {"nodeName": "n", "tolerations": tolerations, "containers": [{"name": "c", "image": "web"}]}});
-        let pod: Pod = serde_json::from_value(pod).expect("a pod");
-        let created = if pod_first > 0 { start } else { start + Duration::from_secs(100) };
-        look(&mut store, node, start);
-        let pod = store.create_with(Draft::of(pod), WriteOptions::default(), created).expect("room for it").meta.uid;
-        let begin = created + Duration::from_secs(pod_first);
-        if pod_first > 0 {
-            let mut next = store.snapshot().get(node).expect("a node").typed::<Node>().expect("a node").clone();
-            next.spec.get_or_insert_default().taints = Some(serde_json::from_value(taints).expect("taints"));
-            let target = Target::any_version(node);
-            let write = Action::Update { target, object: Arc::new(next), spec_changed: false };
-            store.commit(vec![write], begin).expect("nobody else writes");
-        }
-        (0..3600).find(|second| {
-            look(&mut store, node, begin + Duration::from_secs(*second));
-            store.snapshot().get(pod).is_none_or(|pod| pod.meta.is_deleting())
-        })
-    }
-
-    fn look(store: &mut Store, node: Uid, now: Time) {
-        let observed = TaintEvictionController::observe(store.snapshot(), node);
-        let plan = observed.map(|observed| TaintEvictionController::decide(&observed, now)).unwrap_or_default();
-        store.commit(plan.actions, now).expect("nobody else writes");
-    }
-
-    #[test]
-    fn a_pod_stays_for_as_long_as_it_tolerates_what_is_there() {
-        let taint = |key: &str| json!({"key": key, "effect": "NoExecute"});
-        let dated = json!({"key": "k", "effect": "NoExecute", "timeAdded": "1970-01-01T00:16:50Z"});
-        let tolerates = |key: &str, seconds: Value| json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds});
-        let rows = [
-            (json!([]), json!([taint("k")]), 10, Some(0)),
-            (json!([tolerates("k", Value::Null)]), json!([taint("k")]), 10, None),
-            // From when the taint is there, which may be before the pod.
-            (json!([tolerates("k", json!(7))]), json!([taint("k")]), 10, Some(7)),
-            (json!([tolerates("k", json!(7))]), json!([taint("k")]), 0, Some(7)),
-            (json!([tolerates("k", json!(7))]), json!([dated]), 20, Some(0)),
-            (json!([tolerates("k", json!(7))]), json!([dated]), 12, Some(5)),
-            (json!([tolerates("k", json!(7)), tolerates("l", json!(3))]), json!([taint("k"), taint("l")]), 10, Some(3)),
-            (json!([tolerates("k", json!(7))]), json!([taint("k"), taint("l")]), 10, Some(0)),
-            (json!([tolerates("k", json!(7)), tolerates("k", json!(30))]), json!([taint("k")]), 10, Some(7)),
-            (json!([tolerates("k", json!(0))]), json!([taint("k")]), 10, Some(0)),
-        ];
-        for (tolerations, taints, pod_first, expected) in rows {
-            assert_eq!(stays(tolerations.clone(), taints.clone(), pod_first), expected, "{tolerations} {taints}");
-        }
-    }
-
-    #[test]
-    fn a_taint_that_comes_back_is_a_new_one() {
-        let mut store = Store::new(1);
-        store.found(Time::EPOCH);
-        let node = json!({"metadata": {"name": "n"}, "spec": {"taints": [{"key": "k", "effect": "NoExecute"}]}});
-        let node: Node = serde_json::from_value(node).expect("a node");
-        let key =
-            store.create_with(Draft::of(node.clone()), WriteOptions::default(), Time::EPOCH).expect("room").meta.uid;
-        let seen = |store: &Store| store.snapshot().taint_times(key).and_then(|times| times.values().next().copied());
-        look(&mut store, key, Time::from_secs(5));
-        look(&mut store, key, Time::from_secs(6));
-        assert_eq!(seen(&store), Some(Time::from_secs(5)));
-        for (taints, at, expected) in [(None, 7, None), (node.spec.and_then(|spec| spec.taints), 8, Some(8))] {
-            let mut next = store.snapshot().get(key).expect("a node").typed::<Node>().expect("a node").clone();
-            next.spec.get_or_insert_default().taints = taints;
-            let write =
-                Action::Update { target: Target::any_version(key), object: Arc::new(next), spec_changed: false };
-            store.commit(vec![write], Time::from_secs(at)).expect("nobody else writes");
-            look(&mut store, key, Time::from_secs(at));
-            assert_eq!(seen(&store), expected.map(Time::from_secs));
-        }
-    }
-
-    #[test]
-    fn a_pod_whose_time_was_running_is_told_when_it_is_not_any_more() {
-        let tolerates = |key: &str, seconds: Value| json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds});
-        let taint = |key: &str| json!({"key": key, "effect": "NoExecute"});
-        let dated = json!({"key": "k", "effect": "NoExecute", "timeAdded": "1970-01-01T00:00:01Z"});
-        let (cancelled, marked) = ("Cancelling deletion of Pod default/p", "Marking for deletion Pod default/p");
-        let rows = [
-            // The taints are gone, or tolerated for ever, or not tolerated any more.
-            (json!([tolerates("k", json!(60))]), json!([taint("k")]), json!([]), vec![cancelled]),
-            (json!([tolerates("k", json!(60))]), json!([dated]), json!([]), vec![cancelled]),
-            (
-                json!([tolerates("k", json!(60)), tolerates("l", Value::Null)]),
-                json!([taint("k")]),
-                json!([taint("l")]),
-                vec![cancelled],
-            ),
-            (
-                json!([tolerates("k", json!(60))]),
-                json!([taint("k")]),
-                json!([taint("k"), taint("l")]),
-                vec![cancelled, marked],
-            ),
-            // It still runs, or never did.
-            (
-                json!([tolerates("k", json!(60)), tolerates("l", json!(60))]),
-                json!([taint("k")]),
-                json!([taint("l")]),
-                vec![],
-            ),
-            (json!([tolerates("k", Value::Null)]), json!([taint("k")]), json!([]), vec![]),
-            (json!([]), json!([]), json!([taint("k")]), vec![marked]),
-        ];
-        for (tolerations, before, after, expected) in rows {
-            let mut store = Store::new(1);
-            store.found(Time::EPOCH);
-            let node = json!({"metadata": {"name": "n"}, "spec": {"taints": before}});
-            let node: Node = serde_json::from_value(node).expect("a node");
-            let node = store.create_with(Draft::of(node), WriteOptions::default(), Time::EPOCH).expect("room").meta.uid;
-            let pod = json!({"metadata": {"name": "p", "namespace": "default"},
-                "spec": {"nodeName": "n", "tolerations": tolerations, "containers": [{"name": "c", "image": "web"}]}});
-            let pod: Pod = serde_json::from_value(pod).expect("a pod");
-            store.create_with(Draft::of(pod), WriteOptions::default(), Time::EPOCH).expect("room");
-            look(&mut store, node, Time::from_secs(5));
-            let mut next = store.snapshot().get(node).expect("a node").typed::<Node>().expect("a node").clone();
-            next.spec.get_or_insert_default().taints = serde_json::from_value(after.clone()).expect("taints");
-            let target = Target::any_version(node);
-            let write = Action::Update { target, object: Arc::new(next), spec_changed: false };
-            store.commit(vec![write], Time::from_secs(6)).expect("nobody else writes");
-            let observed = TaintEvictionController::observe(store.snapshot(), node);
-            let plan = observed.map(|observed| TaintEvictionController::decide(&observed, Time::from_secs(7)));
-            let told = plan.unwrap_or_default().actions.into_iter().filter_map(|action| match action {
-                Action::Emit(event) => Some(event.message.to_string()),
-                _ => None,
-            });
-            assert_eq!(told.collect::<Vec<_>>(), expected, "{tolerations}: {before}, then {after}");
-        }
     }
 }

@@ -178,7 +178,7 @@ impl Store {
             }
             Action::Scale { target, replicas } => self.scale(target, replicas, now)?,
             Action::Remember { autoscaler, history } => self.remember(autoscaler, history),
-            Action::Notice { node, taints } => self.notice(node, taints),
+            Action::Notice { node, memory } => self.notice(node, memory),
             Action::BackOff { set, failures } => self.back_off(set, failures),
             Action::Emit(event) => self.emit(*event, now),
         }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use imbl::{OrdMap, OrdSet};
 
 use super::commit::Store;
+use super::event::Involved;
 use super::links::label_text;
 use super::object::{Object, StringMap};
 use super::snapshot::{NameKey, Snapshot};
@@ -183,8 +184,14 @@ pub struct ScaleHistory {
     pub downs: Vec<(Time, i32)>,
 }
 
-/// Since when the taints of a node are there that send pods away, by key and value.
-pub type TaintTimes = BTreeMap<(String, String), Time>;
+/// What is remembered of a node with taints that send pods away: upstream keeps it in the memory of its controller.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TaintMemory {
+    /// Since when they are there, by key and value.
+    pub since: BTreeMap<(String, String), Time>,
+    /// The pods that tolerate them for a while only, and that time is running.
+    pub counting: BTreeMap<Uid, Involved>,
+}
 
 /// How a DaemonSet backs off from nodes on which its pods fail: upstream keeps it in the memory of its controller.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -201,7 +208,7 @@ pub(super) struct Measures {
     pub(super) usage: OrdMap<Uid, Arc<PodUsage>>,
     pub(super) answers: OrdMap<MetricQuery, Arc<MetricAnswer>>,
     pub(super) histories: OrdMap<Uid, Arc<ScaleHistory>>,
-    taints: OrdMap<Uid, Arc<TaintTimes>>,
+    taints: OrdMap<Uid, Arc<TaintMemory>>,
     failures: OrdMap<Uid, Arc<FailureTimes>>,
     /// The autoscalers by a label that all of their pods have, or by none: `key=value` in a namespace.
     selecting: OrdSet<(NameKey, Uid)>,
@@ -270,8 +277,8 @@ impl Snapshot {
         self.measures.histories.get(&autoscaler)
     }
 
-    /// Since when the taints of a node are there that send pods away.
-    pub fn taint_times(&self, node: Uid) -> Option<&Arc<TaintTimes>> {
+    /// What is remembered of a node with taints that send pods away.
+    pub fn taint_memory(&self, node: Uid) -> Option<&Arc<TaintMemory>> {
         self.measures.taints.get(&node)
     }
 
@@ -353,9 +360,9 @@ impl Store {
         }
     }
 
-    pub(super) fn notice(&mut self, node: Uid, taints: Arc<TaintTimes>) {
-        if self.live.objects.contains_key(&node) && !taints.is_empty() {
-            self.measures().taints.insert(node, taints);
+    pub(super) fn notice(&mut self, node: Uid, memory: Arc<TaintMemory>) {
+        if self.live.objects.contains_key(&node) && *memory != TaintMemory::default() {
+            self.measures().taints.insert(node, memory);
         } else {
             self.measures().taints.remove(&node);
         }
