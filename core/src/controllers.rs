@@ -57,6 +57,7 @@ pub use self::namespace::NamespaceController;
 pub use self::namespace_defaults::NamespaceDefaultsController;
 pub use self::node_eviction::NodeEvictionController;
 pub use self::node_lifecycle::{LEASE_NAMESPACE, NodeLifecycleController};
+pub(crate) use self::node_lifecycle::{registered as node_registered, told_of as told_of_node};
 pub use self::node_local::NodeLocalProvisioner;
 pub use self::pod_garbage::PodGarbageCollector;
 pub use self::replica_set::ReplicaSetController;

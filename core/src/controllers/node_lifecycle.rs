@@ -95,6 +95,28 @@ impl Controller for NodeLifecycleController {
     }
 }
 
+/// What is said of a node that comes or goes. Other than all else that the controller says it follows from the change alone, and
+/// from nothing that could be looked at later.
+pub(crate) fn told_of(change: &Change) -> Option<EventDraft> {
+    let name = &change.object.meta.name;
+    let (reason, said) = match (&change.before, change.after()) {
+        (None, Some(_)) => ("RegisteredNode", format!("Registered Node {name} in Controller")),
+        (_, None) => ("RemovingNode", format!("Removing Node {name} from Controller")),
+        (Some(_), Some(_)) => return None,
+    };
+    Some(event(&change.object, reason, &said))
+}
+
+/// What is said of a node of which the controller hears anew.
+pub(crate) fn registered(node: &Object) -> EventDraft {
+    event(node, "RegisteredNode", &format!("Registered Node {} in Controller", node.meta.name))
+}
+
+fn event(node: &Object, reason: &'static str, said: &str) -> EventDraft {
+    let message = format!("Node {} event: {said}", node.meta.name);
+    EventDraft::normal(&node.meta, NodeLifecycleController::NAME, reason, message)
+}
+
 fn is_ready(node: &Node) -> bool {
     ready_of(node).is_some_and(|ready| ready.status == "True")
 }

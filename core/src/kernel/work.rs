@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::agents::AgentId;
 use super::{Answer, Kernel, NodeCall, Output};
 use crate::control::{Action, Target};
-use crate::controllers::{LEASE_NAMESPACE, provisioning};
+use crate::controllers::{LEASE_NAMESPACE, node_registered, provisioning, told_of_node};
 use crate::error::ApiError;
 use crate::ids::{NodeName, Uid};
 use crate::node::{NodeAgent, NodeConfig, NodeOutputs, NodeReport, PodWrite, apply_report, refreshed};
@@ -45,6 +45,12 @@ impl Kernel {
     pub(super) fn route(&mut self, now: Time, output: &mut Output) {
         let known = output.changes.len();
         self.store.move_changes(&mut output.changes);
+        let nodes = output.changes[known..].iter().filter(|change| change.object.meta.kind == kind::NODE);
+        let told: Vec<EventDraft> = nodes.filter_map(told_of_node).collect();
+        if !told.is_empty() {
+            told.into_iter().for_each(|event| self.store.emit(event, now));
+            self.store.move_changes(&mut output.changes);
+        }
         for change in &output.changes[known..] {
             let object = &change.object;
             if object.meta.kind == kind::EVENT {
@@ -196,10 +202,13 @@ impl Kernel {
         let known = self.store.snapshot().find(kind::NODE, "", name.as_str()).cloned();
         let comes_back = known.is_some();
         let node = match known {
-            Some(node) => self.register_again(&node, &config, now)?,
+            Some(node) => {
+                let node = self.register_again(&node, &config, now)?;
+                self.store.emit(node_registered(&node), now);
+                node
+            }
             None => self.store.create_with(Draft::of(config.to_node(now)), WriteOptions::default(), now)?,
         };
-        self.store.emit(registered(&node, &name), now);
         self.hold_lease(&name, None, now)?;
         let mut agent = NodeAgent::new(config);
         if comes_back {
@@ -275,9 +284,4 @@ fn finish(uid: Uid) -> Action {
         propagation: crate::control::Propagation::Background,
         announce: None,
     }
-}
-
-fn registered(node: &Object, name: &NodeName) -> EventDraft {
-    let message = format!("Node {name} event: Registered Node {name} in Controller");
-    EventDraft::normal(&node.meta, "node-controller", "RegisteredNode", message)
 }
