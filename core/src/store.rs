@@ -54,7 +54,7 @@ pub use self::event::{EventDraft, EventType, Involved};
 pub use self::event_log::EventRecord;
 pub(crate) use self::eviction::{DISRUPTION_ALLOWED, SYNC_FAILED, budget_selector, say_what_is_allowed};
 pub use self::links::Owners;
-pub(crate) use self::links::{evicting_taints, ready_of};
+pub(crate) use self::links::{SERVICE_NAME, evicting_taints, ready_of};
 pub use self::measures::{
     AutoscalingSettings, ContainerUsage, FailureTimes, MetricAnswer, MetricQuery, MetricSample, PodUsage, ScaleHistory,
     TaintMemory,

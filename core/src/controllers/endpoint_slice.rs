@@ -6,11 +6,14 @@
 //!
 //! 1. [`desired`]: what the pods give, by the ports they give it on.
 //! 2. [`packing`]: which slices to write so that they say that, with as few writes as may be.
+//! 3. [`hints`]: for which zones and nodes the endpoints are, where the service asks for that.
 //!
-//! Slices go with their service, because it owns them.
+//! Slices go with their service, because it owns them. Those that a service of the same name has left behind are removed.
 
 mod desired;
+mod hints;
 mod packing;
+mod shares;
 #[cfg(test)]
 mod tests;
 
@@ -20,14 +23,17 @@ use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 
 pub(super) use self::desired::{SelectedPod, families, ports as service_ports};
-use crate::control::{Controller, Keys, Plan, Watched};
+use self::hints::Routing;
+use self::packing::Packing;
+use self::shares::weight_of;
+use crate::control::{Action, Controller, Keys, Plan, Watched};
+use crate::error::ApiError;
 use crate::ids::Uid;
 use crate::object::kind;
-use crate::store::{Change, ConditionKind, Object, Snapshot};
+pub(super) use crate::store::SERVICE_NAME;
+use crate::store::{Change, ConditionKind, EventDraft, Object, Snapshot};
 use crate::time::Time;
 
-/// The label with the name of a slice's service.
-pub(super) const SERVICE_NAME: &str = "kubernetes.io/service-name";
 /// The label that says whose slice it is.
 pub(super) const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 /// What that label says on ours.
@@ -50,6 +56,9 @@ pub struct Observed<'w> {
     spec: &'w ServiceSpec,
     pods: Vec<SelectedPod<'w>>,
     slices: Vec<(&'w Arc<Object>, &'w EndpointSlice)>,
+    /// Slices like its own, which it does not own.
+    left: Vec<&'w Arc<Object>>,
+    routing: Routing,
 }
 
 impl Controller for EndpointSliceController {
@@ -79,18 +88,59 @@ impl Controller for EndpointSliceController {
         let slices = snapshot.owned_by(key).filter(|slice| is_ours(slice));
         let mut slices: Vec<_> = slices.filter_map(|slice| Some((slice, slice.typed::<EndpointSlice>()?))).collect();
         slices.sort_by(|(one, _), (other, _)| one.meta.name.cmp(&other.meta.name));
-        Some(Observed { object, spec, pods, slices })
+        let left = snapshot.loose_slices_of(&object.meta.namespace, &object.meta.name);
+        // One that is going lets go of its own, if somebody asked for that.
+        let left = left.filter(|slice| is_ours(slice) && !object.meta.is_deleting()).collect();
+        let routing = Routing::of(snapshot, &object.meta, spec);
+        Some(Observed { object, spec, pods, slices, left, routing })
     }
 
     fn decide(observed: &Observed<'_>, _: Time) -> Plan {
         let mut plan = Plan::nothing();
+        let mut is_hinted = hints::are_given(observed);
         for family in desired::families(observed.spec) {
             let wanted = desired::endpoints(observed.object, observed.spec, &observed.pods, &family);
-            plan.actions.extend(packing::writes(observed, &family, wanted));
+            let mut packing = Packing::of(observed, &family, wanted);
+            let told = hints::settle(observed, &family, &mut packing.slices, &mut is_hinted);
+            plan.actions.extend(packing.writes(observed, &family));
+            plan.actions.extend(told.map(|event| Action::Emit(Box::new(event))));
         }
-        plan.actions.extend(packing::of_other_families(observed));
+        plan.actions.extend(packing::not_wanted(observed));
+        let meta = &observed.object.meta;
+        let lost = desired::lost(observed.spec, &observed.pods).map(|selected| {
+            let node = selected.pod.node.as_ref().map_or("", |node| node.as_str());
+            format!("skipping Pod {} for Service {}: Node {node} Not Found", selected.object.meta.name, meta.path())
+        });
+        let lost: Vec<String> = lost.collect();
+        match lost.as_slice() {
+            [] => {}
+            [one] => plan.push(failure(observed, one)),
+            all => plan.push(failure(observed, &format!("[{}]", all.join(", ")))),
+        }
         plan
     }
+
+    fn refused(observed: &Observed<'_>, error: &ApiError, _: Time) -> Plan {
+        let mut plan = Plan::nothing();
+        if !error.is_namespace_terminating() {
+            let meta = &observed.object.meta;
+            let is_theirs = |name: &str| observed.slices.iter().any(|(slice, _)| *slice.meta.name == *name);
+            let known = error.subject().map(|subject| subject.name.as_str()).filter(|name| is_theirs(name));
+            let what = known.map_or_else(|| "create".to_owned(), |name| format!("update {name}"));
+            plan.push(failure(
+                observed,
+                &format!("failed to {what} EndpointSlice for Service {}: {error}", meta.path()),
+            ));
+        }
+        plan
+    }
+}
+
+fn failure(observed: &Observed<'_>, why: &str) -> Action {
+    let meta = &observed.object.meta;
+    let message = format!("Error updating Endpoint Slices for Service {}: {why}", meta.path());
+    let reason = "FailedToUpdateEndpointSlices";
+    Action::Emit(Box::new(EventDraft::warning(meta, EndpointSliceController::NAME, reason, message)))
 }
 
 fn is_ours(slice: &Object) -> bool {
@@ -127,14 +177,23 @@ fn is_same_endpoint(before: &Object, now: &Object) -> bool {
 fn service_of_slice(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
     for slice in change.before.iter().chain(change.after()) {
         let owner = slice.meta.controller_uid().and_then(|uid| snapshot.get(uid));
-        keys.extend(owner.filter(|owner| owner.meta.kind == kind::SERVICE).map(|owner| owner.meta.uid));
+        let named = slice.meta.labels.get(SERVICE_NAME).filter(|_| owner.is_none() && is_ours(slice));
+        let named = named.and_then(|name| snapshot.find(kind::SERVICE, &slice.meta.namespace, name));
+        let service = owner.filter(|owner| owner.meta.kind == kind::SERVICE).or(named);
+        keys.extend(service.map(|service| service.meta.uid));
     }
 }
 
-/// A node that comes, goes or changes its zone concerns the services of its pods.
+/// A node that comes, goes or changes its zone concerns the services of its pods; and those that share their endpoints out
+/// among zones, if that gives a zone another share.
 fn services_of_node(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
+    let before = change.before.as_ref();
+    if weight_of(before) != weight_of(change.after()) {
+        let services = snapshot.list(kind::SERVICE).filter(|service| hints::are_shared_out(&service.meta));
+        keys.extend(services.map(|service| service.meta.uid));
+    }
     let zone = |node: &Arc<Object>| node.meta.labels.get(ZONE).cloned();
-    if let (Some(before), Some(now)) = (&change.before, change.after())
+    if let (Some(before), Some(now)) = (before, change.after())
         && zone(before) == zone(now)
     {
         return;

@@ -1,5 +1,5 @@
 //! Which objects name which others: pods their claims, volumes and claims each other, services the labels of pods,
-//! Secrets their accounts.
+//! Secrets their accounts, slices their services.
 //!
 //! One sorted set answers all of these questions; an object says in [`links`] what it names.
 
@@ -20,6 +20,9 @@ use crate::object::selector::Selector;
 use crate::object::{kind, secret, storage};
 use crate::text::shared;
 
+/// The label of a slice with the name of its service.
+pub(crate) const SERVICE_NAME: &str = "kubernetes.io/service-name";
+
 /// How an object is linked to the name of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Link {
@@ -39,6 +42,8 @@ pub(super) enum Link {
     ClaimOfSet(Owners),
     /// The selector of a service asks for this label, before any other.
     ServiceOfLabel,
+    /// A slice says that it is of the service of this name, and nobody controls it.
+    LooseSliceOfService,
     /// A Secret is for the token of the account of this name.
     TokenOfAccount,
     /// A cluster role has its rules from others.
@@ -107,6 +112,11 @@ pub(super) fn links(object: &Object) -> SmallVec<[LinkKey; 2]> {
         let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
         if let Some(label) = selector.and_then(|selector| selector.first_key_value()) {
             add(Link::ServiceOfLabel, here, label_text(label));
+        }
+    } else if object.meta.kind == kind::ENDPOINT_SLICE {
+        let service = object.meta.labels.get(SERVICE_NAME).filter(|_| object.meta.controller().is_none());
+        if let Some(service) = service {
+            add(Link::LooseSliceOfService, here, service.as_str().into());
         }
     } else if let Some(account) = object.typed::<Secret>().and_then(secret::token_of) {
         add(Link::TokenOfAccount, here, account.into());
@@ -232,6 +242,11 @@ impl Snapshot {
             let spec = service.typed::<Service>().and_then(|service| service.spec.as_ref());
             spec.and_then(|spec| spec.selector.as_ref()).is_some_and(|selector| has_all(labels, selector))
         })
+    }
+
+    /// The slices that say that they are of a service of this name, and that nobody controls.
+    pub fn loose_slices_of(&self, namespace: &str, service: &str) -> impl Iterator<Item = &Arc<Object>> {
+        self.linked(Link::LooseSliceOfService, namespace, service)
     }
 
     /// The Secrets for tokens of an account of this name.

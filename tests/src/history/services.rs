@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use inboard::control::Propagation;
 use inboard::k8s_openapi::api::core::v1::{Endpoints, Service};
-use inboard::k8s_openapi::api::discovery::v1::EndpointSlice;
+use inboard::k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use inboard::object::kind;
 use inboard::object::patch::Patch;
 use inboard::store::{DeleteOptions, Object, PodBody};
@@ -14,6 +15,8 @@ use super::fixpoint::Cluster;
 
 const SERVICES: [&str; 2] = ["svc0", "svc1"];
 const SKIP_MIRROR: &str = "endpointslice.kubernetes.io/skip-mirror";
+const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
+const MANAGER: &str = "endpointslice-controller.k8s.io";
 const APPS: [&str; 3] = ["d0", "d1", "s0"];
 
 impl History {
@@ -30,7 +33,9 @@ impl History {
             }
             0..3 => {
                 let published = self.dice.one_in(3);
-                let spec = json!({"selector": {"app": app}, "ports": [port], "publishNotReadyAddresses": published});
+                let distribution = self.dice.pick(&[json!(null), json!("PreferSameNode")]);
+                let spec = json!({"selector": {"app": app}, "ports": [port], "publishNotReadyAddresses": published,
+                    "trafficDistribution": distribution});
                 let service = json!({"metadata": {"name": name, "namespace": "default"}, "spec": spec});
                 self.note(format!("create service {service}"));
                 let service: Service = serde_json::from_value(service).expect("a service");
@@ -44,8 +49,10 @@ impl History {
                 self.accept(result.map(|_| ()));
             }
             _ => {
-                self.note(format!("delete {name}"));
-                let result = self.cluster.delete(kind::SERVICE, name, DeleteOptions::default());
+                let propagation = self.dice.pick(&[None, Some(Propagation::Orphan)]);
+                self.note(format!("delete {name} ({propagation:?})"));
+                let options = DeleteOptions { propagation, ..DeleteOptions::default() };
+                let result = self.cluster.delete(kind::SERVICE, name, options);
                 self.accept(result);
             }
         }
@@ -77,8 +84,8 @@ impl History {
     }
 }
 
-/// A service whose slices do not list its ready pods, each once, or list others as ready; one without a selector whose
-/// slices do not say what its Endpoints say.
+/// A service whose slices do not list its ready pods, each once and with the right hints, or list others as ready; one without
+/// a selector whose slices do not say what its Endpoints say.
 pub(super) fn missing(cluster: &Cluster) -> Option<String> {
     let mut services = cluster.snapshot().list(kind::SERVICE);
     services.find_map(|service| service_missing(cluster, service).or_else(|| mirror_missing(cluster, service)))
@@ -111,11 +118,32 @@ fn service_missing(cluster: &Cluster, object: &Object) -> Option<String> {
     });
     let mut wanted: Vec<String> = pods.map(|pod| pod.meta.uid.to_string()).collect();
     wanted.sort();
-    let slices = cluster.snapshot().owned_by(object.meta.uid).filter_map(|slice| slice.typed::<EndpointSlice>());
-    let ready = slices
-        .flat_map(|slice| slice.endpoints.iter().flatten())
-        .filter(|endpoint| endpoint.conditions.as_ref().and_then(|conditions| conditions.ready) == Some(true));
-    let mut listed: Vec<String> = ready.filter_map(|endpoint| endpoint.target_ref.as_ref()?.uid.clone()).collect();
+    let ready = || {
+        let slices = cluster.snapshot().owned_by(object.meta.uid).filter_map(|slice| slice.typed::<EndpointSlice>());
+        let endpoints = slices.flat_map(|slice| slice.endpoints.iter().flatten());
+        endpoints.filter(|endpoint| endpoint.conditions.as_ref().and_then(|conditions| conditions.ready) == Some(true))
+    };
+    let mut listed: Vec<String> = ready().filter_map(|endpoint| endpoint.target_ref.as_ref()?.uid.clone()).collect();
     listed.sort();
-    (listed != wanted).then(|| format!("service {} lists {listed:?} as ready, not {wanted:?}", object.meta.path()))
+    if listed != wanted {
+        return Some(format!("service {} lists {listed:?} as ready, not {wanted:?}", object.meta.path()));
+    }
+    let (namespace, name) = (&object.meta.namespace, &object.meta.name);
+    let mut left = cluster.snapshot().loose_slices_of(namespace, name);
+    if let Some(slice) = left.find(|slice| slice.meta.labels.get(MANAGED_BY).is_some_and(|manager| manager == MANAGER))
+    {
+        return Some(format!("service {} has the slice {} of an earlier one", object.meta.path(), slice.meta.name));
+    }
+    let stays = spec.traffic_distribution.is_some();
+    let is_wrong = |endpoint: &&Endpoint| hinted(endpoint) != endpoint.node_name.as_deref().filter(|_| stays);
+    let endpoint = ready().find(is_wrong)?;
+    Some(format!("service {}, stays on its node: {stays}, hints at {endpoint:?}", object.meta.path()))
+}
+
+/// The one node that an endpoint is for.
+fn hinted(endpoint: &Endpoint) -> Option<&str> {
+    match endpoint.hints.as_ref()?.for_nodes.as_deref()? {
+        [node] => Some(&node.name),
+        _ => None,
+    }
 }

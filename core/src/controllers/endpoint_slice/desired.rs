@@ -48,11 +48,23 @@ impl<'w> SelectedPod<'w> {
         }
     }
 
-    /// Whether it belongs into a slice: it has not ended, and its node is known or does not matter.
-    fn counts(&self, spec: &ServiceSpec) -> bool {
-        let node_is_known = self.pod.node.is_none() || self.node.is_some();
-        !self.pod.is_finished() && (node_is_known || spec.publish_not_ready_addresses == Some(true))
+    /// Whether it has an address, and has not ended.
+    fn can_be_reached(&self) -> bool {
+        !self.pod.is_finished() && !self.pod.state.pod_ips.is_empty()
     }
+
+    /// Whether its node is known or does not matter.
+    fn is_somewhere(&self, spec: &ServiceSpec) -> bool {
+        self.node.is_some() || spec.publish_not_ready_addresses == Some(true)
+    }
+}
+
+/// The pods that are left out because nobody knows their nodes.
+pub(super) fn lost<'p, 'w>(
+    spec: &ServiceSpec,
+    pods: &'p [SelectedPod<'w>],
+) -> impl Iterator<Item = &'p SelectedPod<'w>> {
+    pods.iter().filter(|selected| selected.can_be_reached() && !selected.is_somewhere(spec))
 }
 
 /// The endpoints that share their ports.
@@ -67,7 +79,7 @@ pub(in crate::controllers) fn families(spec: &ServiceSpec) -> Vec<String> {
 /// The endpoints of one family.
 pub(super) fn endpoints(service: &Object, spec: &ServiceSpec, pods: &[SelectedPod<'_>], family: &str) -> ByPorts {
     let mut all = ByPorts::new();
-    for selected in pods.iter().filter(|selected| selected.counts(spec)) {
+    for selected in pods.iter().filter(|selected| selected.can_be_reached() && selected.is_somewhere(spec)) {
         let Some(endpoint) = endpoint(service, spec, selected, family) else { continue };
         let ports = ports(spec, selected.pod);
         match all.iter_mut().find(|(known, _)| *known == ports) {

@@ -5,7 +5,7 @@
 //! 2. new endpoints go into slices that are written anyway, the fullest first;
 //! 3. the rest goes, if it fits, into the fullest slice that has room for all of it, or else into new ones.
 //!
-//! A new slice takes the place of one that is not needed any more, if there is one.
+//! A new slice takes the place of one that is not needed any more, if there is one. Hints come in between: see [`super::hints`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,58 +25,89 @@ pub(super) const ENDPOINTS_MAX: usize = 100;
 
 /// A slice as it shall be.
 #[derive(Debug)]
-struct Packed<'w> {
+pub(super) struct Packed<'w> {
     /// The one that exists.
-    current: Option<(&'w Arc<Object>, &'w EndpointSlice)>,
+    current: Option<Existing<'w>>,
     ports: Vec<EndpointPort>,
-    endpoints: Vec<Endpoint>,
-    changed: bool,
+    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) changed: bool,
 }
 
-/// The writes that make the slices of one family say what is wanted.
-pub(super) fn writes(observed: &Observed<'_>, family: &str, wanted: ByPorts) -> Vec<Action> {
-    let labels = labels(observed);
-    let trigger = trigger_time(observed);
-    let mut spare: Vec<_> = observed.slices.iter().copied().filter(|(_, slice)| slice.address_type == family).collect();
-    let mut packed = Vec::new();
-    for (ports, endpoints) in wanted {
-        let is_theirs = |slice: &EndpointSlice| slice.ports.as_deref().unwrap_or_default() == ports;
-        let (theirs, others) = spare.into_iter().partition(|(_, slice)| is_theirs(slice));
-        spare = others;
-        pack(ports, endpoints, theirs, &labels, &mut packed, &mut spare);
+impl Packed<'_> {
+    pub(super) fn is_new(&self) -> bool {
+        self.current.is_none()
     }
-    if packed.is_empty() {
-        let is_empty = |slice: &EndpointSlice| {
-            slice.endpoints.iter().flatten().count() == 0 && slice.ports.iter().flatten().count() == 0
-        };
-        // The one that stands for nothing stays as it is.
-        let at = spare.iter().position(|(object, slice)| is_empty(slice) && *object.meta.labels == labels);
-        let current = at.map(|at| spare.remove(at));
-        packed.push(Packed { current, ports: Vec::new(), endpoints: Vec::new(), changed: current.is_none() });
+
+    /// Whether it has other endpoints than the one that exists.
+    pub(super) fn is_another(&self) -> bool {
+        self.current.is_none_or(|(_, slice)| slice.endpoints.as_deref().unwrap_or_default() != self.endpoints)
     }
-    for slice in packed.iter_mut().filter(|slice| slice.current.is_none()) {
-        slice.current = spare.pop();
-    }
-    let mut actions: Vec<Action> = spare.into_iter().map(|(object, _)| delete(object)).collect();
-    let kept = packed.into_iter().filter(|slice| slice.changed);
-    actions.extend(kept.filter_map(|slice| write(observed, family, slice, &labels, trigger)));
-    actions
 }
 
-/// Slices of a family that the service does not have any more.
-pub(super) fn of_other_families(observed: &Observed<'_>) -> Vec<Action> {
+/// A slice that is there.
+type Existing<'w> = (&'w Arc<Object>, &'w EndpointSlice);
+
+/// The slices of one family.
+#[derive(Debug)]
+pub(super) struct Packing<'w> {
+    /// As they shall be.
+    pub(super) slices: Vec<Packed<'w>>,
+    /// Those that are not needed any more.
+    spare: Vec<Existing<'w>>,
+}
+
+impl<'w> Packing<'w> {
+    /// Spreads the endpoints of one family.
+    pub(super) fn of(observed: &Observed<'w>, family: &str, wanted: ByPorts) -> Self {
+        let labels = labels(observed);
+        let mut spare: Vec<_> =
+            observed.slices.iter().copied().filter(|(_, slice)| slice.address_type == family).collect();
+        let mut slices = Vec::new();
+        for (ports, endpoints) in wanted {
+            let is_theirs = |slice: &EndpointSlice| slice.ports.as_deref().unwrap_or_default() == ports;
+            let (theirs, others) = spare.into_iter().partition(|(_, slice)| is_theirs(slice));
+            spare = others;
+            pack(ports, endpoints, theirs, &labels, &mut slices, &mut spare);
+        }
+        if slices.is_empty() {
+            let is_empty = |slice: &EndpointSlice| {
+                slice.endpoints.iter().flatten().count() == 0 && slice.ports.iter().flatten().count() == 0
+            };
+            // The one that stands for nothing stays as it is.
+            let at = spare.iter().position(|(object, slice)| is_empty(slice) && *object.meta.labels == labels);
+            let current = at.map(|at| spare.remove(at));
+            slices.push(Packed { current, ports: Vec::new(), endpoints: Vec::new(), changed: current.is_none() });
+        }
+        Self { slices, spare }
+    }
+
+    /// The writes that make the slices of the family say what is wanted.
+    pub(super) fn writes(mut self, observed: &Observed<'_>, family: &str) -> Vec<Action> {
+        let (labels, trigger) = (labels(observed), trigger_time(observed));
+        for slice in self.slices.iter_mut().filter(|slice| slice.current.is_none()) {
+            slice.current = self.spare.pop();
+        }
+        let mut actions: Vec<Action> = self.spare.into_iter().map(|(object, _)| delete(object)).collect();
+        let kept = self.slices.into_iter().filter(|slice| slice.changed);
+        actions.extend(kept.filter_map(|slice| write(observed, family, slice, &labels, trigger)));
+        actions
+    }
+}
+
+/// Takes away slices of a family that the service does not have any more, and those that it does not own.
+pub(super) fn not_wanted(observed: &Observed<'_>) -> impl Iterator<Item = Action> {
     let families = families(observed.spec);
-    let others = observed.slices.iter().filter(|(_, slice)| !families.contains(&slice.address_type));
-    others.map(|(object, _)| delete(object)).collect()
+    let others = observed.slices.iter().filter(move |(_, slice)| !families.contains(&slice.address_type));
+    others.map(|(object, _)| *object).chain(observed.left.iter().copied()).map(|object| delete(object))
 }
 
 fn pack<'w>(
     ports: Vec<EndpointPort>,
     endpoints: Vec<Endpoint>,
-    current: Vec<(&'w Arc<Object>, &'w EndpointSlice)>,
+    current: Vec<Existing<'w>>,
     labels: &StringMap,
     packed: &mut Vec<Packed<'w>>,
-    spare: &mut Vec<(&'w Arc<Object>, &'w EndpointSlice)>,
+    spare: &mut Vec<Existing<'w>>,
 ) {
     let mut open: BTreeMap<String, Endpoint> =
         endpoints.into_iter().map(|endpoint| (identity(&endpoint), endpoint)).collect();
@@ -85,15 +116,19 @@ fn pack<'w>(
         let mut changed = *object.meta.labels != *labels;
         let mut kept = Vec::new();
         for endpoint in slice.endpoints.iter().flatten() {
-            let next = open.remove(&identity(endpoint));
+            let next = open.remove(&identity(endpoint)).map(|next| Endpoint { hints: endpoint.hints.clone(), ..next });
             changed |= next.as_ref() != Some(endpoint);
             kept.extend(next);
         }
         if kept.is_empty() {
             spare.push((object, slice));
-        } else {
-            slices.push(Packed { current: Some((object, slice)), ports: ports.clone(), endpoints: kept, changed });
+            continue;
         }
+        if changed {
+            // One that stays as it is keeps its hints.
+            kept.iter_mut().for_each(|endpoint| endpoint.hints = None);
+        }
+        slices.push(Packed { current: Some((object, slice)), ports: ports.clone(), endpoints: kept, changed });
     }
     let mut rest = open.into_values().collect::<Vec<_>>().into_iter();
     slices.sort_by_key(|slice| std::cmp::Reverse(slice.endpoints.len()));

@@ -6,13 +6,13 @@ use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde_json::{Value, json};
 
-use super::{EndpointSliceController, TRIGGER_TIME};
-use crate::control::{Action, Controller, Plan, Target};
+use super::{EndpointSliceController, MANAGED_BY, SERVICE_NAME, TRIGGER_TIME, service_of_slice};
+use crate::control::{Action, Controller, Keys, Plan, Target};
 use crate::ids::{NodeName, Uid};
 use crate::object::kind;
 use crate::store::{
-    Body, ConditionKind, ConditionStatus, DeleteOptions, Draft, Object, PodCondition, PodPhase, PodState, Store,
-    WriteOptions,
+    Body, Change, ChangeKind, ConditionKind, ConditionStatus, DeleteOptions, Draft, Object, PodCondition, PodPhase,
+    PodState, Store, WriteOptions,
 };
 use crate::time::Time;
 
@@ -26,21 +26,38 @@ struct World {
 
 impl World {
     fn new(spec: Value) -> Self {
+        Self::with_annotations(spec, json!({}))
+    }
+
+    fn with_annotations(spec: Value, annotations: Value) -> Self {
         let mut store = Store::new(1);
         store.found(NOW);
-        let node = json!({"metadata": {"name": "n", "labels": {"topology.kubernetes.io/zone": "z"}}});
-        let node: Node = serde_json::from_value(node).expect("a node");
-        store.create_with(Draft::of(node), WriteOptions::default(), NOW).expect("room for it");
-        let service = json!({"metadata": {"name": "svc", "labels": {"team": "a"}}, "spec": spec});
-        let service: Service = serde_json::from_value(service).expect("a service");
+        let metadata = json!({"name": "svc", "labels": {"team": "a"}, "annotations": annotations});
+        let service: Service = serde_json::from_value(json!({"metadata": metadata, "spec": spec})).expect("a service");
         let service = store.create_with(Draft::of(service), WriteOptions::default(), NOW).expect("room for it");
-        Self { service: service.meta.uid, store }
+        let mut world = Self { service: service.meta.uid, store };
+        world.node("n", "z", "1");
+        world
+    }
+
+    /// A ready node of a zone, with so many CPUs.
+    fn node(&mut self, name: &str, zone: &str, cpu: &str) {
+        let labels = if zone.is_empty() { json!({}) } else { json!({"topology.kubernetes.io/zone": zone}) };
+        let status = json!({"conditions": [{"type": "Ready", "status": "True"}], "allocatable": {"cpu": cpu}});
+        let node = json!({"metadata": {"name": name, "labels": labels}, "status": status});
+        let node: Node = serde_json::from_value(node).expect("a node");
+        let made = self.store.create_with(Draft::of(node.clone()), WriteOptions::default(), NOW).expect("room for it");
+        let next = Node { metadata: made.meta.to_api(), ..node };
+        let write = Action::UpdateStatus { target: Target::seen(&made), object: Arc::new(next) };
+        self.store.commit(vec![write], NOW).expect("nobody else writes");
     }
 
     /// A running pod with an address made of its number.
     fn pod(&mut self, number: u8, spec: &Value) {
         let mut spec = spec.clone();
-        spec["nodeName"] = json!("n");
+        if spec.get("nodeName").is_none() {
+            spec["nodeName"] = json!("n");
+        }
         let name = format!("p{number:03}");
         let pod = json!({"metadata": {"name": name, "labels": {"app": "x"}}, "spec": spec});
         let pod: Pod = serde_json::from_value(pod).expect("a pod");
@@ -93,7 +110,8 @@ impl World {
         let plan = self.plan();
         let said = writes(&plan);
         self.store.commit(plan.actions, NOW).expect("nobody else writes");
-        assert!(self.plan().is_empty(), "after {said}: {:?}", self.plan());
+        let more = self.plan();
+        assert!(!more.changes_something(), "after {said}: {more:?}");
         said
     }
 
@@ -131,6 +149,7 @@ fn writes(plan: &Plan) -> String {
         },
         Action::Update { object, .. } => format!("update {}", size(object.as_any().downcast_ref())),
         Action::Delete { .. } => "delete".to_owned(),
+        Action::Emit(event) => format!("{}: {}", event.reason, event.message),
         other => format!("{other:?}"),
     });
     each.collect::<Vec<_>>().join(", ")
@@ -240,7 +259,9 @@ fn a_pod_on_an_unknown_node_is_left_out_unless_all_are_published() {
         let options = DeleteOptions::default();
         let node = NodeName::from("n");
         world.store.delete(kind::NODE, "", node.as_str(), options, NOW).expect("it is there");
-        world.settle();
+        let lost = "create 0, FailedToUpdateEndpointSlices: Error updating Endpoint Slices for Service default/svc: \
+                    skipping Pod p001 for Service default/svc: Node n Not Found";
+        assert_eq!(world.settle(), if published { "create 1" } else { lost });
         assert_eq!(world.told(), [expected], "published: {published}");
     }
 }
@@ -255,4 +276,155 @@ fn services_that_nobody_asks_for_pods_have_no_slices() {
         world.pod(1, &web(1));
         assert_eq!(world.settle(), "", "{spec}");
     }
+}
+
+#[test]
+fn slices_that_an_earlier_service_of_the_name_left_behind_go() {
+    let mut world = World::new(plain());
+    world.pod(1, &web(1));
+    let named = |service: &str, manager: &str| json!({SERVICE_NAME: service, MANAGED_BY: manager});
+    for (name, labels) in [
+        ("left", named("svc", "endpointslice-controller.k8s.io")),
+        ("mine", named("svc", "somebody")),
+        ("other", named("else", "endpointslice-controller.k8s.io")),
+    ] {
+        let slice = json!({"metadata": {"name": name, "labels": labels}, "addressType": "IPv4",
+            "endpoints": [{"addresses": ["10.0.0.1"]}], "ports": [{"port": 80}]});
+        let slice: EndpointSlice = serde_json::from_value(slice).expect("a slice");
+        let made = world.store.create_with(Draft::of(slice), WriteOptions::default(), NOW).expect("room for it");
+        let (mut keys, change) = (Keys::new(), Change { kind: ChangeKind::Added, before: None, object: made });
+        service_of_slice(&change, world.store.snapshot(), &mut keys);
+        assert_eq!(keys.first() == Some(&world.service), name == "left", "{name}");
+    }
+    assert_eq!(world.settle(), "create 1, delete");
+    let names = world.slices().filter_map(|slice| slice.metadata.name.clone());
+    let mut names: Vec<String> = names.filter(|name| !name.starts_with("svc-")).collect();
+    names.sort();
+    assert_eq!(names, ["mine", "other"]);
+}
+
+/// The hints of each endpoint: zones, then nodes behind a slash.
+fn hints(world: &World) -> String {
+    let told = world.slices().flat_map(|slice| slice.endpoints.iter().flatten()).map(|endpoint| {
+        let hints = endpoint.hints.clone().unwrap_or_default();
+        let zones: Vec<String> = hints.for_zones.into_iter().flatten().map(|zone| zone.name).collect();
+        let nodes: Vec<String> = hints.for_nodes.into_iter().flatten().map(|node| node.name).collect();
+        let name = endpoint.target_ref.as_ref().and_then(|pod| pod.name.clone()).unwrap_or_default();
+        let nodes = if nodes.is_empty() { String::new() } else { format!("/{}", nodes.join(",")) };
+        format!("{name}:{}{nodes}", zones.join(","))
+    });
+    let mut told: Vec<String> = told.collect();
+    told.sort();
+    told.join(" ")
+}
+
+fn on(node: &str) -> Value {
+    json!({"nodeName": node, "containers": [{"name": "c", "image": "i"}]})
+}
+
+#[test]
+fn traffic_goes_to_the_same_zone_or_node_where_the_service_wants_that() {
+    for (distribution, expected) in [
+        ("PreferClose", "p001:z p002:y p003: p004:"),
+        ("PreferSameZone", "p001:z p002:y p003: p004:"),
+        ("PreferSameNode", "p001:z/n p002:y/m p003:/k p004:"),
+        ("", "p001: p002: p003: p004:"),
+    ] {
+        let mut spec = plain();
+        if !distribution.is_empty() {
+            spec["trafficDistribution"] = json!(distribution);
+        }
+        let mut world = World::new(spec);
+        world.node("m", "y", "1");
+        world.node("k", "", "1");
+        for (number, node) in [(1, "n"), (2, "m"), (3, "k"), (4, "n")] {
+            world.pod(number, &on(node));
+        }
+        world.ready(4, ConditionStatus::False);
+        assert_eq!(world.settle(), "create 4");
+        assert_eq!(hints(&world), expected, "{distribution}");
+    }
+}
+
+#[test]
+fn hints_follow_when_the_service_is_changed() {
+    let mut world = World::new(plain());
+    world.pod(1, &on("n"));
+    world.settle();
+    for (distribution, writes, expected) in [
+        (Some("PreferSameNode"), "update 1", "p001:z/n"),
+        (Some("PreferSameZone"), "update 1", "p001:z"),
+        (Some("PreferClose"), "", "p001:z"),
+        (None, "update 1", "p001:"),
+    ] {
+        let object = world.store.snapshot().get(world.service).expect("the service").clone();
+        let mut next = object.typed::<Service>().expect("a service").clone();
+        next.spec.get_or_insert_default().traffic_distribution = distribution.map(str::to_owned);
+        let write = Action::Update { target: Target::seen(&object), object: Arc::new(next), spec_changed: true };
+        world.store.commit(vec![write], NOW).expect("nobody else writes");
+        assert_eq!((world.settle().as_str(), hints(&world).as_str()), (writes, expected), "{distribution:?}");
+    }
+}
+
+/// The nodes as `name:zone:cpu`, those of the pods, and what is said and hinted.
+type Shared<'a> = (&'a str, &'a str, &'a str, &'a str);
+
+#[test]
+fn zones_share_the_endpoints_by_their_cpus_where_that_can_be() {
+    let enabled = "create #, TopologyAwareHintsEnabled: Topology Aware Hints has been enabled, addressType: IPv4";
+    let unknown = "create #, TopologyAwareHintsDisabled: Insufficient Node information: allocatable CPU or zone not \
+                   specified on one or more nodes, addressType: IPv4";
+    let few = "create #, TopologyAwareHintsDisabled: Insufficient number of endpoints (1 endpoints, 2 zones), addressType: \
+               IPv4";
+    let overload = "create #, TopologyAwareHintsDisabled: Unable to allocate minimum required endpoints to each zone \
+                    without exceeding overload threshold (2 endpoints, 2 zones), addressType: IPv4";
+    let rows: &[Shared<'_>] = &[
+        ("", "n n", unknown, "p000: p001:"),
+        ("m:z:1", "n n", unknown, "p000: p001:"),
+        ("m:y:1 k::1", "n m", unknown, "p000: p001:"),
+        ("m:y:0", "n m", unknown, "p000: p001:"),
+        ("m:y:1", "n", few, "p000:"),
+        ("m:y:1", "n m", enabled, "p000:z p001:y"),
+        // One of four CPUs: with two endpoints one of them would have to bear too much.
+        ("m:y:3", "n m", overload, "p000: p001:"),
+        ("m:y:3", "n m m m", enabled, "p000:z p001:y p002:y p003:y"),
+        // Those of the zone that has too many go to the other one.
+        ("m:y:1", "n n n n", enabled, "p000:y p001:y p002:z p003:z"),
+        ("m:y:1", "n n n m", enabled, "p000:y p001:z p002:z p003:y"),
+        ("m:y:3", "n n m m", enabled, "p000:y p001:z p002:y p003:y"),
+        ("m:y:1 k:x:1", "n n n n m k", enabled, "p000:x p001:y p002:z p003:z p004:y p005:x"),
+    ];
+    for (nodes, pods, said, expected) in rows {
+        let auto = json!({"service.kubernetes.io/topology-mode": "Auto"});
+        let mut world = World::with_annotations(plain(), auto);
+        for node in nodes.split_whitespace() {
+            let parts: Vec<&str> = node.split(':').collect();
+            world.node(parts[0], parts[1], parts[2]);
+        }
+        let pods: Vec<&str> = pods.split_whitespace().collect();
+        for (number, node) in (0..).zip(&pods) {
+            world.pod(number, &on(node));
+        }
+        assert_eq!(world.settle(), said.replace('#', &pods.len().to_string()), "{nodes}: {pods:?}");
+        assert_eq!(hints(&world), *expected, "{nodes}: {pods:?}");
+    }
+}
+
+#[test]
+fn what_is_shared_out_stays_while_it_fits() {
+    let auto = json!({"service.kubernetes.io/topology-mode": "Auto"});
+    let mut world = World::with_annotations(plain(), auto);
+    world.node("m", "y", "1");
+    (0..4).for_each(|number| world.pod(number, &on(if number < 2 { "n" } else { "m" })));
+    world.settle();
+    assert_eq!(hints(&world), "p000:z p001:z p002:y p003:y");
+    // A third zone without endpoints must get some: all are shared out anew.
+    world.node("k", "x", "2");
+    assert_eq!(world.settle(), "update 4");
+    assert_eq!(hints(&world), "p000:x p001:z p002:x p003:y");
+    world.kill(0);
+    world.kill(1);
+    let few = "Insufficient number of endpoints (2 endpoints, 3 zones), addressType: IPv4";
+    assert_eq!(world.settle(), format!("update 2, TopologyAwareHintsDisabled: {few}"));
+    assert_eq!(hints(&world), "p002: p003:");
 }
