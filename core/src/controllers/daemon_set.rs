@@ -28,6 +28,7 @@ use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec, RollingUpdateDaemonSe
 use k8s_openapi::api::core::v1::Node;
 
 use self::nodes::Nodes;
+use self::template::{GENERATION_ANNOTATION, GENERATION_LABEL};
 use crate::control::claim::owners_of;
 use crate::control::crew::Crew;
 use crate::control::revisions::{History, REVISION_HASH_LABEL, Subject};
@@ -74,8 +75,14 @@ impl<'w> Observed<'w> {
         (!on_delete).then(|| strategy.and_then(|strategy| strategy.rolling_update.clone()).unwrap_or_default())
     }
 
-    fn is_current(&self, pod: &Standing) -> bool {
+    fn has_current_hash(&self, pod: &Standing) -> bool {
         pod.labels().get(REVISION_HASH_LABEL).is_some_and(|hash| hash == self.history.current_hash())
+    }
+
+    /// Whether a pod is of the current template, by its hash or by the number from before there were hashes.
+    fn is_current(&self, pod: &Standing) -> bool {
+        let generation = self.object.meta.annotations.get(GENERATION_ANNOTATION);
+        self.has_current_hash(pod) || generation.is_some() && pod.labels().get(GENERATION_LABEL) == generation
     }
 }
 

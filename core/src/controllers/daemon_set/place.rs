@@ -72,6 +72,10 @@ fn replace_failed<'w>(work: &mut Work<'_, 'w>, node: &NodeName, pod: &'w Arc<Obj
         work.plan.wake(due);
         return;
     }
+    if work.failed.values().any(|known| known == node) {
+        // Of several on one node the next one waits, once this one is noted.
+        return;
+    }
     work.failed.insert(pod.meta.uid, node.clone());
     work.delete.push(pod);
 }
@@ -92,7 +96,7 @@ fn say(work: &mut Work<'_, '_>, pod: &Object, reason: &'static str, ended: &str,
 /// once it is not ready, or the new one is available.
 fn surplus_of_surge<'w>(work: &mut Work<'_, 'w>, running: &[&'w Arc<Object>]) {
     let observed = work.observed;
-    let is_current = |pod: &Object| Standing::of(pod).is_some_and(|pod| observed.is_current(&pod));
+    let is_current = |pod: &Object| Standing::of(pod).is_some_and(|pod| observed.has_current_hash(&pod));
     let (new, old): (Vec<_>, Vec<_>) = running.iter().copied().partition(|pod| is_current(pod));
     work.delete.extend(new.iter().skip(1).chain(old.iter().skip(1)).copied());
     if let (Some(new), Some(old)) = (new.first(), old.first()) {

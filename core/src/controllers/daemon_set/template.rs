@@ -12,9 +12,10 @@ use crate::object::daemon::tolerations;
 use crate::store::{Body, Draft};
 
 /// The label with the number of the template, from before there were revisions.
-const GENERATION_LABEL: &str = "pod-template-generation";
+pub(super) const GENERATION_LABEL: &str = "pod-template-generation";
 /// The annotation of a set with that number.
-const GENERATION_ANNOTATION: &str = "deprecated.daemonset.template.generation";
+pub(super) const GENERATION_ANNOTATION: &str = "deprecated.daemonset.template.generation";
+
 /// What the pods of a set have in common.
 pub(super) struct Mold(PodMold);
 

@@ -118,7 +118,10 @@ impl World {
         let affinity = json!({"nodeAffinity": {
             "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [named]}}});
         let spec = json!({"containers": [{"name": "c", "image": revision}], "affinity": affinity});
-        let labels = json!({"app": "d", REVISION_HASH_LABEL: revision});
+        let mut labels = json!({"app": "d", REVISION_HASH_LABEL: revision});
+        if revision == "numbered" {
+            labels[super::template::GENERATION_LABEL] = json!("1");
+        }
         let owners = json!([controller_reference(&self.object().meta)]);
         let meta = json!({"name": name, "namespace": "default", "labels": labels, "ownerReferences": owners});
         let pod: Pod = serde_json::from_value(json!({"metadata": meta, "spec": spec})).expect("a pod");
@@ -213,6 +216,8 @@ fn what_is_too_much_has_ended_or_must_not_be_there_goes() {
             ("a", "a:new:succeeded", "-a-new"),
             ("a b", "a:new:failed b:new:ready", "-a-new"),
             ("a", "a:new:failed a:new:ready:2", "-a-new"),
+            ("a", "a:new:failed a:new:ready:2 a:new:ready:3 a:new:ready:4", "-a-new -a-new-3 -a-new-4"),
+            ("a", "a:new:failed a:new:failed:2", "-a-new"),
             ("a:NoSchedule", "a:new:ready", ""),
             ("a:NoSchedule", "a:new:failed", "-a-new"),
             ("a:NoExecute b:elsewhere", "a:new:ready b:new:waits", "-a-new -b-new"),
@@ -235,6 +240,8 @@ fn a_rollout_leaves_so_many_nodes_without_an_available_pod() {
             ("a b c", "a:old:ready b:old:unready c:new:unready", "-b-old"),
             ("a b c", "a:old:unready b:old:unready c:old:unready", "-c-old -b-old -a-old"),
             ("a b c", "a:old:ready b:new:unready c:new:unready", ""),
+            // The number of the template is as good as its hash.
+            ("a b", "a:old:ready b:numbered:ready", "-a-old"),
         ],
     );
     check(
