@@ -10,12 +10,15 @@
 //! 5. nothing is left: the finalizer `kubernetes` is taken from its spec, and with it goes the namespace.
 
 mod conditions;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Namespace;
 
+use self::conditions::Left;
 use crate::control::plan::CREATES_AND_DELETES_MAX;
 use crate::control::{Action, Controller, Keys, Plan, Propagation, Target, WaitingOn, Watched};
 use crate::ids::Uid;
@@ -101,13 +104,32 @@ fn finalize(observed: &Observed<'_>) -> Plan {
 fn report(observed: &Observed<'_>, now: Time) -> Plan {
     let mut plan = Plan::nothing();
     let mut namespace = observed.namespace.clone();
-    conditions::describe(&mut namespace, &observed.content, now);
+    let (left, due) = left(observed, now);
+    conditions::describe(&mut namespace, &left, now);
     if namespace != *observed.namespace {
         let target = Target::seen(observed.object);
         plan.push(Action::UpdateStatus { target, object: Arc::new(namespace) });
     }
     plan.waiting_on = Some(WaitingOn::new(format!("{} objects to go", observed.content.len())));
+    plan.wake_at = due;
     plan
+}
+
+/// What is said of the content, and when something else is to be said of it.
+fn left<'o>(observed: &'o Observed<'_>, now: Time) -> (Left<'o>, Option<Time>) {
+    let pods = || observed.content.iter().filter_map(|object| object.pod());
+    if pods().next().is_none() {
+        return (Left::Objects(&observed.content), None);
+    }
+    let running = pods().filter(|pod| !pod.is_finished());
+    let grace = running.filter_map(|pod| pod.spec.termination_grace_period_seconds).max().unwrap_or(0);
+    let due = observed.since + Duration::from_secs(u64::try_from(grace).unwrap_or(0));
+    let are_held = observed.content.iter().any(|object| !object.meta.finalizers.is_empty());
+    match due > now {
+        _ if are_held => (Left::Pods, None),
+        true => (Left::Pods, Some(due)),
+        false => (Left::OverduePods, None),
+    }
 }
 
 /// The last object of a namespace may have been what it waited for.

@@ -8,23 +8,51 @@ use k8s_openapi::api::core::v1::{Namespace, NamespaceCondition};
 use crate::store::{Body, Object};
 use crate::time::Time;
 
+/// What is left in a namespace.
+#[derive(Debug)]
+pub(super) enum Left<'o> {
+    /// Pods. While there are some upstream says that nothing is left, and so do we.
+    Pods,
+    /// Pods that should be gone by now, and that no finalizer holds.
+    OverduePods,
+    /// These, and no pods.
+    Objects(&'o [&'o Arc<Object>]),
+}
+
 /// Writes down what is left.
-pub(super) fn describe(namespace: &mut Namespace, content: &[&Arc<Object>], now: Time) {
-    let (remaining, held) = (remaining(content), held(content));
+pub(super) fn describe(namespace: &mut Namespace, left: &Left<'_>, now: Time) {
+    let failure = match left {
+        Left::OverduePods => ("True", "ContentDeletionFailed", overdue(namespace)),
+        Left::Pods | Left::Objects(_) => ("False", "ContentDeleted", deleted()),
+    };
+    let (content, finalizers) = match left {
+        Left::Objects(content) => (("True", "SomeResourcesRemain", remaining(content)), held(content)),
+        Left::Pods | Left::OverduePods => (("False", "ContentRemoved", removed()), None),
+    };
     let rows = [
-        ("NamespaceDeletionDiscoveryFailure", "False", "ResourcesDiscovered", discovered()),
-        ("NamespaceDeletionGroupVersionParsingFailure", "False", "ParsedGroupVersions", parsed()),
-        ("NamespaceDeletionContentFailure", "False", "ContentDeleted", deleted()),
-        ("NamespaceContentRemaining", "True", "SomeResourcesRemain", remaining),
-        match held {
-            Some(held) => ("NamespaceFinalizersRemaining", "True", "SomeFinalizersRemain", held),
-            None => ("NamespaceFinalizersRemaining", "False", "ContentHasNoFinalizers", no_finalizers()),
+        ("NamespaceDeletionDiscoveryFailure", ("False", "ResourcesDiscovered", discovered())),
+        ("NamespaceDeletionGroupVersionParsingFailure", ("False", "ParsedGroupVersions", parsed())),
+        ("NamespaceDeletionContentFailure", failure),
+        ("NamespaceContentRemaining", content),
+        match finalizers {
+            Some(held) => ("NamespaceFinalizersRemaining", ("True", "SomeFinalizersRemain", held)),
+            None => ("NamespaceFinalizersRemaining", ("False", "ContentHasNoFinalizers", no_finalizers())),
         },
     ];
     let conditions = namespace.status.get_or_insert_default().conditions.get_or_insert_default();
-    for (kind, status, reason, message) in rows {
-        set(conditions, kind, (status, reason, message), now);
+    for (kind, said) in rows {
+        set(conditions, kind, said, now);
     }
+}
+
+fn overdue(namespace: &Namespace) -> String {
+    let name = namespace.metadata.name.as_deref().unwrap_or_default();
+    let why = format!("unexpected items still remain in namespace: {name} for gvr: /v1, Resource=pods");
+    format!("Failed to delete all resource types, 1 remaining: {why}")
+}
+
+fn removed() -> String {
+    "All content successfully removed".to_owned()
 }
 
 fn discovered() -> String {
@@ -58,11 +86,8 @@ fn set(
     };
     match conditions.iter_mut().find(|condition| condition.type_ == kind) {
         Some(current) => {
-            let same =
-                NamespaceCondition { last_transition_time: next.last_transition_time.clone(), ..current.clone() };
-            if same != next {
-                *current = next;
-            }
+            let since = current.last_transition_time.take().filter(|_| current.status == next.status);
+            *current = NamespaceCondition { last_transition_time: since.or(next.last_transition_time), ..next };
         }
         None => conditions.push(next),
     }
