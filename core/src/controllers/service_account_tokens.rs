@@ -3,12 +3,14 @@
 //! **The rule**: a Secret of the type `kubernetes.io/service-account-token` goes when there is no account as it names
 //! one, and has that account's token, the namespace and the certificate of the authority otherwise.
 //!
-//! A token that is there stays. Without an authority there are none.
+//! A token that is there stays, and a Secret that has all of it is left as it is. Without an authority there are no tokens.
+//!
+//! When such a Secret is gone its account does not name it any more among its `secrets`, nor others that are not there.
 
 use std::sync::Arc;
 
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ObjectReference, Secret, ServiceAccount};
 
 use crate::authority::{Authority, BoundTo, TokenRequest};
 use crate::control::{Action, Controller, Keys, Plan, Propagation, Target, WaitingOn, Watched};
@@ -22,9 +24,18 @@ use crate::time::Time;
 #[derive(Debug)]
 pub struct ServiceAccountTokensController;
 
+/// A Secret for a token, or an account that names Secrets that are not there.
+#[derive(Debug)]
+pub enum Observed<'w> {
+    /// A Secret.
+    Token(Token<'w>),
+    /// An account as it is, and as it shall be.
+    Account(&'w Arc<Object>, Arc<ServiceAccount>),
+}
+
 /// A Secret for a token, and the account that it names.
 #[derive(Debug)]
-pub struct Observed<'w> {
+pub struct Token<'w> {
     object: &'w Arc<Object>,
     secret: &'w Secret,
     account: Option<&'w Arc<Object>>,
@@ -37,37 +48,69 @@ impl Controller for ServiceAccountTokensController {
     const NAME: &'static str = "serviceaccount-token-controller";
 
     const WATCHED: &'static [Watched] =
-        &[Watched::itself(kind::SECRET), Watched::kind(kind::SERVICE_ACCOUNT, secrets_of_account)];
+        &[Watched::kind(kind::SECRET, secret_or_its_account), Watched::kind(kind::SERVICE_ACCOUNT, secrets_of_account)];
 
     fn observe<'w>(snapshot: &'w Snapshot, key: Uid) -> Option<Observed<'w>> {
         let object = snapshot.get(key).filter(|object| !object.meta.is_deleting())?;
+        if let Some(account) = object.typed::<ServiceAccount>() {
+            return Some(Observed::Account(object, Arc::new(without_gone_secrets(snapshot, account)?)));
+        }
         let secret: &Secret = object.typed()?;
         let name = token_of(secret)?;
         let uid = object.meta.annotations.get(ACCOUNT_UID).filter(|uid| !uid.is_empty());
         let account = snapshot
             .find(kind::SERVICE_ACCOUNT, &object.meta.namespace, name)
             .filter(|account| uid.is_none_or(|uid| account.meta.uid.to_string() == *uid));
-        Some(Observed { object, secret, account, authority: snapshot.authority() })
+        Some(Observed::Token(Token { object, secret, account, authority: snapshot.authority() }))
     }
 
     fn decide(observed: &Observed<'_>, now: Time) -> Plan {
         let mut plan = Plan::nothing();
-        let target = Target::seen(observed.object);
-        let Some(account) = observed.account else {
+        let token = match observed {
+            Observed::Token(token) => token,
+            Observed::Account(object, next) => {
+                let (target, next) = (Target::seen(object), Arc::clone(next));
+                plan.push(Action::Update { target, object: next, spec_changed: false });
+                return plan;
+            }
+        };
+        let target = Target::seen(token.object);
+        let Some(account) = token.account else {
             let (propagation, announce) = (Propagation::Background, None);
             plan.push(Action::Delete { target, grace_seconds: None, propagation, announce });
             return plan;
         };
-        let next = filled(observed, account, now, &mut plan);
-        if next != *observed.secret {
+        let next = filled(token, account, now, &mut plan);
+        if next.data != token.secret.data {
             plan.push(Action::Update { target, object: Arc::new(next), spec_changed: false });
         }
         plan
     }
+
+    /// An account is looked at only when a Secret is gone: it may name some that are still to come.
+    fn can_wait(plan: &Plan) -> bool {
+        let is_account = |action: &Action| match action {
+            Action::Update { object, .. } => object.as_any().is::<ServiceAccount>(),
+            _ => false,
+        };
+        plan.actions.iter().all(is_account)
+    }
+}
+
+/// The account without the Secrets that are not there, if it names such.
+fn without_gone_secrets(snapshot: &Snapshot, account: &ServiceAccount) -> Option<ServiceAccount> {
+    let namespace = account.metadata.namespace.as_deref().unwrap_or_default();
+    let is_there = |reference: &ObjectReference| {
+        reference.name.as_ref().is_none_or(|name| snapshot.find(kind::SECRET, namespace, name).is_some())
+    };
+    let named = account.secrets.as_deref().unwrap_or_default();
+    let kept: Vec<ObjectReference> = named.iter().filter(|reference| is_there(reference)).cloned().collect();
+    let is_less = kept.len() < named.len();
+    is_less.then(|| ServiceAccount { secrets: (!kept.is_empty()).then_some(kept), ..account.clone() })
 }
 
 /// The Secret with all that it lacks.
-fn filled(observed: &Observed<'_>, account: &Object, now: Time, plan: &mut Plan) -> Secret {
+fn filled(observed: &Token<'_>, account: &Object, now: Time, plan: &mut Plan) -> Secret {
     let meta = &observed.object.meta;
     let mut next = observed.secret.clone();
     let annotations = next.metadata.annotations.get_or_insert_default();
@@ -103,6 +146,21 @@ fn filled(observed: &Observed<'_>, account: &Object, now: Time, plan: &mut Plan)
         }
     }
     next
+}
+
+/// A Secret for a token that is gone concerns the account that names it.
+fn secret_or_its_account(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
+    let meta = &change.object.meta;
+    if change.after().is_some() {
+        keys.push(meta.uid);
+        return;
+    }
+    let name = change.object.typed::<Secret>().and_then(token_of);
+    let account = name.and_then(|name| snapshot.find(kind::SERVICE_ACCOUNT, &meta.namespace, name));
+    let names_it = |account: &ServiceAccount| {
+        account.secrets.iter().flatten().any(|reference| reference.name.as_deref() == Some(&*meta.name))
+    };
+    keys.extend(account.filter(|account| account.typed().is_some_and(names_it)).map(|account| account.meta.uid));
 }
 
 fn secrets_of_account(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
@@ -182,7 +240,46 @@ mod tests {
         let (mut store, key) = world(None, &named("default"));
         assert_eq!(told(&mut store, key), "namespace=default", "nobody makes tokens");
 
+        let mut complete = named("default");
+        complete["data"] = json!({"ca.crt": "UEVN", "namespace": "eA==", "token": "bWluZQ=="});
+        let (mut store, key) = world(Some(Arc::new(Notary)), &complete);
+        let before = store.snapshot().revision();
+        assert_eq!(told(&mut store, key), "ca.crt=PEM namespace=x token=mine");
+        assert_eq!(store.snapshot().revision(), before, "it has all of it");
+
         let (mut store, key) = world(Some(Arc::new(Notary)), &json!({"metadata": {"name": "t"}}));
         assert_eq!(told(&mut store, key), "nothing", "it is not for a token");
+    }
+
+    #[test]
+    fn an_account_does_not_name_a_token_that_is_gone() {
+        let secret = json!({
+            "metadata": {"name": "t", "annotations": {"kubernetes.io/service-account.name": "robot"}},
+            "type": "kubernetes.io/service-account-token",
+        });
+        for (named, left) in [(vec!["t"], vec![]), (vec!["a", "t"], vec!["a"]), (vec!["a"], vec!["a"])] {
+            let (mut store, _) = world(None, &secret);
+            let opaque: Secret = serde_json::from_value(json!({"metadata": {"name": "a"}})).expect("a secret");
+            store.create_with(Draft::of(opaque), WriteOptions::default(), NOW).expect("created");
+            let secrets: Vec<_> = named.iter().map(|name| json!({"name": name})).collect();
+            let account = json!({"metadata": {"name": "robot"}, "secrets": secrets});
+            let account: ServiceAccount = serde_json::from_value(account).expect("an account");
+            store.create_with(Draft::of(account), WriteOptions::default(), NOW).expect("created");
+            let mut changes = Vec::new();
+            store.move_changes(&mut changes);
+            changes.clear();
+            store.delete(kind::SECRET, "default", "t", DeleteOptions::default(), NOW).expect("deleted");
+            store.move_changes(&mut changes);
+            let mut keys = Keys::new();
+            changes.iter().for_each(|change| secret_or_its_account(change, store.snapshot(), &mut keys));
+            for key in keys {
+                told(&mut store, key);
+                assert_eq!(told(&mut store, key), "nothing", "once");
+            }
+            let account = store.snapshot().find(kind::SERVICE_ACCOUNT, "default", "robot").expect("it is there");
+            let account: &ServiceAccount = account.typed().expect("an account");
+            let names = account.secrets.iter().flatten().filter_map(|reference| reference.name.as_deref());
+            assert_eq!(names.collect::<Vec<_>>(), left, "{named:?}");
+        }
     }
 }
