@@ -112,7 +112,7 @@ fn write(served: &Served<'_>) -> Option<Action> {
     if let Some(current) = current
         && current.subsets.as_deref().unwrap_or_default() == subsets
         && current.metadata.labels.as_ref() == Some(&labels)
-        && current.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(OVER_CAPACITY.0)) == is_cut
+        && over_capacity(current) == is_cut.then_some(OVER_CAPACITY.1)
     {
         return None;
     }
@@ -138,6 +138,10 @@ fn write(served: &Served<'_>) -> Option<Action> {
         }
         None => Action::Create { draft: Box::new(Draft::of(next)), announce: None },
     })
+}
+
+fn over_capacity(endpoints: &Endpoints) -> Option<&str> {
+    endpoints.metadata.annotations.as_ref()?.get(OVER_CAPACITY.0).map(String::as_str)
 }
 
 /// Those of the service, and those that say whose the Endpoints are.

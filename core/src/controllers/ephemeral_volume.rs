@@ -10,9 +10,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::control::claim::controller_reference;
 use crate::control::{Action, Controller, Keys, Plan, Watched};
+use crate::error::ApiError;
 use crate::ids::Uid;
 use crate::object::{kind, storage};
-use crate::store::{Change, Draft, EventDraft, Object, Snapshot};
+use crate::store::{Change, Draft, EventDraft, Meta, Object, Snapshot};
 use crate::time::Time;
 
 /// Makes the claims of ephemeral volumes.
@@ -58,17 +59,31 @@ impl Controller for EphemeralVolumeController {
                 }),
                 Some(claim) if claim.meta.controller_uid() == Some(meta.uid) => {}
                 Some(claim) => {
-                    let text = format!(
-                        "ephemeral volume {volume}: PVC {} was not created for pod {} (pod is not owner)",
-                        claim.meta.path(),
-                        meta.path()
-                    );
-                    plan.push(Action::Emit(Box::new(EventDraft::warning(meta, Self::NAME, "FailedBinding", text))));
+                    let (claim, pod) = (claim.meta.path(), meta.path());
+                    let why = format!("PVC {claim} was not created for pod {pod} (pod is not owner)");
+                    plan.push(failure(meta, volume, &why));
+                    // Those behind it wait.
+                    break;
                 }
             }
         }
         plan
     }
+
+    fn refused(observed: &Observed<'_>, error: &ApiError, _: Time) -> Plan {
+        let mut plan = Plan::nothing();
+        let meta = &observed.pod.meta;
+        if let Some((volume, ..)) = observed.volumes.iter().find(|(_, _, claim)| claim.is_none()) {
+            let claim = storage::ephemeral_claim(&meta.name, volume);
+            plan.push(failure(meta, volume, &format!("create PVC {claim}: {error}")));
+        }
+        plan
+    }
+}
+
+fn failure(pod: &Meta, volume: &str, why: &str) -> Action {
+    let text = format!("ephemeral volume {volume}: {why}");
+    Action::Emit(Box::new(EventDraft::warning(pod, EphemeralVolumeController::NAME, "FailedBinding", text)))
 }
 
 fn claim_of(pod: &Object, volume: &str, template: &PersistentVolumeClaimTemplate) -> PersistentVolumeClaim {

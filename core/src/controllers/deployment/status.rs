@@ -19,13 +19,23 @@ pub(super) fn count(work: &mut Work<'_, '_>) {
         observed_generation: Some(work.observed.object.meta.generation),
         ready_replicas: some(alive().map(|row| row.status().ready_replicas.unwrap_or(0)).sum()),
         replicas: some(alive().map(Row::actual).sum()),
-        terminating_replicas: Some(alive().map(|row| row.status().terminating_replicas.unwrap_or(0)).sum()),
+        terminating_replicas: terminating(work),
         unavailable_replicas: some((work.total() - available).max(0)),
         updated_replicas: some(current.map_or(0, Row::actual)),
     };
     let enough = available >= work.replicas() - work.max_unavailable();
     work.deployment.status = Some(status);
     progress::set_available(work, enough);
+}
+
+/// As many as the sets say; nothing while one of them was counted and does not say.
+fn terminating(work: &Work<'_, '_>) -> Option<i32> {
+    work.rows.iter().try_fold(0_i32, |sum, row| {
+        let status = row.status();
+        let is_counted = status.observed_generation.unwrap_or(0) != 0;
+        let count = status.terminating_replicas.or((!is_counted).then_some(0))?;
+        Some(sum.saturating_add(count))
+    })
 }
 
 /// Whether the last counted status says that the rollout is done.

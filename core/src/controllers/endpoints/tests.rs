@@ -118,6 +118,18 @@ fn they_go_with_their_service_and_are_left_alone_without_a_selector() {
     let labels: Vec<&str> = object.meta.labels.keys().map(String::as_str).collect();
     assert_eq!(labels, [MANAGED_BY, HEADLESS, "team"]);
     assert_eq!(object.meta.annotations.get(TRIGGER_TIME), Some(&NOW.to_string()));
+    for says in ["truncated", "something"] {
+        let mut next = object.typed::<Endpoints>().expect("they are").clone();
+        next.metadata.annotations.get_or_insert_default().insert(OVER_CAPACITY.0.to_owned(), says.to_owned());
+        let (target, object) = (Target::any_version(object.meta.uid), Arc::new(next));
+        let write = Action::Update { target, object, spec_changed: false };
+        world.store.commit(vec![write], NOW).expect("nobody else writes");
+        world.settle(world.service);
+        assert!(
+            world.endpoints().is_some_and(|object| !object.meta.annotations.contains_key(OVER_CAPACITY.0)),
+            "{says}"
+        );
+    }
     world.store.delete(kind::SERVICE, "default", "svc", DeleteOptions::default(), NOW).expect("it is there");
     world.settle(object.meta.uid);
     assert!(world.endpoints().is_none());
