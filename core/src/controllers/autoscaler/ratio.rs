@@ -57,7 +57,7 @@ pub(super) fn replicas(
     if !rebalance && groups.missing.is_empty() {
         return Ok(if tolerance.allows(first) { current } else { ceil(first * groups.ready as f64) });
     }
-    // Where it is just right, what is missing is left out; upstream takes it for idle where values are no percentages.
+    // Where it is just right, what is missing is left out.
     let counted: &dyn Fn(&Arc<str>) -> i64 = if first < 1.0 { &full } else { &|_| 0 };
     if first != 1.0 {
         values.extend(groups.missing.iter().map(|pod| (Arc::clone(pod), counted(pod))));

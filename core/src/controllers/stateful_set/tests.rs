@@ -356,6 +356,20 @@ fn claims_are_made_before_their_pod_and_owned_as_the_policy_says() {
 }
 
 #[test]
+fn a_claim_that_goes_with_an_earlier_pod_of_the_name_is_waited_for() {
+    for (policy, expected) in [("", "+db-0:new"), ("deleted", "+db-0:new"), ("scaled", ""), ("scaled deleted", "")] {
+        let mut world = World::new(&format!("replicas=1 claims {policy}"));
+        let mut claim: k8s_openapi::api::core::v1::PersistentVolumeClaim =
+            serde_json::from_value(claim()).expect("a claim");
+        claim.metadata.name = Some("data-db-0".to_owned());
+        let owner = json!([{"apiVersion": "v1", "kind": "Pod", "name": "db-0", "uid": "of-another-pod"}]);
+        claim.metadata.owner_references = Some(serde_json::from_value(owner).expect("an owner"));
+        world.create(claim);
+        assert_eq!(world.told(), expected, "{policy}");
+    }
+}
+
+#[test]
 fn a_pod_has_the_name_the_host_name_and_the_labels_of_its_place() {
     let world = World::new("replicas=1 claims");
     let plan = world.decide();
