@@ -35,7 +35,7 @@ use crate::webhook::Webhooks;
 
 pub(crate) use create::create;
 pub(crate) use delete::{delete, delete_collection, options_of};
-pub(crate) use patch::{patch, read_patch};
+pub(crate) use patch::{format_of, patch};
 pub(crate) use update::update;
 
 /// What a request brings besides its path.

@@ -2,9 +2,12 @@
 
 use http::{Response, StatusCode};
 use inboard::ApiError;
+use inboard::k8s_openapi::api::autoscaling::v1::Scale;
 use inboard::kernel::Request;
-use inboard::object::patch::Patch;
-use inboard::object::scale::Scale;
+use inboard::object::kind::KindInfo;
+use inboard::object::manifest::FieldValidation;
+use inboard::object::patch::{self, Patch};
+use inboard::object::{body, decode, scale};
 use inboard::store::{ScaleEdit, WriteOptions};
 use serde_json::{Value, json};
 
@@ -15,7 +18,7 @@ use crate::write::{self, Place, Sent};
 
 /// The kind `Scale`, whose objects are never stored.
 fn scale_value(place: &Place<'_>, object: &Value) -> Result<Value, ApiError> {
-    let Scale { replicas, actual, selector } = Scale::of(place.info, object)?;
+    let scale::Scale { replicas, actual, selector } = scale::Scale::of(place.info, object)?;
     let from = &object["metadata"];
     let mut metadata = json!({});
     for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
@@ -45,24 +48,34 @@ pub(super) fn show(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, Api
 }
 
 fn read(place: &Place<'_>, sent: &Sent) -> Result<Value, ApiError> {
-    let value = write::value(sent)?;
-    let kind = value["kind"].as_str().unwrap_or("Scale");
-    if kind != "Scale" {
-        let version =
-            value["apiVersion"].as_str().unwrap_or_default().rsplit('/').next().unwrap_or_default().to_owned();
-        return Err(ApiError::bad_request(format!(
-            "{kind} in version \"{version}\" cannot be handled as a Scale: converting ({version}.{kind}) to \
-             (autoscaling.Scale): unknown conversion"
-        )));
-    }
-    let named = value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-    if named != place.name {
-        let name = place.name;
-        return Err(ApiError::bad_request(format!(
-            "the name of the object ({named}) does not match the name on the URL ({name})"
-        )));
-    }
+    let validation = sent.query.field_validation("UpdateOptions")?;
+    let (kinds, format) = (&place.moment.kinds, write::format(&sent.headers)?);
+    let (value, warnings) =
+        body::read_part::<Scale>(&sent.body, format, kinds, &KindInfo::custom::<Scale>(), validation)?;
+    sent.said.add(warnings);
+    check_place(place, &value)?;
     Ok(value)
+}
+
+/// A scale is that of the object that the path names; it need not say in which namespace that is.
+fn check_place(place: &Place<'_>, scale: &Value) -> Result<(), ApiError> {
+    let text = |pointer: &str| scale.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let namespace = text("/metadata/namespace");
+    if !namespace.is_empty() && namespace != place.namespace {
+        return Err(ApiError::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    let name = place.name;
+    match text("/metadata/name") {
+        "" => Err(ApiError::bad_request(format!(
+            "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        ))),
+        named if named != name => Err(ApiError::bad_request(format!(
+            "the name of the object ({named}) does not match the name on the URL ({name})"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 async fn set(place: &Place<'_>, scale: &Value, sent: &Sent) -> Result<Response<Body>, ApiError> {
@@ -92,7 +105,8 @@ pub(super) async fn patch(place: &Place<'_>, sent: &Sent) -> Result<Response<Bod
     if apply::is_apply(sent) {
         return edit(place, apply::scale_edit(sent)?, apply::scale_options(place, sent)?, sent).await;
     }
-    let patch = write::read_patch(sent)?;
+    let validation = sent.query.field_validation("PatchOptions")?;
+    let patch = patch::read(&sent.body, write::format_of(sent)?, validation);
     let before = scale_value(place, &write::shown_whole(place)?)?;
     let mut after = before.clone();
     // A scale has no lists: a strategic merge patch of it is a merge patch.
@@ -100,7 +114,19 @@ pub(super) async fn patch(place: &Place<'_>, sent: &Sent) -> Result<Response<Bod
         Patch::Strategic(patch) => Patch::Merge(patch),
         other => other,
     };
-    patch.apply(place.info.id, &mut after).map_err(|error| ApiError::bad_request(error.to_string()))?;
+    patch.apply(place.info.id, &mut after).map_err(|error| error.refusal())?;
+    let info = KindInfo::custom::<Scale>();
+    let (_, unknown) =
+        decode::from_value::<Scale>(&after).map_err(|error| patch.invalid(&info, &after, &error.to_string()))?;
+    let problems: Vec<String> = unknown.iter().map(|field| format!("unknown field \"{field}\"")).collect();
+    match validation {
+        FieldValidation::Warn => sent.said.add(problems),
+        FieldValidation::Strict if !problems.is_empty() => {
+            return Err(patch.invalid(&info, &after, &format!("strict decoding error: {}", problems.join(", "))));
+        }
+        FieldValidation::Strict | FieldValidation::Ignore => {}
+    }
+    check_place(place, &after)?;
     if after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"] {
         // The version was not asked for.
         after["metadata"]["resourceVersion"] = Value::Null;

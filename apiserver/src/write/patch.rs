@@ -7,10 +7,9 @@ use inboard::kernel::Request;
 use inboard::object::apply::patch_options;
 use inboard::object::body::{self, Format};
 use inboard::object::manifest::FieldValidation;
-use inboard::object::patch::{Patch, PatchError};
+use inboard::object::patch::{self, Patch, PatchFormat};
 use inboard::store::{Draft, Part};
 use inboard::{ApiError, Reason};
-use serde_json::Value;
 
 use super::{Place, Sent, object_of, options};
 use crate::body::Body;
@@ -22,10 +21,11 @@ pub(crate) async fn patch(place: &Place<'_>, part: Part, sent: &Sent) -> Result<
     if apply::is_apply(sent) {
         return apply::apply(place, part, sent).await;
     }
-    let patch = read_patch(sent)?;
+    let format = format_of(sent)?;
     let manager = sent.query.field_manager("PatchOptions", &sent.headers)?;
     patch_options(&manager, sent.query.text("force").map(|_| true), false)?;
     let validation = sent.query.field_validation("PatchOptions")?;
+    let patch = patch::read(&sent.body, format, validation);
     let duplicates = match validation {
         FieldValidation::Ignore => Vec::new(),
         FieldValidation::Warn | FieldValidation::Strict => body::duplicate_fields(&sent.body),
@@ -65,7 +65,7 @@ async fn converted(
         let object = read::find(&moment, place.info, place.namespace, place.name)?;
         let before = write::whole(&place, &*conversion::shown(&place, object).await?);
         let mut after = before.clone();
-        patch.apply(place.info.id, &mut after).map_err(|error| refused(&error))?;
+        patch.apply(place.info.id, &mut after).map_err(|error| error.refusal())?;
         let read = body::read(after.to_string().as_bytes(), Format::Json, &moment.kinds, place.info, validation)?;
         let names_version = after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"];
         let draft = Draft::custom(place.info.stored_as, read.value).map_err(ApiError::internal)?;
@@ -83,26 +83,13 @@ async fn converted(
     }
 }
 
-fn refused(error: &PatchError) -> ApiError {
-    match error {
-        PatchError::Malformed(_) => ApiError::bad_request(error.to_string()),
-        PatchError::NotStrategic => ApiError::new(Reason::UnsupportedMediaType, error.to_string()),
-        _ => ApiError::new(Reason::Invalid, "the server rejected our request due to an error in our request")
-            .about(Subject::default()),
-    }
-}
-
-/// The patch that a request brings.
-pub(crate) fn read_patch(sent: &Sent) -> Result<Patch, ApiError> {
+/// How the patch that a request brings is written.
+pub(crate) fn format_of(sent: &Sent) -> Result<PatchFormat, ApiError> {
     let media = sent.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let value = || -> Result<Value, ApiError> {
-        let explain = |error: serde_json::Error| body::explain(&sent.body, &error.to_string());
-        serde_json::from_slice(&sent.body).map_err(|error| ApiError::bad_request(explain(error)))
-    };
     match media.split(';').next().unwrap_or_default().trim() {
-        "application/json-patch+json" => Ok(Patch::Json(value()?)),
-        "application/merge-patch+json" => Ok(Patch::Merge(value()?)),
-        "application/strategic-merge-patch+json" => Ok(Patch::Strategic(value()?)),
+        "application/json-patch+json" => Ok(PatchFormat::Json),
+        "application/merge-patch+json" => Ok(PatchFormat::Merge),
+        "application/strategic-merge-patch+json" => Ok(PatchFormat::Strategic),
         _ => {
             let error = ApiError::new(Reason::UnsupportedMediaType, "415: Unsupported Media Type");
             Err(error.about(Subject::default()))

@@ -7,13 +7,12 @@
 
 use serde_json::Value;
 
-use crate::error::{ApiError, Reason, Subject};
-use crate::object::custom;
+use crate::error::ApiError;
 use crate::object::decode::DecodeError;
-use crate::object::field::{FieldErrors, Path};
 use crate::object::kind::{KindInfo, Kinds, convert};
 use crate::object::manifest::FieldValidation;
-use crate::object::patch::{Patch, PatchError, told};
+use crate::object::patch::{Patch, told};
+use crate::object::{body, custom};
 
 /// One patch on its way.
 pub(super) struct Patching<'a> {
@@ -34,7 +33,8 @@ impl Patching<'_> {
         let unknown = || ApiError::internal("a version that cannot be converted");
         let before = kinds.convert(info.stored_as, info.id, stored).ok_or_else(unknown)?;
         let mut after = before.clone();
-        patch.apply(info.id, &mut after).map_err(|error| refused(&error))?;
+        patch.apply(info.id, &mut after).map_err(|error| error.refusal())?;
+        self.another(&after)?;
         if let Some(fields) = after.as_object_mut() {
             // What it is was settled by the path.
             fields.insert("apiVersion".to_owned(), info.api_version().into());
@@ -52,6 +52,20 @@ impl Patching<'_> {
             return Ok(after);
         }
         convert(info.id, info.stored_as, after).ok_or_else(unknown)
+    }
+
+    /// Refuses what has become an object of another kind. A strategic merge patch cannot make one: upstream does not read
+    /// what it makes once more.
+    fn another(&self, after: &Value) -> Result<(), ApiError> {
+        let is_read_again = matches!(self.patch, Patch::Json(_) | Patch::Merge(_)) && self.info.codec.is_some();
+        let named = |field: &str| after.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let version = named("apiVersion").map_or_else(|| self.info.api_version(), str::to_owned);
+        let kind = named("kind").unwrap_or(&self.info.kind);
+        if !is_read_again || (version == self.info.api_version() && kind == &*self.info.kind) {
+            return Ok(());
+        }
+        let problem = body::another_kind(&version, kind, self.info, self.kinds, after);
+        Err(self.patch.invalid(self.info, after, &problem))
     }
 
     fn judge(&self, after: &Value, unknown: Vec<String>, notes: &mut Vec<String>) -> Result<(), ApiError> {
@@ -74,44 +88,17 @@ impl Patching<'_> {
                 if problems.is_empty() {
                     return Ok(());
                 }
-                Err(self.invalid(after, &format!("strict decoding error: {}", problems.join(", "))))
+                Err(self.patch.invalid(self.info, after, &format!("strict decoding error: {}", problems.join(", "))))
             }
         }
     }
 
     fn unreadable(&self, after: &Value, error: &DecodeError) -> ApiError {
         match self.patch {
-            Patch::Strategic(_) => self.invalid(after, &told::conversion(error)),
-            Patch::Json(_) | Patch::Merge(_) => self.invalid(after, &error.to_string()),
+            Patch::Strategic(_) => self.patch.invalid(self.info, after, &told::conversion(error)),
+            Patch::Json(_) | Patch::Merge(_) | Patch::Unreadable(_) => {
+                self.patch.invalid(self.info, after, &error.to_string())
+            }
         }
-    }
-
-    /// What the patch makes is not an object of its kind: the error shows what it made, or the patch itself.
-    fn invalid(&self, after: &Value, problem: &str) -> ApiError {
-        let shown = match self.patch {
-            Patch::Strategic(patch) => told::go_map(patch),
-            Patch::Json(_) | Patch::Merge(_) => told::go_json(self.info, after, self.patch),
-        };
-        let mut errors = FieldErrors::new();
-        errors.invalid(&Path::new("patch"), shown, problem);
-        ApiError::invalid(Subject::default(), errors)
-    }
-}
-
-fn refused(error: &PatchError) -> ApiError {
-    let text = error.to_string();
-    match error {
-        PatchError::TooManyOperations { .. } => {
-            ApiError::new(Reason::RequestEntityTooLarge, format!("Request entity too large: {text}"))
-        }
-        // Upstream does not say which operation it was: the log does.
-        PatchError::Operation { .. } | PatchError::ListOfLists => {
-            tracing::debug!("{text}");
-            ApiError::new(Reason::Invalid, "the server rejected our request due to an error in our request")
-                .about(Subject::default())
-        }
-        PatchError::Directive(_) => ApiError::new(Reason::Unknown, text),
-        PatchError::NotStrategic => ApiError::new(Reason::UnsupportedMediaType, text),
-        PatchError::Malformed(_) => ApiError::bad_request(text),
     }
 }

@@ -10,6 +10,7 @@
 mod strict;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::field::GoQuoted;
@@ -57,6 +58,60 @@ pub fn read(
     info: &KindInfo,
     validation: FieldValidation,
 ) -> Result<Body, ApiError> {
+    let Identified { value, kind, version, duplicate_fields } = identified(bytes, format, kinds, info)?;
+    let unreadable = |problem: &str| cannot_be_handled(&kind, &version, info, problem);
+    let decoded = match info.codec {
+        Some(codec) => Some(codec.decode(&value).map_err(|error| unreadable(&error.to_string()))?),
+        None => None,
+    };
+    let problems = match (validation, &info.defined) {
+        (FieldValidation::Ignore, _) => Vec::new(),
+        (FieldValidation::Strict | FieldValidation::Warn, None) => {
+            let unknown = decoded.as_ref().map(|decoded| decoded.unknown_fields.as_slice()).unwrap_or_default();
+            strict_problems(bytes, format, &duplicate_fields, unknown)
+        }
+        (FieldValidation::Strict | FieldValidation::Warn, Some(defined)) => {
+            let duplicates = strict_problems(bytes, format, &duplicate_fields, &[]);
+            let unknown = unknown_in_metadata(&value).into_iter().chain(custom::unknown_fields(defined, &value));
+            duplicates.into_iter().chain(unknown.map(|field| format!("unknown field \"{field}\""))).collect()
+        }
+    };
+    let warnings = judged(validation, problems).map_err(|problem| unreadable(&problem))?;
+    Ok(Body { decoded, value, warnings })
+}
+
+/// Reads a body that is no object of a stored kind but has a type of its own, which `info` names: a scale. Its content comes
+/// with `apiVersion` and `kind`, and with what to tell the client.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_part<T: DeserializeOwned>(
+    bytes: &[u8],
+    format: Format,
+    kinds: &Kinds,
+    info: &KindInfo,
+    validation: FieldValidation,
+) -> Result<(Value, Vec<String>), ApiError> {
+    let Identified { value, kind, version, duplicate_fields } = identified(bytes, format, kinds, info)?;
+    let unreadable = |problem: &str| cannot_be_handled(&kind, &version, info, problem);
+    let (_, unknown) = decode::from_value::<T>(&value).map_err(|error| unreadable(&error.to_string()))?;
+    let problems = match validation {
+        FieldValidation::Ignore => Vec::new(),
+        FieldValidation::Strict | FieldValidation::Warn => strict_problems(bytes, format, &duplicate_fields, &unknown),
+    };
+    let warnings = judged(validation, problems).map_err(|problem| unreadable(&problem))?;
+    Ok((value, warnings))
+}
+
+/// A body that says that it is what is wanted.
+struct Identified {
+    value: Value,
+    kind: String,
+    version: String,
+    duplicate_fields: Vec<String>,
+}
+
+fn identified(bytes: &[u8], format: Format, kinds: &Kinds, info: &KindInfo) -> Result<Identified, ApiError> {
     let document = document(bytes, format).map_err(|problem| unrecognized(&problem, bytes, info))?;
     let Document { mut value, duplicate_fields } = document;
     let (api_version, kind) = identity(&value).map_err(|problem| unrecognized(&problem, bytes, info))?;
@@ -64,44 +119,64 @@ pub fn read(
         value = Value::Object(serde_json::Map::new());
     }
     let (api_version, kind) = (or(api_version, || info.api_version()), or(kind, || info.kind.to_string()));
-    if api_version != info.api_version() {
-        return Err(ApiError::bad_request(format!(
-            "the API version in the data ({api_version}) does not match the expected API version ({})",
-            info.api_version()
-        )));
+    if api_version.matches('/').count() > 1 {
+        let problem = format!("unexpected GroupVersion string: {api_version}");
+        return Err(unrecognized(&problem, bytes, info));
     }
-    if kind != *info.kind {
-        return Err(cannot_be_handled(&kind, info, &another_kind(&kind, info, kinds)));
+    let version = api_version.rsplit('/').next().unwrap_or_default().to_owned();
+    if api_version != info.api_version() || kind != *info.kind {
+        // Upstream reads whatever kind of object it knows before it looks whether that is the one.
+        if kind == *info.kind && is_other_version(&api_version, info) {
+            return Err(ApiError::bad_request(format!(
+                "the API version in the data ({api_version}) does not match the expected API version ({})",
+                info.api_version()
+            )));
+        }
+        let problem = another_kind(&api_version, &kind, info, kinds, &value);
+        return Err(cannot_be_handled(&kind, &version, info, &problem));
     }
     if let Value::Object(fields) = &mut value {
         fields.insert("apiVersion".to_owned(), Value::from(api_version));
         fields.insert("kind".to_owned(), Value::from(kind.as_str()));
     }
-    let decoded = match info.codec {
-        Some(codec) => Some(codec.decode(&value).map_err(|error| cannot_be_handled(&kind, info, &error.to_string()))?),
-        None => None,
-    };
-    let problems = match (validation, &info.defined) {
-        (FieldValidation::Ignore, _) => Vec::new(),
-        (FieldValidation::Strict | FieldValidation::Warn, None) => {
-            strict_problems(bytes, format, &duplicate_fields, decoded.as_ref())
-        }
-        (FieldValidation::Strict | FieldValidation::Warn, Some(defined)) => {
-            let duplicates = strict_problems(bytes, format, &duplicate_fields, None);
-            let unknown = unknown_in_metadata(&value).into_iter().chain(custom::unknown_fields(defined, &value));
-            duplicates.into_iter().chain(unknown.map(|field| format!("unknown field \"{field}\""))).collect()
-        }
-    };
-    let warnings = match validation {
-        FieldValidation::Strict if !problems.is_empty() => {
-            let problem = format!("strict decoding error: {}", problems.join(", "));
-            return Err(cannot_be_handled(&kind, info, &problem));
-        }
-        FieldValidation::Warn => problems,
-        FieldValidation::Strict | FieldValidation::Ignore => Vec::new(),
-    };
-    Ok(Body { decoded, value, warnings })
+    Ok(Identified { value, kind, version, duplicate_fields })
 }
+
+/// Whether upstream knows the kind in this version too: it still reads those of before a kind was stable, and those of the
+/// group in which the first kinds were that were not in the core group.
+fn is_other_version(api_version: &str, info: &KindInfo) -> bool {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let is_early = version.contains("alpha") || version.contains("beta");
+    let was_extension = matches!(&*info.kind, "DaemonSet" | "Deployment" | "Ingress" | "NetworkPolicy" | "ReplicaSet");
+    let is_autoscaler = matches!(version, "v1" | "v2") && &*info.kind == "HorizontalPodAutoscaler";
+    match group {
+        "extensions" => version == "v1beta1" && was_extension,
+        "" => false,
+        group => group == &*info.group && (is_early || is_autoscaler || info.defined.is_some()),
+    }
+}
+
+/// What to warn of, or the error that tells it.
+fn judged(validation: FieldValidation, problems: Vec<String>) -> Result<Vec<String>, String> {
+    match validation {
+        FieldValidation::Strict if !problems.is_empty() => {
+            Err(format!("strict decoding error: {}", problems.join(", ")))
+        }
+        FieldValidation::Warn => Ok(problems.into_iter().flat_map(one_by_one).collect()),
+        FieldValidation::Strict | FieldValidation::Ignore => Ok(Vec::new()),
+    }
+}
+
+/// What is wrong with several lines of a YAML text is one problem, and as many warnings.
+fn one_by_one(problem: String) -> Vec<String> {
+    match problem.strip_prefix(REPEATED_KEYS) {
+        Some(lines) => lines.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect(),
+        None => vec![problem],
+    }
+}
+
+/// What begins the list of keys that stand twice.
+const REPEATED_KEYS: &str = "yaml: unmarshal errors:";
 
 /// Reads the body of a server-side apply (`application/apply-patch+yaml`): an object of whatever kind, of which the apply says
 /// whether it is the right one.
@@ -110,7 +185,8 @@ pub fn read(
 /// `BadRequest` when the bytes are no YAML or no object.
 pub fn applied(bytes: &[u8], format: Format) -> Result<Value, ApiError> {
     let unreadable = |problem: &str| ApiError::bad_request(format!("error decoding YAML: {problem}"));
-    let Document { value, .. } = document(bytes, format).map_err(|problem| unreadable(&problem))?;
+    let Document { value, .. } =
+        document(bytes, format).map_err(|problem| unreadable(&format!("error converting YAML to JSON: {problem}")))?;
     match value {
         Value::Object(_) => Ok(value),
         Value::Null => Ok(Value::Object(serde_json::Map::new())),
@@ -127,6 +203,21 @@ pub fn applied(bytes: &[u8], format: Format) -> Result<Value, ApiError> {
             );
             Err(unreadable(&problem))
         }
+    }
+}
+
+/// What to warn of in the body of a server-side apply: keys that stand twice.
+///
+/// # Errors
+/// `BadRequest` where the client wants that to be one.
+pub fn applied_twice(bytes: &[u8], validation: FieldValidation) -> Result<Vec<String>, ApiError> {
+    match (validation, repeated_keys(bytes)) {
+        (FieldValidation::Strict, Some(problem)) => {
+            let problem = format!("error strict decoding YAML: error converting YAML to JSON: {problem}");
+            Err(ApiError::bad_request(problem))
+        }
+        (FieldValidation::Warn, Some(problem)) => Ok(one_by_one(problem)),
+        (_, None) | (FieldValidation::Ignore, _) => Ok(Vec::new()),
     }
 }
 
@@ -149,8 +240,7 @@ fn or(given: Option<String>, expected: impl FnOnce() -> String) -> String {
 }
 
 /// JSON is read again for the order of its text, which only a text with problems needs.
-fn strict_problems(bytes: &[u8], format: Format, duplicates: &[String], decoded: Option<&Decoded>) -> Vec<String> {
-    let unknown = decoded.map(|decoded| decoded.unknown_fields.as_slice()).unwrap_or_default();
+fn strict_problems(bytes: &[u8], format: Format, duplicates: &[String], unknown: &[String]) -> Vec<String> {
     if duplicates.is_empty() && unknown.is_empty() {
         return Vec::new();
     }
@@ -168,7 +258,7 @@ fn strict_problems(bytes: &[u8], format: Format, duplicates: &[String], decoded:
 fn repeated_keys(bytes: &[u8]) -> Option<String> {
     let repeated = manifest::repeated_keys(std::str::from_utf8(bytes).ok()?);
     let lines = repeated.iter().map(|(line, key)| format!("\n  line {line}: key {} already set in map", GoQuoted(key)));
-    (!repeated.is_empty()).then(|| lines.fold("yaml: unmarshal errors:".to_owned(), |text, line| text + &line))
+    (!repeated.is_empty()).then(|| lines.fold(REPEATED_KEYS.to_owned(), |text, line| text + &line))
 }
 
 fn document(bytes: &[u8], format: Format) -> Result<Document, String> {
@@ -193,6 +283,13 @@ pub fn explain(json: &[u8], otherwise: &str) -> String {
     explained.unwrap_or_else(|| otherwise.to_owned())
 }
 
+/// What our YAML library says, and upstream's says otherwise.
+const OTHER_YAML_PROBLEMS: &[(&str, &str)] = &[
+    ("tabs disallowed", "found character that cannot start any token"),
+    ("unclosed bracket '['", "did not find expected ',' or ']'"),
+    ("unclosed bracket '{'", "did not find expected ',' or '}'"),
+];
+
 /// What upstream's YAML library says, which ours says with more words around.
 const YAML_PROBLEMS: &[&str] = &[
     "block sequence entries are not allowed in this context",
@@ -211,11 +308,9 @@ const YAML_PROBLEMS: &[&str] = &[
 
 fn yaml_problem(error: &SyntaxError) -> String {
     let message = error.message.as_str();
-    let message = if message.starts_with("tabs disallowed") {
-        "found character that cannot start any token"
-    } else {
-        YAML_PROBLEMS.iter().find(|known| message.contains(**known)).unwrap_or(&message)
-    };
+    let other = OTHER_YAML_PROBLEMS.iter().find(|(ours, _)| message.starts_with(ours)).map(|(_, other)| *other);
+    let message = other.or_else(|| YAML_PROBLEMS.iter().copied().find(|known| message.contains(known)));
+    let message = message.unwrap_or(error.message.as_str());
     match error.line {
         0 => format!("yaml: {message}"),
         line => format!("yaml: line {line}: {message}"),
@@ -248,27 +343,30 @@ fn identity(value: &Value) -> Result<(Option<String>, Option<String>), String> {
     }
 }
 
-/// Why an object of one kind is none of another: upstream's names for the two types.
-fn another_kind(kind: &str, info: &KindInfo, kinds: &Kinds) -> String {
-    let version = &info.version;
+/// Why an object of another kind or version cannot be read as one of the kind `info`: it does not fit its own type, or there
+/// is no way from that to this, in upstream's names for the two.
+pub(crate) fn another_kind(api_version: &str, kind: &str, info: &KindInfo, kinds: &Kinds, object: &Value) -> String {
     let package = match info.group.split('.').next() {
         None | Some("") => "core",
         Some(first) => first,
     };
-    let is_known = kinds.by_kind(&info.group, version, kind).is_some();
-    if is_known {
-        format!("converting ({version}.{kind}) to ({package}.{}): unknown conversion", info.kind)
-    } else {
-        format!(
-            "no kind \"{kind}\" is registered for version \"{}\" in scheme \
-             \"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30\"",
-            info.api_version()
-        )
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    match kinds.by_kind(group, version, kind) {
+        Some(other) => match other.codec.map(|codec| codec.decode(object)) {
+            Some(Err(error)) => error.to_string(),
+            Some(Ok(_)) | None => {
+                format!("converting ({version}.{kind}) to ({package}.{}): unknown conversion", info.kind)
+            }
+        },
+        None => format!(
+            "no kind \"{kind}\" is registered for version \"{api_version}\" in scheme \
+             \"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30\""
+        ),
     }
 }
 
-fn cannot_be_handled(kind: &str, info: &KindInfo, problem: &str) -> ApiError {
-    let (version, wanted) = (&info.version, &info.kind);
+fn cannot_be_handled(kind: &str, version: &str, info: &KindInfo, problem: &str) -> ApiError {
+    let wanted = &info.kind;
     ApiError::bad_request(format!("{kind} in version \"{version}\" cannot be handled as a {wanted}: {problem}"))
 }
 

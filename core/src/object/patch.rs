@@ -17,16 +17,20 @@
 mod json;
 mod merge;
 mod schema;
+mod sent;
 mod strategic;
 mod three_way;
 pub(crate) mod told;
 
 use serde_json::Value;
 
-use super::kind::KindId;
+use super::field::{FieldErrors, Path};
+use super::kind::{KindId, KindInfo};
+use crate::error::{ApiError, Reason, Subject};
 
 pub use json::OPERATIONS_MAX;
 pub use merge::merge;
+pub use sent::{PatchFormat, read};
 pub use three_way::{LAST_APPLIED, apply, with_last_applied};
 
 /// A change to an object.
@@ -39,6 +43,8 @@ pub enum Patch {
     /// Like a merge patch, but lists whose elements have a key are merged by it
     /// (`application/strategic-merge-patch+json`). Only built-in kinds have it.
     Strategic(Value),
+    /// What a client sent and is no patch, for the reason given: it is refused when it is applied.
+    Unreadable(String),
 }
 
 /// Why a patch cannot be applied. The texts are upstream's where clients see them.
@@ -77,7 +83,40 @@ pub enum PatchError {
     NotStrategic,
 }
 
+impl PatchError {
+    /// What an API server answers.
+    pub fn refusal(&self) -> ApiError {
+        let text = self.to_string();
+        match self {
+            Self::TooManyOperations { .. } => {
+                ApiError::new(Reason::RequestEntityTooLarge, format!("Request entity too large: {text}"))
+            }
+            // Upstream does not say which operation it was: the log does.
+            Self::Operation { .. } | Self::ListOfLists => {
+                tracing::debug!("{text}");
+                ApiError::new(Reason::Invalid, "the server rejected our request due to an error in our request")
+                    .about(Subject::default())
+            }
+            Self::Directive(_) => ApiError::new(Reason::Unknown, text),
+            Self::NotStrategic => ApiError::new(Reason::UnsupportedMediaType, text),
+            Self::Malformed(_) => ApiError::bad_request(text),
+        }
+    }
+}
+
 impl Patch {
+    /// What an API server says when `after`, which this patch has made, is no object of its kind: the error shows what it
+    /// made, or the patch itself.
+    pub fn invalid(&self, info: &KindInfo, after: &Value, problem: &str) -> ApiError {
+        let shown = match self {
+            Self::Strategic(patch) => told::go_map(patch),
+            Self::Json(_) | Self::Merge(_) | Self::Unreadable(_) => told::go_json(info, after, self),
+        };
+        let mut errors = FieldErrors::new();
+        errors.invalid(&Path::new("patch"), shown, problem);
+        ApiError::invalid(Subject::default(), errors)
+    }
+
     /// Applies the patch to an object of a kind. On an error the object may have been changed in part.
     ///
     /// # Errors
@@ -85,7 +124,7 @@ impl Patch {
     pub fn apply(&self, kind: KindId, object: &mut Value) -> Result<(), PatchError> {
         match self {
             Self::Json(operations) => json::apply(operations, object),
-            Self::Merge(patch) if !patch.is_object() => Err(PatchError::Malformed("Invalid JSON Patch".to_owned())),
+            Self::Merge(patch) if !patch.is_object() => Err(PatchError::Malformed(sent::NO_MERGE.to_owned())),
             Self::Merge(patch) => {
                 merge(object, patch);
                 Ok(())
@@ -94,6 +133,7 @@ impl Patch {
                 kind.built_in().ok_or(PatchError::NotStrategic)?;
                 strategic::apply(object, patch, schema::of(kind))
             }
+            Self::Unreadable(problem) => Err(PatchError::Malformed(problem.clone())),
         }
     }
 }

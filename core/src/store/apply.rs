@@ -212,16 +212,15 @@ impl Store {
                 return Ok((object, Some(back(&entries))));
             }
             ScaleEdit::Replace(scale) => scale.clone(),
-            ScaleEdit::Patch(Patch::Json(operations)) => {
+            ScaleEdit::Patch(patch) => {
                 let mut next = live.clone();
-                let patched = Patch::Json(operations.clone()).apply(info.stored_as, &mut next);
-                patched.map_err(|error| ApiError::new(Reason::Invalid, error.to_string()))?;
-                next
-            }
-            // A scale has no lists: a strategic merge is a merge.
-            ScaleEdit::Patch(Patch::Merge(patch) | Patch::Strategic(patch)) => {
-                let mut next = live.clone();
-                merge(&mut next, patch);
+                match patch {
+                    // A scale has no lists: a strategic merge is a merge.
+                    Patch::Merge(patch) | Patch::Strategic(patch) => merge(&mut next, patch),
+                    Patch::Json(_) | Patch::Unreadable(_) => {
+                        patch.apply(info.stored_as, &mut next).map_err(|error| error.refusal())?;
+                    }
+                }
                 next
             }
         };

@@ -28,6 +28,9 @@ pub(crate) fn go_map(value: &Value) -> String {
 /// reader.
 pub(crate) fn conversion(error: &DecodeError) -> String {
     let text = error.to_string();
+    if text.starts_with("illegal base64") {
+        return format!("error decoding from json: {text}");
+    }
     let types = text.strip_prefix("json: cannot unmarshal ").and_then(|rest| rest.split_once(" into Go "));
     let Some((found, rest)) = types else { return text };
     let Some((_, wanted)) = rest.rsplit_once(" of type ") else { return text };
@@ -71,6 +74,7 @@ pub(crate) fn go_json(info: &KindInfo, object: &Value, patch: &Patch) -> String 
     let touched = match patch {
         Patch::Merge(patch) | Patch::Strategic(patch) => patch.clone(),
         Patch::Json(operations) => touched_by(operations),
+        Patch::Unreadable(_) => Value::Null,
     };
     let schema = Schema::built_in();
     let mut text = String::new();
