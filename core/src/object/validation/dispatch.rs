@@ -9,7 +9,7 @@ use k8s_openapi::api::{
     admissionregistration::v1 as registration, apps::v1 as apps, batch::v1 as batch, certificates::v1 as certificates,
     coordination::v1 as coordination, core::v1 as core, discovery::v1 as discovery, events::v1 as events,
     flowcontrol::v1 as flowcontrol, networking::v1 as networking, node::v1 as node_api, policy::v1 as policy,
-    rbac::v1 as rbac_api, scheduling::v1 as scheduling, storage::v1 as storage,
+    rbac::v1 as rbac_api, resource::v1 as resource, scheduling::v1 as scheduling, storage::v1 as storage,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
@@ -21,11 +21,11 @@ use super::shared::{METADATA, meta_update};
 use super::warnings::pod_warnings;
 use super::{
     admission, api_service, attributes_class, autoscaler, certificate_request, config_map, controller_revision,
-    cron_job, csi, daemon_set, definition, deployment, disruption_budget, endpoint_slice, endpoints, event,
-    flow_control, ingress, job, lease, limit_range, namespace, network_policy, node, persistent_volume, pod,
-    pod_status, pod_template, pod_update, priority_class, rbac, replica_set, replication_controller, resource_quota,
-    runtime_class, secret, service, service_account, service_range, stateful_set, storage_class, volume_attachment,
-    volume_claim, workload_warnings,
+    cron_job, csi, daemon_set, definition, deployment, device_claim, device_class, disruption_budget, endpoint_slice,
+    endpoints, event, flow_control, ingress, job, lease, limit_range, namespace, network_policy, node,
+    persistent_volume, pod, pod_status, pod_template, pod_update, priority_class, rbac, replica_set,
+    replication_controller, resource_quota, resource_slice, runtime_class, secret, service, service_account,
+    service_range, stateful_set, storage_class, volume_attachment, volume_claim, workload_warnings,
 };
 use crate::object::field::FieldErrors;
 use crate::object::kind::{self, KindId, TypedObject};
@@ -117,6 +117,10 @@ fn create_by_kind(object: &dyn TypedObject) -> Option<FieldErrors> {
         certificates::CertificateSigningRequest => certificate_request::certificate_request,
         APIService => api_service::api_service,
         CustomResourceDefinition => definition::definition,
+        resource::ResourceClaim => device_claim::resource_claim,
+        resource::ResourceClaimTemplate => device_claim::resource_claim_template,
+        resource::DeviceClass => device_class::device_class,
+        resource::ResourceSlice => resource_slice::resource_slice,
         registration::ValidatingAdmissionPolicy => admission::validating_policy,
         registration::ValidatingAdmissionPolicyBinding => admission::validating_binding,
         registration::MutatingAdmissionPolicy => admission::mutating_policy,
@@ -205,6 +209,10 @@ fn update_by_kind(new: &dyn TypedObject, old: &dyn TypedObject) -> Option<FieldE
         certificates::CertificateSigningRequest => |new, old| certificate_request::update(new, old, Part::Request),
         APIService => api_service::api_service_update,
         CustomResourceDefinition => definition::definition_update,
+        resource::ResourceClaim => device_claim::resource_claim_update,
+        resource::ResourceClaimTemplate => device_claim::resource_claim_template_update,
+        resource::DeviceClass => device_class::device_class_update,
+        resource::ResourceSlice => resource_slice::resource_slice_update,
         registration::ValidatingAdmissionPolicy => admission::validating_policy_update,
         registration::ValidatingAdmissionPolicyBinding => admission::validating_binding_update,
         registration::MutatingAdmissionPolicy => admission::mutating_policy_update,
@@ -248,6 +256,7 @@ fn status_by_kind(new: &dyn TypedObject, old: &dyn TypedObject) -> Option<FieldE
         flowcontrol::FlowSchema => |new, _| flow_control::flow_schema_status(new),
         flowcontrol::PriorityLevelConfiguration => |new, _| flow_control::priority_level_status(new),
         certificates::CertificateSigningRequest => |new, old| certificate_request::update(new, old, Part::Status),
+        resource::ResourceClaim => device_claim::resource_claim_status_update,
         APIService => api_service::api_service_status_update,
         CustomResourceDefinition => definition::definition_status_update,
     }

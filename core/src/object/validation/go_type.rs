@@ -154,6 +154,19 @@ VolumeAttachmentSpec Attacher:s Source=VolumeAttachmentSource NodeName:s
 VolumeAttachmentSource PersistentVolumeName:- InlineVolumeSpec*PersistentVolumeSpec
 CSINodeDriver Name:s NodeID:s TopologyKeys:- Allocatable*VolumeNodeResources
 VolumeNodeResources Count:-
+ResourceClaimTemplateSpec ^metadata Spec=ResourceClaimSpec
+ResourceClaimSpec Devices=DeviceClaim
+DeviceClaim Requests[DeviceRequest Constraints[DeviceConstraint Config[DeviceClaimConfiguration
+DeviceRequest Name:s Exactly*ExactDeviceRequest FirstAvailable[DeviceSubRequest
+ExactDeviceRequest DeviceClassName:s Selectors[DeviceSelector AllocationMode:s Count:i AdminAccess:- Tolerations[DeviceToleration Capacity*CapacityRequirements
+DeviceSubRequest Name:s DeviceClassName:s Selectors[DeviceSelector AllocationMode:s Count:i Tolerations[DeviceToleration Capacity*CapacityRequirements
+CapacityRequirements Requests:-
+DeviceSelector CEL/cel*CELDeviceSelector
+CELDeviceSelector Expression:s
+DeviceToleration Key:s Operator:s Value:s Effect:s TolerationSeconds:-
+DeviceConstraint Requests:- MatchAttribute:- DistinctAttribute:-
+DeviceClaimConfiguration Requests:- Opaque*OpaqueDeviceConfiguration
+OpaqueDeviceConfiguration Driver:s Parameters:-
 ";
 
 /// A value on one line, as it stands in `Invalid value: ...`.

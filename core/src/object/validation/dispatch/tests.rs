@@ -6,6 +6,7 @@ use self::storage::volume;
 use super::{create, update, warnings};
 use crate::object::validation::testing::object_of;
 
+mod devices;
 mod storage;
 
 fn object(api_version: &str, kind: &str, name: &str, fields: Value) -> Value {
