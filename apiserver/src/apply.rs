@@ -33,7 +33,9 @@ fn options(place: &Place<'_>, sent: &Sent) -> Result<WriteOptions, ApiError> {
 pub(crate) async fn apply(place: &Place<'_>, part: Part, sent: &Sent) -> Result<Response<Body>, ApiError> {
     conversion::not_in_this_version(place, "server-side apply")?;
     let options = options(place, sent)?;
+    let validation = sent.query.field_validation("PatchOptions")?;
     let object = body::applied(&sent.body, Format::Yaml)?;
+    let twice = body::applied_twice(&sent.body, validation)?;
     may_create(place)?;
     let application = Application {
         kind: place.info.id,
@@ -45,6 +47,7 @@ pub(crate) async fn apply(place: &Place<'_>, part: Part, sent: &Sent) -> Result<
     };
     let request = |options| Request::Apply(Box::new(application.clone()), options);
     let answer = escalation::guarded(place, sent, options, request).await?;
+    sent.said.add(twice);
     let code = if matches!(answer, Answer::Created(_)) { StatusCode::CREATED } else { StatusCode::OK };
     place.show(object_of(answer)?, code, sent.wanted).await
 }

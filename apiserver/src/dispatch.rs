@@ -118,7 +118,9 @@ async fn resource(
         ("PUT", Some(_)) if is_placed && of_all("update") => write::update(&place, Part::Main, &sent).await,
         ("PATCH", Some(_)) if is_placed && of_all("patch") => write::patch(&place, Part::Main, &sent).await,
         ("DELETE", Some(_)) if is_placed && of_all("delete") => write::delete(&place, &sent).await,
-        ("DELETE", None) if of_all("deletecollection") => write::delete_collection(&place, namespace, &sent).await,
+        ("DELETE", None) if is_placed && of_all("deletecollection") => {
+            write::delete_collection(&place, namespace, &sent).await
+        }
         _ => Err(not_allowed()),
     }
 }

@@ -48,7 +48,7 @@ pub use self::apply::{Application, ScaleEdit};
 pub use self::change::{Change, ChangeKind};
 pub use self::commit::{CommitError, Store};
 pub use self::deletion::{DeleteOptions, Deleted, FOREGROUND_FINALIZER, ORPHAN_FINALIZER};
-pub use self::draft::{Draft, Expect};
+pub use self::draft::{Draft, Expect, Misread};
 pub use self::durable::{Batch, Durability, DurabilityError, Memory, Recovered};
 pub use self::event::{EventDraft, EventType, Involved};
 pub use self::event_log::EventRecord;

@@ -56,6 +56,7 @@ async fn verbs_do_what_upstream_lets_them_do() {
         ("PATCH", MAPS, 405, not_allowed),
         ("POST", &format!("{MAPS}/a"), 405, not_allowed),
         ("DELETE", "/api/v1/namespaces", 405, not_allowed),
+        ("DELETE", "/api/v1/configmaps", 405, not_allowed),
         ("GET", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", 405, not_allowed),
         // With a name in the path, a parameter does not make a watch of it.
         ("GET", &format!("{MAPS}/a?watch=true"), 200, "\"name\":\"a\""),
@@ -213,6 +214,164 @@ async fn a_refusal_brings_its_warnings() {
 }
 
 /// Somebody who may edit roles and holds `get pods`.
+#[tokio::test(start_paused = true)]
+async fn what_is_written_must_be_what_the_path_names() {
+    let server = server().await;
+    let deployments = "/apis/apps/v1/namespaces/test/deployments";
+    let labels = json!({ "a": "b" });
+    let template =
+        json!({ "metadata": { "labels": labels }, "spec": { "containers": [{ "name": "c", "image": "i" }] } });
+    let spec = json!({ "selector": { "matchLabels": labels }, "template": template });
+    let deployment = json!({ "metadata": { "name": "d" }, "spec": spec });
+    assert_eq!(send(&server, "POST", deployments, &[], deployment.to_string()).await.code, 201);
+    let pod = json!({ "metadata": { "name": "p" }, "spec": { "containers": [{ "name": "c", "image": "i" }] } });
+    assert_eq!(send(&server, "POST", PODS, &[], pod.to_string()).await.code, 201);
+    let (map, scale) = (format!("{MAPS}/a"), format!("{deployments}/d/scale"));
+    let (eviction, binding) = (format!("{PODS}/p/eviction"), format!("{PODS}/p/binding"));
+    let (json_patch, merge) = ("application/json-patch+json", "application/merge-patch+json");
+    let mut wrong = Vec::new();
+    for (verb, path, kind, body, code, part) in [
+        (
+            "PUT",
+            &map,
+            "",
+            "{}",
+            400,
+            "the name of the object (a based on URL) was undeterminable: name must be provided",
+        ),
+        (
+            "PUT",
+            &map,
+            "",
+            r#"{"metadata":{"name":"z","namespace":"z"}}"#,
+            400,
+            "the namespace of the provided object does not",
+        ),
+        (
+            "PUT",
+            &map,
+            "",
+            r#"{"metadata":{"name":"a","resourceVersion":"x"}}"#,
+            500,
+            "strconv.ParseUint: parsing \"x\": invalid syntax",
+        ),
+        ("PUT", &map, "", r#"{"metadata":{"name":"a","resourceVersion":"0"}}"#, 200, "\"name\":\"a\""),
+        (
+            "PUT",
+            &map,
+            "",
+            r#"{"apiVersion":"apps/v1","kind":"ConfigMap"}"#,
+            400,
+            "no kind \"ConfigMap\" is registered for version \"apps/v1\"",
+        ),
+        ("PUT", &map, "", r#"{"apiVersion":"a/b/c"}"#, 400, "unexpected GroupVersion string: a/b/c"),
+        ("PUT", &map, "", r#"{"binaryData":{"a":"@"}}"#, 400, "illegal base64 data at input byte 0"),
+        (
+            "PATCH",
+            &map,
+            json_patch,
+            "{}",
+            400,
+            "error decoding patch: json: cannot unmarshal object into Go value of type",
+        ),
+        ("PATCH", &format!("{MAPS}/nope"), json_patch, "{}", 404, "configmaps \"nope\" not found"),
+        (
+            "PATCH",
+            &map,
+            merge,
+            "[]",
+            400,
+            "error decoding patch: json: cannot unmarshal array into Go value of type map[",
+        ),
+        (
+            "PATCH",
+            &map,
+            merge,
+            r#"{"kind":"Secret","data":null}"#,
+            422,
+            "converting (v1.Secret) to (core.ConfigMap): unknown conversion",
+        ),
+        ("PATCH", &map, merge, r#"{"kind":"Secret","data":{"a":"v1"}}"#, 422, "illegal base64 data at input byte 0"),
+        ("PATCH", &map, merge, r#"{"apiVersion":"v7"}"#, 422, "no kind \"ConfigMap\" is registered for version \"v7\""),
+        ("PUT", &scale, "", "{}", 400, "the name of the object (d based on URL) was undeterminable"),
+        (
+            "PUT",
+            &scale,
+            "",
+            r#"{"metadata":{"name":"d","namespace":"z"}}"#,
+            400,
+            "the namespace of the provided object does not",
+        ),
+        (
+            "PUT",
+            &scale,
+            "",
+            r#"{"spec":{"replicas":"x"}}"#,
+            400,
+            "Scale in version \"v1\" cannot be handled as a Scale: json: cannot unmarshal string",
+        ),
+        (
+            "PUT",
+            &scale,
+            "",
+            r#"{"apiVersion":"apps/v1"}"#,
+            400,
+            "no kind \"Scale\" is registered for version \"apps/v1\"",
+        ),
+        ("PATCH", &scale, merge, r#"{"metadata":{"name":"z"}}"#, 400, "the name of the object (z) does not match"),
+        ("PATCH", &scale, merge, r#"{"spec":{"replicas":"x"}}"#, 422, "patch: Invalid value: \"{"),
+        (
+            "PATCH",
+            &scale,
+            json_patch,
+            r#"[{"op":"test","path":"/spec/replicas","value":7}]"#,
+            422,
+            "the server rejected our request",
+        ),
+        ("PATCH", &scale, json_patch, r#"[{"op":"replace","path":"/spec/replicas","value":3}]"#, 200, "\"replicas\":3"),
+        (
+            "POST",
+            &eviction,
+            "",
+            r#"{"apiVersion":"v1","kind":"Pod"}"#,
+            400,
+            "Pod in version \"v1\" cannot be handled as a Eviction: converting (v1.Pod) to (policy.Eviction)",
+        ),
+        (
+            "POST",
+            &eviction,
+            "",
+            r#"{"metadata":{"name":"p","namespace":"z"}}"#,
+            400,
+            "the namespace of the provided object does not",
+        ),
+        (
+            "POST",
+            &binding,
+            "",
+            r#"{"apiVersion":"apps/v1","kind":"Binding"}"#,
+            400,
+            "no kind \"Binding\" is registered for version \"apps/v1\"",
+        ),
+        (
+            "POST",
+            &eviction,
+            "",
+            r#"{"apiVersion":"policy/v1beta1","kind":"Eviction","metadata":{"name":"p"}}"#,
+            201,
+            "Success",
+        ),
+    ] {
+        let kind = if kind.is_empty() { "application/json" } else { kind };
+        let answer = send(&server, verb, path, &[("content-type", kind)], body.to_owned()).await;
+        let said = text(&answer.body);
+        if answer.code != code || !said.contains(part) {
+            wrong.push(format!("{verb} {path} {body}: {} {said}", answer.code));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn nobody_gives_away_by_a_patch_or_an_apply_what_is_not_theirs() {
     let server = server().await;

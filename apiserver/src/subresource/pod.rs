@@ -9,10 +9,12 @@ use inboard::cluster::LogRequest;
 use inboard::error::Subject;
 use inboard::ids::NodeName;
 use inboard::k8s_openapi::api::core::v1::{Binding, Pod};
+use inboard::k8s_openapi::api::policy::v1::Eviction;
 use inboard::kernel::Request;
-use inboard::object::decode;
 use inboard::object::field::{FieldErrors, Path};
+use inboard::object::kind::KindInfo;
 use inboard::object::validation::pod_binding;
+use inboard::object::{body, decode};
 use inboard::{Api, ApiError, Reason};
 use serde_json::{Value, json};
 
@@ -23,7 +25,8 @@ use crate::write::{self, Place, Sent};
 
 /// `pods/eviction`
 pub(super) async fn evict(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
-    let eviction = write::value(sent)?;
+    let eviction = read_eviction(place, sent)?;
+    check_namespace(place, &eviction)?;
     let named = eviction.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
     if named != place.name {
         return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
@@ -35,18 +38,45 @@ pub(super) async fn evict(place: &Place<'_>, sent: &Sent) -> Result<Response<Bod
     Ok(respond::value(StatusCode::CREATED, &success(), sent.wanted.whole()))
 }
 
+/// An eviction in either of the versions that upstream takes.
+fn read_eviction(place: &Place<'_>, sent: &Sent) -> Result<Value, ApiError> {
+    let (kinds, format) = (&place.moment.kinds, write::format(&sent.headers)?);
+    let validation = sent.query.field_validation("CreateOptions")?;
+    let info = KindInfo::custom::<Eviction>();
+    let given = write::value(sent).unwrap_or_default();
+    let (eviction, warnings) = if given["apiVersion"] == "policy/v1beta1" {
+        let info = KindInfo { version: "v1beta1".into(), ..info };
+        body::read_part::<Value>(&sent.body, format, kinds, &info, validation)?
+    } else {
+        body::read_part::<Eviction>(&sent.body, format, kinds, &info, validation)?
+    };
+    sent.said.add(warnings);
+    Ok(eviction)
+}
+
+/// What is written beside a pod is in its namespace, or does not say.
+fn check_namespace(place: &Place<'_>, value: &Value) -> Result<(), ApiError> {
+    let given = value.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
+    if given.is_empty() || given == place.namespace {
+        return Ok(());
+    }
+    let text = "the namespace of the provided object does not match the namespace sent on the request";
+    Err(ApiError::bad_request(text))
+}
+
 /// `pods/binding`, and `bindings`, where the body alone says which pod it is.
 pub(crate) async fn bind(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
-    let read = decode::from_value::<Binding>(&write::value(sent)?);
-    let (binding, _) = read.map_err(|error| ApiError::bad_request(error.to_string()))?;
+    let (kinds, format) = (&place.moment.kinds, write::format(&sent.headers)?);
+    let validation = sent.query.field_validation("CreateOptions")?;
+    let info = KindInfo::custom::<Binding>();
+    let (value, warnings) = body::read_part::<Binding>(&sent.body, format, kinds, &info, validation)?;
+    sent.said.add(warnings);
+    check_namespace(place, &value)?;
+    let (binding, _) =
+        decode::from_value::<Binding>(&value).map_err(|error| ApiError::bad_request(error.to_string()))?;
     let named = binding.metadata.name.clone().unwrap_or_default();
     if !place.name.is_empty() && named != place.name {
         return Err(ApiError::bad_request("name in URL does not match name in Binding object"));
-    }
-    if binding.metadata.namespace.as_deref().is_some_and(|given| !given.is_empty() && given != place.namespace) {
-        return Err(ApiError::bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request",
-        ));
     }
     let errors = pod_binding(&binding);
     if !errors.is_empty() {

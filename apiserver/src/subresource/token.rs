@@ -14,9 +14,10 @@ use crate::body::Body;
 use crate::respond;
 use crate::write::{Place, Sent, value};
 
-/// How long a token is valid when nobody says, and at least.
+/// How long a token is valid when nobody says, at least, and at most.
 const TOKEN_LASTS: Duration = Duration::from_secs(3600);
 const TOKEN_LASTS_MIN: i64 = 600;
+const TOKEN_LASTS_MAX: i64 = 1 << 32;
 
 /// `serviceaccounts/token`
 pub(super) fn create(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
@@ -29,14 +30,14 @@ pub(super) fn create(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, A
         )
     })?;
     let seconds = request.pointer("/spec/expirationSeconds").and_then(Value::as_i64);
-    if seconds.is_some_and(|seconds| seconds < TOKEN_LASTS_MIN) {
+    let problem = match seconds {
+        Some(..TOKEN_LASTS_MIN) => Some("may not specify a duration less than 10 minutes"),
+        Some(seconds) if seconds > TOKEN_LASTS_MAX => Some("may not specify a duration larger than 2^32 seconds"),
+        Some(_) | None => None,
+    };
+    if let Some(problem) = problem {
         let mut errors = FieldErrors::new();
-        let path = Path::new("spec");
-        errors.invalid(
-            &path.field("expirationSeconds"),
-            seconds.unwrap_or(0),
-            "may not specify a duration less than 10 minutes",
-        );
+        errors.invalid(&Path::new("spec").field("expirationSeconds"), seconds.unwrap_or(0), problem);
         return Err(ApiError::invalid(Subject::new("authentication.k8s.io", "TokenRequest", place.name), errors));
     }
     let lasts = seconds.and_then(|seconds| u64::try_from(seconds).ok()).map_or(TOKEN_LASTS, Duration::from_secs);
@@ -54,7 +55,9 @@ pub(super) fn create(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, A
         "Pod" => BoundTo::Pod { name: &bound_name, uid: held(kind::POD)? },
         "Secret" => BoundTo::Secret { name: &bound_name, uid: held(kind::SECRET)? },
         other => {
-            let message = format!("cannot bind token for serviceaccount \"{}\" to a {other}", place.name);
+            let version = text("apiVersion");
+            let slash = if version.contains('/') { "" } else { "/" };
+            let message = format!("cannot bind token to object of type {slash}{version}, Kind={other}");
             return Err(ApiError::bad_request(message));
         }
     };

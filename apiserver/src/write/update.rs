@@ -17,10 +17,11 @@ use crate::read;
 pub(crate) async fn update(place: &Place<'_>, part: Part, sent: &Sent) -> Result<Response<Body>, ApiError> {
     let mut draft = draft(place, sent, "UpdateOptions")?;
     let name = place.name;
+    check_namespace(&mut draft, place)?;
     if draft.meta.name.is_empty() {
-        return Err(ApiError::bad_request(
-            "the name of the object (\"\" based on URL) was undeterminable: name must be provided",
-        ));
+        return Err(ApiError::bad_request(format!(
+            "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        )));
     }
     if *draft.meta.name != *name {
         let named = &draft.meta.name;
@@ -28,7 +29,6 @@ pub(crate) async fn update(place: &Place<'_>, part: Part, sent: &Sent) -> Result
             "the name of the object ({named}) does not match the name on the URL ({name})"
         )));
     }
-    check_namespace(&mut draft, place)?;
     let mut draft = conversion::stored(place, draft, part).await?;
     let options = options(place, sent, "UpdateOptions")?;
     let is_there = read::find(place.moment, place.info, place.namespace, name).is_ok();

@@ -144,8 +144,13 @@ impl World {
         }
         let mut meta = Meta::draft(kind::POD, namespace, name.to_owned());
         meta.labels = Arc::clone(&prepared.labels);
-        let draft =
-            Draft { meta, body: Body::Pod(prepared.body.clone()), expect: Default::default(), written_as: None };
+        let draft = Draft {
+            meta,
+            body: Body::Pod(prepared.body.clone()),
+            expect: Default::default(),
+            misread: Default::default(),
+            written_as: None,
+        };
         self.store.create_with(draft, WriteOptions::default(), self.now).expect("it is admitted");
     }
 

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{PodSpec, PodTemplateSpec};
 
 use super::claim::controller_reference;
 use crate::object::kind;
-use crate::store::{Body, Change, Draft, Expect, Meta, Object, PodBody, PodState, StringMap};
+use crate::store::{Body, Change, Draft, Expect, Meta, Misread, Object, PodBody, PodState, StringMap};
 use crate::time::Time;
 
 /// Whether a pod counts: it has not ended and is not being deleted.
@@ -79,6 +79,7 @@ impl PodMold {
     /// One pod of it.
     pub fn cast(&self) -> Draft {
         let pod = PodBody { spec: Arc::clone(&self.spec), node: None, hostname: None, state: PodState::default() };
-        Draft { meta: self.meta.clone(), body: Body::Pod(pod), expect: Expect::default(), written_as: None }
+        let (expect, body) = (Expect::default(), Body::Pod(pod));
+        Draft { meta: self.meta.clone(), body, expect, misread: Misread::default(), written_as: None }
     }
 }

@@ -312,8 +312,8 @@ impl Kernel {
             .find(kind::POD, namespace, name)
             .cloned()
             .ok_or_else(|| ApiError::not_found(Subject::new("", "pods", name)))?;
-        if uid.is_some_and(|uid| uid != pod.meta.uid) {
-            return Err(ApiError::stale(subject()));
+        if let Some(uid) = uid.filter(|uid| *uid != pod.meta.uid) {
+            return Err(self.store.other_uid(&pod, &uid.to_string()));
         }
         let Some(body) = pod.pod() else { return Err(ApiError::internal("a pod that is not a pod")) };
         if pod.meta.is_deleting() {

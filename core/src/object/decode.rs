@@ -5,6 +5,7 @@
 //! shows. A field that the type does not have is not an error here: its path is handed back, and the caller refuses,
 //! warns or ignores, as the client asked. A wrong type is an error that names the field.
 
+mod base64;
 mod deserializer;
 mod place;
 mod probe;

@@ -196,6 +196,22 @@ impl KindInfo {
         }
     }
 
+    /// Where upstream keeps its objects, below `/registry`.
+    pub(crate) fn storage_place(&self) -> String {
+        if self.id.built_in().is_none() {
+            return format!("{}/{}", self.group, self.plural);
+        }
+        match &*self.plural {
+            "customresourcedefinitions" | "apiservices" => format!("{}/{}", self.group, self.plural),
+            "replicationcontrollers" => "controllers".to_owned(),
+            "endpoints" => "services/endpoints".to_owned(),
+            "services" => "services/specs".to_owned(),
+            "nodes" => "minions".to_owned(),
+            "ingresses" => "ingress".to_owned(),
+            plural => plural.to_owned(),
+        }
+    }
+
     /// A user's own kind without names and number.
     pub(crate) fn unnumbered() -> Self {
         let id = KindId(u16::MAX);

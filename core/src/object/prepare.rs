@@ -30,6 +30,7 @@ use k8s_openapi::api::authentication::v1::UserInfo;
 use k8s_openapi::api::autoscaling::{v1 as autoscaling_v1, v2 as autoscaling};
 use k8s_openapi::api::batch::v1 as batch;
 use k8s_openapi::api::certificates::v1 as certificates;
+use k8s_openapi::api::coordination::v1 as coordination;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1 as discovery;
 use k8s_openapi::api::flowcontrol::v1 as flowcontrol;
@@ -198,6 +199,7 @@ fn each_kind(object: &mut dyn Any, stage: &mut Stage<'_>) {
         || stage.on::<batch::CronJob>(object)
         || stage.on::<core::Service>(object)
         || stage.on::<discovery::EndpointSlice>(object)
+        || stage.on::<coordination::Lease>(object)
         || stage.on::<core::Namespace>(object)
         || stage.on::<core::Secret>(object)
         || stage.on::<core::ServiceAccount>(object)

@@ -16,7 +16,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
 use super::commit::Store;
-use super::draft::Draft;
+use super::draft::{Draft, Expect};
 use super::object::{Body, Meta, Object};
 use super::owners::Entries;
 pub use super::part::Part;
@@ -55,7 +55,7 @@ impl Store {
     }
 
     pub(super) fn create_as(&mut self, draft: Draft, entries: Entries<'_>, now: Time) -> Result<Arc<Object>, ApiError> {
-        let Draft { mut meta, body, written_as, expect } = draft;
+        let Draft { mut meta, body, written_as, expect, misread: _ } = draft;
         self.place(&mut meta)?;
         let asked_name = Arc::clone(&meta.name);
         self.name(&mut meta)?;
@@ -163,6 +163,13 @@ impl Store {
         now: Time,
     ) -> Result<Arc<Object>, ApiError> {
         let namespace = self.namespace_of(draft.meta.kind, &draft.meta.namespace)?;
+        if let Some(uid) = &draft.misread.uid {
+            let there = self.expect(draft.meta.kind, &namespace, &draft.meta.name, Expect::default())?;
+            return Err(self.other_uid(&there, uid));
+        }
+        let uid_alone = Expect { revision: None, ..draft.expect };
+        self.expect(draft.meta.kind, &namespace, &draft.meta.name, uid_alone)?;
+        draft.check_revision()?;
         let current = self.expect(draft.meta.kind, &namespace, &draft.meta.name, draft.expect)?;
         let (entries, before) = (Entries::of(options.manager.as_ref()), current.meta.revision);
         let replace = |store: &mut Self| store.replace(current, draft, part, entries, now);
@@ -199,7 +206,7 @@ impl Store {
         edit: impl FnOnce(Value) -> Result<Value, ApiError>,
     ) -> Result<Arc<Object>, ApiError> {
         let namespace = self.namespace_of(kind, namespace)?;
-        let current = self.expect(kind, &namespace, name, super::draft::Expect::default())?;
+        let current = self.expect(kind, &namespace, name, Expect::default())?;
         Self::meets(options.meets, Some(&current), || self.subject(kind, name))?;
         let next = edit(current.to_wire(&self.live.kinds))?;
         let mut next = next;
@@ -218,7 +225,8 @@ impl Store {
                 "the namespace of the provided object does not match the namespace sent on the request",
             ));
         }
-        self.expect(kind, &namespace, name, super::draft::Expect { revision: None, ..draft.expect })?;
+        // An identity that is another is no precondition of an edit: validation finds it.
+        draft.check_revision()?;
         if draft.expect.revision.is_some_and(|revision| revision != current.meta.revision) {
             return Err(ApiError::stale(self.subject(kind, name)));
         }

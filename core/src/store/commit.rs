@@ -342,18 +342,24 @@ impl Store {
         let subject = || self.subject(kind, name);
         let object = self.live.find(kind, namespace, name).ok_or_else(|| ApiError::not_found(subject()))?;
         if let Some(uid) = expect.uid.filter(|uid| *uid != object.meta.uid) {
-            return Err(ApiError::conflict(
-                subject(),
-                format_args!(
-                    "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-                    object.meta.uid
-                ),
-            ));
+            return Err(self.other_uid(object, &uid.to_string()));
         }
         if expect.revision.is_some_and(|revision| revision != object.meta.revision) {
             return Err(ApiError::stale(subject()));
         }
         Ok(Arc::clone(object))
+    }
+
+    /// That an object is not the one with this uid. Upstream's storage says it, and where it looked.
+    pub(crate) fn other_uid(&self, object: &Object, uid: &str) -> ApiError {
+        let Meta { kind, namespace, name, uid: found, .. } = &object.meta;
+        let place = self.live.kinds.info(*kind).map(KindInfo::storage_place).unwrap_or_default();
+        let slash = if namespace.is_empty() { "" } else { "/" };
+        let detail = format_args!(
+            "StorageError: invalid object, Code: 4, Key: /registry/{place}/{namespace}{slash}{name}, ResourceVersion: 0, \
+             AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {found}"
+        );
+        ApiError::conflict(self.subject(*kind, name), detail)
     }
 
     /// The info of a kind that is stored here.

@@ -1,12 +1,16 @@
 //! An object on its way into the store, before it has been admitted.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
 use super::object::{Body, Meta};
 use super::typed::exclusive;
+use crate::error::{ApiError, Reason};
 use crate::ids::{Revision, Uid};
+use crate::object::field::GoQuoted;
 use crate::object::kind::{BuiltInKind, KindId, TypedObject};
 
 /// What the writer says must still hold.
@@ -18,6 +22,15 @@ pub struct Expect {
     pub revision: Option<Revision>,
 }
 
+/// A uid and a version that are none, as a client has given them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Misread {
+    /// The identity of the object.
+    pub uid: Option<String>,
+    /// Its version.
+    pub revision: Option<String>,
+}
+
 /// An object to create, or to put in the place of one that exists.
 #[derive(Clone, Debug)]
 pub struct Draft {
@@ -27,6 +40,8 @@ pub struct Draft {
     pub body: Body,
     /// What must still hold; for updates.
     pub expect: Expect,
+    /// What else it says of the object that it replaces, which no object can meet.
+    pub misread: Misread,
     /// The version that it was written in, where that is another than the stored one: some have stricter rules.
     pub written_as: Option<KindId>,
 }
@@ -40,11 +55,9 @@ impl Draft {
     /// From a built-in object.
     pub fn typed(object: Arc<dyn TypedObject>) -> Self {
         let meta = object.metadata();
-        let expect = Expect {
-            uid: meta.uid.as_deref().and_then(|uid| uid.parse().ok()),
-            revision: meta.resource_version.as_deref().and_then(|revision| revision.parse().ok()),
-        };
-        Self { meta: Meta::from_api(object.kind_id(), meta), body: Body::Typed(object), expect, written_as: None }
+        let (expect, misread) = expectations(meta);
+        let (meta, body) = (Meta::from_api(object.kind_id(), meta), Body::Typed(object));
+        Self { meta, body, expect, misread, written_as: None }
     }
 
     /// The same in this namespace; in none when it is empty.
@@ -64,11 +77,29 @@ impl Draft {
     /// When its `metadata` is not what metadata must be.
     pub fn custom(kind: KindId, mut value: Value) -> Result<Self, serde_json::Error> {
         let metadata = value.as_object_mut().and_then(|object| object.remove("metadata")).unwrap_or_default();
-        let api: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta = serde_json::from_value(metadata)?;
-        let expect = Expect {
-            uid: api.uid.as_deref().and_then(|uid| uid.parse().ok()),
-            revision: api.resource_version.as_deref().and_then(|revision| revision.parse().ok()),
-        };
-        Ok(Self { meta: Meta::from_api(kind, &api), body: Body::Custom(Arc::new(value)), expect, written_as: None })
+        let api: ObjectMeta = serde_json::from_value(metadata)?;
+        let (expect, misread) = expectations(&api);
+        let (meta, body) = (Meta::from_api(kind, &api), Body::Custom(Arc::new(value)));
+        Ok(Self { meta, body, expect, misread, written_as: None })
     }
+
+    /// Refuses what cannot be compared with the version that is there, in upstream's words.
+    pub(super) fn check_revision(&self) -> Result<(), ApiError> {
+        let Some(text) = &self.misread.revision else { return Ok(()) };
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        let problem = if is_number { "value out of range" } else { "invalid syntax" };
+        Err(ApiError::new(Reason::Unknown, format!("strconv.ParseUint: parsing {}: {problem}", GoQuoted(text))))
+    }
+}
+
+/// What metadata says must still hold, and what nothing can be compared with. Version 0 is whichever is there.
+fn expectations(meta: &ObjectMeta) -> (Expect, Misread) {
+    fn read<T: FromStr>(given: Option<&String>) -> (Option<T>, Option<String>) {
+        let Some(text) = given.filter(|text| !text.is_empty()) else { return (None, None) };
+        text.parse().map_or_else(|_| (None, Some(text.clone())), |value| (Some(value), None))
+    }
+    let (uid, odd_uid) = read::<Uid>(meta.uid.as_ref());
+    let (revision, odd_revision) = read::<Revision>(meta.resource_version.as_ref());
+    let revision = revision.filter(|revision| *revision != Revision::ZERO);
+    (Expect { uid, revision }, Misread { uid: odd_uid, revision: odd_revision })
 }

@@ -9,7 +9,7 @@ use serde::forward_to_deserialize_any;
 use serde_json::{Number, Value};
 
 use super::probe::{list_type, map_type};
-use super::{DecodeError, Place};
+use super::{DecodeError, Place, base64};
 use crate::object::quantity;
 use crate::object::wire::means_nothing;
 
@@ -161,13 +161,16 @@ impl<'de> Deserializer<'de> for De<'_, 'de> {
         visitor.visit_borrowed_str(self.text()?)
     }
 
-    /// Only base64 data and times are asked for in this way; upstream's base64 may have line ends in it.
+    /// Only base64 data and times are asked for in this way.
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         let text = self.text()?;
-        if text.contains(['\n', '\r']) {
-            return visitor.visit_string(text.replace(['\n', '\r'], ""));
+        match base64::canonical(text) {
+            Ok(Cow::Borrowed(text)) => visitor.visit_borrowed_str(text),
+            Ok(Cow::Owned(text)) => visitor.visit_string(text),
+            Err(at) => visitor
+                .visit_borrowed_str(text)
+                .map_err(|_: DecodeError| DecodeError::message(format!("illegal base64 data at input byte {at}"))),
         }
-        visitor.visit_borrowed_str(text)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {

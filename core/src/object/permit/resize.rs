@@ -1,6 +1,6 @@
 //! A pod that has a node is resized only if the node says that it can follow.
 
-use k8s_openapi::api::core::v1::{Container, Node, Pod};
+use k8s_openapi::api::core::v1::{Container, Node, Pod, PodSpec};
 
 use super::super::mutate::{Refusal, Surroundings, one};
 use crate::object::quantity::Quantity;
@@ -10,6 +10,8 @@ use crate::object::wire::same;
 const CPU: &str = "GuaranteedQoSPodCPUResize";
 /// What a node declares that can change the resources of a pod as a whole.
 const POD_LEVEL: &str = "InPlacePodLevelResourcesVerticalScaling";
+/// What a node declares that can change the resources of init containers that end.
+const INIT: &str = "InPlacePodVerticalScalingInitContainers";
 
 /// Whether the node of `old`, if it has one, can do what `new` asks of it.
 pub(super) fn can_follow(new: &Pod, old: &Pod, around: &(impl Surroundings + ?Sized)) -> Result<(), Refusal> {
@@ -18,7 +20,11 @@ pub(super) fn can_follow(new: &Pod, old: &Pod, around: &(impl Surroundings + ?Si
     let has_other_cpu =
         after.containers.iter().zip(&before.containers).any(|(after, before)| cpu(after) != cpu(before));
     let is_other_whole = !same(&after.resources, &before.resources);
-    if !has_other_cpu && !is_other_whole {
+    let init = |spec: &PodSpec| spec.init_containers.clone().unwrap_or_default();
+    let has_other_init = init(after).iter().zip(&init(before)).any(|(after, before)| {
+        before.restart_policy.as_deref() != Some("Always") && !same(&after.resources, &before.resources)
+    });
+    if !has_other_cpu && !is_other_whole && !has_other_init {
         return Ok(());
     }
     // As upstream: whatever the node would have to declare, it must be there.
@@ -31,6 +37,9 @@ pub(super) fn can_follow(new: &Pod, old: &Pod, around: &(impl Surroundings + ?Si
     }
     if is_other_whole {
         needed.push(POD_LEVEL);
+    }
+    if has_other_init {
+        needed.push(INIT);
     }
     let declared = node.status.as_ref().and_then(|status| status.declared_features.as_deref()).unwrap_or_default();
     needed.retain(|feature| !declared.iter().any(|declared| declared == feature));

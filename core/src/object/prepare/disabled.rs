@@ -1,6 +1,31 @@
 //! Fields behind feature gates that are closed in Kubernetes 1.36: the server reads them and drops them.
 
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Lifecycle, PodSpec};
+
+use super::{Prepare, Request};
+
+/// What the gate `CoordinatedLeaderElection` guards stays where it is, and does not come.
+impl Prepare for Lease {
+    fn create(&mut self, _: &Request<'_>) {
+        drop_from_lease(self, &Self::default());
+    }
+
+    fn update(&mut self, old: &Self, _: &Request<'_>) {
+        drop_from_lease(self, old);
+    }
+}
+
+fn drop_from_lease(lease: &mut Lease, old: &Lease) {
+    let Some(spec) = &mut lease.spec else { return };
+    let old = old.spec.as_ref();
+    if old.is_none_or(|old| old.strategy.is_none()) {
+        spec.strategy = None;
+    }
+    if old.is_none_or(|old| old.preferred_holder.is_none()) {
+        spec.preferred_holder = None;
+    }
+}
 
 /// Drops what the gates `ContainerStopSignals`, `ClusterTrustBundleProjection`, `PodCertificateRequest` and
 /// `GenericWorkload` guard.

@@ -166,3 +166,14 @@ fn the_table_agrees_with_the_rules() {
         }
     }
 }
+
+#[test]
+fn a_lease_has_no_strategy_while_its_gate_is_closed() {
+    let lease = json!({
+        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l"},
+        "spec": {"holderIdentity": "a", "strategy": "x", "preferredHolder": "b"},
+    });
+    let (created, updated) = created_and_updated(&lease, false, |next| next["spec"]["strategy"] = json!("y"));
+    assert_eq!(created["spec"], json!({"holderIdentity": "a"}));
+    assert_eq!(updated["spec"], json!({"holderIdentity": "a"}));
+}

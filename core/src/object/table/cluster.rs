@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Node, Secret, Service, ServicePort};
 use serde_json::Value;
 
-use super::{Column, ColumnKind, NAME, NONE, age, created, labels, name, narrow, wide};
+use super::{Column, ColumnKind, NAME, NONE, age, age_of, created, labels, name, narrow, wide};
 use crate::text::Text;
 use crate::time::Time;
 
@@ -172,9 +172,8 @@ pub(super) fn event(object: &Event, now: Time) -> Vec<Value> {
         Some(first) => age(Some(first), now),
         None => moment.clone().unwrap_or_else(|| UNKNOWN.into()),
     };
-    let last_in_series = series.and_then(|series| series.last_observed_time.as_ref());
-    let last = match (last_in_series, &object.last_timestamp) {
-        (Some(last), _) => age(Some(&Time::from_timestamp(last.0).to_api()), now),
+    let last = match (series, &object.last_timestamp) {
+        (Some(series), _) => age_of(series.last_observed_time.as_ref().map(|time| Time::from_timestamp(time.0)), now),
         (None, Some(last)) => age(Some(last), now),
         (None, None) => first.clone(),
     };
@@ -184,7 +183,10 @@ pub(super) fn event(object: &Event, now: Time) -> Vec<Value> {
         Some(name) => format!("{kind}/{name}"),
         None => kind,
     };
-    let count = series.and_then(|series| series.count).or(object.count).filter(|count| *count > 0).unwrap_or(1);
+    let count = match series {
+        Some(series) => series.count.unwrap_or(0),
+        None => object.count.filter(|count| *count != 0).unwrap_or(1),
+    };
     vec![
         last,
         object.type_.as_deref().unwrap_or_default().into(),
@@ -204,6 +206,9 @@ pub(super) fn source(event: &Event) -> String {
     let source = event.source.clone().unwrap_or_default();
     let component = source.component.filter(|component| !component.is_empty()).or(event.reporting_component.clone());
     let host = source.host.filter(|host| !host.is_empty()).or(event.reporting_instance.clone());
-    let parts = [component, host].into_iter().flatten().filter(|part| !part.is_empty());
-    parts.collect::<Vec<_>>().join(", ")
+    let component = component.unwrap_or_default();
+    match host.filter(|host| !host.is_empty()) {
+        Some(host) => format!("{component}, {host}"),
+        None => component,
+    }
 }

@@ -8,14 +8,18 @@ use std::net::IpAddr;
 use k8s_openapi::api::core::v1::{ConfigMapNodeConfigSource, Node, NodeConfigSource, NodeSpec, NodeStatus, Taint};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
+use serde_json::Value;
+
 use super::checks::json;
 use super::fields::{amount, list, one_of, text};
 use super::names::{self, name_is_dns_label, name_is_dns_subdomain};
 use super::shared::{self, METADATA, SPEC, STATUS, meta_update};
 use super::{go_type, meta, resources};
+use crate::object::body;
 use crate::object::field::{FieldErrors, Path};
 
 const TAINTS: &str = "scheduler.alpha.kubernetes.io/taints";
+const AVOID: &str = "scheduler.alpha.kubernetes.io/preferAvoidPods";
 
 /// What is wrong with a new Node.
 pub fn node(node: &Node) -> FieldErrors {
@@ -95,15 +99,41 @@ pub(super) fn node_warnings(node: &Node) -> Vec<String> {
     warnings
 }
 
+/// What nodes were once told in annotations is still read.
 fn annotations(node: &Node, errors: &mut FieldErrors) {
-    let Some(text) = node.metadata.annotations.as_ref().and_then(|all| all.get(TAINTS)) else { return };
-    if text.is_empty() {
-        return;
-    }
+    let given = |key: &str| node.metadata.annotations.as_ref()?.get(key).filter(|text| !text.is_empty());
     let path = METADATA.field("annotations");
-    match serde_json::from_str::<Vec<Taint>>(text) {
-        Ok(given) => taints(&given, &path.field(TAINTS), errors),
-        Err(problem) => errors.invalid(&path, TAINTS, problem.to_string()),
+    if let Some(text) = given(TAINTS) {
+        match serde_json::from_str::<Vec<Taint>>(text) {
+            Ok(given) => taints(&given, &path.field(TAINTS), errors),
+            Err(problem) => errors.invalid(&path, TAINTS, problem.to_string()),
+        }
+    }
+    if let Some(text) = given(AVOID) {
+        match serde_json::from_str::<Value>(text) {
+            Ok(given) => avoided(&given, &path.field(AVOID), errors),
+            Err(problem) => {
+                let problem = body::explain(text.as_bytes(), &problem.to_string());
+                errors.invalid(&path.field("AvoidPods"), AVOID, problem);
+            }
+        }
+    }
+}
+
+/// Pods that a node had rather not: those of a controller.
+fn avoided(avoided: &Value, path: &Path<'_>, errors: &mut FieldErrors) {
+    let pods = avoided.get("preferAvoidPods").and_then(Value::as_array);
+    for (index, pod) in pods.into_iter().flatten().enumerate() {
+        let pod_path = path.index(index);
+        let path = pod_path.field("PodSignature");
+        match pod.pointer("/podSignature/podController").filter(|controller| !controller.is_null()) {
+            None => errors.required(&path, ""),
+            Some(controller) if controller.get("controller").and_then(Value::as_bool) != Some(true) => {
+                let controller = path.field("PodController");
+                errors.invalid(&controller.field("Controller"), false, "must point to a controller");
+            }
+            Some(_) => {}
+        }
     }
 }
 

@@ -28,16 +28,25 @@ pub(super) enum Place<'a> {
     Attachment,
 }
 
+/// Options in an annotation, as they were once given.
+const MOUNT_OPTIONS: &str = "volume.beta.kubernetes.io/mount-options";
+
 /// What is a field now.
 const OLD_ANNOTATIONS: [(&str, &str); 2] = [
     (STORAGE_CLASS_ANNOTATION, "deprecated since v1.8; use \"storageClassName\" attribute instead"),
-    ("volume.beta.kubernetes.io/mount-options", "deprecated since v1.31; use \"mountOptions\" attribute instead"),
+    (MOUNT_OPTIONS, "deprecated since v1.31; use \"mountOptions\" attribute instead"),
 ];
 const INLINE: &str = "in the context of inline volumes";
 const NOT_INLINE: &str = "may not be specified in the context of inline volumes";
 
 /// What is wrong with a new PersistentVolume.
 pub fn persistent_volume(volume: &PersistentVolume) -> FieldErrors {
+    let mut errors = by_itself(volume);
+    mount_options(volume, &mut errors);
+    errors
+}
+
+fn by_itself(volume: &PersistentVolume) -> FieldErrors {
     let mut errors = shared::cluster_wide(&volume.metadata, name_is_dns_subdomain);
     let default = PersistentVolumeSpec::default();
     let place = Place::Volume(text(&volume.metadata.name));
@@ -49,7 +58,7 @@ pub fn persistent_volume(volume: &PersistentVolume) -> FieldErrors {
 pub fn persistent_volume_update(new: &PersistentVolume, old: &PersistentVolume) -> FieldErrors {
     // Upstream checks the new one by itself first, and once more as a change.
     let mut errors = persistent_volume(new);
-    errors.append(persistent_volume(new));
+    errors.append(by_itself(new));
     let default = PersistentVolumeSpec::default();
     let (after, before) = (new.spec.as_ref().unwrap_or(&default), old.spec.as_ref().unwrap_or(&default));
     source_update(after, before, &mut errors);
@@ -66,6 +75,34 @@ pub fn persistent_volume_update(new: &PersistentVolume, old: &PersistentVolume) 
         errors.forbidden(&SPEC.field("volumeAttributesClassName"), detail);
     }
     errors
+}
+
+/// The annotation is only for volumes that are mounted with options.
+fn mount_options(volume: &PersistentVolume, errors: &mut FieldErrors) {
+    let is_given = volume.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(MOUNT_OPTIONS));
+    let takes_options = volume.spec.as_ref().is_some_and(|spec| {
+        spec.gce_persistent_disk.is_some()
+            || spec.aws_elastic_block_store.is_some()
+            || spec.glusterfs.is_some()
+            || spec.nfs.is_some()
+            || spec.rbd.is_some()
+            || spec.quobyte.is_some()
+            || spec.iscsi.is_some()
+            || spec.cinder.is_some()
+            || spec.cephfs.is_some()
+            || spec.azure_file.is_some()
+            || spec.vsphere_volume.is_some()
+            || spec.azure_disk.is_some()
+            || spec.photon_persistent_disk.is_some()
+            || spec.flocker.is_some()
+            || spec.scale_io.is_some()
+            || spec.fc.is_some()
+            || spec.portworx_volume.is_some()
+    });
+    if is_given && !takes_options {
+        let annotations = METADATA.field("annotations");
+        errors.forbidden(&annotations.field(MOUNT_OPTIONS), "may not specify mount options for this volume type");
+    }
 }
 
 /// What is wrong with a changed status of a PersistentVolume.

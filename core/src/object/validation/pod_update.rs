@@ -306,7 +306,7 @@ fn resized_containers(new: &PodSpec, old: &PodSpec, path: &Path<'_>, errors: &mu
     }
     let is_sidecar = |container: &Container| container.restart_policy.as_deref() == Some("Always");
     let inits = path.field("initContainers");
-    for (index, (new, old)) in new_init.iter().zip(old_init).enumerate().filter(|(_, (_, old))| is_sidecar(old)) {
+    for (index, (new, old)) in new_init.iter().zip(old_init).enumerate() {
         nothing_removed(new, old, &inits.index(index).field("resources"), errors);
     }
     let apps = path.field("containers");
@@ -319,12 +319,9 @@ fn resized_containers(new: &PodSpec, old: &PodSpec, path: &Path<'_>, errors: &mu
         }
     }
     for (new, old) in new_init.iter().zip(old_init) {
-        if is_sidecar(new) {
-            if !same_but_compute(new, old) {
-                errors.forbidden(path, "only cpu and memory resources for sidecar containers are mutable");
-            }
-        } else if !go_type::same(new, old, "Container") {
-            errors.forbidden(path, "resources for non-sidecar init containers are immutable");
+        if !same_but_compute(new, old) {
+            let of = if is_sidecar(new) { " for sidecar containers" } else { "" };
+            errors.forbidden(path, format!("only cpu and memory resources{of} are mutable"));
         }
     }
 }
@@ -445,6 +442,16 @@ mod tests {
                 sized(json!({"example.com/a": "1"}), json!({"example.com/a": "1"})),
                 sized(json!({"example.com/a": "2"}), json!({"example.com/a": "2"})),
             ),
+            "spec: Forbidden: only cpu and memory resources are mutable"
+        );
+        let init = |cpu: &str, command: &str| {
+            let container =
+                json!({"name": "i", "image": "a", "command": [command], "resources": {"requests": {"cpu": cpu}}});
+            json!({"containers": [{"name": "c", "image": "a"}], "initContainers": [container]})
+        };
+        assert_eq!(resized(init("1", "x"), init("2", "x")), "");
+        assert_eq!(
+            resized(init("1", "x"), init("1", "y")),
             "spec: Forbidden: only cpu and memory resources are mutable"
         );
     }

@@ -348,3 +348,20 @@ fn drivers_say_what_they_can_do() {
         ),
     ]);
 }
+
+#[test]
+fn an_annotation_gives_mount_options_only_where_there_is_a_mount() {
+    let annotated = |fields: Value| {
+        let mut volume = volume(fields);
+        volume["metadata"]["annotations"] = json!({"volume.beta.kubernetes.io/mount-options": "ro"});
+        volume
+    };
+    assert_each([
+        (wrong(&annotated(json!({"nfs": {"server": "s", "path": "/"}}))), ""),
+        (
+            wrong(&annotated(json!({"hostPath": {"path": "/a"}}))),
+            "metadata.annotations.volume.beta.kubernetes.io/mount-options: Forbidden: \
+ may not specify mount options for this volume type",
+        ),
+    ]);
+}
