@@ -57,15 +57,24 @@ impl Patching<'_> {
     /// Refuses what has become an object of another kind. A strategic merge patch cannot make one: upstream does not read
     /// what it makes once more.
     fn another(&self, after: &Value) -> Result<(), ApiError> {
-        let is_read_again = matches!(self.patch, Patch::Json(_) | Patch::Merge(_)) && self.info.codec.is_some();
-        let named = |field: &str| after.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let version = named("apiVersion").map_or_else(|| self.info.api_version(), str::to_owned);
-        let kind = named("kind").unwrap_or(&self.info.kind);
-        if !is_read_again || (version == self.info.api_version() && kind == &*self.info.kind) {
+        let Self { info, kinds, patch, .. } = self;
+        if matches!(patch, Patch::Strategic(_)) {
             return Ok(());
         }
-        let problem = body::another_kind(&version, kind, self.info, self.kinds, after);
-        Err(self.patch.invalid(self.info, after, &problem))
+        let named = |field: &str| after.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let version = named("apiVersion").map_or_else(|| info.api_version(), str::to_owned);
+        let kind = named("kind").unwrap_or(&info.kind);
+        if info.defined.is_some() {
+            let problem =
+                body::custom_version(&version, kind, info, kinds).map_or_else(|| body::custom_metadata(after), Err);
+            problem.map_err(|problem| patch.invalid(info, after, &problem))?;
+            return if kind == &*info.kind { Ok(()) } else { Err(body::custom_kind(kind, after, info)) };
+        }
+        if info.codec.is_none() || (version == info.api_version() && kind == &*info.kind) {
+            return Ok(());
+        }
+        let problem = body::another_kind(&version, kind, info, kinds, after);
+        Err(patch.invalid(info, after, &problem))
     }
 
     fn judge(&self, after: &Value, unknown: Vec<String>, notes: &mut Vec<String>) -> Result<(), ApiError> {

@@ -13,12 +13,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::field::GoQuoted;
+use super::field::{FieldErrors, GoQuoted, Path};
 use super::kind::{Decoded, KindInfo, Kinds};
 use super::manifest::{self, Document, FieldValidation, SyntaxError};
 use super::validation::go_json;
 use super::{custom, decode};
-use crate::error::ApiError;
+use crate::error::{ApiError, Subject};
 
 /// How many bytes of a body that cannot be read are shown.
 const SHOWN_BYTES_MAX: usize = 30;
@@ -64,6 +64,9 @@ pub fn read(
         Some(codec) => Some(codec.decode(&value).map_err(|error| unreadable(&error.to_string()))?),
         None => None,
     };
+    if info.defined.is_some() {
+        custom_metadata(&value).map_err(|problem| unreadable(&problem))?;
+    }
     let problems = match (validation, &info.defined) {
         (FieldValidation::Ignore, _) => Vec::new(),
         (FieldValidation::Strict | FieldValidation::Warn, None) => {
@@ -125,8 +128,16 @@ fn identified(bytes: &[u8], format: Format, kinds: &Kinds, info: &KindInfo) -> R
     }
     let version = api_version.rsplit('/').next().unwrap_or_default().to_owned();
     if api_version != info.api_version() || kind != *info.kind {
+        if info.defined.is_some() {
+            if let Some(problem) = custom_version(&api_version, &kind, info, kinds) {
+                return Err(cannot_be_handled(&kind, &version, info, &problem));
+            }
+            if kind != *info.kind {
+                return Err(custom_kind(&kind, &value, info));
+            }
+        }
         // Upstream reads whatever kind of object it knows before it looks whether that is the one.
-        if kind == *info.kind && is_other_version(&api_version, info) {
+        if kind == *info.kind && (info.defined.is_some() || is_other_version(&api_version, info)) {
             return Err(ApiError::bad_request(format!(
                 "the API version in the data ({api_version}) does not match the expected API version ({})",
                 info.api_version()
@@ -142,6 +153,28 @@ fn identified(bytes: &[u8], format: Format, kinds: &Kinds, info: &KindInfo) -> R
     Ok(Identified { value, kind, version, duplicate_fields })
 }
 
+/// Why an object of a user's own kind cannot be one in a version that its definition does not have.
+pub(crate) fn custom_version(api_version: &str, kind: &str, info: &KindInfo, kinds: &Kinds) -> Option<String> {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    if group != &*info.group {
+        let slash = if api_version.contains('/') { "" } else { "/" };
+        let wanted = info.api_version();
+        return Some(format!(
+            "{slash}{api_version}, Kind={kind} is unstructured and is not suitable for converting to \"{wanted}\""
+        ));
+    }
+    let is_known = kinds.by_kind(group, version, &info.kind).is_some();
+    (!is_known).then(|| format!("request to convert CR from an invalid group/version: {api_version}"))
+}
+
+/// That an object of a user's own kind says that it is of another: upstream finds it when it validates what has been read.
+pub(crate) fn custom_kind(kind: &str, object: &Value, info: &KindInfo) -> ApiError {
+    let mut errors = FieldErrors::new();
+    errors.invalid(&Path::new("kind"), kind, format!("must be {}", info.kind));
+    let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+    ApiError::invalid(Subject::new(info.group.to_string(), kind, name), errors)
+}
+
 /// Whether upstream knows the kind in this version too: it still reads those of before a kind was stable, and those of the
 /// group in which the first kinds were that were not in the core group.
 fn is_other_version(api_version: &str, info: &KindInfo) -> bool {
@@ -152,7 +185,7 @@ fn is_other_version(api_version: &str, info: &KindInfo) -> bool {
     match group {
         "extensions" => version == "v1beta1" && was_extension,
         "" => false,
-        group => group == &*info.group && (is_early || is_autoscaler || info.defined.is_some()),
+        group => group == &*info.group && (is_early || is_autoscaler),
     }
 }
 
@@ -226,6 +259,15 @@ pub fn duplicate_fields(json: &[u8]) -> Vec<String> {
     let told = strict::problems(json, &[]).unwrap_or_default();
     let path = |problem: &String| problem.strip_prefix("duplicate field \"")?.strip_suffix('"').map(str::to_owned);
     told.iter().filter_map(path).collect()
+}
+
+/// Whether the metadata of an object of a user's own kind is metadata.
+///
+/// # Errors
+/// What is none, in upstream's words.
+pub(crate) fn custom_metadata(value: &Value) -> Result<(), String> {
+    let Some(metadata) = value.get("metadata") else { return Ok(()) };
+    decode::from_value::<ObjectMeta>(metadata).map(drop).map_err(|error| error.to_string())
 }
 
 /// The fields of an object's own metadata that no metadata has.
