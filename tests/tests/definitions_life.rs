@@ -257,3 +257,46 @@ async fn an_autoscaler_scales_what_is_defined() {
     let live = until(&server, &format!("{GARDENS}/a"), scaled).await;
     assert_eq!(live.body["metadata"]["generation"], 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_object_is_of_the_kind_and_version_that_its_path_names() {
+    let server = server().await;
+    let versions = [version("v1", true), version("v2", false)];
+    assert_eq!(post(&server, DEFINITIONS, &definition("gardens", "Garden", &versions)).await.code, 201);
+    until(&server, GARDENS, |answer| answer.code == 200).await;
+    let garden = |fields: Value| {
+        let mut garden = json!({ "apiVersion": "example.com/v1", "kind": "Garden", "metadata": { "name": "g" } });
+        if let (Value::Object(garden), Value::Object(fields)) = (&mut garden, fields) {
+            garden.extend(fields);
+        }
+        garden
+    };
+    let other_kind = "Barn.example.com \"g\" is invalid: kind: Invalid value: \"Barn\": must be Garden";
+    let no_labels = "json: cannot unmarshal string into Go struct field ObjectMeta.labels of type map[string]string";
+    let no_version = "request to convert CR from an invalid group/version: example.com/v3";
+    for (fields, code, said) in [
+        (json!({ "kind": "Barn" }), 422, other_kind),
+        (json!({ "apiVersion": "example.com/v3" }), 400, no_version),
+        (json!({ "apiVersion": "example.com/v2" }), 400, "does not match the expected API version (example.com/v1)"),
+        (
+            json!({ "apiVersion": "a.b/v1" }),
+            400,
+            "a.b/v1, Kind=Garden is unstructured and is not suitable for converting",
+        ),
+        (json!({ "metadata": { "name": "g", "labels": "x" } }), 400, no_labels),
+        (json!({}), 201, ""),
+    ] {
+        let answer = post(&server, GARDENS, &garden(fields.clone())).await;
+        let text = answer.body["message"].as_str().unwrap_or_default();
+        assert!(answer.code == code && text.contains(said), "{fields}: {answer:?}");
+    }
+    for (patch, said) in [
+        (json!({ "kind": "Barn" }), other_kind),
+        (json!({ "apiVersion": "example.com/v3" }), no_version),
+        (json!({ "metadata": { "labels": "x" } }), no_labels),
+    ] {
+        let answer = merge(&server, &format!("{GARDENS}/g"), &patch).await;
+        let text = answer.body["message"].as_str().unwrap_or_default();
+        assert!(answer.code == 422 && text.contains(said), "{patch}: {answer:?}");
+    }
+}
