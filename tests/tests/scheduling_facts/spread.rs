@@ -142,3 +142,170 @@ fn domains_with_fewer_are_liked_better() {
         ],
     );
 }
+
+/// The hosts a to d, with so many pods on each.
+const FOUR_THREE_TWO_ONE: [&str; 14] = [
+    "node a",
+    "node b",
+    "node c",
+    "node d",
+    "pod a1 @a label=x:y",
+    "pod a2 @a label=x:y",
+    "pod a3 @a label=x:y",
+    "pod a4 @a label=x:y",
+    "pod b1 @b label=x:y",
+    "pod b2 @b label=x:y",
+    "pod b3 @b label=x:y",
+    "pod c1 @c label=x:y",
+    "pod c2 @c label=x:y",
+    "pod d1 @d label=x:y",
+];
+/// Two zones of two hosts.
+const ZONES: [&str; 4] = ["node a zone=1", "node b zone=1", "node c zone=2", "node d zone=2"];
+
+#[test]
+fn more_skew_matters_less_and_several_wishes_add_up() {
+    let zones = |closed: &[&str], pods: &[&'static str]| {
+        let close = |line: &'static str| -> &'static str {
+            match closed.contains(&&line[5..6]) {
+                true => [line, " cordoned"].concat().leak(),
+                false => line,
+            }
+        };
+        ZONES.into_iter().map(close).chain(pods.iter().copied()).collect::<Vec<&str>>().leak()
+    };
+    let both = "label=x:y label=v:w wish=1/zone/x:y wish=1/host/v:w";
+    check_points(
+        "PodTopologySpread",
+        &[
+            fact("a skew of three", &FOUR_THREE_TWO_ONE, "label=x:y wish=3/host/x:y", "a=88 b=132 c=154 d=200"),
+            fact(
+                "a skew of two",
+                &[
+                    "node a",
+                    "node b",
+                    "node c",
+                    "node d",
+                    "pod a1 @a label=x:y",
+                    "pod a2 @a label=x:y",
+                    "pod b1 @b label=x:y",
+                    "pod d1 @d label=x:y",
+                    "pod d2 @d label=x:y",
+                    "pod d3 @d label=x:y",
+                ],
+                "label=x:y wish=2/host/x:y",
+                "a=66 b=132 c=200 d=32",
+            ),
+            fact(
+                "a host that is out does not count",
+                &[
+                    "node a",
+                    "node b",
+                    "node c",
+                    "node d cordoned",
+                    "pod a1 @a label=x:y",
+                    "pod a2 @a label=x:y",
+                    "pod a3 @a label=x:y",
+                    "pod a4 @a label=x:y",
+                    "pod b1 @b label=x:y",
+                    "pod b2 @b label=x:y",
+                    "pod c1 @c label=x:y",
+                    "pod d1 @d label=x:y",
+                    "pod d2 @d label=x:y",
+                    "pod d3 @d label=x:y",
+                ],
+                "label=x:y wish=1/host/x:y",
+                "a=66 b=166 c=200",
+            ),
+            fact(
+                "one without a name neither",
+                &[
+                    "node a",
+                    "node b host=-",
+                    "node c",
+                    "pod a1 @a label=x:y",
+                    "pod a2 @a label=x:y",
+                    "pod a3 @a label=x:y",
+                    "pod a4 @a label=x:y",
+                    "pod b1 @b label=x:y",
+                    "pod c1 @c label=x:y",
+                ],
+                "label=x:y wish=1/host/x:y",
+                "a=32 b=0 c=200",
+            ),
+            fact(
+                "pods on nodes that are out count in their zone",
+                zones(
+                    &["d"],
+                    &[
+                        "pod a1 @a label=x:y",
+                        "pod a2 @a label=x:y",
+                        "pod a3 @a label=x:y",
+                        "pod a4 @a label=x:y",
+                        "pod b1 @b label=x:y",
+                        "pod b2 @b label=x:y",
+                        "pod c1 @c label=x:y",
+                        "pod d1 @d label=x:y",
+                        "pod d2 @d label=x:y",
+                        "pod d3 @d label=x:y",
+                    ],
+                ),
+                "label=x:y wish=1/zone/x:y",
+                "a=150 b=150 c=200",
+            ),
+            fact(
+                "zones and hosts, of which one each is left",
+                zones(
+                    &["b", "d"],
+                    &[
+                        "pod a1 @a label=x:y",
+                        "pod a2 @a label=x:y",
+                        "pod b1 @b label=x:y",
+                        "pod c1 @c label=x:y",
+                        "pod c2 @c label=x:y",
+                        "pod d1 @d label=x:y",
+                        "pod d2 @d label=x:y",
+                        "pod d3 @d label=x:y",
+                        "pod d4 @d label=x:y",
+                    ],
+                ),
+                "label=x:y wish=1/zone/x:y wish=1/host/x:y",
+                "a=200 c=126",
+            ),
+            fact(
+                "one kind over zones, another over hosts",
+                zones(
+                    &[],
+                    &[
+                        "pod a1 @a label=x:y",
+                        "pod b1 @b label=x:y label=v:w",
+                        "pod d1 @d label=x:y",
+                        "pod d2 @d label=v:w",
+                    ],
+                ),
+                both,
+                "a=120 b=40 c=200 d=120",
+            ),
+            fact(
+                "where some have none",
+                zones(&[], &["pod b1 @b label=v:w", "pod c1 @c label=x:y", "pod d1 @d label=x:y label=v:w"]),
+                both,
+                "a=200 b=120 c=80 d=0",
+            ),
+            fact(
+                "and one is out",
+                zones(
+                    &["d"],
+                    &[
+                        "pod a1 @a label=x:y",
+                        "pod b1 @b label=x:y label=v:w",
+                        "pod d1 @d label=x:y",
+                        "pod d2 @d label=v:w",
+                    ],
+                ),
+                both,
+                "a=100 b=50 c=200",
+            ),
+        ],
+    );
+}
