@@ -76,6 +76,9 @@ pub const WATCHED: [KindId; 11] = [
     KindId::of::<VolumeAttachment>(),
 ];
 
+/// How long a pod waits for a cure unless something else is said.
+const UNSCHEDULABLE_MAX: Duration = Duration::from_secs(300);
+
 /// How the scheduler works.
 #[derive(Clone, Debug)]
 pub struct SchedulerConfig {
@@ -88,7 +91,7 @@ pub struct SchedulerConfig {
     pub backoff_first: Duration,
     /// The longest backoff.
     pub backoff_max: Duration,
-    /// A pod that waits for a cure is tried again after this time all the same.
+    /// A pod that waits for a cure is tried again after this time all the same; zero stands for five minutes.
     pub unschedulable_max: Duration,
 }
 
@@ -100,7 +103,7 @@ impl Default for SchedulerConfig {
             seed: 0,
             backoff_first: Duration::from_secs(1),
             backoff_max: Duration::from_secs(10),
-            unschedulable_max: Duration::from_secs(300),
+            unschedulable_max: UNSCHEDULABLE_MAX,
         }
     }
 }
@@ -136,7 +139,10 @@ impl Scheduler {
             queue: Queue::new(Bounds {
                 backoff_first: config.backoff_first,
                 backoff_max: config.backoff_max,
-                parked_max: config.unschedulable_max,
+                parked_max: match config.unschedulable_max {
+                    Duration::ZERO => UNSCHEDULABLE_MAX,
+                    long => long,
+                },
             }),
             people: People::default(),
             classes: Classes::default(),

@@ -86,6 +86,84 @@ fn pods_are_near_whom_they_want_and_far_from_whom_they_do_not() {
     ]);
 }
 
+/// One that is not that of the pods which are placed.
+const OTHER: &str =
+    r#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other", "labels": {"team": "a"}}}"#;
+
+#[test]
+fn a_term_speaks_of_the_namespaces_that_it_names_or_selects() {
+    const THERE: &str = "pod o @a label=x:y ns=other";
+    check(&[
+        fact("by name", &[OTHER, "node a zone=1", THERE], "near=x:y/zone/other", "a"),
+        fact("by a label", &[OTHER, "node a zone=1", THERE], "near=x:y/zone/team:a", "a"),
+        fact("by another label", &[OTHER, "node a zone=1", THERE], "near=x:y/zone/team:b", NOT_NEAR),
+        fact("all of them", &[OTHER, "node a zone=1", THERE], "near=x:y/zone/*", "a"),
+        fact(
+            "then its own is not meant",
+            &[OTHER, "node a zone=1", "pod o @a label=x:y"],
+            "near=x:y/zone/other",
+            NOT_NEAR,
+        ),
+        fact(
+            "who is the first must be meant too",
+            &[OTHER, "node a zone=1"],
+            "label=x:y near=x:y/zone/other",
+            NOT_NEAR,
+        ),
+        fact("and is, where all are", &[OTHER, "node a zone=1"], "label=x:y near=x:y/zone/*", "a"),
+        fact("it keeps away from those of a label", &[OTHER, "node a zone=1", THERE], "far=x:y/zone/team:a", NOT_FAR),
+        fact("and not from others", &[OTHER, "node a zone=1", THERE], "far=x:y/zone/team:b", "a"),
+        fact(
+            "others keep away from it",
+            &[OTHER, "node a zone=1", "pod o @a ns=other far=x:y/zone/*"],
+            "label=x:y",
+            UNWELCOME,
+        ),
+        fact(
+            "or mean another namespace",
+            &[OTHER, "node a zone=1", "pod o @a ns=other far=x:y/zone/team:a"],
+            "label=x:y",
+            "a",
+        ),
+    ]);
+}
+
+#[test]
+fn several_terms_of_both_sides() {
+    check(&[
+        fact(
+            "any term of its own keeps it away",
+            &["node a zone=1 region=r", "node b zone=2 region=r", "pod o @a label=x:y label=v:w"],
+            "far=x:y/region far=v:w/zone",
+            "2 node(s) didn't match pod anti-affinity rules.",
+        ),
+        fact(
+            "each term of another by its own key",
+            &["node a zone=1 region=r", "node b zone=2 region=r", "pod o @a far=x:y/none far=v:w/zone"],
+            "label=x:y label=v:w",
+            "b",
+        ),
+        fact(
+            "several of others",
+            &["node a zone=1 region=r", "node b zone=2 region=r", "pod o @a far=x:y/zone", "pod q @a far=v:w/region"],
+            "label=x:y label=v:w",
+            "2 node(s) didn't satisfy existing pods anti-affinity rules.",
+        ),
+        fact(
+            "a node without one of the keys is near nobody",
+            &["node a zone=1", "node b zone=1 region=r", "pod o @b label=x:y label=v:w"],
+            "near=x:y/zone near=v:w/region",
+            "b",
+        ),
+        fact(
+            "pods that are where no term looks do not make it a latecomer",
+            &["node a zone=1", "node b", "pod o @b label=x:y"],
+            "label=x:y near=x:y/zone",
+            "a",
+        ),
+    ]);
+}
+
 #[test]
 fn wishes_of_both_sides_add_up() {
     check_points(

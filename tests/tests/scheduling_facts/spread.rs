@@ -109,6 +109,47 @@ fn no_domain_gets_ahead_of_the_others() {
 }
 
 #[test]
+fn which_domains_there_are_is_for_the_pod_to_say() {
+    const ONE_EACH: [&str; 4] = ["node a zone=1", "node b zone=2", "pod o @a label=x:y", "pod q @b label=x:y"];
+    const TOO_MANY: &str = "2 node(s) didn't match pod topology spread constraints.";
+    check(&[
+        fact("as many as it wants", &ONE_EACH, "label=x:y spread=1/zone/x:y/2", "a b"),
+        fact("of those that are missing each counts as empty", &ONE_EACH, "label=x:y spread=1/zone/x:y/3", TOO_MANY),
+        fact("and leaves room for as much as the skew", &ONE_EACH, "label=x:y spread=2/zone/x:y/3", "a b"),
+        fact(
+            "one that its taint closes does not count",
+            &["node a zone=1", "node b zone=2 taint=k:v:NoSchedule", "pod o @a label=x:y"],
+            "label=x:y spread=1/zone/x:y/taints",
+            "a",
+        ),
+        fact(
+            "unless the pod tolerates it",
+            &["node a zone=1", "node b zone=2 taint=k:v:NoSchedule", "pod o @a label=x:y"],
+            "label=x:y tolerates=k:NoSchedule spread=1/zone/x:y/taints",
+            "b",
+        ),
+        fact(
+            "a wish to keep pods away closes nothing",
+            &["node a zone=1", "node b zone=2 taint=k:v:PreferNoSchedule", "pod o @a label=x:y"],
+            "label=x:y spread=1/zone/x:y/taints",
+            "b",
+        ),
+        fact(
+            "a zone that the pod may not go to counts all the same",
+            &["node a zone=1 label=d:s", "node b zone=2", "pod o @a label=x:y"],
+            "label=x:y select=d:s spread=1/zone/x:y/anywhere",
+            "1 node(s) didn't match Pod's node affinity/selector, 1 node(s) didn't match pod topology spread constraints.",
+        ),
+        fact(
+            "a node without the other key is in no domain",
+            &["node a zone=1 region=r", "node b zone=2", "pod o @a label=x:y"],
+            "label=x:y spread=1/zone/x:y spread=1/region/x:y",
+            "a",
+        ),
+    ]);
+}
+
+#[test]
 fn domains_with_fewer_are_liked_better() {
     check_points(
         "PodTopologySpread",

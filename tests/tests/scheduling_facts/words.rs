@@ -1,6 +1,6 @@
 //! Nodes and pods in words, so that a situation is a few lines.
 //!
-//! A node: `node NAME cpu= memory= pods= gpu=`, then `zone=` (the label of this name), `host=` (another host name than its own
+//! A node: `node NAME cpu= memory= pods= gpu=`, then `zone=` and `region=` (the labels of these names), `host=` (another host name than its own
 //! name; `-` for none), `label=K:V`, `taint=K:V:EFFECT`, `image=NAME:BYTES`, `cordoned`. The topology key of a host is
 //! `host`.
 //!
@@ -9,8 +9,9 @@
 //! `mild=` (the same, and it ends no others), `started=SECOND`, `promised=NODE`, `label=K:V`, `ns=`, `select=K:V`, `tolerates=K[:V]:EFFECT`, `claim=`, `scratch=` (an
 //! ephemeral volume), `image=`, `phase=`, `going` (deleted, but held),
 //! `must=TEST` (what the labels of its node must be: `k:v`, `!k:v`, `k:`, `!k:`, `k:>3`, `k:<3`; `@NAME` for the node
-//! itself), `or=TEST` (the first of further terms), `rather=W/TEST`, `near=K:V/KEY`, `far=K:V/KEY` (others with this label, over this topology key), `liked=W/K:V/KEY`, `disliked=W/K:V/KEY`,
-//! `spread=SKEW/KEY/K:V` and `wish=SKEW/KEY/K:V` (with it only preferred).
+//! itself), `or=TEST` (the first of further terms), `rather=W/TEST`, `near=K:V/KEY`, `far=K:V/KEY` (others with this label, over this topology key;
+//! with a third part those of a namespace of this name or label, or `*` of all), `liked=W/K:V/KEY`, `disliked=W/K:V/KEY`,
+//! `spread=SKEW/KEY/K:V` (with a fourth part `taints`, `anywhere` or the least number of domains) and `wish=SKEW/KEY/K:V` (with it only preferred).
 //!
 //! `claim NAME`, then `volume=`, `bound`, `lost`, `mode=` (an access mode), `class=`, `size=`, `chosen=` (the node that was
 //! chosen for it). `volume NAME`, then `label=K:V`, `on=K:V` (nodes with this label), `class=`, `size=`, `csi=DRIVER:HANDLE`.
@@ -84,7 +85,7 @@ fn node(words: &[&str]) -> Value {
         match key {
             "cpu" | "memory" | "pods" => room[key] = value.into(),
             "gpu" => room[GPU] = value.into(),
-            "zone" => node["metadata"]["labels"][key] = value.into(),
+            "zone" | "region" => node["metadata"]["labels"][key] = value.into(),
             "host" if value == "-" => {
                 drop(node["metadata"]["labels"].as_object_mut().and_then(|all| all.remove(HOSTNAME)))
             }
@@ -248,8 +249,16 @@ fn selector(text: &str) -> Value {
 }
 
 fn term(text: &str) -> Value {
-    let (labels, key) = split(text, '/');
-    json!({"labelSelector": selector(labels), "topologyKey": topology(key)})
+    let (labels, rest) = split(text, '/');
+    let (key, whose) = split(rest, '/');
+    let mut term = json!({"labelSelector": selector(labels), "topologyKey": topology(key)});
+    match whose {
+        "" => {}
+        "*" => term["namespaceSelector"] = json!({}),
+        label if label.contains(':') => term["namespaceSelector"] = selector(label),
+        name => term["namespaces"] = json!([name]),
+    }
+    term
 }
 
 fn topology(key: &str) -> &str {
@@ -282,9 +291,18 @@ fn weighted(text: &str) -> Value {
 
 fn spread(text: &str, otherwise: &str) -> Value {
     let (skew, rest) = split(text, '/');
-    let (key, labels) = split(rest, '/');
+    let (key, rest) = split(rest, '/');
+    let (labels, more) = split(rest, '/');
     let (skew, key): (i32, _) = (skew.parse().expect("a skew"), topology(key));
-    json!({"maxSkew": skew, "topologyKey": key, "whenUnsatisfiable": otherwise, "labelSelector": selector(labels)})
+    let mut spread =
+        json!({"maxSkew": skew, "topologyKey": key, "whenUnsatisfiable": otherwise, "labelSelector": selector(labels)});
+    match more {
+        "" => {}
+        "taints" => spread["nodeTaintsPolicy"] = "Honor".into(),
+        "anywhere" => spread["nodeAffinityPolicy"] = "Ignore".into(),
+        domains => spread["minDomains"] = domains.parse::<i32>().expect("a number of domains").into(),
+    }
+    spread
 }
 
 fn claim(words: &[&str]) -> Value {
