@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::Pod;
 use serde_json::Value;
 
 use super::naming;
@@ -16,8 +17,9 @@ use crate::node::NodeConfig;
 use crate::object::kind::{self, KindId, KindInfo};
 use crate::object::manifest::FieldValidation;
 use crate::object::patch::Patch;
+use crate::object::prepare::app_armor_notes;
 use crate::store::{
-    Application, Author, CommitError, DeleteOptions, Deleted, Draft, Object, Part, PodUsage, ScaleEdit, Snapshot,
+    Application, Author, Body, CommitError, DeleteOptions, Deleted, Draft, Object, Part, PodUsage, ScaleEdit, Snapshot,
     WriteOptions,
 };
 use crate::time::Time;
@@ -232,7 +234,12 @@ impl Kernel {
             // Its author was seen to.
             Request::By(_, request) => self.answer(*request, now, output, notes),
             Request::Snapshot => Ok(Answer::Snapshot(Box::new(self.store.snapshot().clone()))),
-            Request::Create(draft, options) => self.store.create_with(draft, options, now).map(Answer::Object),
+            Request::Create(draft, options) => {
+                if let Body::Typed(object) = &draft.body {
+                    notes.extend(object.as_any().downcast_ref::<Pod>().map(app_armor_notes).unwrap_or_default());
+                }
+                self.store.create_with(draft, options, now).map(Answer::Object)
+            }
             Request::Update(draft, part, options) => self.store.update(draft, part, options, now).map(Answer::Object),
             Request::Patch { kind, namespace, name, part, patch, duplicates, validation, options } => {
                 let kinds = self.store.kinds().clone();

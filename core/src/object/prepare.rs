@@ -47,6 +47,7 @@ use crate::time::Time;
 
 pub use cluster::NAMESPACE_FINALIZER;
 pub use metadata::{for_create as metadata_for_create, for_update as metadata_for_update};
+pub(crate) use pod::app_armor_notes;
 pub use pod::qos_class;
 pub use pod_part::{PodPart, for_pod_part_update};
 pub use service::{families as service_families, keep_allocations};

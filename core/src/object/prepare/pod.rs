@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    AppArmorProfile, Pod, PodAffinityTerm, PodCondition, PodSpec, PodStatus, ResourceRequirements,
+    AppArmorProfile, Container, Pod, PodAffinityTerm, PodCondition, PodSpec, PodStatus, ResourceRequirements,
     WeightedPodAffinityTerm,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
@@ -163,18 +163,48 @@ fn write_out_label_keys(spec: &mut PodSpec, labels: &BTreeMap<String, String>) {
 fn app_armor(pod: &mut Pod) {
     let Some(annotations) = &pod.metadata.annotations else { return };
     let Some(spec) = &mut pod.spec else { return };
-    if spec.os.as_ref().is_some_and(|os| os.name == "windows") {
+    if is_windows(spec) {
         return;
     }
     let of_pod = spec.security_context.as_ref().and_then(|context| context.app_armor_profile.clone());
     for container in spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten()) {
-        let given = container.security_context.as_ref().is_some_and(|context| context.app_armor_profile.is_some());
-        let annotation = annotations.get(&format!("{APP_ARMOR_ANNOTATION}{}", container.name));
-        let profile = annotation.filter(|_| !given).and_then(|text| app_armor_profile(text));
-        if let Some(profile) = profile.filter(|profile| Some(profile) != of_pod.as_ref()) {
+        if let Some(profile) = annotated_profile(annotations, of_pod.as_ref(), container) {
             container.security_context.get_or_insert_default().app_armor_profile = Some(profile);
         }
     }
+}
+
+/// What a client is told whose annotation becomes a field.
+pub(crate) fn app_armor_notes(pod: &Pod) -> Vec<String> {
+    let (Some(annotations), Some(spec)) = (&pod.metadata.annotations, &pod.spec) else { return Vec::new() };
+    if is_windows(spec) {
+        return Vec::new();
+    }
+    let of_pod = spec.security_context.as_ref().and_then(|context| context.app_armor_profile.as_ref());
+    let containers = spec.containers.iter().chain(spec.init_containers.iter().flatten());
+    let annotated = containers.filter(|container| annotated_profile(annotations, of_pod, container).is_some());
+    let note = |container: &Container| {
+        let key = format!("{APP_ARMOR_ANNOTATION}{}", container.name);
+        format!("metadata.annotations[{key}]: deprecated since v1.30; use the \"appArmorProfile\" field instead")
+    };
+    annotated.map(note).collect()
+}
+
+fn is_windows(spec: &PodSpec) -> bool {
+    spec.os.as_ref().is_some_and(|os| os.name == "windows")
+}
+
+/// The profile that a container has by its annotation alone.
+fn annotated_profile(
+    annotations: &BTreeMap<String, String>,
+    of_pod: Option<&AppArmorProfile>,
+    container: &Container,
+) -> Option<AppArmorProfile> {
+    if container.security_context.as_ref().is_some_and(|context| context.app_armor_profile.is_some()) {
+        return None;
+    }
+    let annotation = annotations.get(&format!("{APP_ARMOR_ANNOTATION}{}", container.name))?;
+    app_armor_profile(annotation).filter(|profile| Some(profile) != of_pod)
 }
 
 fn app_armor_profile(annotation: &str) -> Option<AppArmorProfile> {

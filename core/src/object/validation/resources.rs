@@ -80,9 +80,9 @@ pub fn quantity_value(name: &str, quantity: Quantity, path: &Path<'_>, errors: &
     }
 }
 
-/// Whether an amount has no fraction of a unit (to a thousandth).
+/// Whether an amount has no fraction of a unit (to a thousandth). One of too many thousandths is not looked at closely.
 pub(super) fn is_whole(quantity: Quantity) -> bool {
-    quantity.as_milli() % 1000 == 0
+    matches!(quantity.as_milli(), i64::MIN | i64::MAX) || quantity.as_milli() % 1000 == 0
 }
 
 fn huge_pages_value(name: &str, quantity: Quantity, path: &Path<'_>, errors: &mut FieldErrors) {
