@@ -283,7 +283,9 @@ fn or(given: Option<String>, expected: impl FnOnce() -> String) -> String {
 
 /// JSON is read again for the order of its text, which only a text with problems needs.
 fn strict_problems(bytes: &[u8], format: Format, duplicates: &[String], unknown: &[String]) -> Vec<String> {
-    if duplicates.is_empty() && unknown.is_empty() {
+    // What a mapping takes over from another is no duplicate to our reader, and one to upstream's.
+    let takes_over = matches!(format, Format::Yaml) && bytes.windows(2).any(|letters| letters == b"<<");
+    if duplicates.is_empty() && unknown.is_empty() && !takes_over {
         return Vec::new();
     }
     let unknown_of = |field: &String| format!("unknown field \"{field}\"");

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
+use serde_saphyr::options::MergeKeyPolicy;
 
 use super::document::options;
 
@@ -24,9 +25,12 @@ pub(super) fn find(text: &str, document: usize, path: &str) -> Option<(u64, u64)
 }
 
 /// The keys that stand twice in a mapping of the first document, each with the line of the value that comes later, in
-/// the order in which upstream's reader meets them: what is inside of a value before the value itself.
+/// the order in which upstream's reader meets them: what is inside of a value before the value itself. What a mapping takes
+/// over from another (`<<`) stands in it, too.
 pub(crate) fn repeated(text: &str) -> Vec<(u64, String)> {
-    let documents: Vec<Spanned<Node>> = serde_saphyr::from_multiple_with_options(text, options()).unwrap_or_default();
+    let mut options = options();
+    options.merge_keys = MergeKeyPolicy::AsOrdinary;
+    let documents: Vec<Spanned<Node>> = serde_saphyr::from_multiple_with_options(text, options).unwrap_or_default();
     let mut found = Vec::new();
     if let Some(first) = documents.iter().find(|document| !matches!(document.value, Node::Null)) {
         repeated_in(&first.value, &mut found);
@@ -38,12 +42,30 @@ fn repeated_in(node: &Node, found: &mut Vec<(u64, String)>) {
     match node {
         Node::Null | Node::Scalar(_) => {}
         Node::List(elements) => elements.iter().for_each(|element| repeated_in(&element.value, found)),
-        Node::Map(entries) => {
-            let mut seen = BTreeSet::new();
-            for (key, value) in entries {
-                repeated_in(&value.value, found);
+        Node::Map(entries) => entries_in(entries, &mut BTreeSet::new(), found),
+    }
+}
+
+fn entries_in<'n>(
+    entries: &'n [(String, Spanned<Node>)],
+    seen: &mut BTreeSet<&'n str>,
+    found: &mut Vec<(u64, String)>,
+) {
+    for (key, value) in entries {
+        match (key.as_str(), &value.value) {
+            ("<<", Node::Map(taken)) => entries_in(taken, seen, found),
+            // Of several the first goes before the others, and is read last.
+            ("<<", Node::List(all)) => {
+                for taken in all.iter().rev() {
+                    if let Node::Map(taken) = &taken.value {
+                        entries_in(taken, seen, found);
+                    }
+                }
+            }
+            (key, inner) => {
+                repeated_in(inner, found);
                 if !seen.insert(key) {
-                    found.push((value.referenced.line(), key.clone()));
+                    found.push((value.referenced.line(), key.to_owned()));
                 }
             }
         }
