@@ -7,11 +7,12 @@
 //!        ▲                                                                        │
 //!        └──────────────── somebody else has written meanwhile ◄──────────────────┘
 //! ```
-//! What is committed is what they saw, over the version that they saw, or all of it begins anew. Controllers of this process
-//! write without HTTP, and meet no webhooks.
+//! What is committed is what they saw, over the version that they saw, or all of it begins anew. What controllers of this
+//! process and its typed handle write comes here as well, when the kernel finds that a webhook wants to see it.
 
 mod hooks;
 mod mutating;
+mod own;
 mod review;
 mod staged;
 mod validating;
@@ -22,6 +23,7 @@ use inboard::object::admission::{Asked, Objects, Operation};
 use serde_json::{Value, json};
 
 use self::hooks::Hooks;
+pub(crate) use self::own::OwnWrites;
 use self::review::Asking;
 use crate::write::Place;
 
@@ -48,7 +50,13 @@ pub(crate) async fn pass(
     };
     let asked = beside(place, operation, subresource, options);
     let objects = Objects { object: Some(object), old: None };
+    let unsupported = |who: &str| {
+        ApiError::internal(format_args!("{who} changed what `{subresource}` asks for, which is not supported"))
+    };
     let mut warnings = Vec::new();
+    if place.moment.snapshot.changed_by_policies(&asked, objects.clone())?.is_some() {
+        return Err(unsupported("a policy"));
+    }
     if place.moment.snapshot.has_policy_for(&asked) {
         let verdict = place.moment.snapshot.judge(&asked, &objects);
         place.note(verdict.annotations);
@@ -58,9 +66,20 @@ pub(crate) async fn pass(
         }
     }
     let hooks = Hooks::of(&place.moment.snapshot);
-    let more = judged(place, &hooks, &asked, objects).await.map_err(|error| error.warn(warnings.clone()))?;
-    warnings.extend(more);
+    let judged = judged(place, &hooks, &asked, objects).await.map_err(|error| error.warn(warnings.clone()))?;
+    if judged.changed.is_some() {
+        return Err(unsupported("a webhook"));
+    }
+    warnings.extend(judged.warnings);
     Ok(warnings)
+}
+
+/// What webhooks have to say of something that is asked for beside an object.
+#[derive(Debug, Default)]
+struct Judged {
+    /// What they have made of it; nothing where they leave it as it is.
+    changed: Option<Value>,
+    warnings: Vec<String>,
 }
 
 /// Something that is asked of an object beside itself.
@@ -77,23 +96,14 @@ fn beside<'a>(place: &'a Place<'_>, operation: Operation, subresource: &'a str, 
     }
 }
 
-/// The webhooks' part of it. None of them can change what is asked for.
-async fn judged(
-    place: &Place<'_>,
-    hooks: &Hooks,
-    asked: &Asked<'_>,
-    objects: Objects,
-) -> Result<Vec<String>, ApiError> {
+/// The webhooks' part of it.
+async fn judged(place: &Place<'_>, hooks: &Hooks, asked: &Asked<'_>, objects: Objects) -> Result<Judged, ApiError> {
     if hooks.are_none() {
-        return Ok(Vec::new());
+        return Ok(Judged::default());
     }
     let mut asking = Asking::new(place, place.moment, asked);
-    if asking.mutate(&hooks.mutating, objects.clone()).await?.is_changed {
-        let subresource = asked.subresource;
-        return Err(ApiError::internal(format_args!(
-            "a webhook changed what `{subresource}` asks for, which is not supported"
-        )));
-    }
-    asking.validate(&hooks.validating, &objects).await?;
-    Ok(asking.take_warnings())
+    let mutated = asking.mutate(&hooks.mutating, objects).await?;
+    asking.validate(&hooks.validating, &mutated.objects).await?;
+    let changed = mutated.objects.object.filter(|_| mutated.is_changed);
+    Ok(Judged { changed, warnings: asking.take_warnings() })
 }

@@ -1,19 +1,23 @@
 //! Server-side apply: the content type `application/apply-patch+yaml`.
 
+use std::sync::Arc;
+
 use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
 use inboard::ApiError;
+use inboard::k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use inboard::kernel::{Answer, Request};
-use inboard::object::apply::patch_options;
+use inboard::object::apply::{Applied, Apply, Converted, patch_options};
 use inboard::object::body::{self, Format};
-use inboard::store::{Application, FieldManager, Part, ScaleEdit, WriteOptions};
+use inboard::store::{Application, Draft, Expect, FieldManager, Object, Part, ScaleEdit, WriteOptions, place_applied};
+use serde_json::Value;
 
 use crate::access::{Access, What};
 use crate::body::Body;
-use crate::conversion;
+use crate::conversion::{self, Conversion};
 use crate::rbac::{self, escalation};
 use crate::read;
-use crate::write::{Place, Sent, object_of};
+use crate::write::{self, Place, Sent, object_of};
 
 /// Whether a patch is an apply.
 pub(crate) fn is_apply(sent: &Sent) -> bool {
@@ -31,12 +35,14 @@ fn options(place: &Place<'_>, sent: &Sent) -> Result<WriteOptions, ApiError> {
 
 /// Applies an object, or its status; 201 when it was not there.
 pub(crate) async fn apply(place: &Place<'_>, part: Part, sent: &Sent) -> Result<Response<Body>, ApiError> {
-    conversion::not_in_this_version(place, "server-side apply")?;
     let options = options(place, sent)?;
     let validation = sent.query.field_validation("PatchOptions")?;
     let object = body::applied(&sent.body, Format::Yaml)?;
     let twice = body::applied_twice(&sent.body, validation)?;
     may_create(place)?;
+    if Conversion::concerns_apply(place) {
+        return converted(place, part, &object, &options, sent).await;
+    }
     let application = Application {
         kind: place.info.id,
         namespace: place.namespace.to_owned(),
@@ -50,6 +56,85 @@ pub(crate) async fn apply(place: &Place<'_>, part: Part, sent: &Sent) -> Result<
     sent.said.add(twice);
     let code = if matches!(answer, Answer::Created(_)) { StatusCode::CREATED } else { StatusCode::OK };
     place.show(object_of(answer)?, code, sent.wanted).await
+}
+
+/// How often an apply is tried whose object others change meanwhile.
+const TRIES_MAX: usize = 5;
+
+/// An apply in a version that a webhook makes: what becomes of the object is worked out here, and takes the place of what was
+/// read.
+async fn converted(
+    place: &Place<'_>,
+    part: Part,
+    applied: &Value,
+    options: &WriteOptions,
+    sent: &Sent,
+) -> Result<Response<Body>, ApiError> {
+    let mut tries = 0;
+    let manager = options.manager.as_ref().map(|manager| manager.name.to_string()).unwrap_or_default();
+    loop {
+        let moment = place.cluster.moment().await?;
+        let place = Place { moment: &moment, ..*place };
+        let current = read::find(&moment, place.info, place.namespace, place.name).ok();
+        if current.is_none() && part == Part::Status {
+            return Err(ApiError::not_found(read::subject(place.info, place.name)));
+        }
+        let (object, entries) = outcome(&place, part, applied, current.as_ref(), &manager, sent).await?;
+        let mut draft = Draft::custom(place.info.stored_as, object).map_err(ApiError::internal)?;
+        draft.meta.managed_fields = Some(Arc::new(entries));
+        place_applied(&mut draft, place.namespace, place.name)?;
+        let names_version = applied["metadata"]["resourceVersion"].is_string();
+        let options = WriteOptions { manager: None, ..options.clone() };
+        let request = match &current {
+            None => {
+                draft.expect = Expect::default();
+                Request::Create(conversion::stored(&place, draft, part).await?, options)
+            }
+            Some(_) => Request::Update(conversion::stored(&place, draft, part).await?, part, options),
+        };
+        tries += 1;
+        match place.ask(sent, request).await {
+            Err(error) if error.is_conflict() && !names_version && tries < TRIES_MAX => {}
+            Err(error) => return Err(error),
+            Ok(answer) => {
+                let code = if current.is_none() { StatusCode::CREATED } else { StatusCode::OK };
+                return place.show(object_of(answer)?, code, sent.wanted).await;
+            }
+        }
+    }
+}
+
+/// The object as it shall be, and who owns what of it then; the webhook is asked for what it takes to know that.
+async fn outcome(
+    place: &Place<'_>,
+    part: Part,
+    applied: &Value,
+    current: Option<&Arc<Object>>,
+    manager: &str,
+    sent: &Sent,
+) -> Result<(Value, Vec<ManagedFieldsEntry>), ApiError> {
+    let live = match current {
+        Some(object) => Some(write::whole(place, &*conversion::shown(place, Arc::clone(object)).await?)),
+        None => None,
+    };
+    let entries = current.and_then(|object| object.meta.managed_fields.clone()).unwrap_or_default();
+    let apply = Apply {
+        info: place.info,
+        manager,
+        subresource: part.subresource(),
+        applied,
+        live: live.as_ref(),
+        entries: &entries,
+        force: sent.query.flag("force"),
+        now: place.moment.now,
+    };
+    let mut converted = Converted::default();
+    loop {
+        match apply.run(&place.moment.kinds, &mut converted)? {
+            Applied::Done(object, entries) => return Ok((object, entries)),
+            Applied::Wants(wanted) => conversion::make(place, wanted, &mut converted).await?,
+        }
+    }
 }
 
 /// An apply that will create the object needs the right to create it, too.

@@ -1,6 +1,5 @@
 //! Certificates for one server and its clients: an authority that signs the server's, and those of users.
 
-mod der;
 mod request;
 mod signing;
 pub(crate) mod subject;
@@ -123,6 +122,14 @@ fn authority() -> CertificateParams {
 }
 
 impl Certificates {
+    /// Whether a request for a certificate in PEM can be read, and is signed with the key that it names.
+    ///
+    /// # Errors
+    /// Why it would not be answered with a certificate, whoever asks.
+    pub fn check_request(pem: &[u8]) -> Result<(), String> {
+        request::read(pem).map(|_| ())
+    }
+
     /// Certificates for a server on these addresses, which is also known as `localhost` and `kubernetes.default.svc`.
     ///
     /// # Errors

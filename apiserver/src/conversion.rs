@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use inboard::cluster::Moment;
 use inboard::k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::WebhookConversion;
+use inboard::object::apply::{Converted, Wanted};
 use inboard::object::definition::admitted;
 use inboard::object::kind::KindInfo;
 use inboard::store::{Body as Content, Draft, Meta, Object, Part};
@@ -38,6 +39,26 @@ impl Conversion {
         let stored = moment.kinds.info(info.stored_as)?.clone();
         let review_version = review_version(webhook);
         Some(Self { target: target(webhook), review_version, shown: info.clone(), stored })
+    }
+
+    /// Of a kind in whatever version it is made.
+    fn of_any_version(place: &Place<'_>) -> Option<Self> {
+        let versions = place.moment.kinds.iter().filter(|info| info.stored_as == place.info.stored_as);
+        versions.into_iter().find_map(|info| Self::of(place.moment, info))
+    }
+
+    /// Whether an object that is applied has to be seen in versions that a webhook makes: in its own, or in that of an owner.
+    pub(crate) fn concerns_apply(place: &Place<'_>) -> bool {
+        if Self::of(place.moment, place.info).is_some() {
+            return true;
+        }
+        if Self::of_any_version(place).is_none() {
+            return false;
+        }
+        let own = place.info.api_version();
+        let current = place.moment.snapshot.find(place.info.stored_as, place.namespace, place.name);
+        let entries = current.and_then(|object| object.meta.managed_fields.as_deref());
+        entries.is_some_and(|entries| entries.iter().any(|entry| entry.api_version.as_ref() != Some(&own)))
     }
 
     /// Objects as clients of this version see them.
@@ -86,6 +107,13 @@ impl Conversion {
         let made = Draft::custom(self.stored.id, made).map_err(ApiError::internal)?;
         let Meta { labels, annotations, .. } = made.meta;
         Ok(Draft { meta: Meta { labels, annotations, ..draft.meta }, body: made.body, ..draft })
+    }
+
+    /// That something is not done in this version.
+    pub(crate) fn refuses(&self, what: &str) -> ApiError {
+        let (shown, stored) = (self.shown.api_version(), self.stored.api_version());
+        let message = format!("{what} is not supported in {shown}, which a webhook makes: use {stored}");
+        ApiError::new(Reason::BadRequest, message)
     }
 
     /// Asks the webhook.
@@ -191,10 +219,18 @@ pub(crate) async fn stored(place: &Place<'_>, draft: Draft, part: Part) -> Resul
     }
 }
 
-/// Refuses what is not done in a version that a webhook has to make.
-pub(crate) fn not_in_this_version(place: &Place<'_>, what: &str) -> Result<(), ApiError> {
-    let Some(conversion) = Conversion::of(place.moment, place.info) else { return Ok(()) };
-    let (shown, stored) = (conversion.shown.api_version(), conversion.stored.api_version());
-    let message = format!("{what} is not supported in {shown}, which a webhook makes: use {stored}");
-    Err(ApiError::new(Reason::BadRequest, message))
+/// Makes objects that an apply wants to see in other versions.
+pub(crate) async fn make(place: &Place<'_>, wanted: Vec<Wanted>, converted: &mut Converted) -> Result<(), ApiError> {
+    let conversion = Conversion::of_any_version(place).ok_or_else(|| ApiError::internal("nobody makes versions"))?;
+    let kinds = &place.moment.kinds;
+    let kind = |api_version: &str| kinds.in_any_version(api_version, &conversion.shown.kind);
+    for (object, api_version) in wanted {
+        let from = kind(object["apiVersion"].as_str().unwrap_or_default());
+        let (Some(from), Some(to)) = (from, kind(&api_version)) else {
+            return Err(ApiError::internal(format_args!("an object in a version that is not known: {api_version}")));
+        };
+        let made = conversion.ask(place.webhooks, place.moment, from, to, vec![object.clone()]).await?;
+        converted.add((object, api_version), made.into_iter().next().unwrap_or_default());
+    }
+    Ok(())
 }

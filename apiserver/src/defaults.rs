@@ -1,9 +1,11 @@
-//! What an API server makes in every cluster: the roles that are there from the start, and the Service `kubernetes`.
+//! What an API server makes in every cluster: the roles that are there from the start, the Service `kubernetes`, and the
+//! objects of flow control that nobody changes.
 
 use inboard::k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use inboard::k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use inboard::k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use inboard::kernel::Request;
+use inboard::object::validation::flow_control::mandatory;
 use inboard::store::{Draft, WriteOptions};
 use inboard::{ApiError, Reason};
 
@@ -12,8 +14,8 @@ use crate::service::ApiServer;
 
 impl ApiServer {
     /// Makes what an API server makes in every cluster, as far as it is not there: the roles and bindings that are there
-    /// from the start (`cluster-admin`, `admin`, `edit`, `view`, `system:discovery` and their like), and the Service
-    /// `kubernetes`. Without the roles nobody but the admin may do anything, not even look what there is.
+    /// from the start (`cluster-admin`, `admin`, `edit`, `view`, `system:discovery` and their like), the Service
+    /// `kubernetes`, and the mandatory objects of flow control. Without the roles nobody but the admin may do anything, not even look what there is.
     ///
     /// # Errors
     /// When the cluster has been shut down, or does not take them.
@@ -22,7 +24,10 @@ impl ApiServer {
         let bindings = rbac::defaults::bindings().into_iter().map(Draft::of);
         let known = self.cluster().snapshot().await?;
         let is_known = |draft: &Draft| known.find(draft.meta.kind, &draft.meta.namespace, &draft.meta.name).is_some();
-        for draft in roles.chain(bindings).chain([Draft::of(own_service())]).filter(|draft| !is_known(draft)) {
+        let flows = mandatory::flow_schemas().into_iter().map(Draft::of);
+        let flows = mandatory::priority_levels().into_iter().map(Draft::of).chain(flows);
+        let drafts = roles.chain(bindings).chain([Draft::of(own_service())]).chain(flows);
+        for draft in drafts.filter(|draft| !is_known(draft)) {
             let request = Request::Create(draft, WriteOptions::default());
             match self.cluster().request(request).await?.result {
                 Err(error) if error.reason() != Reason::AlreadyExists => return Err(error),

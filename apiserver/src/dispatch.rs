@@ -58,7 +58,8 @@ pub(crate) async fn serve(
                 let namespace = path.namespace.as_deref().unwrap_or_default();
                 if info.id == kind::BINDING {
                     let (webhooks, notes) = (server.webhooks(), &admitted.notes);
-                    let place = Place { cluster, moment, user, info, namespace, name: "", webhooks, notes };
+                    let place =
+                        Place { cluster, moment, user, info, namespace, name: "", webhooks, is_own: false, notes };
                     return subresource::pod::bind(&place, &sent).await;
                 }
                 let about = (info, namespace);
@@ -94,7 +95,8 @@ async fn resource(
     let namespace = path.namespace.as_deref();
     let name = path.name.as_deref().unwrap_or("");
     let webhooks = server.webhooks();
-    let place = Place { cluster, moment, user, info, namespace: namespace.unwrap_or(""), name, webhooks, notes };
+    let in_namespace = namespace.unwrap_or("");
+    let place = Place { cluster, moment, user, info, namespace: in_namespace, name, webhooks, is_own: false, notes };
     // Objects of a kind with namespaces are named in one; without it only lists make sense.
     let is_placed = namespace.is_some() || !info.is_namespaced();
     // With a name in the path, a parameter does not make a watch of it.

@@ -9,9 +9,10 @@ use bytes::Bytes;
 use futures_core::future::BoxFuture;
 use http::{Request, Response};
 use http_body_util::Full;
-use inboard::cluster::Cluster;
+use inboard::cluster::{Admission, Cluster};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::admission::OwnWrites;
 use crate::audit::AuditPolicy;
 use crate::authenticate::Credentials;
 use crate::body::Body;
@@ -46,7 +47,9 @@ struct Inner {
     cluster: Cluster,
     credentials: Credentials,
     lines: Arc<Lines>,
-    webhooks: Webhooks,
+    webhooks: Arc<Webhooks>,
+    /// Takes what the cluster writes by itself through webhooks, as long as this is there.
+    _own_writes: Arc<dyn Admission>,
     audit: Option<AuditPolicy>,
     /// A place for each request that is being answered.
     places: Semaphore,
@@ -91,8 +94,9 @@ impl ApiServerBuilder {
     /// Answers webhooks in this process: those whose configuration names this service (`NAMESPACE/NAME`, or
     /// `NAMESPACE/NAME:PORT`), or a URL with this host. No socket is used, so that it works in virtual time, too.
     ///
-    /// The service is asked as over HTTPS: a `POST` to the path of the configuration, with an `AdmissionReview`. Writes by
-    /// the cluster's own controllers, and by its typed handle, go past all webhooks.
+    /// The service is asked as over HTTPS: a `POST` to the path of the configuration, with an `AdmissionReview`. What
+    /// the cluster's own controllers write, and its typed handle, is shown to them too, as long as this server is there; of
+    /// several servers it is the last one with webhooks.
     #[must_use]
     pub fn webhook<S, B>(mut self, name: impl Into<String>, service: S) -> Self
     where
@@ -116,12 +120,16 @@ impl ApiServerBuilder {
     /// The service.
     pub fn build(self) -> ApiServer {
         let Self { cluster, credentials, webhooks, audit } = self;
+        let webhooks = Arc::new(webhooks);
+        let own_writes: Arc<dyn Admission> = Arc::new(OwnWrites::new(&cluster, &webhooks));
+        cluster.set_admission(Arc::downgrade(&own_writes), !webhooks.are_elsewhere());
         ApiServer {
             inner: Arc::new(Inner {
                 cluster,
                 credentials,
                 lines: Arc::default(),
                 webhooks,
+                _own_writes: own_writes,
                 audit,
                 places: Semaphore::new(IN_FLIGHT_MAX),
                 room: Semaphore::new(BODIES_BYTES_MAX),

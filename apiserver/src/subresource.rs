@@ -1,6 +1,5 @@
 //! What objects have besides themselves, each by whoever does it.
 
-mod approval;
 pub(crate) mod pod;
 mod scale;
 mod token;
@@ -13,7 +12,6 @@ use serde_json::{Value, json};
 
 use crate::admission;
 use crate::body::Body;
-use crate::conversion;
 use crate::write::{self, Place, Sent, no_such_resource, not_allowed};
 use crate::{proxy, read, respond, stream};
 
@@ -22,9 +20,6 @@ pub(crate) async fn serve(place: &Place<'_>, name: &str, sent: &Sent) -> Result<
     let own = name.split('/').next().unwrap_or_default();
     if !place.info.has_subresource(own) {
         return Err(no_such_resource());
-    }
-    if own == "scale" {
-        conversion::not_in_this_version(place, "the subresource scale")?;
     }
     let warnings = judged(place, own, sent).await?;
     let response = answer(place, own, sent).await.map_err(|error| error.warn(warnings.clone()))?;
@@ -75,13 +70,13 @@ async fn answer(place: &Place<'_>, own: &str, sent: &Sent) -> Result<Response<Bo
         ("status" | "ephemeralcontainers" | "resize" | "approval", "GET") => {
             read::get(place, &sent.query, sent.wanted).await
         }
-        ("status" | "ephemeralcontainers" | "resize" | "finalize", "PUT") => {
+        ("status" | "ephemeralcontainers" | "resize" | "finalize" | "approval", "PUT") => {
             write::update(place, Part::of_subresource(own).ok_or_else(no_such_resource)?, sent).await
         }
-        ("status" | "ephemeralcontainers" | "resize", "PATCH") => {
+        ("status" | "ephemeralcontainers" | "resize" | "approval", "PATCH") => {
             write::patch(place, Part::of_subresource(own).ok_or_else(no_such_resource)?, sent).await
         }
-        ("scale", "GET") => scale::show(place, sent),
+        ("scale", "GET") => scale::show(place, sent).await,
         ("scale", "PUT") => scale::update(place, sent).await,
         ("scale", "PATCH") => scale::patch(place, sent).await,
         ("eviction", "POST") => pod::evict(place, sent).await,
@@ -96,14 +91,6 @@ async fn answer(place: &Place<'_>, own: &str, sent: &Sent) -> Result<Response<Bo
         ("proxy", _) => proxy::serve(place, sent).await,
         ("log", "GET") => pod::log(place, sent).await,
         ("token", "POST") => token::create(place, sent),
-        ("approval", "PUT") => {
-            approval::is_theirs(place)?;
-            write::update(place, Part::Approval, sent).await
-        }
-        ("approval", "PATCH") => {
-            approval::is_theirs(place)?;
-            write::patch(place, Part::Approval, sent).await
-        }
         _ => Err(not_allowed()),
     }
 }

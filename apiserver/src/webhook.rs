@@ -99,6 +99,11 @@ impl Place {
 }
 
 impl Webhooks {
+    /// Whether none is answered in this process.
+    pub(crate) fn are_elsewhere(&self) -> bool {
+        self.here.is_empty()
+    }
+
     pub(crate) fn register<S, B>(&mut self, name: String, service: S)
     where
         S: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone + Send + Sync + 'static,

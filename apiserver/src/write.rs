@@ -27,7 +27,6 @@ use crate::identity::User;
 use crate::negotiate::{Form, Wanted};
 use crate::query::Query;
 use crate::rbac::escalation;
-use crate::read;
 use crate::represent::Representation;
 use crate::respond;
 use crate::stream::Connection;
@@ -75,6 +74,8 @@ pub(crate) struct Place<'a> {
     pub(crate) namespace: &'a str,
     pub(crate) name: &'a str,
     pub(crate) webhooks: &'a Webhooks,
+    /// Whether this process writes by itself, and not for somebody who sent a request: then nobody's rights are in question.
+    pub(crate) is_own: bool,
     /// What the audit shall know of the request.
     pub(crate) notes: &'a Notes,
 }
@@ -197,12 +198,6 @@ pub(crate) fn object_of(answer: Answer) -> Result<Arc<Object>, ApiError> {
         Answer::Object(object) | Answer::Created(object) => Ok(object),
         other => Err(ApiError::internal(format_args!("an answer without an object: {other:?}"))),
     }
-}
-
-/// An object that was read, shown whole, as JSON.
-pub(crate) fn shown_whole(place: &Place<'_>) -> Result<Value, ApiError> {
-    let object = read::find(place.moment, place.info, place.namespace, place.name)?;
-    Ok(whole(place, &object))
 }
 
 /// An object as JSON, in the version that the request named.

@@ -1,5 +1,6 @@
 //! The cluster as an embedding program sees it: a handle to the kernel that runs in a task of the program's own runtime.
 
+mod admission;
 mod api;
 mod apply;
 mod builder;
@@ -31,6 +32,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+pub use self::admission::Admission;
 pub use self::api::Api;
 pub use self::apply::{Applied, ApplyAction, ApplyError, DeletedObject, Refused};
 pub use self::builder::{ClusterBuilder, NodeSpec, StartError};

@@ -16,5 +16,5 @@ pub mod revisions;
 
 pub use self::controller::{Controller, Keys, Watched};
 pub use self::plan::{Action, MetaEdit, Plan, Propagation, Target, WaitingOn};
-pub(crate) use self::reconcile::{AnyLoop, Loop};
+pub(crate) use self::reconcile::{AnyLoop, Loop, Turn};
 pub use self::reconcile::{ControllerMetrics, ControllerMode};

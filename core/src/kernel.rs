@@ -19,6 +19,7 @@ mod measure;
 mod naming;
 mod patching;
 mod provisioning;
+mod referral;
 mod request;
 mod restore;
 mod warning;
@@ -32,6 +33,8 @@ use self::digest::Digest;
 use self::measure::Meter;
 use self::provisioning::Provisioning;
 pub use self::provisioning::{ProvisionerCall, VolumeCallId};
+use self::referral::Referrals;
+pub use self::referral::{Asker, Referral, ReferralId};
 pub use self::request::{Answer, Request, RequestId};
 pub use self::warning::Warning;
 use crate::authority::Authority;
@@ -96,6 +99,10 @@ pub enum Input {
     Provisioner(VolumeCallId, Result<VolumeReply, ProvisionError>),
     /// The embedder's metrics answered.
     Metric(MetricQuery, MetricAnswer),
+    /// Whether there is somebody who takes writes through webhooks; at first there is not.
+    Webhooks(bool),
+    /// What came of the writes of a referral that were tried.
+    Referred(ReferralId, Vec<Result<Answer, ApiError>>),
 }
 
 /// A call that a shell shall make on a node's runtime.
@@ -126,6 +133,8 @@ pub struct Output {
     pub provisioner_calls: Vec<ProvisionerCall>,
     /// What the embedder's metrics are asked.
     pub queries: Vec<MetricQuery>,
+    /// Writes to be shown to webhooks, and made then.
+    pub referrals: Vec<Referral>,
     /// Nodes whose agents have gone: their calls need no answer any more.
     pub removed_nodes: Vec<NodeName>,
     /// Whether there is more to do now: step again before waiting.
@@ -147,6 +156,7 @@ pub struct Kernel {
     waited: u32,
     scheduler: Option<Scheduler>,
     provisioning: Provisioning,
+    referrals: Referrals,
     agents: Agents,
     meter: Meter,
     digest: Option<Digest>,
@@ -178,6 +188,7 @@ impl Kernel {
                 .clone()
                 .map(|scheduler| Scheduler::new(SchedulerConfig { seed: config.seed, ..scheduler })),
             provisioning: Provisioning::of(&config.provisioners),
+            referrals: Referrals::default(),
             agents: Agents::default(),
             meter: Meter::default(),
             digest: config.digest.then(Digest::default),
@@ -189,7 +200,7 @@ impl Kernel {
         let mut output = Output::default();
         let mut heard_from_nodes = false;
         for input in inputs {
-            heard_from_nodes |= !matches!(input, Input::Request(..) | Input::Provisioner(..));
+            heard_from_nodes |= matches!(input, Input::Reply(..) | Input::Event(..) | Input::Metric(..));
             if let Some(digest) = &mut self.digest {
                 digest.input(now, &input);
             }

@@ -9,13 +9,15 @@ use inboard::cluster::Filter;
 use inboard::ids::Revision;
 use inboard::object::body::{self, Format};
 use inboard::object::cron::{Schedule, Utc, Zone};
+use inboard::object::der;
 use inboard::object::kind::{self, Kinds};
 use inboard::object::manifest::{Document, FieldValidation, Manifest};
 use inboard::object::patch::Patch;
 use inboard::object::selector::Selector;
+use inboard::object::subject::Subject;
 use inboard::store::{Application, Draft, FieldManager, Object, Part, Store, WriteOptions};
 use inboard::time::Time;
-use inboard_apiserver::{frames, protobuf};
+use inboard_apiserver::{Certificates, frames, protobuf};
 use serde_json::{Value, json};
 
 const NOW: Time = Time::from_secs(1_800_000_000);
@@ -33,6 +35,7 @@ pub const ENTRIES: &[(&str, Entry)] = &[
     ("websocket", websocket),
     ("cel", cel),
     ("cron", cron),
+    ("certificate", certificate),
 ];
 
 /// A manifest as people apply it, and as the body of a request.
@@ -214,5 +217,24 @@ pub fn cron(bytes: &[u8]) {
     later(schedule.next_after(NOW, &Utc));
     if let Some(zone) = Zone::named(zone) {
         later(schedule.next_after(NOW, &zone));
+    }
+}
+
+/// A certificate in DER, and a request for one in PEM or DER. Whom it names can be written and read again.
+pub fn certificate(bytes: &[u8]) {
+    let packed = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes);
+    let wrapped = format!("-----BEGIN CERTIFICATE REQUEST-----\n{packed}\n-----END CERTIFICATE REQUEST-----\n");
+    for request in [bytes, wrapped.as_bytes()] {
+        let _ = Certificates::check_request(request);
+    }
+    let named = [Subject::of_certificate(bytes), Subject::of_request(bytes), Subject::of_request(wrapped.as_bytes())];
+    for mut subject in named.into_iter().flatten() {
+        let der = subject.to_der();
+        let read = der::element(&der, der::SEQUENCE).and_then(|(inner, _)| Subject::read(inner));
+        let mut read = read.expect("what is written can be read");
+        // A set has an order of its own.
+        read.groups.sort_unstable();
+        subject.groups.sort_unstable();
+        assert_eq!(read, subject);
     }
 }

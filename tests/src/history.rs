@@ -8,6 +8,7 @@ mod budgets;
 mod daemons;
 mod fixpoint;
 mod people;
+mod policies;
 mod quotas;
 mod services;
 mod storage;

@@ -41,6 +41,8 @@ const TOKENS: &[&[u8]] = &[
     b".matches('",
     b"self.",
     b"\n",
+    b"\x30\x84\xff\xff\xff\xff",
+    b"\x31\x00",
 ];
 
 fn corpus(entry: &str) -> Vec<(PathBuf, Vec<u8>)> {

@@ -87,7 +87,7 @@ async fn who_asks_for_a_certificate_is_known_by_it_once_approved() {
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).expect("a folder");
         let place = Place::start(&folder, &program).await;
-        let Some(eve) = request(&folder, "eve", "/O=gardeners/CN=eve").await else { return place.stop().await };
+        let Some(eve) = request(&folder, "eve", "/O=gardeners/O=cooks/CN=eve").await else { return place.stop().await };
         let root = request(&folder, "root", "/O=system:masters/CN=root").await.expect("a request");
         let manifest = |name: &str, usage: &str, request: &str| {
             format!(
@@ -95,24 +95,19 @@ async fn who_asks_for_a_certificate_is_known_by_it_once_approved() {
                  {{signerName: kubernetes.io/kube-apiserver-client, usages: [{usage}], request: {request}}}}}"
             )
         };
-        let requests = [("eve", "client auth", &eve), ("bad", "server auth", &eve), ("root", "client auth", &root)];
-        for (name, usage, request) in requests {
-            place.types("admin", "create -f -", &manifest(name, usage, request)).await;
+        for (name, usage) in [("eve", "client auth"), ("bad", "server auth")] {
+            place.types("admin", "create -f -", &manifest(name, usage, &eve)).await;
             place.types("admin", &format!("certificate approve {name}"), "").await;
         }
+        let refused = place.types("admin", "create -f -", &manifest("root", "client auth", &root)).await;
+        let why = "\"root\" is forbidden: use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed";
+        assert!(refused.contains(why), "{refused}");
         let wait = place.types("admin", "wait --for=jsonpath={.status.certificate} csr/eve", "").await;
         assert!(wait.contains("condition met"), "{wait}");
-        let refused = [
-            ("bad", "invalid usage for client certificate: server auth"),
-            ("root", "use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed"),
-        ];
-        for (name, expected) in refused {
-            let wait = place.types("admin", &format!("wait --for=condition=Failed csr/{name}"), "").await;
-            assert!(wait.contains("condition met"), "{wait}");
-            let get = format!("get csr {name} -o jsonpath={{.status.conditions[*].message}}");
-            let why = place.types("admin", &get, "").await;
-            assert!(why.contains(expected), "{why}");
-        }
+        let wait = place.types("admin", "wait --for=condition=Failed csr/bad", "").await;
+        assert!(wait.contains("condition met"), "{wait}");
+        let why = place.types("admin", "get csr bad -o jsonpath={.status.conditions[*].message}", "").await;
+        assert!(why.contains("invalid usage for client certificate: server auth"), "{why}");
 
         let certificate =
             place.types("admin", "get csr eve -o go-template={{.status.certificate|base64decode}}", "").await;
@@ -124,12 +119,28 @@ async fn who_asks_for_a_certificate_is_known_by_it_once_approved() {
         let whoami = place
             .types("eve", "auth whoami -o jsonpath={.status.userInfo.username}/{.status.userInfo.groups}", "")
             .await;
-        assert_eq!(whoami, "eve/[\"gardeners\",\"system:authenticated\"]");
+        assert_eq!(whoami, "eve/[\"cooks\",\"gardeners\",\"system:authenticated\"]");
         let refused = place.types("eve", "get pods", "").await;
         assert!(refused.contains("User \"eve\" cannot list resource \"pods\""), "{refused}");
         place.types("admin", "create clusterrolebinding g --clusterrole=view --group=gardeners", "").await;
         let allowed = place.types("eve", "get pods", "").await;
         assert!(allowed.contains("No resources found"), "{allowed}");
+        // Who may write what a signer says is no signer yet.
+        place.types("admin", "create -f -", &manifest("open", "client auth", &eve)).await;
+        let all = "certificatesigningrequests,certificatesigningrequests/status";
+        place.types("admin", &format!("create clusterrole c --verb=get,patch --resource={all}"), "").await;
+        place.types("admin", "create clusterrolebinding c --clusterrole=c --group=cooks", "").await;
+        let failed = r#"{"status":{"conditions":[{"type":"Failed","status":"True","reason":"No"}]}}"#;
+        let patch = format!("patch csr open --subresource=status --type=merge -p {failed}");
+        let refused = place.types("eve", &patch, "").await;
+        let why = "user not permitted to sign requests with signerName \"kubernetes.io/kube-apiserver-client\"";
+        assert!(refused.contains(why), "{refused}");
+        let sign =
+            "create clusterrole s --verb=sign --resource=signers.certificates.k8s.io --resource-name=kubernetes.io/*";
+        place.types("admin", sign, "").await;
+        place.types("admin", "create clusterrolebinding s --clusterrole=s --group=cooks", "").await;
+        let patched = place.types("eve", &patch, "").await;
+        assert!(patched.contains("patched"), "{patched}");
 
         // The next server is another process to its clients, and the same to what they hold.
         place.stop().await;

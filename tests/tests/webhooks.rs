@@ -15,11 +15,11 @@ use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use inboard::k8s_openapi::api::apps::v1::Deployment;
-use inboard::k8s_openapi::api::core::v1::ConfigMap;
+use inboard::k8s_openapi::api::core::v1::{ConfigMap, Event, Pod};
 use inboard::{Cluster, NodeSpec};
 use inboard_apiserver::ApiServer;
 use inboard_runtime_mock::MockRuntime;
-use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 
@@ -307,15 +307,11 @@ async fn a_write_begins_anew_when_another_comes_between() {
     assert_eq!(slow.seen().len(), 3);
 }
 
-#[tokio::test(start_paused = true)]
-async fn controllers_write_past_webhooks() {
-    let never = Hook::quick(|_| json!({ "allowed": false }));
-    let (_cluster, client) = cluster(&[("never", &never)]).await;
-    let rules = json!([{ "apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["pods"] }]);
-    configure(&client, VALIDATING, "never", json!({ "rules": rules })).await;
+fn web(replicas: i32) -> Deployment {
     let deployment = json!({
         "metadata": { "name": "web" },
         "spec": {
+            "replicas": replicas,
             "selector": { "matchLabels": { "app": "web" } },
             "template": {
                 "metadata": { "labels": { "app": "web" } },
@@ -323,13 +319,124 @@ async fn controllers_write_past_webhooks() {
             },
         },
     });
-    let deployments: Api<Deployment> = Api::default_namespaced(client);
-    let deployment = serde_json::from_value(deployment).expect("a deployment");
-    deployments.create(&PostParams::default(), &deployment).await.expect("created");
+    serde_json::from_value(deployment).expect("a deployment")
+}
+
+/// Rules for one resource of one group.
+fn about(group: &str, resource: &str, operations: &[&str]) -> Value {
+    json!({ "rules": [{
+        "apiGroups": [group], "apiVersions": ["v1"], "operations": operations, "resources": [resource],
+    }] })
+}
+
+/// A mesh puts a container into every pod, whoever makes it, and is asked about every other write of controllers, too.
+#[tokio::test(start_paused = true)]
+async fn webhooks_see_what_controllers_write() {
+    let mesh = Hook::patching(|request| {
+        let sidecar = json!({ "name": "mesh", "image": "mesh:1" });
+        match request["operation"].as_str() {
+            Some("CREATE") => json!([{ "op": "add", "path": "/spec/containers/-", "value": sidecar }]),
+            _ => json!([]),
+        }
+    });
+    let watches = Hook::quick(|_| json!({ "allowed": true }));
+    let (cluster, client) = cluster(&[("mesh", &mesh), ("watches", &watches)]).await;
+    configure(&client, MUTATING, "mesh", about("", "pods", &["CREATE"])).await;
+    configure(&client, VALIDATING, "watches", about("apps", "*/*", &["*"])).await;
+    let deployments: Api<Deployment> = Api::default_namespaced(client.clone());
+    deployments.create(&PostParams::default(), &web(2)).await.expect("created");
+    let is_ready = |deployment: Option<&Deployment>| {
+        let status = deployment.and_then(|deployment| deployment.status.as_ref());
+        status.is_some_and(|status| status.ready_replicas == Some(2))
+    };
+    kube::runtime::wait::await_condition(deployments.clone(), "web", is_ready).await.expect("it becomes ready");
+    let pods: Api<Pod> = Api::default_namespaced(client.clone());
+    let all = pods.list(&ListParams::default()).await.expect("listed").items;
+    for pod in &all {
+        let names = pod.spec.iter().flat_map(|spec| &spec.containers).map(|container| container.name.as_str());
+        assert_eq!(names.collect::<Vec<_>>(), ["c", "mesh"]);
+        let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
+        assert_eq!(statuses.map(Vec::len), Some(2), "both are run");
+    }
+    assert_eq!(all.len(), 2);
+    let by = |request: &Value| request["userInfo"]["username"].as_str().unwrap_or_default().to_owned();
+    let replica_sets = "system:serviceaccount:kube-system:replicaset-controller";
+    assert_eq!(mesh.seen().iter().map(by).collect::<Vec<_>>(), [replica_sets, replica_sets]);
+    let seen = |operation: &str, resource: &str, subresource: &str, user: &str| {
+        watches.seen().iter().any(|request| {
+            request["operation"] == operation
+                && request["resource"]["resource"] == resource
+                && request["subResource"].as_str().unwrap_or_default() == subresource
+                && by(request).ends_with(user)
+        })
+    };
+    assert!(seen("CREATE", "replicasets", "", ":deployment-controller"));
+    assert!(seen("UPDATE", "deployments", "status", ":deployment-controller"));
+    assert!(seen("UPDATE", "replicasets", "status", ":replicaset-controller"));
+    let status = deployments.get("web").await.expect("it is there").status.expect("a status");
+    assert_eq!((status.replicas, status.available_replicas), (Some(2), Some(2)));
+
+    // The program that has the cluster is asked about like anybody else.
+    let own: inboard::Api<Deployment> = inboard::Api::default_namespaced(&cluster);
+    own.delete("web", &inboard::DeleteParams::default()).await.expect("deleted");
+    assert!(seen("DELETE", "deployments", "", "system:admin"));
+    kube::runtime::wait::await_condition(pods.clone(), &all[0].name_any(), |pod: Option<&Pod>| pod.is_none())
+        .await
+        .expect("it goes");
+    assert!(seen("DELETE", "replicasets", "", ":garbage-collector-controller"));
+    tokio::time::timeout(Duration::from_secs(60), cluster.settle()).await.expect("it comes to rest").expect("settled");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_webhook_refuses_a_controller_is_told_and_tried_again() {
+    let refuses = Arc::new(Mutex::new(true));
+    let judge = {
+        let refuses = Arc::clone(&refuses);
+        Hook::quick(move |_| {
+            let allowed = !*refuses.lock().expect("nobody panics");
+            json!({ "allowed": allowed, "status": { "message": "not today" } })
+        })
+    };
+    let (_cluster, client) = cluster(&[("judge", &judge)]).await;
+    configure(&client, VALIDATING, "judge", about("", "pods", &["CREATE"])).await;
+    let deployments: Api<Deployment> = Api::default_namespaced(client.clone());
+    deployments.create(&PostParams::default(), &web(1)).await.expect("created");
+    let events: Api<Event> = Api::default_namespaced(client.clone());
+    let failed = loop {
+        let all = events.list(&ListParams::default().fields("reason=FailedCreate")).await.expect("listed").items;
+        match all.into_iter().next() {
+            Some(event) => break event,
+            None => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    };
+    let message = failed.message.unwrap_or_default();
+    assert_eq!(
+        message,
+        "Error creating: pods \"Unknown\" is forbidden: admission webhook \"judge.example.com\" denied the request: \
+         not today"
+    );
+    *refuses.lock().expect("nobody panics") = false;
     let is_ready = |deployment: Option<&Deployment>| {
         let status = deployment.and_then(|deployment| deployment.status.as_ref());
         status.is_some_and(|status| status.ready_replicas == Some(1))
     };
     kube::runtime::wait::await_condition(deployments, "web", is_ready).await.expect("it becomes ready");
-    assert!(never.seen().is_empty());
+}
+
+/// What is asked of a pod beside itself can be changed: here every eviction gets less time.
+#[tokio::test(start_paused = true)]
+async fn an_eviction_is_changed() {
+    let hasty =
+        Hook::patching(|_| json!([{ "op": "add", "path": "/deleteOptions", "value": { "gracePeriodSeconds": 3 } }]));
+    let (_cluster, client) = cluster(&[("hasty", &hasty)]).await;
+    configure(&client, MUTATING, "hasty", about("", "pods/eviction", &["CREATE"])).await;
+    let pods: Api<Pod> = Api::default_namespaced(client);
+    let pod = json!({ "metadata": { "name": "p" }, "spec": { "containers": [{ "name": "c", "image": "c:1" }] } });
+    let pod: Pod = serde_json::from_value(pod).expect("a pod");
+    pods.create(&PostParams::default(), &pod).await.expect("created");
+    let is_running = kube::runtime::conditions::is_pod_running();
+    kube::runtime::wait::await_condition(pods.clone(), "p", is_running).await.expect("it runs");
+    pods.evict("p", &Default::default()).await.expect("evicted");
+    let grace = pods.get("p").await.expect("it is going").metadata.deletion_grace_period_seconds;
+    assert_eq!((grace, hasty.seen()[0]["object"]["kind"].as_str()), (Some(3), Some("Eviction")));
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use inboard::cluster::Moment;
+use inboard::ids::NodeName;
 use inboard::kernel::{Answer, Request};
 use inboard::object::admission::{Asked, Objects, Operation};
 use inboard::object::kind::KindInfo;
 use inboard::object::scale::Scale;
-use inboard::store::{Draft, Expect, Object, Part, Stage, WriteOptions};
+use inboard::store::{DeleteOptions, Draft, Expect, Object, Part, Stage, WriteOptions};
 use inboard::{ApiError, Reason};
 use serde_json::{Value, json};
 
@@ -40,9 +41,13 @@ pub(super) async fn write(
     if let Some((subresource, object)) = outline.beside {
         let asked = super::beside(place, outline.operation, subresource, request.options());
         let objects = Objects { object: Some(object), old: None };
-        let warnings = super::judged(place, hooks, &asked, objects).await?;
-        let (answer, more) = place.tell(request).await?;
-        return Ok((answer, warnings.into_iter().chain(more).collect()));
+        let judged = super::judged(place, hooks, &asked, objects).await?;
+        let request = match judged.changed {
+            Some(changed) => as_changed(request, &changed)?,
+            None => request,
+        };
+        let (answer, more) = place.tell(request).await.map_err(|error| error.warn(judged.warnings.clone()))?;
+        return Ok((answer, judged.warnings.into_iter().chain(more).collect()));
     }
     for _ in 0..TRIES_MAX {
         let moment = place.cluster.moment().await?;
@@ -105,13 +110,32 @@ fn outline(place: &Place<'_>, request: &Request) -> Option<Outline> {
         Request::Apply(application, _) => plain(Operation::Update, application.part),
         Request::Scale { .. } => plain(Operation::Update, Part::Scale),
         Request::Delete { .. } => plain(Operation::Delete, Part::Main),
-        Request::Evict { .. } => beside("eviction", "policy/v1", "Eviction", Value::Null),
+        Request::Evict { options, .. } => {
+            let asked = options.to_json();
+            let is_plain = asked.as_object().is_none_or(serde_json::Map::is_empty);
+            let more = if is_plain { Value::Null } else { json!({ "deleteOptions": asked }) };
+            beside("eviction", "policy/v1", "Eviction", more)
+        }
         Request::Bind { node, .. } => {
             let target = json!({ "target": { "kind": "Node", "name": node.as_str() } });
             beside("binding", "v1", "Binding", target)
         }
         _ => None,
     }
+}
+
+/// An eviction or a binding as webhooks have left it.
+fn as_changed(request: Request, changed: &Value) -> Result<Request, ApiError> {
+    Ok(match request {
+        Request::Evict { namespace, name, .. } => {
+            Request::Evict { namespace, name, options: DeleteOptions::read(&changed["deleteOptions"])? }
+        }
+        Request::Bind { namespace, name, node, uid } => {
+            let node = changed["target"]["name"].as_str().map_or(node, NodeName::from);
+            Request::Bind { namespace, name, node, uid }
+        }
+        other => other,
+    })
 }
 
 /// A write of an object or of a part of it; nothing when it has to begin anew.

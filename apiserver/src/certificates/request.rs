@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 
+use inboard::object::der::{
+    BIT_STRING, INTEGER, NUMBERED, OBJECT_ID, OCTET_STRING, SEQUENCE, SET, any, element, skip, whole,
+};
+use inboard::object::subject::Subject;
 use rcgen::{PublicKeyData, SignatureAlgorithm};
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::CertificateSigningRequestDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-
-use super::der::{BIT_STRING, INTEGER, NUMBERED, OBJECT_ID, OCTET_STRING, SEQUENCE, SET, any, element, skip, whole};
-use super::subject;
 
 /// `1.2.840.113549.1.9.14` and `2.5.29.17`
 const EXTENSION_REQUEST: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x0e];
@@ -22,8 +23,7 @@ const RSA: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 /// What a request asks for.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
-    pub(super) name: String,
-    pub(super) groups: Vec<String>,
+    pub(super) subject: Subject,
     pub(super) hosts: Vec<String>,
     pub(super) addresses: Vec<IpAddr>,
     pub(super) has_mail: bool,
@@ -74,11 +74,11 @@ fn parse(der: &[u8]) -> Option<Result<Asked, String>> {
     let Some(algorithm) = algorithm_of(key_algorithm) else {
         return Some(Err("keys of this kind are not signed here".to_owned()));
     };
-    let Some((name, groups)) = subject::of_name(name) else {
+    let Some(subject) = Subject::read(name).filter(|subject| !subject.name.is_empty()) else {
         return Some(Err("its subject has no common name".to_owned()));
     };
     let key = Some(Key { bytes: key.to_vec(), algorithm });
-    let mut asked = Asked { name, groups, key, ..Asked::default() };
+    let mut asked = Asked { subject, key, ..Asked::default() };
     alternatives(attributes, &mut asked)?;
     Some(Ok(asked))
 }

@@ -8,13 +8,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
 use futures_util::StreamExt;
 use inboard::k8s_openapi::ByteString;
 use inboard::k8s_openapi::api::certificates::v1::{CertificateSigningRequest, CertificateSigningRequestCondition};
+use inboard::object::der::{BIT_STRING, SEQUENCE, element, skip, whole, wrapped};
+use inboard::object::subject::{Subject, before_subject};
 use inboard::time::Time;
 use inboard::{Api, Cluster, PostParams, Reason, WatchEvent, WatchParams};
 use rcgen::{
-    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose, SanType,
+    CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose, SanType,
+    SigningKey as _,
 };
 use tokio::task::JoinHandle;
 
@@ -157,7 +161,7 @@ impl Kind {
             if !usages.iter().any(|usage| usage == own) {
                 return Err(format!("missing required usage for client certificate: {own}"));
             }
-            if asked.groups.iter().any(|group| group == "system:masters") {
+            if asked.subject.groups.iter().any(|group| group == "system:masters") {
                 return wrong(
                     "use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed",
                 );
@@ -167,10 +171,10 @@ impl Kind {
             }
             return Ok(());
         }
-        if asked.groups != ["system:nodes"] {
+        if asked.subject.groups != ["system:nodes"] {
             return wrong("subject organization is not system:nodes");
         }
-        if !asked.name.starts_with("system:node:") {
+        if !asked.subject.name.starts_with("system:node:") {
             return wrong("subject common name does not begin with system:node:");
         }
         let has_hosts = !asked.hosts.is_empty() || !asked.addresses.is_empty();
@@ -210,14 +214,6 @@ fn sign(
     let key = asked.key.as_ref().ok_or("it names no key")?;
     let mut certificate = CertificateParams::default();
     certificate.distinguished_name = DistinguishedName::new();
-    match asked.groups.as_slice() {
-        [] => {}
-        [group] => certificate.distinguished_name.push(DnType::OrganizationName, group.as_str()),
-        many => {
-            return Err(format!("a certificate that is made here names one organization at most, not {}", many.len()));
-        }
-    }
-    certificate.distinguished_name.push(DnType::CommonName, asked.name.as_str());
     for host in &asked.hosts {
         let host = host.as_str().try_into().map_err(|error: rcgen::Error| text(&error))?;
         certificate.subject_alt_names.push(SanType::DnsName(host));
@@ -238,5 +234,26 @@ fn sign(
     let since_epoch = Duration::from_secs(u64::try_from(now.as_secs()).unwrap_or(0));
     certificate.not_before = epoch + since_epoch.saturating_sub(BACKDATED);
     certificate.not_after = epoch + (since_epoch + valid).saturating_sub(BACKDATED);
-    certificate.signed_by(key, issuer).map(|certificate| certificate.pem()).map_err(|error| text(&error))
+    let signed = certificate.signed_by(key, issuer).map_err(|error| text(&error))?;
+    let named = for_subject(signed.der(), &asked.subject, issuer).ok_or("the certificate cannot be named")?;
+    Ok(in_pem(&named))
+}
+
+/// A certificate with this subject in the place of its own, which may name several organizations, signed anew.
+fn for_subject(der: &[u8], subject: &Subject, issuer: &Issuer<'static, KeyPair>) -> Option<Vec<u8>> {
+    let (certificate, _) = element(der, SEQUENCE)?;
+    let (signed, rest) = element(certificate, SEQUENCE)?;
+    let (algorithm, _, _) = whole(rest, SEQUENCE)?;
+    let (before, from_subject) = signed.split_at_checked(before_subject(signed)?)?;
+    let signed = wrapped(SEQUENCE, &[before, &subject.to_der(), skip(from_subject)?].concat());
+    let signature = issuer.key().sign(&signed).ok()?;
+    // All bits are used.
+    let signature = wrapped(BIT_STRING, &[&[0], signature.as_slice()].concat());
+    Some(wrapped(SEQUENCE, &[&signed, algorithm, &signature].concat()))
+}
+
+fn in_pem(der: &[u8]) -> String {
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap_or_default()).collect();
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
 }

@@ -64,7 +64,7 @@ const TRIES_MAX: usize = 5;
 pub(crate) fn is_judged(place: &Place<'_>) -> bool {
     let gives_rights =
         matches!(place.info.id, kind::ROLE | kind::CLUSTER_ROLE | kind::ROLE_BINDING | kind::CLUSTER_ROLE_BINDING);
-    gives_rights && !place.user.is_in(MASTERS)
+    gives_rights && !place.is_own && !place.user.is_in(MASTERS)
 }
 
 /// Makes a write whose outcome depends on more than is sent, on the object that is there and on policies: of a role or binding

@@ -2,17 +2,21 @@
 
 use http::{Response, StatusCode};
 use inboard::ApiError;
+use inboard::error::Subject;
 use inboard::k8s_openapi::api::autoscaling::v1::Scale;
 use inboard::kernel::Request;
+use inboard::object::field::{FieldErrors, Path};
 use inboard::object::kind::KindInfo;
 use inboard::object::manifest::FieldValidation;
 use inboard::object::patch::{self, Patch};
 use inboard::object::{body, decode, scale};
-use inboard::store::{ScaleEdit, WriteOptions};
+use inboard::store::{Draft, Part, ScaleEdit, WriteOptions};
 use serde_json::{Value, json};
 
 use crate::apply;
 use crate::body::Body;
+use crate::conversion::{self, Conversion};
+use crate::read;
 use crate::respond;
 use crate::write::{self, Place, Sent};
 
@@ -42,12 +46,19 @@ fn scale_value(place: &Place<'_>, object: &Value) -> Result<Value, ApiError> {
     Ok(scale)
 }
 
-pub(super) fn show(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
-    let scale = scale_value(place, &write::shown_whole(place)?)?;
+/// The object whose scale it is, as the client sees it.
+async fn object(place: &Place<'_>) -> Result<Value, ApiError> {
+    let object = read::find(place.moment, place.info, place.namespace, place.name)?;
+    Ok(write::whole(place, &*conversion::shown(place, object).await?))
+}
+
+/// `get`
+pub(super) async fn show(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
+    let scale = scale_value(place, &object(place).await?)?;
     Ok(respond::value(StatusCode::OK, &scale, sent.wanted.whole()))
 }
 
-fn read(place: &Place<'_>, sent: &Sent) -> Result<Value, ApiError> {
+fn sent_scale(place: &Place<'_>, sent: &Sent) -> Result<Value, ApiError> {
     let validation = sent.query.field_validation("UpdateOptions")?;
     let (kinds, format) = (&place.moment.kinds, write::format(&sent.headers)?);
     let (value, warnings) =
@@ -80,7 +91,53 @@ fn check_place(place: &Place<'_>, scale: &Value) -> Result<(), ApiError> {
 
 async fn set(place: &Place<'_>, scale: &Value, sent: &Sent) -> Result<Response<Body>, ApiError> {
     let options = write::options(place, sent, "UpdateOptions")?;
+    if Conversion::of(place.moment, place.info).is_some() {
+        return converted(place, scale, options, sent).await;
+    }
     edit(place, ScaleEdit::Replace(scale.clone()), options, sent).await
+}
+
+/// How often a scale is tried whose object others change meanwhile.
+const TRIES_MAX: usize = 5;
+
+/// The scale of an object in a version that a webhook makes: the whole object takes the place of what was read. Who owns what
+/// of it stays as it is.
+async fn converted(
+    place: &Place<'_>,
+    scale: &Value,
+    options: WriteOptions,
+    sent: &Sent,
+) -> Result<Response<Body>, ApiError> {
+    let replicas = scale.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or_default();
+    let Ok(replicas @ 0..) = i32::try_from(replicas) else {
+        let mut errors = FieldErrors::new();
+        errors.invalid(&Path::new("spec").field("replicas"), replicas, "must be greater than or equal to 0");
+        return Err(ApiError::invalid(Subject::new("autoscaling", "Scale", place.name), errors));
+    };
+    let options = WriteOptions { manager: None, ..options };
+    let asked = scale.pointer("/metadata/resourceVersion").filter(|version| !version.is_null());
+    let mut tries = 0;
+    loop {
+        let moment = place.cluster.moment().await?;
+        let place = Place { moment: &moment, ..*place };
+        let mut object = object(&place).await?;
+        if let Some(version) = asked {
+            object["metadata"]["resourceVersion"] = version.clone();
+        }
+        scale::Scale::set(place.info, &mut object, replicas);
+        let draft = Draft::custom(place.info.stored_as, object).map_err(ApiError::internal)?;
+        let draft = conversion::stored(&place, draft, Part::Scale).await?;
+        tries += 1;
+        match place.ask(sent, Request::Update(draft, Part::Scale, options.clone())).await {
+            Err(error) if error.is_conflict() && asked.is_none() && tries < TRIES_MAX => {}
+            Err(error) => return Err(error),
+            Ok(answer) => {
+                let shown = conversion::shown(&place, write::object_of(answer)?).await?;
+                let scale = scale_value(&place, &write::whole(&place, &shown))?;
+                return Ok(respond::value(StatusCode::OK, &scale, sent.wanted.whole()));
+            }
+        }
+    }
 }
 
 async fn edit(
@@ -103,11 +160,14 @@ async fn edit(
 /// A patch of the scale is a patch of what its `get` shows.
 pub(super) async fn patch(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
     if apply::is_apply(sent) {
+        if let Some(conversion) = Conversion::of(place.moment, place.info) {
+            return Err(conversion.refuses("an apply of its scale"));
+        }
         return edit(place, apply::scale_edit(sent)?, apply::scale_options(place, sent)?, sent).await;
     }
     let validation = sent.query.field_validation("PatchOptions")?;
     let patch = patch::read(&sent.body, write::format_of(sent)?, validation);
-    let before = scale_value(place, &write::shown_whole(place)?)?;
+    let before = scale_value(place, &object(place).await?)?;
     let mut after = before.clone();
     // A scale has no lists: a strategic merge patch of it is a merge patch.
     let patch = match patch {
@@ -136,6 +196,6 @@ pub(super) async fn patch(place: &Place<'_>, sent: &Sent) -> Result<Response<Bod
 
 /// `update`
 pub(super) async fn update(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
-    let scale = read(place, sent)?;
+    let scale = sent_scale(place, sent)?;
     set(place, &scale, sent).await
 }

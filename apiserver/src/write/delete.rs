@@ -5,17 +5,14 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use inboard::ApiError;
 use inboard::control::Propagation;
-use inboard::k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use inboard::kernel::{Answer, Request};
-use inboard::object::decode;
-use inboard::object::field::{FieldErrors, Path};
 use inboard::object::kind::KindInfo;
 use inboard::store::{DeleteOptions, Deleted, Expect, Object};
 use serde_json::{Value, json};
 
 use super::{Place, Sent, value};
 use crate::body::Body;
-use crate::query::{Query, options_are};
+use crate::query::Query;
 use crate::represent::{ListMeta, Representation};
 use crate::respond;
 
@@ -107,7 +104,7 @@ fn delete_options(sent: &Sent) -> Result<DeleteOptions, ApiError> {
         let policy = query.text("propagationPolicy");
         return Ok(DeleteOptions {
             grace_seconds: query.number("gracePeriodSeconds")?,
-            propagation: propagation(policy, orphan)?,
+            propagation: Propagation::named(policy, orphan)?,
             expect: Expect::default(),
             dry_run: query.dry_run("DeleteOptions")?,
         });
@@ -131,37 +128,8 @@ fn read_options(sent: &Sent) -> Result<Value, ApiError> {
 
 /// The options of a deletion, from their JSON.
 pub(crate) fn options_of(options: &Value) -> Result<DeleteOptions, ApiError> {
-    let read = decode::from_value::<meta::DeleteOptions>(options);
-    let (options, _) = read.map_err(|error| ApiError::bad_request(error.to_string()))?;
-    let conditions = options.preconditions.unwrap_or_default();
-    let bad = |what: &str, text: &str| ApiError::bad_request(format!("preconditions.{what}: `{text}` is not valid"));
-    let uid = conditions.uid.map(|uid| uid.parse().map_err(|_| bad("uid", &uid))).transpose()?;
-    let revision = conditions.resource_version;
-    let revision = revision.map(|text| text.parse().map_err(|_| bad("resourceVersion", &text))).transpose()?;
-    Ok(DeleteOptions {
-        grace_seconds: options.grace_period_seconds,
-        propagation: propagation(options.propagation_policy.as_deref(), options.orphan_dependents)?,
-        expect: Expect { uid, revision },
-        dry_run: Query::check_dry_run(options.dry_run.iter().flatten().map(String::as_str), "DeleteOptions")?,
-    })
-}
-
-fn propagation(policy: Option<&str>, orphan: Option<bool>) -> Result<Option<Propagation>, ApiError> {
-    let mut errors = FieldErrors::new();
-    let path = Path::new("propagationPolicy");
-    if let (Some(policy), Some(_)) = (policy, orphan) {
-        errors.invalid(&path, policy, "orphanDependents and deletionPropagation cannot be both set");
-    }
-    let known = match policy {
-        None => orphan.map(|orphan| if orphan { Propagation::Orphan } else { Propagation::Background }),
-        Some("Orphan") => Some(Propagation::Orphan),
-        Some("Background") => Some(Propagation::Background),
-        Some("Foreground") => Some(Propagation::Foreground),
-        Some(other) => {
-            errors.not_supported(&path, other, &["Foreground", "Background", "Orphan", "nil"]);
-            None
-        }
-    };
-    options_are("DeleteOptions", errors)?;
-    Ok(known)
+    let read = DeleteOptions::read(options)?;
+    let stages = options["dryRun"].as_array().into_iter().flatten();
+    Query::check_dry_run(stages.filter_map(Value::as_str), "DeleteOptions")?;
+    Ok(read)
 }

@@ -14,6 +14,7 @@ use futures_util::stream::{FuturesUnordered, SelectAll};
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 
+use super::admission;
 use super::clock::Clock;
 use super::metrics::MetricsSource;
 use super::serving::Answered;
@@ -21,7 +22,7 @@ use super::shared::Shared;
 use crate::error::{ApiError, Reason};
 use crate::hashing::Lookup;
 use crate::ids::NodeName;
-use crate::kernel::{Input, Kernel, NodeCall, Output, ProvisionerCall, Request, RequestId, Warning};
+use crate::kernel::{Asker, Input, Kernel, NodeCall, Output, ProvisionerCall, Referral, Request, RequestId, Warning};
 use crate::provision::Provisioner;
 use crate::runtime::{Runtime, RuntimeEvent};
 use crate::store::{Batch, Durability, DurabilityError};
@@ -74,6 +75,8 @@ pub(super) struct Driver {
     calls: FuturesUnordered<BoxFuture<'static, Input>>,
     events: SelectAll<BoxStream<'static, (NodeName, RuntimeEvent)>>,
     settling: Vec<oneshot::Sender<()>>,
+    /// Whether the kernel knows somebody who asks webhooks.
+    refers: bool,
 }
 
 /// Why the driver ended.
@@ -106,6 +109,7 @@ impl Driver {
             calls: FuturesUnordered::new(),
             events: SelectAll::new(),
             settling: Vec::new(),
+            refers: false,
         }
     }
 
@@ -132,6 +136,7 @@ impl Driver {
             if let Some(ended) = ended.take() {
                 return ended;
             }
+            self.look_for_admission();
             let inputs = self.inputs.drain(..self.inputs.len().min(INPUTS_PER_STEP));
             let output = self.kernel.step(self.clock.now(), inputs);
             let (more, wake) = (output.more, output.wake);
@@ -150,6 +155,15 @@ impl Driver {
                 }
             }
             self.wait(wake, &mut ended).await;
+        }
+    }
+
+    /// Tells the kernel when somebody who asks webhooks has come or gone.
+    fn look_for_admission(&mut self) {
+        let refers = self.shared.admission().is_some();
+        if refers != self.refers {
+            self.refers = refers;
+            self.inputs.push_front(Input::Webhooks(refers));
         }
     }
 
@@ -265,10 +279,32 @@ impl Driver {
         for call in output.provisioner_calls {
             self.ask_provisioner(call);
         }
+        for referral in output.referrals {
+            self.refer(referral);
+        }
         if let Some(source) = &self.embedder.metrics {
             for query in output.queries {
                 let source = Arc::clone(source);
                 self.calls.push(async move { Input::Metric(query.clone(), source.measure(&query).await) }.boxed());
+            }
+        }
+    }
+
+    /// Hands writes to whoever asks webhooks about them.
+    fn refer(&mut self, referral: Referral) {
+        let admission = self.shared.admission();
+        match referral.asker {
+            Asker::Controller(id) => {
+                let answers = admission::carried_out(admission, referral);
+                self.calls.push(async move { Input::Referred(id, answers.await) }.boxed());
+            }
+            Asker::Client(id) => {
+                let Some(asker) = self.asked.remove(&id) else { return };
+                let Referral { user, requests, .. } = referral;
+                let answered = requests.into_iter().next().map(|request| admission::answered(admission, user, request));
+                if let Some(answered) = answered {
+                    tokio::spawn(async move { asker.send(answered.await) });
+                }
             }
         }
     }

@@ -1,10 +1,11 @@
 //! What handles and watchers share with the driver: the ring of changes, and a bell.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use tokio::sync::watch;
 
+use super::admission::Admission;
 use crate::ids::Revision;
 use crate::store::{Change, Expired, Ring, Snapshot};
 
@@ -26,6 +27,8 @@ pub(super) struct Shared {
     /// The moments of lists that are being read page by page, the newest at the end.
     pages: Mutex<VecDeque<Snapshot>>,
     bell: watch::Sender<Bell>,
+    /// Who asks webhooks.
+    admission: Mutex<Option<Weak<dyn Admission>>>,
 }
 
 impl Shared {
@@ -35,7 +38,21 @@ impl Shared {
             ring: RwLock::new(Ring::default().starting_after(revision)),
             pages: Mutex::default(),
             bell: watch::Sender::new(Bell::Newest(revision)),
+            admission: Mutex::default(),
         }
+    }
+
+    pub(super) fn set_admission(&self, admission: Weak<dyn Admission>, replacement: bool) {
+        let mut place = self.admission.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_free = place.as_ref().is_none_or(|there| there.strong_count() == 0);
+        if replacement || is_free {
+            *place = Some(admission);
+        }
+    }
+
+    /// Who asks webhooks, if it is still there.
+    pub(super) fn admission(&self) -> Option<Arc<dyn Admission>> {
+        self.admission.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Weak::upgrade)
     }
 
     pub(super) fn publish(&self, changes: Vec<Change>) {

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use crate::ids::{NodeName, Revision, Uid};
 use crate::object::kind::TypedObject;
-use crate::store::{Draft, EventDraft, FailureTimes, Object, PodState, ScaleHistory, TaintMemory};
+use crate::store::{Draft, EventDraft, FailureTimes, Meta, Object, PodState, ScaleHistory, TaintMemory};
 use crate::time::Time;
 
 /// Most objects that one plan creates or deletes: others get their turn in between
@@ -153,6 +153,27 @@ pub struct MetaEdit {
     pub labels: Vec<(String, Option<String>)>,
     /// Annotations to set, or to remove.
     pub annotations: Vec<(String, Option<String>)>,
+}
+
+impl MetaEdit {
+    /// Makes the change.
+    pub(crate) fn apply(self, meta: &mut Meta) {
+        if let Some(owners) = self.owners {
+            meta.owners = owners.into();
+        }
+        if let Some(finalizers) = self.finalizers {
+            meta.finalizers = finalizers.into();
+        }
+        for (map, edits) in [(&mut meta.labels, self.labels), (&mut meta.annotations, self.annotations)] {
+            for (key, value) in edits {
+                let map = Arc::make_mut(map);
+                match value {
+                    Some(value) => map.insert(key, value),
+                    None => map.remove(&key),
+                };
+            }
+        }
+    }
 }
 
 /// Why there is nothing more to do now, though the goal is not reached.

@@ -1,5 +1,6 @@
 //! The loop: take a key, observe, decide, commit, and say when to look again.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -8,6 +9,7 @@ use serde_json::Value;
 use super::controller::{Controller, Keys};
 use super::plan::{Action, Plan};
 use super::queue::Queue;
+use crate::error::ApiError;
 use crate::ids::Uid;
 use crate::object::kind::KindId;
 use crate::store::{Author, Change, CommitError, Snapshot, Store};
@@ -42,6 +44,18 @@ pub struct ControllerMetrics {
     pub queued: usize,
 }
 
+/// What a turn came to.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    /// There was no key to look at.
+    Idle,
+    /// One was looked at.
+    Done,
+    /// The same, and these writes of it are to be shown to webhooks before they are made. The key is not looked at until it
+    /// is known what came of them.
+    Refers(Uid, Vec<Action>),
+}
+
 /// A controller's loop, whatever the controller.
 pub(crate) trait AnyLoop: fmt::Debug + Send {
     fn name(&self) -> &'static str;
@@ -51,8 +65,10 @@ pub(crate) trait AnyLoop: fmt::Debug + Send {
     fn watches(&self, kind: KindId) -> bool;
     /// Puts the keys that a change concerns into the queue.
     fn route(&mut self, change: &Change, snapshot: &Snapshot, now: Time);
-    /// Looks at one key. Says whether there was one.
-    fn turn(&mut self, store: &mut Store, now: Time) -> bool;
+    /// Looks at one key.
+    fn turn(&mut self, store: &mut Store, now: Time) -> Turn;
+    /// What came of the writes of a key that webhooks wanted to see.
+    fn referred(&mut self, store: &mut Store, key: Uid, result: Result<(), ApiError>, now: Time);
     fn has_work(&self, now: Time) -> bool;
     fn next_wake(&self) -> Option<Time>;
     fn metrics(&self) -> ControllerMetrics;
@@ -66,6 +82,8 @@ pub(crate) trait AnyLoop: fmt::Debug + Send {
 
 pub(crate) struct Loop<C> {
     queue: Queue,
+    /// Keys whose writes webhooks are looking at.
+    away: BTreeSet<Uid>,
     mode: ControllerMode,
     metrics: ControllerMetrics,
     controller: PhantomData<fn() -> C>,
@@ -75,10 +93,28 @@ impl<C: Controller> Loop<C> {
     pub(crate) fn boxed() -> Box<dyn AnyLoop> {
         Box::new(Self {
             queue: Queue::default(),
+            away: BTreeSet::new(),
             mode: ControllerMode::On,
             metrics: ControllerMetrics::default(),
             controller: PhantomData,
         })
+    }
+
+    fn commit(store: &mut Store, actions: Vec<Action>, now: Time) -> Result<(), CommitError> {
+        match actions.is_empty() {
+            true => Ok(()),
+            false => store.by(Author::Controller(C::NAME), Value::Null, |store| store.commit(actions, now)).0,
+        }
+    }
+
+    /// Writes down that an action was refused.
+    fn report(&mut self, store: &mut Store, key: Uid, error: &ApiError, now: Time) {
+        let observed = C::observe(store.snapshot(), key);
+        let report = observed.map(|observed| C::refused(&observed, error, now).actions).unwrap_or_default();
+        let report = store.in_parts(report);
+        if Self::commit(store, report, now).is_err() {
+            self.queue.add_after_failure(key, now, C::RETRY);
+        }
     }
 
     /// The table of outcomes: what a turn's result means for the key.
@@ -143,36 +179,60 @@ impl<C: Controller> AnyLoop for Loop<C> {
         }
     }
 
-    fn turn(&mut self, store: &mut Store, now: Time) -> bool {
+    fn turn(&mut self, store: &mut Store, now: Time) -> Turn {
         if self.mode != ControllerMode::On {
-            return false;
+            return Turn::Idle;
         }
-        let Some(key) = self.queue.pop(now) else { return false };
+        let Some(key) = self.queue.pop(now) else { return Turn::Idle };
+        if self.away.contains(&key) {
+            // It is looked at when it is back.
+            return Turn::Done;
+        }
         self.metrics.reconciles += 1;
         let Some(observed) = C::observe(store.snapshot(), key) else {
             self.queue.forget_failures(key);
-            return true;
+            return Turn::Done;
         };
         let mut plan = C::decide(&observed, now);
-        let actions = std::mem::take(&mut plan.actions);
-        if !actions.is_empty() {
-            self.metrics.commits += 1;
-            self.metrics.actions += actions.len() as u64;
-        }
         drop(observed);
-        let commit = |store: &mut Store, actions: Vec<Action>| match actions.is_empty() {
-            true => Ok(()),
-            false => store.by(Author::Controller(C::NAME), Value::Null, |store| store.commit(actions, now)).0,
-        };
-        let result = commit(store, actions);
+        let mut actions = store.in_parts(std::mem::take(&mut plan.actions));
+        let referred = store.take_referred(&mut actions, &Author::Controller(C::NAME));
+        if !actions.is_empty() || !referred.is_empty() {
+            self.metrics.commits += 1;
+            self.metrics.actions += (actions.len() + referred.len()) as u64;
+        }
+        let result = Self::commit(store, actions, now);
+        let is_done = result.is_ok();
         if let Some(CommitError::Refused { error }) = self.settle(key, &plan, result, now) {
-            let observed = C::observe(store.snapshot(), key);
-            let report = observed.map(|observed| C::refused(&observed, &error, now).actions).unwrap_or_default();
-            if commit(store, report).is_err() {
+            self.report(store, key, &error, now);
+        }
+        if referred.is_empty() || !is_done {
+            return Turn::Done;
+        }
+        self.away.insert(key);
+        Turn::Refers(key, referred)
+    }
+
+    fn referred(&mut self, store: &mut Store, key: Uid, result: Result<(), ApiError>, now: Time) {
+        self.away.remove(&key);
+        match result {
+            // There may be more to do: the plan may have been cut short.
+            Ok(()) => {
+                self.queue.forget_failures(key);
+                self.queue.add(key);
+            }
+            Err(error) if error.is_conflict() => {
+                self.metrics.conflicts += 1;
+                self.queue.add(key);
+            }
+            // Most often somebody else was faster to delete it.
+            Err(error) if error.is_not_found() => self.queue.add_after_failure(key, now, C::RETRY),
+            Err(error) => {
+                self.metrics.refusals += 1;
                 self.queue.add_after_failure(key, now, C::RETRY);
+                self.report(store, key, &error, now);
             }
         }
-        true
     }
 
     fn has_work(&self, now: Time) -> bool {
@@ -198,6 +258,7 @@ impl<C: Controller> AnyLoop for Loop<C> {
     fn forgets(&self, snapshot: &Snapshot, key: Uid, now: Time) -> bool {
         self.mode == ControllerMode::On
             && !self.queue.holds(key)
+            && !self.away.contains(&key)
             && self.plan(snapshot, key, now).is_some_and(|plan| plan.changes_something() && !C::can_wait(&plan))
     }
 }
@@ -249,6 +310,7 @@ mod tests {
         let key = store.create_with(Draft::of(map), WriteOptions::default(), now).expect("created").meta.uid;
         let mut deaf = Loop::<Deaf> {
             queue: Queue::default(),
+            away: BTreeSet::new(),
             mode: ControllerMode::On,
             metrics: ControllerMetrics::default(),
             controller: PhantomData,
@@ -256,11 +318,11 @@ mod tests {
         for change in store.take_changes() {
             deaf.route(&change, store.snapshot(), now);
         }
-        assert!(!deaf.turn(&mut store, now), "it has heard of nothing");
+        assert!(matches!(deaf.turn(&mut store, now), Turn::Idle), "it has heard of nothing");
         assert!(deaf.forgets(store.snapshot(), key, now));
         deaf.queue.add(key);
         assert!(!deaf.forgets(store.snapshot(), key, now), "it will look");
-        assert!(deaf.turn(&mut store, now));
+        assert!(matches!(deaf.turn(&mut store, now), Turn::Done));
         assert!(!deaf.forgets(store.snapshot(), key, now), "there is nothing to do any more");
     }
 }

@@ -36,6 +36,9 @@ impl Digest {
         for query in &output.queries {
             self.fold(&format!("{query:?}"));
         }
+        for referral in &output.referrals {
+            self.fold(&format!("{referral:?}"));
+        }
         for (id, reply) in &output.replies {
             self.fold(&format!("{id:?} {}", reply.is_ok()));
         }

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::{Request, Warning};
 use crate::access::User;
-use crate::control::Propagation;
 use crate::object::kind::{self, KindId, Kinds};
 use crate::store::{Author, DeleteOptions, WriteOptions};
 
@@ -21,7 +20,7 @@ pub(super) fn author(request: Request) -> (Author, Request) {
 }
 
 /// Kind, namespace and name of the object of a request for one.
-fn about(request: &Request) -> Option<(KindId, &str, &str)> {
+pub(super) fn about(request: &Request) -> Option<(KindId, &str, &str)> {
     match request {
         Request::Create(draft, _) | Request::Update(draft, ..) => {
             Some((draft.meta.kind, &draft.meta.namespace, &draft.meta.name))
@@ -89,27 +88,8 @@ pub(super) fn options(request: &Request) -> Value {
 }
 
 fn deletion(options: &DeleteOptions) -> Value {
-    let mut value = json!({ "kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1" });
-    if let Some(seconds) = options.grace_seconds {
-        value["gracePeriodSeconds"] = seconds.into();
-    }
-    if let Some(propagation) = options.propagation {
-        let name = match propagation {
-            Propagation::Background => "Background",
-            Propagation::Foreground => "Foreground",
-            Propagation::Orphan => "Orphan",
-        };
-        value["propagationPolicy"] = name.into();
-    }
-    let expect = options.expect;
-    if let Some(uid) = expect.uid {
-        value["preconditions"]["uid"] = uid.to_string().into();
-    }
-    if let Some(revision) = expect.revision {
-        value["preconditions"]["resourceVersion"] = revision.to_string().into();
-    }
-    if options.dry_run {
-        value["dryRun"] = json!(["All"]);
-    }
+    let mut value = options.to_json();
+    value["kind"] = "DeleteOptions".into();
+    value["apiVersion"] = "meta.k8s.io/v1".into();
     value
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::naming;
 use super::patching::Patching;
 use super::warning::Written;
-use super::{Input, Kernel, Output};
+use super::{Asker, Input, Kernel, Output, Referral};
 use crate::access::User;
 use crate::control::{Action, ControllerMode, Target};
 use crate::error::{ApiError, Reason, Subject};
@@ -148,6 +148,12 @@ impl Request {
         }
     }
 
+    /// Kind, namespace and name of the object that it is about, where it is about one; what is to be created may not have a
+    /// name yet.
+    pub fn about(&self) -> Option<(KindId, &str, &str)> {
+        naming::about(self)
+    }
+
     /// Its options as those see them who judge it: `CreateOptions` and its like, as JSON.
     pub fn options(&self) -> Value {
         naming::options(self)
@@ -174,6 +180,10 @@ pub enum Answer {
 impl Kernel {
     pub(super) fn take_in(&mut self, input: Input, now: Time, output: &mut Output) {
         match input {
+            Input::Request(id, request) if self.is_for_webhooks(&request) => {
+                let (user, requests) = (Arc::new(User::admin()), vec![*request]);
+                output.referrals.push(Referral { user, requests, asker: Asker::Client(id) });
+            }
             Input::Request(id, request) => {
                 let (author, request) = naming::author(*request);
                 let write = Written::of(&request, self.snapshot());
@@ -199,6 +209,8 @@ impl Kernel {
             Input::Provisioner(call, result) => self.provisioner_replied(call, result, now),
             Input::Event(node, event) => self.agents.tell(&node, |agent| agent.runtime_event(event, now)),
             Input::Metric(query, answer) => self.store.answered(query, answer),
+            Input::Webhooks(refers) => self.store.set_refers(refers),
+            Input::Referred(id, answers) => self.referred(id, answers, now),
         }
     }
 

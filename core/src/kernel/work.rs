@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::agents::AgentId;
 use super::{Answer, Kernel, NodeCall, Output};
-use crate::control::{Action, Target};
+use crate::control::{Action, Target, Turn};
 use crate::controllers::{LEASE_NAMESPACE, node_registered, provisioning, told_of_node};
 use crate::error::ApiError;
 use crate::ids::{NodeName, Uid};
@@ -187,13 +187,17 @@ impl Kernel {
         while idle < self.loops.len() && turns < CONTROLLER_TURNS_PER_STEP && output.changes.len() < changes_max {
             let index = self.next_loop % self.loops.len();
             self.next_loop = index + 1;
-            if self.loops[index].turn(&mut self.store, now) {
-                turns += 1;
-                idle = 0;
-                self.route(now, output);
-            } else {
-                idle += 1;
+            match self.loops[index].turn(&mut self.store, now) {
+                Turn::Idle => {
+                    idle += 1;
+                    continue;
+                }
+                Turn::Done => {}
+                Turn::Refers(key, actions) => self.refer(index, key, actions, output),
             }
+            turns += 1;
+            idle = 0;
+            self.route(now, output);
         }
     }
 

@@ -53,8 +53,30 @@ pub(super) struct Pending {
 pub(super) struct Progress {
     /// The generation of the pod that asked for it.
     pub(super) generation: i64,
-    /// Why a container could not be given its resources.
-    pub(super) error: Option<Text>,
+    /// Why containers could not be given their resources, by the places of their slots; what an earlier agent has said of one
+    /// of them is without a place, until there is an answer.
+    errors: BTreeMap<Option<u16>, Text>,
+}
+
+impl Progress {
+    fn new(generation: i64) -> Self {
+        Self { generation, errors: BTreeMap::new() }
+    }
+
+    /// What is told of it: the first container that could not be given its resources stands for all.
+    fn error(&self) -> Option<&Text> {
+        self.errors.values().next()
+    }
+
+    /// Takes in what came of giving a container its resources. True for an error that it had not met before.
+    pub(super) fn answered(&mut self, place: u16, error: Option<&Text>) -> bool {
+        let recalled = self.errors.remove(&None);
+        let before = match error {
+            Some(error) => self.errors.insert(Some(place), error.clone()),
+            None => self.errors.remove(&Some(place)),
+        };
+        error.is_some() && before.or(recalled).as_ref() != error
+    }
 }
 
 /// The resources of one list of a container: `requests` or `limits`.
@@ -149,7 +171,7 @@ impl PodWork {
         }
         let resize = self.resizing();
         resize.pending = None;
-        resize.progress = Some(Progress { generation, error: None });
+        resize.progress = Some(Progress::new(generation));
         self.hold();
     }
 
@@ -225,8 +247,8 @@ impl PodWork {
         }
         let goes_on = state.condition(&ConditionKind::PodResizeInProgress);
         if let Some(condition) = goes_on {
-            let error = condition.why.as_ref().map(|why| why.message.clone());
-            let progress = Progress { generation: condition.observed_generation, error };
+            let mut progress = Progress::new(condition.observed_generation);
+            progress.errors.extend(condition.why.as_ref().map(|why| (None, why.message.clone())));
             self.resizing().progress = Some(progress);
         }
         for (place, has) in actual {
@@ -246,7 +268,7 @@ impl PodWork {
         });
         let progress = self.resize().and_then(|resize| resize.progress.as_ref());
         let progress = progress.map(|progress| {
-            let why = progress.error.clone().and_then(|error| Why::new("Error", error));
+            let why = progress.error().cloned().and_then(|error| Why::new("Error", error));
             (ConditionKind::PodResizeInProgress, progress.generation, why)
         });
         pending.into_iter().chain(progress)

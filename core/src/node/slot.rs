@@ -176,8 +176,7 @@ impl Slot {
     pub(super) fn spec<'a>(&self, spec: &'a PodSpec) -> Option<SpecRef<'a>> {
         let index = usize::from(self.index);
         match self.kind {
-            ContainerKind::Init => spec.init_containers.as_deref()?.get(index).map(SpecRef::Container),
-            ContainerKind::Regular => spec.containers.get(index).map(SpecRef::Container),
+            ContainerKind::Init | ContainerKind::Regular => self.kind.container_of(spec, index).map(SpecRef::Container),
             ContainerKind::Ephemeral => spec.ephemeral_containers.as_deref()?.get(index).map(SpecRef::Ephemeral),
         }
     }

@@ -14,6 +14,7 @@ mod frame;
 mod matching;
 mod mutation;
 mod policy;
+mod type_checking;
 
 pub use asked::{Asked, Objects, Operation};
 pub use authorizer::Authorizer;
@@ -21,5 +22,6 @@ pub use conditions::Conditions;
 pub(crate) use environment::{Scope, compile};
 pub(crate) use frame::Frame;
 pub use matching::{Concern, is_exempt};
-pub(crate) use mutation::{MutatingPolicy, object_type, patch_type};
+pub(crate) use mutation::{MutatingPolicy, ObjectKind, object_type, patch_type};
 pub(crate) use policy::{Annotation, Case, Denial, Evaluated, Policy};
+pub(crate) use type_checking::warnings as type_warnings;

@@ -4,6 +4,7 @@
 //! tracking   the rules around a write: whose entries count, who is capped, what kubectl may take over
 //!   updater  the owners after an update; the object and its owners after an apply
 //!     configure                               what a policy applies, without owners
+//!     elsewhere                               an apply in a version that somebody outside makes
 //!     merge  compare  remove  fields  check     walks over one or two objects of a type
 //!       shape  views                            what a type is, and in which versions objects are seen
 //!         set  path  fields_v1  owners          sets of fields, and how `managedFields` writes them
@@ -16,6 +17,7 @@ mod compare;
 mod configure;
 mod conflict;
 mod declared;
+mod elsewhere;
 mod fields;
 mod fields_v1;
 mod last_applied;
@@ -35,7 +37,8 @@ mod value;
 mod views;
 mod walk;
 
-pub(crate) use configure::configure;
+pub(crate) use configure::{configure, configure_beside};
+pub use elsewhere::{Applied, Apply, Converted, Wanted};
 pub use fields_v1::FieldsError;
 pub use options::{patch_options, write_options};
 pub use owners::{Operation, Owned, Owner, Owners, OwnersError};

@@ -14,6 +14,7 @@
 
 mod ast;
 mod check;
+mod cost;
 mod evaluate;
 mod functions;
 mod lexer;
@@ -27,6 +28,7 @@ use std::fmt;
 
 use self::ast::Expr;
 
+pub(crate) use cost::{Declared, Inside};
 pub(crate) use types::{Fields, Type};
 pub(crate) use value::{Extension, ListKind, Value, WEIGHT_MAX};
 pub(crate) use variables::Variables;
@@ -135,6 +137,11 @@ impl Env {
         let expr = parse::parse(source).map_err(|issue| issues(vec![issue]))?;
         let output = check::check(&expr, &self.variables, self.makes_objects).map_err(issues)?;
         Ok(Program { expr, output })
+    }
+
+    /// What evaluating a program of this environment may cost at most, where its variables are as large as declared.
+    pub(crate) fn most_cost(&self, program: &Program, declared: &Declared) -> u64 {
+        cost::most(&program.expr, &self.variables, declared)
     }
 }
 

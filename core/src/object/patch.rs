@@ -29,6 +29,7 @@ use super::kind::{KindId, KindInfo};
 use crate::error::{ApiError, Reason, Subject};
 
 pub use json::OPERATIONS_MAX;
+pub(crate) use json::apply as apply_operations;
 pub use merge::merge;
 pub use sent::{PatchFormat, read};
 pub use three_way::{LAST_APPLIED, apply, with_last_applied};

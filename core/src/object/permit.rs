@@ -1,15 +1,18 @@
 //! Permission: what the admission plugins that only judge say of an object that is complete and valid.
 //!
 //! In upstream's order: `LimitRanger` (pods on creation, claims always), `Priority` (one default class at most),
-//! `PersistentVolumeClaimResize`, `NodeDeclaredFeatureValidator` (a resize). `ResourceQuota` comes last, and is the store's: it goes by an index
-//! (`core/src/store/charge.rs`).
+//! `PersistentVolumeClaimResize`, `CertificateSubjectRestriction`, `NodeDeclaredFeatureValidator` (a resize). Who approves and signs
+//! certificates is judged in the store, which knows who asks (`core/src/store/signers.rs`). `ResourceQuota` comes last, and
+//! is the store's: it goes by an index (`core/src/store/charge.rs`).
 
+mod certificate_subject;
 mod claim_resize;
 mod limits;
 mod resize;
 
 use std::any::Any;
 
+use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 
@@ -29,6 +32,8 @@ pub fn on_create(object: &dyn TypedObject, around: &(impl Surroundings + ?Sized)
         limits::claim(claim, around)
     } else if let Some(class) = object.downcast_ref::<PriorityClass>() {
         only_default(class, around)
+    } else if let Some(request) = object.downcast_ref::<CertificateSigningRequest>() {
+        certificate_subject::request(request)
     } else {
         Ok(())
     }

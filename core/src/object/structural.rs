@@ -21,6 +21,7 @@ mod prune;
 mod read;
 pub(crate) mod rules;
 mod show;
+pub(crate) mod sizes;
 mod values;
 
 pub(crate) use format::holds as is_of_format;

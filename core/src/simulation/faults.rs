@@ -37,7 +37,12 @@ impl<R: SimulatedRuntime> Simulation<R> {
         let hanging = self.machines.get_mut(&name).map(|machine| std::mem::take(&mut machine.hanging));
         let answers = lost.into_iter().filter_map(|input| match input {
             Input::Reply(_, id, _) => Some(id),
-            Input::Event(..) | Input::Request(..) | Input::Provisioner(..) | Input::Metric(..) => None,
+            Input::Event(..)
+            | Input::Request(..)
+            | Input::Provisioner(..)
+            | Input::Metric(..)
+            | Input::Webhooks(_)
+            | Input::Referred(..) => None,
         });
         for id in answers.chain(hanging.into_iter().flatten().map(|call| call.id)) {
             let error = RuntimeError::new(RuntimeErrorKind::Unavailable, "the node went away during the call");

@@ -57,7 +57,11 @@ impl Post {
     pub(super) fn lose(&mut self, node: &NodeName) -> Vec<Input> {
         let of_node = |input: &Input| match input {
             Input::Reply(from, _, _) | Input::Event(from, _) => from == node,
-            Input::Request(..) | Input::Provisioner(..) | Input::Metric(..) => false,
+            Input::Request(..)
+            | Input::Provisioner(..)
+            | Input::Metric(..)
+            | Input::Webhooks(_)
+            | Input::Referred(..) => false,
         };
         let (lost, kept) = std::mem::take(&mut self.under_way).into_iter().partition(|(_, input)| of_node(input));
         self.under_way = kept;

@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::commit::Store;
 use super::draft::{Draft, Expect};
 use super::object::{Body, Meta, Object};
-use super::owners::Entries;
+use super::owners::{Entries, SharedEntries};
 pub use super::part::Part;
 use super::pod::PodBody;
 use super::policing::{Author, Step};
@@ -277,10 +277,22 @@ impl Store {
         entries: Entries<'_>,
         now: Time,
     ) -> Result<Arc<Object>, ApiError> {
-        let mut meta = current.meta.clone();
         let seen_as = self.seen_as(&draft.meta, &draft.body, draft.written_as);
         let entries = self.entries_after(&current, (&draft.meta, &draft.body), part, entries, now);
         let draft = self.change_update(&current, draft, part, seen_as)?;
+        self.replace_changed(current, draft, part, (entries, seen_as), now)
+    }
+
+    /// The same behind the policies that change objects.
+    pub(super) fn replace_changed(
+        &mut self,
+        current: Arc<Object>,
+        draft: Draft,
+        part: Part,
+        (entries, seen_as): (SharedEntries, KindId),
+        now: Time,
+    ) -> Result<Arc<Object>, ApiError> {
+        let mut meta = current.meta.clone();
         let body = match draft.body {
             Body::Typed(mut next) => {
                 if draft.meta.managed_fields != entries {
@@ -322,6 +334,7 @@ impl Store {
             meta.managed_fields = entries;
             return Ok(Arc::new(Object { meta, body }));
         }
+        self.permit_signing(&current, &body, part)?;
         self.police_update(&current, (&meta, &body), (part.subresource(), seen_as))?;
         // A write that changes nothing but the times of owners changes nothing.
         let is_later_alone = owners::differ_in_times(&entries, &current.meta.managed_fields);

@@ -98,7 +98,7 @@ impl Store {
                 format_args!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
             return Err(ApiError::conflict(subject(), detail));
         }
-        place(&mut draft, &namespace, &application.name)?;
+        place_applied(&mut draft, &namespace, &application.name)?;
         let Some(current) = current else {
             // Which version was there before does not matter then.
             draft.expect.revision = None;
@@ -239,8 +239,11 @@ impl Store {
     }
 }
 
-/// The object is where and what the request says; it may leave that out.
-fn place(draft: &mut Draft, namespace: &str, name: &str) -> Result<(), ApiError> {
+/// Sees to it that an applied object is where and what the request says; it may leave out its namespace.
+///
+/// # Errors
+/// `BadRequest` for another name or namespace.
+pub fn place_applied(draft: &mut Draft, namespace: &str, name: &str) -> Result<(), ApiError> {
     if draft.meta.namespace.is_empty() {
         draft.meta.namespace = namespace.into();
     } else if *draft.meta.namespace != *namespace {
@@ -284,7 +287,7 @@ impl Object {
     }
 }
 
-fn read_scale(value: &Value) -> Result<autoscaling::Scale, ApiError> {
+pub(super) fn read_scale(value: &Value) -> Result<autoscaling::Scale, ApiError> {
     let (scale, _) =
         decode::from_value::<autoscaling::Scale>(value).map_err(|error| ApiError::bad_request(error.to_string()))?;
     Ok(scale)

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::apply::read_scale;
 use super::commit::Store;
 use super::custom;
 use super::draft::Draft;
@@ -20,6 +21,7 @@ use crate::object::admission::{Objects, Operation};
 use crate::object::defaults;
 use crate::object::kind::{self, KindId, TypedObject};
 use crate::object::mutate::Suffix;
+use crate::object::scale::Scale;
 use crate::object::strategy as rules;
 
 /// What plugins do with an object.
@@ -48,14 +50,8 @@ impl Store {
         let plugins = |object: &mut dyn TypedObject| {
             rules::mutate_new(object, &self.live, Suffix(&suffix)).map_err(|rejection| self.rejected(meta, rejection))
         };
-        let shown = match &body {
-            Body::Typed(typed) => {
-                let mut typed = typed.clone_arc();
-                *exclusive(&mut typed).metadata_mut() = meta.to_api();
-                self.shown(meta, &Body::Typed(typed), seen_as, false)
-            }
-            body => self.shown(meta, body, seen_as, false),
-        };
+        let whole = Object { meta: meta.clone(), body: body.clone() }.in_accord();
+        let shown = self.shown(meta, &whole.body, seen_as, false);
         match self.changed(&step, shown, None, &plugins)? {
             None => Ok(body),
             Some(next) => {
@@ -76,13 +72,33 @@ impl Store {
         part: Part,
         seen_as: KindId,
     ) -> Result<Draft, ApiError> {
+        Ok(match self.changed_update(current, (&draft.meta, &draft.body), part, seen_as)? {
+            None => draft,
+            Some((meta, body)) => {
+                Draft { body, meta: Meta { managed_fields: draft.meta.managed_fields, ..meta }, ..draft }
+            }
+        })
+    }
+
+    /// The same; nothing where they leave it as it is.
+    pub(super) fn changed_update(
+        &self,
+        current: &Object,
+        (meta, body): (&Meta, &Body),
+        part: Part,
+        seen_as: KindId,
+    ) -> Result<Option<(Meta, Body)>, ApiError> {
         if self.live.policies.change_nothing() {
-            return Ok(draft);
+            return Ok(None);
         }
         let (namespace, name) = (&*current.meta.namespace, &*current.meta.name);
         let step = Step { operation: Operation::Update, subresource: part.subresource(), seen_as, namespace, name };
         if !self.is_to_be_changed(&step) {
-            return Ok(draft);
+            return Ok(None);
+        }
+        if part == Part::Scale {
+            let scaled = self.changed_scale(&step, current, (meta, body))?;
+            return Ok(scaled.map(|body| (meta.clone(), body)));
         }
         let before = current.to_typed(&self.live.kinds);
         let plugins = |object: &mut dyn TypedObject| {
@@ -92,13 +108,55 @@ impl Store {
             }
             Ok(())
         };
-        let shown = self.shown(&draft.meta, &draft.body, seen_as, false);
+        let shown = self.shown(meta, body, seen_as, false);
         let old = self.shown(&current.meta, &current.body, seen_as, false);
-        let Some(next) = self.changed(&step, shown, old, &plugins)? else { return Ok(draft) };
-        Ok(Draft { body: next.body, meta: Meta { managed_fields: draft.meta.managed_fields, ..next.meta }, ..draft })
+        let next = self.changed(&step, shown, old, &plugins)?;
+        Ok(next.map(|Draft { meta, body, .. }| (meta, body)))
     }
 
-    fn is_to_be_changed(&self, step: &Step<'_>) -> bool {
+    /// An object with as many replicas as the policies leave in its scale.
+    fn changed_scale(
+        &self,
+        step: &Step<'_>,
+        current: &Object,
+        (meta, body): (&Meta, &Body),
+    ) -> Result<Option<Body>, ApiError> {
+        let shown = self.shown(meta, body, step.seen_as, true);
+        let old = self.shown(&current.meta, &current.body, step.seen_as, true);
+        let Some(next) = self.changed_beside(step, shown, old)? else { return Ok(None) };
+        let replicas = read_scale(&next)?.spec.and_then(|spec| spec.replicas).unwrap_or_default();
+        let info = self.info(current.meta.kind)?;
+        let mut value = Object { meta: meta.clone(), body: body.clone() }.to_wire(&self.live.kinds);
+        Scale::set(info, &mut value, replicas);
+        Ok(Some(self.decode(info.stored_as, value)?.body))
+    }
+
+    /// What is asked for beside an object (an eviction, a binding), as the policies leave it; nothing where they leave it as
+    /// it is. `object` is only asked where one of them concerns it.
+    pub(super) fn change_beside(
+        &self,
+        step: &Step<'_>,
+        object: impl FnOnce() -> Value,
+    ) -> Result<Option<Value>, ApiError> {
+        if self.live.policies.change_nothing() || !self.is_to_be_changed(step) {
+            return Ok(None);
+        }
+        self.changed_beside(step, Some(object()), None)
+    }
+
+    fn changed_beside(
+        &self,
+        step: &Step<'_>,
+        object: Option<Value>,
+        old: Option<Value>,
+    ) -> Result<Option<Value>, ApiError> {
+        let Some(user) = self.voice.user() else { return Ok(None) };
+        let Some(asked) = self.voice.asks(step, &self.live.kinds, &user) else { return Ok(None) };
+        // No plugin changes such objects.
+        self.live.mutated(&asked, Objects { object, old }, self.voice.turn, &mut Ok)
+    }
+
+    pub(super) fn is_to_be_changed(&self, step: &Step<'_>) -> bool {
         let Some(user) = self.voice.user() else { return false };
         self.voice.asks(step, &self.live.kinds, &user).is_some_and(|asked| self.live.has_mutation_for(&asked))
     }

@@ -7,27 +7,28 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::Namespace;
 use serde_json::{Value, json};
 
 use super::admit::Part;
 use super::apply::ScaleEdit;
 use super::change::{Change, ChangeKind};
 use super::deletion::holds_namespace;
-use super::draft::Expect;
+use super::draft::{Draft, Expect};
 use super::event::EventDraft;
 use super::event_log::EventIndex;
 use super::ids::IdSource;
 use super::memo::SpecMemo;
 use super::object::{Body, Meta, Object};
 use super::owners::FieldManager;
-use super::policing::Voice;
+use super::policing::{Voice, of_pod};
 use super::snapshot::Snapshot;
 use super::writing::WriteOptions;
 use crate::authority::Authority;
 use crate::control::plan::{Action, MetaEdit, Target};
 use crate::error::{ApiError, Reason, Subject};
 use crate::ids::{NodeName, Uid};
-use crate::object::kind::{self, KindId, KindInfo, Kinds};
+use crate::object::kind::{self, KindId, KindInfo, Kinds, TypedObject};
 use crate::object::patch::Patch;
 use crate::object::scale::Scale;
 use crate::store::pod::{ConditionKind, ConditionStatus, PodCondition};
@@ -63,6 +64,8 @@ pub struct Store {
     pub(super) unnamed: BTreeSet<String>,
     /// In whose name it writes.
     pub(super) voice: Voice,
+    /// Whether there is somebody who shows writes to webhooks.
+    pub(super) refers: bool,
 }
 
 impl Store {
@@ -76,6 +79,7 @@ impl Store {
             changes: Vec::new(),
             unnamed: BTreeSet::new(),
             voice: Voice::default(),
+            refers: false,
         }
     }
 
@@ -145,7 +149,8 @@ impl Store {
                 self.announce(announce, &created.meta.name, now);
             }
             Action::Update { target, object, spec_changed } => {
-                self.write_current(target, "", |meta, _, kinds| {
+                let part = self.part_of_update(target, &*object);
+                self.write_current(target, part, now, |meta, _, kinds| {
                     let api = object.metadata();
                     let next = Meta::from_api(meta.kind, api);
                     meta.labels = next.labels;
@@ -160,16 +165,16 @@ impl Store {
                 })?;
             }
             Action::UpdateStatus { target, object } => {
-                self.write_current(target, "status", |_, _, _| Body::Typed(object))?;
+                self.write_current(target, Part::Status, now, |_, _, _| Body::Typed(object))?;
             }
             Action::UpdatePodState { target, state } => {
-                self.write_current(target, "status", |_, body, _| match body {
+                self.write_current(target, Part::Status, now, |_, body, _| match body {
                     Body::Pod(pod) => Body::Pod(pod.with_state(*state)),
                     Body::Typed(_) | Body::Custom(_) | Body::Event(_) => body.clone(),
                 })?
             }
             Action::Bind { target, node } => self.bind(target, node, now)?,
-            Action::EditMeta { target, edit } => self.edit_meta(target, edit)?,
+            Action::EditMeta { target, edit } => self.edit_meta(target, edit, now)?,
             Action::Delete { target, grace_seconds, propagation, announce } => {
                 let Some(object) = self.live.get(target.uid).cloned() else { return Ok(()) };
                 self.police_deletion(&object)?;
@@ -203,7 +208,7 @@ impl Store {
         self.edit(object.meta.kind, name, Part::Scale, WriteOptions::default(), now, edit).map(|_| ())
     }
 
-    fn announce(&mut self, event: Option<Box<EventDraft>>, name: &str, now: Time) {
+    pub(crate) fn announce(&mut self, event: Option<Box<EventDraft>>, name: &str, now: Time) {
         if let Some(mut event) = event {
             event.message = shared(format_args!("{}{name}", event.message)).into();
             self.emit(*event, now);
@@ -215,21 +220,55 @@ impl Store {
     fn write_current(
         &mut self,
         target: Target,
-        subresource: &str,
+        part: Part,
+        now: Time,
         change: impl FnOnce(&mut Meta, &Body, &Kinds) -> Body,
     ) -> Result<(), ApiError> {
         let Some(before) = self.live.get(target.uid).cloned() else { return Ok(()) };
         let mut meta = before.meta.clone();
-        let body = change(&mut meta, &before.body, &self.live.kinds);
-        self.police_update(&before, (&meta, &body), (subresource, before.meta.kind))?;
+        let mut body = change(&mut meta, &before.body, &self.live.kinds);
+        if !self.live.policies.are_none() {
+            // What they are shown says the same of its metadata everywhere.
+            body = Object { meta: meta.clone(), body }.in_accord().body;
+        }
+        if let Some((next, body)) = self.changed_update(&before, (&meta, &body), part, meta.kind)? {
+            // What policies have made of it is looked at like what a client writes.
+            let draft = Draft { meta: next, body, expect: Expect::default(), written_as: None };
+            let written_as = (meta.managed_fields, meta.kind);
+            return self.replace_changed(before, draft, part, written_as, now).map(|_| ());
+        }
+        self.police_update(&before, (&meta, &body), (part.subresource(), before.meta.kind))?;
         self.put(before, meta, body);
         Ok(())
     }
 
+    /// What takes away the finalizers of a namespace is its subresource, whoever writes it.
+    pub(crate) fn part_of_update(&self, target: Target, next: &dyn TypedObject) -> Part {
+        let finalizers = |namespace: &Namespace| namespace.spec.as_ref().and_then(|spec| spec.finalizers.clone());
+        let before = self.live.get(target.uid).and_then(|object| object.typed::<Namespace>().map(finalizers));
+        let next = next.as_any().downcast_ref::<Namespace>().map(finalizers);
+        if before == next { Part::Main } else { Part::Finalize }
+    }
+
     fn bind(&mut self, target: Target, node: NodeName, now: Time) -> Result<(), ApiError> {
         let Some(before) = self.live.get(target.uid).cloned() else { return Ok(()) };
-        self.police_binding(&before, &node)?;
-        let (meta, mut body) = (before.meta.clone(), before.body.clone());
+        let binding = self.pass_beside(&before, "binding", || {
+            let mut binding = of_pod(&before, "v1", "Binding");
+            binding["metadata"]["uid"] = before.meta.uid.to_string().into();
+            binding["target"] = json!({ "kind": "Node", "name": node.as_str() });
+            binding
+        })?;
+        let (mut meta, mut body) = (before.meta.clone(), before.body.clone());
+        let node = match binding {
+            None => node,
+            Some(changed) => {
+                for (key, value) in changed["metadata"]["annotations"].as_object().into_iter().flatten() {
+                    let value = value.as_str().unwrap_or_default().to_owned();
+                    Arc::make_mut(&mut meta.annotations).insert(key.clone(), value);
+                }
+                changed["target"]["name"].as_str().map_or(node, NodeName::from)
+            }
+        };
         if let Body::Pod(pod) = &mut body {
             pod.node = Some(node);
             pod.state.nominated_node = None;
@@ -282,23 +321,9 @@ impl Store {
         object
     }
 
-    fn edit_meta(&mut self, target: Target, edit: MetaEdit) -> Result<(), ApiError> {
-        self.write_current(target, "", |meta, body, _| {
-            if let Some(owners) = edit.owners {
-                meta.owners = owners.into();
-            }
-            if let Some(finalizers) = edit.finalizers {
-                meta.finalizers = finalizers.into();
-            }
-            for (map, edits) in [(&mut meta.labels, edit.labels), (&mut meta.annotations, edit.annotations)] {
-                for (key, value) in edits {
-                    let map = Arc::make_mut(map);
-                    match value {
-                        Some(value) => map.insert(key, value),
-                        None => map.remove(&key),
-                    };
-                }
-            }
+    fn edit_meta(&mut self, target: Target, edit: MetaEdit, now: Time) -> Result<(), ApiError> {
+        self.write_current(target, Part::Main, now, |meta, body, _| {
+            edit.apply(meta);
             body.clone()
         })
     }

@@ -4,12 +4,15 @@
 //! it; any object by its finalizers; a namespace by what is in it. What is held is marked with the time of its deletion,
 //! which never moves back.
 
+mod options;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Namespace, NamespaceStatus};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
+pub use self::options::DeleteOptions;
 use super::commit::{Store, counts_generation};
 use super::definitions;
 use super::draft::Expect;
@@ -25,19 +28,6 @@ pub const FOREGROUND_FINALIZER: &str = "foregroundDeletion";
 pub const ORPHAN_FINALIZER: &str = "orphan";
 /// The grace of a pod that says nothing else, in seconds.
 const POD_GRACE_SECONDS_DEFAULT: i64 = 30;
-
-/// How to delete.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DeleteOptions {
-    /// Seconds of grace; the object's own when absent.
-    pub grace_seconds: Option<i64>,
-    /// What becomes of the dependents; the kind's own way when absent.
-    pub propagation: Option<Propagation>,
-    /// What must still hold.
-    pub expect: Expect,
-    /// Only try.
-    pub dry_run: bool,
-}
 
 /// What a deletion led to.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ use super::deletion::DeleteOptions;
 use super::draft::Expect;
 use super::object::Object;
 use super::pod::{ConditionKind, ConditionStatus, PodBody, PodCondition, PodPhase, Why};
-use super::policing::Author;
+use super::policing::{Author, of_pod};
 use super::snapshot::Snapshot;
 use crate::control::plan::{Action, Target};
 use crate::error::{ApiError, Reason, Subject};
@@ -59,6 +59,18 @@ impl Store {
         let object = self.live.find(kind::POD, namespace, name).cloned();
         let object = object.ok_or_else(|| ApiError::not_found(self.subject(kind::POD, name)))?;
         let Some(pod) = object.pod() else { return Err(ApiError::internal("a pod that is not a pod")) };
+        let changed = self.pass_beside(&object, "eviction", || {
+            let mut eviction = of_pod(&object, "policy/v1", "Eviction");
+            let asked = options.to_json();
+            if asked.as_object().is_some_and(|asked| !asked.is_empty()) {
+                eviction["deleteOptions"] = asked;
+            }
+            eviction
+        })?;
+        let options = match changed {
+            Some(changed) => DeleteOptions::read(&changed["deleteOptions"])?,
+            None => options,
+        };
         let mut actions = Vec::new();
         if is_in_service(&object, pod)
             && let Some(budget) = the_budget(&self.live, &object)?
@@ -77,7 +89,6 @@ impl Store {
             why: Why::new("EvictionByEvictionAPI", "Eviction API: evicting"),
         });
         actions.push(Action::UpdatePodState { target: Target::seen(&object), state: Box::new(state) });
-        self.police_eviction(&object)?;
         self.by(Author::Inside, Value::Null, |store| store.commit(actions, now)).0.map_err(ApiError::internal)?;
         if let Some(current) = self.live.get(object.meta.uid).cloned() {
             self.delete_object(&current, options.grace_seconds, options.propagation, now);

@@ -47,7 +47,7 @@ impl PodBody {
     }
 
     /// The same pod with another status.
-    pub(super) fn with_state(&self, state: PodState) -> Self {
+    pub(crate) fn with_state(&self, state: PodState) -> Self {
         Self { spec: Arc::clone(&self.spec), node: self.node.clone(), hostname: self.hostname.clone(), state }
     }
 

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::admissionregistration::v1::{
-    MatchResources, MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ParamRef, ValidatingAdmissionPolicy,
-    ValidatingAdmissionPolicyBinding,
+    MatchResources, MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, MutatingWebhookConfiguration, ParamRef,
+    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, ValidatingWebhookConfiguration,
 };
 use serde_json::Value;
 
@@ -22,9 +22,9 @@ use super::permission;
 use super::snapshot::Snapshot;
 use crate::access::{Access, User};
 use crate::ids::Revision;
-use crate::object::admission::{Asked, Authorizer, Concern, Frame, MutatingPolicy, Objects, Policy};
+use crate::object::admission::{Asked, Authorizer, Concern, Frame, MutatingPolicy, Objects, Policy, is_exempt};
 use crate::object::cel;
-use crate::object::kind;
+use crate::object::kind::{self, KindId};
 use crate::object::selector::Selector;
 
 /// Policies and bindings by their names, each with the version that it was read from.
@@ -32,13 +32,17 @@ use crate::object::selector::Selector;
 pub(super) struct Policies {
     validating: Family<Policy>,
     mutating: Family<MutatingPolicy>,
+    webhooks: BTreeMap<(KindId, Arc<str>), Versioned<Vec<Concern>>>,
 }
+
+/// Something with the version of the object that it was read from.
+type Versioned<T> = (Revision, Arc<T>);
 
 /// The policies of one kind, and their bindings.
 #[derive(Debug)]
 struct Family<P> {
-    policies: BTreeMap<Arc<str>, (Revision, Arc<P>)>,
-    bindings: BTreeMap<Arc<str>, (Revision, Arc<Binding>)>,
+    policies: BTreeMap<Arc<str>, Versioned<P>>,
+    bindings: BTreeMap<Arc<str>, Versioned<Binding>>,
 }
 
 impl<P> Clone for Family<P> {
@@ -100,6 +104,7 @@ impl PartialEq for Policies {
     fn eq(&self, other: &Self) -> bool {
         self.validating.versions().eq(other.validating.versions())
             && self.mutating.versions().eq(other.mutating.versions())
+            && self.webhook_versions().eq(other.webhook_versions())
     }
 }
 
@@ -111,6 +116,8 @@ pub(super) const fn concerns(object: &Object) -> bool {
             | kind::VALIDATING_ADMISSION_POLICY_BINDING
             | kind::MUTATING_ADMISSION_POLICY
             | kind::MUTATING_ADMISSION_POLICY_BINDING
+            | kind::MUTATING_WEBHOOK_CONFIGURATION
+            | kind::VALIDATING_WEBHOOK_CONFIGURATION
     )
 }
 
@@ -132,6 +139,12 @@ impl Policies {
             let (resources, params) = (spec.match_resources.as_ref(), spec.param_ref.as_ref());
             let read = Binding::new(&name, spec.policy_name.as_deref().unwrap_or_default(), resources, params);
             self.mutating.bindings.insert(name, (revision, Arc::new(read)));
+        } else if let Some(given) = object.typed::<MutatingWebhookConfiguration>() {
+            let concerns = given.webhooks.iter().flatten().map(Concern::of_mutating).collect();
+            self.webhooks.insert((object.meta.kind, name), (revision, Arc::new(concerns)));
+        } else if let Some(given) = object.typed::<ValidatingWebhookConfiguration>() {
+            let concerns = given.webhooks.iter().flatten().map(Concern::of_validating).collect();
+            self.webhooks.insert((object.meta.kind, name), (revision, Arc::new(concerns)));
         }
     }
 
@@ -141,13 +154,30 @@ impl Policies {
             kind::VALIDATING_ADMISSION_POLICY => drop(self.validating.policies.remove(name)),
             kind::VALIDATING_ADMISSION_POLICY_BINDING => drop(self.validating.bindings.remove(name)),
             kind::MUTATING_ADMISSION_POLICY => drop(self.mutating.policies.remove(name)),
+            kind::MUTATING_WEBHOOK_CONFIGURATION | kind::VALIDATING_WEBHOOK_CONFIGURATION => {
+                self.webhooks.remove(&(object.meta.kind, Arc::clone(name)));
+            }
             _ => drop(self.mutating.bindings.remove(name)),
         }
+    }
+
+    /// Whether nothing is judged or changed by policies.
+    pub(super) fn are_none(&self) -> bool {
+        self.judge_nothing() && self.change_nothing()
     }
 
     /// Whether nothing is judged by policies.
     pub(super) fn judge_nothing(&self) -> bool {
         self.validating.is_empty()
+    }
+
+    /// Whether there is no webhook.
+    pub(super) fn ask_nobody(&self) -> bool {
+        self.webhooks.is_empty()
+    }
+
+    fn webhook_versions(&self) -> impl Iterator<Item = (&(KindId, Arc<str>), Revision)> {
+        self.webhooks.iter().map(|(name, (revision, _))| (name, *revision))
     }
 
     /// Whether nothing is changed by policies.
@@ -182,6 +212,17 @@ impl Snapshot {
             metadata.remove("ownerReferences");
         }
         Some(value)
+    }
+
+    /// Whether a webhook may want to see a request, by its rules and by the namespaces that it selects.
+    pub(super) fn has_webhook_for(&self, asked: &Asked<'_>) -> bool {
+        let concerns = || self.policies.webhooks.values().flat_map(|(_, concerns)| concerns.iter());
+        let names = |concern: &&Concern| concern.names(asked, &self.kinds).is_some();
+        if is_exempt(asked.info) || !concerns().any(|concern| names(&concern)) {
+            return false;
+        }
+        let namespace = self.namespace_of(asked);
+        concerns().filter(names).any(|concern| concern.may_select(asked, namespace.as_ref()))
     }
 
     /// Why a policy cannot be evaluated at all.

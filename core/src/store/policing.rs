@@ -13,7 +13,7 @@ use super::policies::Turn;
 use super::writing::Stage;
 use crate::access::User;
 use crate::error::ApiError;
-use crate::ids::{NodeName, Uid};
+use crate::ids::Uid;
 use crate::object::admission::{Asked, Objects, Operation};
 use crate::object::kind::{self, KindId, KindInfo, Kinds};
 
@@ -32,7 +32,7 @@ pub enum Author {
 }
 
 impl Author {
-    fn user(&self) -> Option<User> {
+    pub(crate) fn user(&self) -> Option<User> {
         match self {
             Self::Inside => None,
             Self::Controller(name) => Some(User::service_account("kube-system", name, "")),
@@ -62,6 +62,14 @@ impl Voice {
     /// In whose name the store writes; `None` for the cluster itself.
     pub(super) fn user(&self) -> Option<User> {
         self.author.user()
+    }
+
+    /// The client that the store writes for, if it is one.
+    pub(super) fn client(&self) -> Option<&User> {
+        match &self.author {
+            Author::Client(user) => Some(user),
+            Author::Inside | Author::Controller(_) | Author::Scheduler => None,
+        }
     }
 
     /// A write on its way in as policies see it; nothing for a kind that is not known.
@@ -167,25 +175,20 @@ impl Store {
         self.police(&step, |store| Objects { object: None, old: store.shown(meta, &object.body, meta.kind, false) })
     }
 
-    /// The same for a pod that is to be bound.
-    pub(super) fn police_binding(&mut self, pod: &Object, node: &NodeName) -> Result<(), ApiError> {
-        self.police_pod(pod, "binding", || {
-            let mut binding = of_pod(pod, "v1", "Binding");
-            binding["metadata"]["uid"] = pod.meta.uid.to_string().into();
-            binding["target"] = json!({ "kind": "Node", "name": node.as_str() });
-            binding
-        })
-    }
-
-    /// The same for a pod that is to be evicted.
-    pub(super) fn police_eviction(&mut self, pod: &Object) -> Result<(), ApiError> {
-        self.police_pod(pod, "eviction", || of_pod(pod, "policy/v1", "Eviction"))
-    }
-
-    fn police_pod(&mut self, pod: &Object, subresource: &str, object: impl FnOnce() -> Value) -> Result<(), ApiError> {
+    /// Lets policies change and judge what is asked of a pod beside itself: a binding, an eviction. The answer is what they
+    /// have made of it; nothing where they leave it as it is.
+    pub(super) fn pass_beside(
+        &mut self,
+        pod: &Object,
+        subresource: &str,
+        object: impl Fn() -> Value,
+    ) -> Result<Option<Value>, ApiError> {
         let (namespace, name) = (&*pod.meta.namespace, &*pod.meta.name);
         let step = Step { operation: Operation::Create, subresource, seen_as: kind::POD, namespace, name };
-        self.police(&step, |_| Objects { object: Some(object()), old: None })
+        let changed = self.change_beside(&step, &object)?;
+        let judged = |_: &Self| Objects { object: Some(changed.clone().unwrap_or_else(object)), old: None };
+        self.police(&step, judged)?;
+        Ok(changed)
     }
 
     /// An object, or its scale, as the author of a write sees it.
@@ -219,7 +222,7 @@ fn options_of(operation: Operation) -> Value {
 }
 
 /// Something that is asked of a pod.
-fn of_pod(pod: &Object, api_version: &str, kind: &str) -> Value {
+pub(super) fn of_pod(pod: &Object, api_version: &str, kind: &str) -> Value {
     let metadata = json!({ "name": &*pod.meta.name, "namespace": &*pod.meta.namespace });
     json!({ "apiVersion": api_version, "kind": kind, "metadata": metadata })
 }

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{Pod, ServiceSpec};
 
 use super::addresses;
 use super::commit::Store;
-use super::object::{Body, Meta};
+use super::object::{Body, Meta, Object};
 use super::part::Part;
 use super::pod::{PodBody, PodState};
 use super::writing::Stage;
@@ -132,6 +132,16 @@ impl Store {
             Rejection::Invalid(errors) => ApiError::invalid(self.kind_subject(meta.kind, &meta.name), errors),
             Rejection::Failed(problem) => ApiError::failed(problem),
         }
+    }
+}
+
+impl Object {
+    /// The same with a body that says the same of its metadata.
+    pub(crate) fn in_accord(mut self) -> Self {
+        if let Body::Typed(typed) = &mut self.body {
+            *exclusive(typed).metadata_mut() = self.meta.to_api();
+        }
+        self
     }
 }
 

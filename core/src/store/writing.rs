@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use super::commit::Store;
-use super::object::{Body, Meta, Object};
+use super::object::{Meta, Object};
 use super::owners::FieldManager;
 use super::policies::Turn;
-use super::typed::exclusive;
 use crate::error::ApiError;
 use crate::ids::{Revision, Uid};
 
@@ -58,10 +57,6 @@ impl Store {
         self.voice.until = Stage::Committed;
         let tried = tried?;
         let meta = Meta { revision: before, ..tried.meta.clone() };
-        let mut body = tried.body.clone();
-        if let Body::Typed(typed) = &mut body {
-            *exclusive(typed).metadata_mut() = meta.to_api();
-        }
-        Ok(Arc::new(Object { meta, body }))
+        Ok(Arc::new(Object { meta, body: tried.body.clone() }.in_accord()))
     }
 }

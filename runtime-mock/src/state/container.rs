@@ -142,11 +142,7 @@ impl Container {
 
     /// Its part of the pod's spec, unless it is an ephemeral one.
     fn in_spec(&self) -> Option<&k8s::Container> {
-        match self.kind {
-            ContainerKind::Init => self.spec.init_containers.as_deref()?.get(self.index as usize),
-            ContainerKind::Regular => self.spec.containers.get(self.index as usize),
-            ContainerKind::Ephemeral => None,
-        }
+        self.kind.container_of(&self.spec, self.index as usize)
     }
 
     fn spec_path(&self) -> Option<&str> {
@@ -166,8 +162,7 @@ impl Container {
 
     /// Whether it is an init container that has to end before the next one is started.
     pub(super) fn must_end(&self) -> bool {
-        let container = self.spec.init_containers.as_deref().and_then(|list| list.get(self.index as usize));
-        let policy = container.and_then(|container| container.restart_policy.as_deref());
+        let policy = self.in_spec().and_then(|container| container.restart_policy.as_deref());
         self.kind == ContainerKind::Init && policy != Some("Always")
     }
 }

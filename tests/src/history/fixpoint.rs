@@ -10,7 +10,7 @@ use inboard::simulation::Simulation;
 use inboard::store::{Object, PodPhase};
 use inboard_runtime_mock::MockState;
 
-use super::{autoscalers, batch, budgets, daemons, quotas, services, storage};
+use super::{autoscalers, batch, budgets, daemons, policies, quotas, services, storage};
 
 pub(super) type Cluster = Simulation<MockState>;
 
@@ -38,6 +38,7 @@ pub(super) fn missing(cluster: &Cluster) -> Option<String> {
         .or_else(|| budgets::missing(cluster))
         .or_else(|| daemons::missing(cluster))
         .or_else(|| batch::missing(cluster))
+        .or_else(|| policies::missing(cluster))
         .or_else(|| leftover(cluster))
 }
 

@@ -22,6 +22,7 @@ impl History {
             16 => self.use_autoscalers(),
             12..16 => self.use_storage(),
             0..=3 => self.create(),
+            4 if self.dice.one_in(2) => self.use_policies(),
             5 | 6 => self.roll_out(),
             7 => self.pause(),
             8 | 9 if self.dice.one_in(2) => self.use_budgets(),
@@ -215,6 +216,7 @@ impl History {
         self.let_daemons_roll();
         self.let_jobs_end();
         self.lift_quotas();
+        self.lift_policies();
     }
 
     /// A request may find nothing, or something in its way; nothing that is asked here is wrong.
@@ -230,7 +232,12 @@ impl History {
             Reason::Unknown,
         ];
         let no_room = error.reason() == Reason::Forbidden && error.to_string().contains("exceeded quota");
-        assert!(no_room || fine.contains(&error.reason()), "a right request was refused: {error}\n{}", self.story());
+        let by_policy = error.to_string().contains("ValidatingAdmissionPolicy 'refuses'");
+        assert!(
+            no_room || by_policy || fine.contains(&error.reason()),
+            "a right request was refused: {error}\n{}",
+            self.story()
+        );
         self.note(format!("  it answered: {error}"));
     }
 }

@@ -385,8 +385,7 @@ impl PodWork {
             }
         };
         let Some(progress) = self.resize_mut().and_then(|resize| resize.progress.as_mut()) else { return };
-        let is_news = progress.error != error;
-        progress.error.clone_from(&error);
+        let is_news = progress.answered(place, error.as_ref());
         let generation = progress.generation;
         if let Some(error) = error.filter(|_| is_news) {
             let text = crate::node::plan::resize::told("error", &self.spec, generation, Some(&error));

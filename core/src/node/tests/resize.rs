@@ -8,7 +8,7 @@ use super::check;
 use super::fake::secs;
 use super::world::{World, config};
 use crate::runtime::{RuntimeError, RuntimeErrorKind};
-use crate::store::{Draft, Given, WriteOptions};
+use crate::store::{ConditionKind, Draft, Given, WriteOptions};
 
 /// A node with two processors and a gibibyte.
 fn small() -> World {
@@ -92,4 +92,27 @@ fn a_runtime_that_cannot_says_so_and_an_agent_that_restarts_goes_on() {
     world.resize("web", &asked("700m", "64Mi"));
     world.run(60);
     check("resize_errors", &world.story);
+}
+
+/// What one container could not be given is told until that one has it, whatever becomes of the others.
+#[test]
+fn each_container_has_an_error_of_its_own() {
+    let mut world = small();
+    let busy = RuntimeError::new(RuntimeErrorKind::ResourceExhausted, "busy");
+    world.fake.fails.insert("UpdateContainerResources a cpu=600m.. memory=64Mi..".to_owned(), (1, busy));
+    let resources = "image: 'i:1', resources: {requests: {cpu: 500m, memory: 64Mi}}";
+    let uid = world.pod("web", &format!("  containers: [{{name: a, {resources}}}, {{name: b, {resources}}}]\n"));
+    world.run(10);
+    world.resize("web", "{a: {requests: {cpu: 600m, memory: 64Mi}}, b: {requests: {cpu: 700m, memory: 64Mi}}}");
+    world.settle();
+    let told = |world: &World| {
+        let body = world.body(uid);
+        let condition = body.state.condition(&ConditionKind::PodResizeInProgress)?;
+        Some(condition.why.as_ref().map(|why| why.message.to_string()))
+    };
+    let b = world.body(uid).state.containers[1].given.clone();
+    assert!(matches!(b, Given::As { .. }), "b has what it shall have");
+    assert_eq!(told(&world), Some(Some("busy".to_owned())), "and a has not");
+    world.run(60);
+    assert_eq!(told(&world), None, "a has it, too");
 }

@@ -94,6 +94,12 @@ impl Asked<'_> {
         self.other_kind(self.info).is_none()
     }
 
+    /// Version and kind of the objects where they are not of the resource's own kind: those of its scale, an eviction.
+    pub(crate) fn kind_beside(&self) -> Option<(String, &'static str)> {
+        let [group, version, kind] = self.other_kind(self.info)?;
+        Some((if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }, kind))
+    }
+
     fn other_kind(&self, info: &KindInfo) -> Option<[&'static str; 3]> {
         let is_it = |(plural, subresource, _): &&(&str, &str, [&str; 3])| {
             *subresource == self.subresource && (plural.is_empty() || info.plural == **plural)

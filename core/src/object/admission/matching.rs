@@ -148,6 +148,18 @@ impl Concern {
         others.find(|info| rules.iter().any(|rule| rule.names(asked, info))).map(|info| info.id)
     }
 
+    /// Whether its selector of namespaces leaves it open that it selects a request; `namespace` is the object of the namespace
+    /// that it is made in.
+    pub(crate) fn may_select(&self, asked: &Asked<'_>, namespace: Option<&Value>) -> bool {
+        let labels = |namespace: &Value| namespace["metadata"]["labels"].clone();
+        self.namespaces.is_everything()
+            || asked.info.stored_as == kind::NAMESPACE
+            || asked.namespace.is_empty()
+            || namespace
+                .map(labels)
+                .is_some_and(|labels| self.namespaces.matches_by(|key| labels.get(key).and_then(Value::as_str)))
+    }
+
     /// Whether its selectors select a request; `namespace` is the object of the namespace that it is made in, if there is
     /// one.
     pub fn selects(&self, asked: &Asked<'_>, objects: &Objects, namespace: Option<&Value>) -> bool {

@@ -11,7 +11,7 @@ use super::policy::{BUDGET, Case, evaluate};
 use crate::object::apply;
 use crate::object::cel::{Program, Type, Value, WEIGHT_MAX};
 use crate::object::kind::KindInfo;
-use crate::object::patch::{Patch, PatchError};
+use crate::object::patch::{PatchError, apply_operations};
 
 /// A policy, ready to be evaluated.
 #[derive(Debug)]
@@ -20,6 +20,24 @@ pub(crate) struct MutatingPolicy {
     /// Whether it is asked once more when the object is changed after its turn.
     pub(crate) reinvokes: bool,
     mutations: Vec<Mutation>,
+}
+
+/// Of which kind the object of a request is.
+#[derive(Debug)]
+pub(crate) enum ObjectKind<'k> {
+    /// Of the resource's own.
+    Own(&'k KindInfo),
+    /// Of one of these version and name, whose objects are never stored.
+    Beside(String, &'static str),
+}
+
+impl ObjectKind<'_> {
+    fn names(&self) -> (String, &str) {
+        match self {
+            Self::Own(info) => (info.api_version(), &info.kind),
+            Self::Beside(api_version, kind) => (api_version.clone(), kind),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -87,7 +105,8 @@ impl MutatingPolicy {
         index: usize,
         case: &Case<'_>,
         params: Option<&Value>,
-        (object, info): (&Json, &KindInfo),
+        object: &Json,
+        of: &ObjectKind<'_>,
     ) -> Result<Json, String> {
         let bindings = self.frame.bindings(case, params);
         let value = |program: &Program, source: &str| {
@@ -95,22 +114,27 @@ impl MutatingPolicy {
             evaluate(program, source, &bindings, &mut left).map_err(|error| error.to_string())
         };
         match self.mutations.get(index) {
-            Some(Mutation::Apply(program, source)) => applied(&value(program, source)?, object, info),
-            Some(Mutation::Patch(program, source)) => patched(&value(program, source)?, object, info),
+            Some(Mutation::Apply(program, source)) => applied(&value(program, source)?, object, of),
+            Some(Mutation::Patch(program, source)) => patched(&value(program, source)?, object),
             None => Ok(object.clone()),
         }
     }
 }
 
-fn applied(value: &Value, object: &Json, info: &KindInfo) -> Result<Json, String> {
+fn applied(value: &Value, object: &Json, of: &ObjectKind<'_>) -> Result<Json, String> {
     if !matches!(value, Value::Made(_)) {
         return Err(format!("unsupported return type from ApplyConfiguration expression: {}", value.type_name()));
     }
     check(value)?;
     let mut configuration = value.to_json().ok_or("the object that is applied has a value that is not JSON")?;
-    configuration["apiVersion"] = info.api_version().into();
-    configuration["kind"] = Json::from(&*info.kind);
-    apply::configure(object, &configuration, info).map_err(|why| format!("error applying patch: {why}"))
+    let (api_version, kind) = of.names();
+    configuration["apiVersion"] = api_version.into();
+    configuration["kind"] = kind.into();
+    let applied = match of {
+        ObjectKind::Own(info) => apply::configure(object, &configuration, info),
+        ObjectKind::Beside(api_version, kind) => apply::configure_beside(object, &configuration, (api_version, kind)),
+    };
+    applied.map_err(|why| format!("error applying patch: {why}"))
 }
 
 /// A value that is written out is one that could be looked at: what shares its parts may be far larger than what made it.
@@ -122,13 +146,13 @@ fn check(value: &Value) -> Result<(), String> {
 }
 
 /// A patch whose `test` fails changes nothing.
-fn patched(value: &Value, object: &Json, info: &KindInfo) -> Result<Json, String> {
+fn patched(value: &Value, object: &Json) -> Result<Json, String> {
     let operations = match value {
         Value::List(list) => list.items().iter().map(operation).collect::<Result<Vec<_>, _>>()?,
         _ => return Err("type mismatch: JSONPatchType.expression should evaluate to array".to_owned()),
     };
     let mut next = object.clone();
-    match Patch::Json(operations.into()).apply(info.id, &mut next) {
+    match apply_operations(&operations.into(), &mut next) {
         Ok(()) => Ok(next),
         Err(PatchError::Operation { operation, .. }) if operation == "test" => Ok(object.clone()),
         Err(error) => Err(format!("JSONPath: {error}")),

@@ -9,13 +9,31 @@ use super::path::PathElement;
 use super::shape::{Items, Type};
 use super::views::type_of;
 use crate::object::kind::KindInfo;
+use crate::object::schema::Schema;
 
 /// Merges a configuration into an object of the same kind.
 ///
 /// # Errors
 /// Why that is not possible, in upstream's words.
 pub(crate) fn configure(live: &Value, configuration: &Value, info: &KindInfo) -> Result<Value, String> {
-    let of = type_of(info);
+    configure_typed(live, configuration, type_of(info))
+}
+
+/// The same for an object that is never stored: a scale, an eviction.
+///
+/// # Errors
+/// Why that is not possible, in upstream's words.
+pub(crate) fn configure_beside(
+    live: &Value,
+    configuration: &Value,
+    (api_version, kind): (&str, &str),
+) -> Result<Value, String> {
+    let declared = Schema::built_in().find(api_version, kind);
+    let of = declared.map_or(Type::Deduced, |of| Type::Struct(Schema::built_in(), of));
+    configure_typed(live, configuration, of)
+}
+
+fn configure_typed(live: &Value, configuration: &Value, of: Type<'_>) -> Result<Value, String> {
     check(configuration, of, Duplicates::Refused)
         .map_err(|problems| format!("failed to convert patch object to typed object: {problems}"))?;
     let mut wholes = Vec::new();

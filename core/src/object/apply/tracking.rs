@@ -16,6 +16,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::{Map, Value};
 
 use super::check::Duplicates;
+use super::elsewhere::Converted;
 use super::last_applied;
 use super::owners::{Operation, Owned, Owner, Owners};
 use super::path;
@@ -75,6 +76,7 @@ pub(crate) struct Tracker<'k> {
     kind: &'k str,
     reset: FieldSet,
     writer: Writer<'k>,
+    converted: Option<&'k Converted>,
 }
 
 /// What an apply leads to.
@@ -89,16 +91,21 @@ pub(crate) struct Outcome {
 impl<'k> Tracker<'k> {
     /// Of a write to an object of this kind, as the writer sees it.
     pub(crate) fn new(kinds: &'k Kinds, info: &'k KindInfo, writer: Writer<'k>) -> Self {
-        Self { kinds, kind: &info.kind, reset: reset::of(info, writer.subresource), writer }
+        Self { kinds, kind: &info.kind, reset: reset::of(info, writer.subresource), writer, converted: None }
     }
 
     /// Of a write to the scale of an object.
     pub(crate) fn of_scale(kinds: &'k Kinds, writer: Writer<'k>) -> Self {
-        Self { kinds, kind: "Scale", reset: FieldSet::new(), writer }
+        Self { kinds, kind: "Scale", reset: FieldSet::new(), writer, converted: None }
+    }
+
+    /// The same with versions that somebody outside has made.
+    pub(super) fn with_converted(self, converted: &'k Converted) -> Self {
+        Self { converted: Some(converted), ..self }
     }
 
     fn rules(&self) -> Rules<'_> {
-        Rules { views: Views::new(self.kinds, self.kind), reset: &self.reset }
+        Rules { views: Views::new(self.kinds, self.kind).with_converted(self.converted), reset: &self.reset }
     }
 
     /// The entries of an object once `live` has become `next`; `live` is the empty object where there was none. `sent` are

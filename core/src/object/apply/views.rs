@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::declared::Declared;
+use super::elsewhere::Converted;
 use super::shape::Type;
 use crate::object::kind::{self, KindInfo, Kinds};
 use crate::object::schema::Schema;
@@ -14,6 +15,8 @@ use crate::object::schema::Schema;
 pub(super) struct Views<'k> {
     kinds: &'k Kinds,
     kind: &'k str,
+    /// What somebody outside has made, where versions are made there.
+    converted: Option<&'k Converted>,
 }
 
 /// The type of a kind's objects: that of the schema table, the one that a user's own kind declares, or whatever they are.
@@ -28,7 +31,12 @@ pub(super) fn type_of(info: &KindInfo) -> Type<'_> {
 impl<'k> Views<'k> {
     /// Of the kind that goes by this name in all of its versions.
     pub(super) const fn new(kinds: &'k Kinds, kind: &'k str) -> Self {
-        Self { kinds, kind }
+        Self { kinds, kind, converted: None }
+    }
+
+    /// The same with versions that somebody outside makes.
+    pub(super) const fn with_converted(self, converted: Option<&'k Converted>) -> Self {
+        Self { converted, ..self }
     }
 
     /// The type of objects in a version; nothing for one that is not known, or is no more.
@@ -62,7 +70,10 @@ impl<'k> Views<'k> {
                 codec.decode(&converted).ok()?.object.to_wire()
             }
             None => {
-                let mut object = object.clone();
+                let mut object = match self.converted {
+                    Some(converted) => converted.get(object, api_version).unwrap_or(object).clone(),
+                    None => object.clone(),
+                };
                 object.as_object_mut()?.insert("apiVersion".to_owned(), Value::from(api_version));
                 object
             }

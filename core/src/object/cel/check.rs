@@ -20,6 +20,25 @@ pub(super) fn check(expr: &Expr, variables: &[(String, Type)], makes_objects: bo
     Err(checker.issues)
 }
 
+/// The type of an expression that is right, or of a part of one.
+pub(super) fn type_of(expr: &Expr, variables: &[(String, Type)]) -> Type {
+    Checker { scope: variables.to_vec(), makes_objects: true, issues: Vec::new() }.expr(expr)
+}
+
+/// The variables that a macro over something of this type declares, and their types.
+pub(super) fn variables_of(each: &Each, over: &Type) -> Vec<(String, Type)> {
+    let (key, value) = match over {
+        Type::List(of) => (Type::Int, (**of).clone()),
+        Type::Map(key, value) => ((**key).clone(), (**value).clone()),
+        _ => (Type::Dyn, Type::Dyn),
+    };
+    match &each.second {
+        Some(second) => vec![(each.variable.clone(), key), (second.clone(), value)],
+        None if matches!(over, Type::Map(..)) => vec![(each.variable.clone(), key)],
+        None => vec![(each.variable.clone(), value)],
+    }
+}
+
 struct Checker {
     /// The innermost last.
     scope: Vec<(String, Type)>,
@@ -212,23 +231,14 @@ impl Checker {
 
     fn each(&mut self, each: &Each) -> Type {
         let over = self.expr(&each.over);
-        let (key, value) = match &over {
-            Type::List(of) => (Type::Int, (**of).clone()),
-            Type::Map(key, value) => ((**key).clone(), (**value).clone()),
-            Type::Dyn => (Type::Dyn, Type::Dyn),
-            other => {
-                let message = format!(
-                    "expression of type '{other}' cannot be range of a comprehension (must be list, map, or dynamic)"
-                );
-                self.wrong(each.over.at, message);
-                (Type::Dyn, Type::Dyn)
-            }
-        };
-        let is_map = matches!(over, Type::Map(..));
-        let variables = match &each.second {
-            Some(second) => vec![(each.variable.clone(), key.clone()), (second.clone(), value.clone())],
-            None => vec![(each.variable.clone(), if is_map { key.clone() } else { value.clone() })],
-        };
+        if !matches!(over, Type::List(_) | Type::Map(..) | Type::Dyn) {
+            let message = format!(
+                "expression of type '{over}' cannot be range of a comprehension (must be list, map, or dynamic)"
+            );
+            self.wrong(each.over.at, message);
+        }
+        let variables = variables_of(each, &over);
+        let first = variables.first().map_or(Type::Dyn, |(_, of)| of.clone());
         self.within(variables, |checker| {
             if let Some(filter) = &each.filter {
                 let found = checker.expr(filter);
@@ -242,10 +252,10 @@ impl Checker {
                 }
                 What::Filter => {
                     checker.condition(each.body.at, &body);
-                    Type::list(if is_map { key } else { value })
+                    Type::list(first)
                 }
                 What::List => Type::list(body),
-                What::Map => Type::map(key, body),
+                What::Map => Type::map(first, body),
             }
         })
     }

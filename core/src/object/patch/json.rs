@@ -13,7 +13,7 @@ pub const OPERATIONS_MAX: usize = 10_000;
 
 type Outcome<T> = Result<T, &'static str>;
 
-pub(super) fn apply(patch: &Value, object: &mut Value) -> Result<(), PatchError> {
+pub(crate) fn apply(patch: &Value, object: &mut Value) -> Result<(), PatchError> {
     let Value::Array(operations) = patch else {
         return Err(PatchError::Malformed("a JSON patch must be a list of operations".to_owned()));
     };

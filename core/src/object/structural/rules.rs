@@ -12,6 +12,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::Validati
 use serde_json::Value;
 
 use super::node::{ListType, Schema, ValueType};
+use super::sizes;
 use super::values::{NO_FIELD, correlated, shown};
 use crate::object::cel::{self, Budget, Env, Failure, Program, Type};
 use crate::object::field::{FieldError, FieldErrors, FieldProblem, Path};
@@ -71,15 +72,10 @@ impl Rule {
 /// Compiles a rule of a node.
 pub(crate) fn compile(schema: &Schema, is_root: bool, given: &ValidationRule) -> Compiled {
     let mut compiled = Compiled::default();
-    let Some(own) = type_of(schema, is_root) else {
+    let Some(env) = env(schema, is_root, given) else {
         compiled.rule_problem = Some("failed to convert to declType for CEL validation rules".to_owned());
         return compiled;
     };
-    let old = match given.optional_old_self {
-        Some(true) => Type::Optional(Arc::new(own.clone())),
-        _ => own.clone(),
-    };
-    let env = Env::new([("self", own), ("oldSelf", old)]);
     match env.compile(&given.rule) {
         Err(issues) => compiled.rule_problem = Some(format!("compilation failed: {issues}")),
         Ok(program) if *program.output() != Type::Bool && *program.output() != Type::Dyn => {
@@ -103,8 +99,40 @@ pub(crate) fn compile(schema: &Schema, is_root: bool, given: &ValidationRule) ->
     compiled
 }
 
+/// What a rule of a node may name; nothing where the schema does not say enough.
+fn env(schema: &Schema, is_root: bool, given: &ValidationRule) -> Option<Env> {
+    let own = type_of(schema, is_root)?;
+    let old = match given.optional_old_self {
+        Some(true) => Type::Optional(Arc::new(own.clone())),
+        _ => own.clone(),
+    };
+    Some(Env::new([("self", own), ("oldSelf", old)]))
+}
+
+/// What a rule of a node may cost at most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Costs {
+    /// Each time that it is evaluated.
+    pub(crate) rule: u64,
+    /// The same for the expression of its message.
+    pub(crate) message: Option<u64>,
+    /// How often a value of the node may be in one object.
+    pub(crate) often: u64,
+}
+
+/// Estimates what a rule that was compiled may cost.
+pub(crate) fn costs(schema: &Schema, is_root: bool, given: &ValidationRule, compiled: &Compiled) -> Option<Costs> {
+    let (env, sizes) = (env(schema, is_root, given)?, sizes::of(schema, is_root)?);
+    let most = |program: &Program| env.most_cost(program, &sizes.declared);
+    Some(Costs {
+        rule: most(compiled.rule.as_ref()?),
+        message: compiled.message.as_ref().map(most),
+        often: sizes.in_a_request(),
+    })
+}
+
 /// The type of the values of a node; none where the schema does not say enough.
-fn type_of(schema: &Schema, is_root: bool) -> Option<Type> {
+pub(crate) fn type_of(schema: &Schema, is_root: bool) -> Option<Type> {
     if schema.is_int_or_string {
         return Some(Type::Dyn);
     }

@@ -6,9 +6,6 @@
 
 use std::collections::BTreeSet;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use k8s_openapi::ByteString;
 use k8s_openapi::api::certificates::v1::{CertificateSigningRequest, CertificateSigningRequestCondition};
 
 use super::checks::json;
@@ -16,6 +13,7 @@ use super::fields::{list, one_of};
 use super::names::{self, Problems};
 use super::shared::{self, SPEC, STATUS};
 use crate::object::field::{FieldErrors, GoQuoted, Path};
+use crate::object::subject::unwrapped;
 
 /// What a key may be used for, in order.
 const USAGES: [&str; 23] = [
@@ -111,7 +109,7 @@ fn always(request: &CertificateSigningRequest, old: Option<&CertificateSigningRe
     // Any name will do.
     let mut errors = shared::cluster_wide(&request.metadata, |_, _| Problems::new());
     let spec = &request.spec;
-    if !is_wrapped(&spec.request, "CERTIFICATE REQUEST") {
+    if unwrapped(&spec.request.0, "CERTIFICATE REQUEST").is_none() {
         let shown = json(&spec.request);
         errors.invalid(&SPEC.field("request"), shown, "PEM block type must be CERTIFICATE REQUEST");
     }
@@ -184,16 +182,6 @@ fn decided(
             errors.duplicate(&path.field("type"), kind);
         }
     }
-}
-
-/// Whether the bytes hold such a block of PEM, with something in it that is base64.
-fn is_wrapped(bytes: &ByteString, kind: &str) -> bool {
-    let Ok(text) = std::str::from_utf8(&bytes.0) else { return false };
-    let Some((_, rest)) = text.split_once("-----BEGIN ") else { return false };
-    let Some((found, body)) = rest.split_once("-----") else { return false };
-    let Some((body, _)) = body.split_once(&format!("-----END {found}-----")) else { return false };
-    let packed: String = body.split_whitespace().collect();
-    found == kind && !packed.is_empty() && STANDARD.decode(packed).is_ok()
 }
 
 /// Who signs: a domain of at least two labels, and a name below it.

@@ -3,6 +3,7 @@
 //! Source: `k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation`. Upstream looks at an older form of the
 //! definition, in which what all versions say alike stands in the spec itself; paths are those of that form.
 
+mod costs;
 mod defaults;
 mod names;
 mod nested;

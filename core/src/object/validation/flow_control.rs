@@ -16,6 +16,7 @@ use super::shared::{self, SPEC, STATUS};
 use crate::object::field::{FieldErrors, Path};
 
 mod level;
+pub mod mandatory;
 
 const PRECEDENCE_MAX: i32 = 10_000;
 const VERBS: [&str; 9] = ["create", "delete", "deletecollection", "get", "list", "patch", "proxy", "update", "watch"];
@@ -23,7 +24,9 @@ const VERBS: [&str; 9] = ["create", "delete", "deletecollection", "get", "list",
 /// What is wrong with a FlowSchema, new or changed.
 pub fn flow_schema(schema: &FlowSchema) -> FieldErrors {
     let mut errors = shared::cluster_wide(&schema.metadata, name_is_dns_subdomain);
-    spec(&schema.spec, text(&schema.metadata.name), &mut errors);
+    let name = text(&schema.metadata.name);
+    spec(&schema.spec, name, &mut errors);
+    mandatory::schema(&schema.spec, name, &mut errors);
     errors.append(flow_schema_status(schema));
     errors
 }
@@ -37,7 +40,9 @@ pub fn flow_schema_status(schema: &FlowSchema) -> FieldErrors {
 /// What is wrong with a PriorityLevelConfiguration, new or changed.
 pub fn priority_level(level: &PriorityLevelConfiguration) -> FieldErrors {
     let mut errors = shared::cluster_wide(&level.metadata, name_is_dns_subdomain);
-    level::spec(&level.spec, text(&level.metadata.name), &mut errors);
+    let name = text(&level.metadata.name);
+    level::spec(&level.spec, name, &mut errors);
+    mandatory::level(&level.spec, name, &mut errors);
     errors.append(priority_level_status(level));
     errors
 }

@@ -21,7 +21,7 @@ pub enum ContainerKind {
 
 impl ContainerKind {
     /// The container at this place of this list; `None` for an ephemeral one, whose type differs.
-    fn container_of(self, spec: &PodSpec, index: usize) -> Option<&Container> {
+    pub fn container_of(self, spec: &PodSpec, index: usize) -> Option<&Container> {
         match self {
             Self::Init => spec.init_containers.as_deref()?.get(index),
             Self::Regular => spec.containers.get(index),

@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 
 use super::{ConditionKind, ContainerRecord, PodBody};
 use crate::object::quantity::Quantity;
+use crate::runtime::ContainerKind;
 
 /// Amounts of resources by their names, as the API has them.
 pub(crate) type ApiAmounts = BTreeMap<String, ApiQuantity>;
@@ -46,8 +47,8 @@ pub struct GivenResources {
 impl Given {
     fn container(&self) -> Option<&Container> {
         let Self::As { spec, init, index } = self else { return None };
-        let list = if *init { spec.init_containers.as_deref()? } else { &spec.containers };
-        list.get(usize::from(*index))
+        let kind = if *init { ContainerKind::Init } else { ContainerKind::Regular };
+        kind.container_of(spec, usize::from(*index))
     }
 
     /// `allocatedResources`

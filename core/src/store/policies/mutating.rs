@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::Binding;
 use crate::error::{ApiError, Reason, Subject};
-use crate::object::admission::{Asked, Authorizer, Case, MutatingPolicy, Objects, is_exempt};
+use crate::object::admission::{Asked, Authorizer, Case, MutatingPolicy, ObjectKind, Objects, is_exempt};
 use crate::object::cel;
 use crate::object::kind;
 use crate::store::snapshot::Snapshot;
@@ -54,14 +54,24 @@ struct Problem {
 impl Snapshot {
     /// Whether a policy may change a request at all.
     pub(crate) fn has_mutation_for(&self, asked: &Asked<'_>) -> bool {
-        // What a subresource asks for beside the object itself is no object of a kind.
         !is_exempt(asked.info)
-            && asked.is_of_kind()
             && self
                 .policies
                 .mutating
                 .in_force()
                 .any(|(policy, _)| policy.frame.concern.names(asked, &self.kinds).is_some())
+    }
+
+    /// What the policies make of something that is asked for and never stored, a connection or a token; nothing when they leave
+    /// it as it is.
+    ///
+    /// # Errors
+    /// That one of them could not be evaluated, and refuses what it cannot judge.
+    pub fn changed_by_policies(&self, asked: &Asked<'_>, objects: Objects) -> Result<Option<Value>, ApiError> {
+        if !self.has_mutation_for(asked) {
+            return Ok(None);
+        }
+        self.mutated(asked, objects, Turn::First, &mut Ok)
     }
 
     /// What the policies make of the object of a request; nothing when they leave it as it is.
@@ -174,6 +184,10 @@ impl Mutating<'_> {
         let mut wrong = |why: &str| problems.extend(problem(policy, Some(binding), why, Reason::Invalid));
         let Some(version) = policy.frame.concern.names(asked, kinds) else { return Ok(false) };
         let Some(info) = kinds.info(version) else { return Ok(false) };
+        let of = match asked.kind_beside() {
+            Some((api_version, kind)) => ObjectKind::Beside(api_version, kind),
+            None => ObjectKind::Own(info),
+        };
         let namespace = self.namespace.as_ref().filter(|_| asked.info.stored_as != kind::NAMESPACE);
         match policy.holds(&Case::new(asked, objects, kinds, version, namespace, &self.authorizer), params.as_ref()) {
             Ok(true) => {}
@@ -186,11 +200,11 @@ impl Mutating<'_> {
         for index in 0..policy.len() {
             let Some(object) = objects.converted(kinds, asked, version).object else { break };
             let case = Case::new(asked, objects, kinds, version, namespace, &self.authorizer);
-            match policy.mutate(index, &case, params.as_ref(), (&object, info)) {
+            match policy.mutate(index, &case, params.as_ref(), &object, &of) {
                 Ok(next) if next == object => {}
                 Ok(next) => {
-                    let next =
-                        if version == asked.info.id { Some(next) } else { kinds.convert(version, asked.info.id, next) };
+                    let is_as_asked = version == asked.info.id || !asked.is_of_kind();
+                    let next = if is_as_asked { Some(next) } else { kinds.convert(version, asked.info.id, next) };
                     let next = next.ok_or_else(|| ApiError::internal("a version that cannot be converted"))?;
                     objects.object = Some(normal(next)?);
                 }

@@ -3,7 +3,7 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{JSONSchemaProps, ValidationRule};
 use serde_json::json;
 
-use super::schema::Context;
+use super::schema::{Context, Found};
 use crate::object::field::{FieldErrors, Path};
 use crate::object::structural::{Schema, rules};
 
@@ -80,19 +80,29 @@ pub(super) fn compile(
     all: &[ValidationRule],
     path: &Path<'_>,
     context: Context<'_>,
-    errors: &mut FieldErrors,
+    found: &mut Found,
 ) {
     let schema = Schema::read(given);
     let path = path.field("x-kubernetes-validations");
     for (index, rule) in all.iter().enumerate() {
         let path = path.index(index);
         let compiled = rules::compile(&schema, context.is_root, rule);
+        let costs = rules::costs(&schema, context.is_root, rule, &compiled);
+        if let Some(costs) = &costs {
+            let often = context.often.unwrap_or(costs.often);
+            found.charge("rule", costs.rule.saturating_mul(often), &path.field("rule"));
+        }
+        let errors = &mut found.rules;
         if let Some(problem) = compiled.rule_problem {
             errors.invalid_json(&path.field("rule"), shown(rule), problem);
         }
         if let Some(problem) = compiled.message_problem {
             errors.invalid_json(&path.field("messageExpression"), shown(rule), problem);
         }
+        if let Some(cost) = costs.and_then(|costs| costs.message) {
+            found.charge("messageExpression", cost, &path.field("messageExpression"));
+        }
+        let errors = &mut found.rules;
         if compiled.uses_old {
             if let Some(uncorrelatable) = context.uncorrelatable {
                 let detail = format!(

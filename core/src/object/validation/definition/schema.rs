@@ -12,6 +12,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use serde_json::json;
 
+use super::costs::{self, Costs};
 use super::{defaults, rules, structure};
 use crate::object::field::{FieldErrors, Path};
 use crate::object::structural::Schema;
@@ -35,13 +36,26 @@ pub(super) struct Context<'c> {
     pub(super) uncorrelatable: Option<&'c Path<'c>>,
     /// Whether expressions can be compiled here.
     pub(super) has_rules: bool,
+    /// How often a value of it may be in one object, where lists and maps around it have bounds.
+    pub(super) often: Option<u64>,
 }
 
-/// What is wrong, apart: with the schema, and with its expressions.
+/// What is wrong, apart: with the schema, and with its expressions; and what these may cost.
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) schema: FieldErrors,
     pub(super) rules: FieldErrors,
+    pub(super) costs: Costs,
+}
+
+impl Found {
+    /// Counts what an expression may cost.
+    pub(super) fn charge(&mut self, what: &str, cost: u64, path: &Path<'_>) {
+        if let Some(problem) = costs::beyond(&format!("estimated {what} cost"), cost, costs::EXPRESSION_MAX) {
+            self.rules.forbidden(path, problem);
+        }
+        self.costs.add(cost, path);
+    }
 }
 
 pub(super) fn check(given: &JSONSchemaProps, has_status: bool, path: &Path<'_>, errors: &mut FieldErrors) {
@@ -65,11 +79,19 @@ pub(super) fn check(given: &JSONSchemaProps, has_status: bool, path: &Path<'_>, 
             errors.append(structural);
         }
     }
-    let context = Context { is_root: true, in_metadata: false, no_defaults: None, uncorrelatable: None, has_rules };
+    let context = Context {
+        is_root: true,
+        in_metadata: false,
+        no_defaults: None,
+        uncorrelatable: None,
+        has_rules,
+        often: Some(1),
+    };
     let mut found = Found::default();
     node(given, &path, context, &mut found);
     errors.append(found.schema);
     errors.append(found.rules);
+    found.costs.judge(&path, errors);
     if let Some(why) = unsupported.filter(|_| errors.len() == before) {
         errors.invalid(&path, "", why);
     }
@@ -124,7 +146,7 @@ fn node(given: &JSONSchemaProps, path: &Path<'_>, context: Context<'_>, found: &
     if let Some(given_rules) = given.x_kubernetes_validations.as_ref().filter(|rules| !rules.is_empty()) {
         rules::shape(given, given_rules, path, &mut found.schema);
         if context.has_rules && found.schema.len() == start {
-            rules::compile(given, given_rules, path, context, &mut found.rules);
+            rules::compile(given, given_rules, path, context, found);
         }
     }
 }
@@ -163,7 +185,8 @@ fn allowed(given: &JSONSchemaProps, path: &Path<'_>, context: Context<'_>, error
 
 fn below(given: &JSONSchemaProps, path: &Path<'_>, context: Context<'_>, found: &mut Found) {
     let outer_is_root = context.is_root;
-    let inner = Context { is_root: false, ..context };
+    let often = context.often.and_then(|often| Some(often.saturating_mul(costs::elements(given)?)));
+    let inner = Context { is_root: false, often, ..context };
     if let Some(additional) = &given.additional_properties {
         let path = path.field("additionalProperties");
         let has_properties = given.properties.as_ref().is_some_and(|properties| !properties.is_empty());

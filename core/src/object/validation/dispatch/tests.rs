@@ -140,7 +140,8 @@ fn requests_are_shared_out_by_whole_rules() {
             )),
             "[spec.type: Invalid value: \"Limited\": type must be 'Exempt' if and only if name is 'exempt', \
  spec.exempt: Forbidden: must be nil if the type is Limited, \
- spec.limited.limitResponse.queuing: Required value: must not be empty if limited.limitResponse.type is Limited]",
+ spec.limited.limitResponse.queuing: Required value: must not be empty if limited.limitResponse.type is Limited, \
+ spec: Invalid value: {\"Type\":\"Limited\",\"Limited\":{\"NominalConcurrencyShares\":30,\"LimitResponse\":{\"Type\":\"Queue\",\"Queuing\":null},\"LendablePercent\":0,\"BorrowingLimitPercent\":null},\"Exempt\":{\"NominalConcurrencyShares\":0,\"LendablePercent\":0}}: spec of 'exempt' except the 'spec.exempt' field must equal the fixed value]",
         ),
         (
             wrong(&level(

@@ -187,6 +187,65 @@ fn the_cluster_itself_is_not_changed_and_controllers_are() {
     }
 }
 
+/// What is asked for beside an object is changed before it is done, and so is what controllers write of what is there.
+#[test]
+fn scales_evictions_bindings_and_what_controllers_write_are_changed() {
+    let rule = |resource: &str| json!({ "apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": [resource] });
+    let about = |resource: &str, mutation: Value| json!({ "matchConstraints": { "resourceRules": [rule(resource)] }, "mutations": [mutation] });
+    let mut world = World::new();
+    world.must(&deployment("web", 3, &json!({})));
+    let pod = json!({ "namespace": "shop", "spec": { "containers": [{ "name": "c", "image": "c:1" }] } });
+    world.must(&value("v1", "Pod", "p", &pod));
+    let scaled = apply("Object{spec: Object.spec{replicas: object.spec.replicas > 5 ? 5 : object.spec.replicas}}");
+    world.mutate("scale", &about("deployments/scale", scaled), &json!({}));
+    let annotate = "Object{metadata: Object.metadata{annotations: {'by': request.userInfo.username}}}";
+    world.mutate("bind", &about("pods/binding", apply(annotate)), &json!({}));
+    let grace = "[JSONPatch{op: 'add', path: '/deleteOptions', value: Object.deleteOptions{gracePeriodSeconds: 7}}]";
+    world.mutate("evict", &about("pods/eviction", patch(grace)), &json!({}));
+
+    let more = ScaleEdit::Patch(Patch::Merge(json!({ "spec": { "replicas": 9 } })));
+    let told = world.act(|store| store.edit_scale(DEPLOYMENT, ("shop", "web"), &more, &WriteOptions::default(), NOW));
+    assert_eq!((told.as_str(), &world.shown(DEPLOYMENT, "web")["spec"]["replicas"]), ("", &json!(5)));
+    let commit = |world: &mut World, author, action| {
+        let done = world.store.by(author, Value::Null, |store| store.commit(vec![action], NOW)).0;
+        assert_eq!(done, Ok(()));
+    };
+    let target = |world: &World, kind, name: &str| {
+        Target::any_version(world.store.snapshot().find(kind, "shop", name).expect("it is there").meta.uid)
+    };
+    let scaler = Author::Controller("horizontal-pod-autoscaler");
+    let action = Action::Scale { target: target(&world, DEPLOYMENT, "web"), replicas: 8 };
+    commit(&mut world, scaler, action);
+    assert_eq!(world.shown(DEPLOYMENT, "web")["spec"]["replicas"], 5);
+
+    let action = Action::Bind { target: target(&world, kind::POD, "p"), node: "n".into() };
+    commit(&mut world, Author::Scheduler, action);
+    assert_eq!(world.shown(kind::POD, "p")["metadata"]["annotations"]["by"], "system:kube-scheduler");
+    assert_eq!(world.act(|store| store.evict("shop", "p", DeleteOptions::default(), NOW)), "");
+    assert_eq!(world.shown(kind::POD, "p")["metadata"]["deletionGracePeriodSeconds"], 7);
+
+    world.must(&map("m", &json!({ "k": "v" }), &json!({})));
+    world.mutate("maps", &about("configmaps", label("seen", "object.metadata.annotations['by']")), &json!({}));
+    let edit = MetaEdit { annotations: vec![("by".to_owned(), Some("me".to_owned()))], ..MetaEdit::default() };
+    let action = Action::EditMeta { target: target(&world, kind::CONFIG_MAP, "m"), edit };
+    commit(&mut world, Author::Controller("some-controller"), action);
+    let map = world.shown(kind::CONFIG_MAP, "m");
+    assert_eq!(
+        (&map["metadata"]["annotations"]["by"], &map["metadata"]["labels"]["seen"]),
+        (&json!("me"), &json!("me"))
+    );
+    let web = world.store.snapshot().find(DEPLOYMENT, "shop", "web").expect("it is there").clone();
+    let status =
+        about("deployments/status", apply("Object{status: Object.status{replicas: object.status.replicas + 2}}"));
+    world.mutate("status", &status, &json!({}));
+    let mut typed = web.typed::<k8s_openapi::api::apps::v1::Deployment>().expect("a deployment").clone();
+    typed.status.get_or_insert_default().replicas = Some(2);
+    let action = Action::UpdateStatus { target: target(&world, DEPLOYMENT, "web"), object: Arc::new(typed) };
+    commit(&mut world, Author::Controller("deployment-controller"), action);
+    assert_eq!(world.shown(DEPLOYMENT, "web")["status"]["replicas"], 4);
+    world.store.snapshot().check_indexes().expect("indexes agree");
+}
+
 #[test]
 fn a_policy_that_cannot_work_is_not_let_in() {
     let rows = [
