@@ -233,7 +233,8 @@ impl Store {
         }
         if let Some((next, body)) = self.changed_update(&before, (&meta, &body), part, meta.kind)? {
             // What policies have made of it is looked at like what a client writes.
-            let draft = Draft { meta: next, body, expect: Expect::default(), written_as: None };
+            let draft =
+                Draft { meta: next, body, expect: Expect::default(), written_as: None, misread: Default::default() };
             let written_as = (meta.managed_fields, meta.kind);
             return self.replace_changed(before, draft, part, written_as, now).map(|_| ());
         }
