@@ -77,8 +77,9 @@ impl History {
             (kind::MUTATING_ADMISSION_POLICY_BINDING, MARKS),
         ];
         for (kind, name) in all {
-            let result = self.cluster.delete(kind, name, DeleteOptions::default());
-            self.accept(result);
+            let (namespace, options) = (String::new(), DeleteOptions::default());
+            let result = self.cluster.request(Request::Delete { kind, namespace, name: name.to_owned(), options });
+            self.accept(result.map(|_| ()));
         }
     }
 
