@@ -135,9 +135,11 @@ async fn who_asks_for_a_certificate_is_known_by_it_once_approved() {
         let refused = place.types("eve", &patch, "").await;
         let why = "user not permitted to sign requests with signerName \"kubernetes.io/kube-apiserver-client\"";
         assert!(refused.contains(why), "{refused}");
-        let sign =
-            "create clusterrole s --verb=sign --resource=signers.certificates.k8s.io --resource-name=kubernetes.io/*";
-        place.types("admin", sign, "").await;
+        // Signers are no objects, so that kubectl makes no rule about them from words.
+        let rule =
+            "{apiGroups: [certificates.k8s.io], resources: [signers], resourceNames: [kubernetes.io/*], verbs: [sign]}";
+        let kind = "apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole";
+        place.types("admin", "create -f -", &format!("{{{kind}, metadata: {{name: s}}, rules: [{rule}]}}")).await;
         place.types("admin", "create clusterrolebinding s --clusterrole=s --group=cooks", "").await;
         let patched = place.types("eve", &patch, "").await;
         assert!(patched.contains("patched"), "{patched}");
