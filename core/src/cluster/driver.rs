@@ -13,6 +13,7 @@ use futures_core::stream::BoxStream;
 use futures_util::stream::{FuturesUnordered, SelectAll};
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 
 use super::admission;
 use super::clock::Clock;
@@ -73,6 +74,8 @@ pub(super) struct Driver {
     asked: BTreeMap<RequestId, oneshot::Sender<Answered>>,
     next_request: u64,
     calls: FuturesUnordered<BoxFuture<'static, Input>>,
+    /// Clients whose writes webhooks look at. They end with the driver.
+    asking: JoinSet<()>,
     events: SelectAll<BoxStream<'static, (NodeName, RuntimeEvent)>>,
     settling: Vec<oneshot::Sender<()>>,
     /// Whether the kernel knows somebody who asks webhooks.
@@ -107,6 +110,7 @@ impl Driver {
             asked: BTreeMap::new(),
             next_request: 0,
             calls: FuturesUnordered::new(),
+            asking: JoinSet::new(),
             events: SelectAll::new(),
             settling: Vec::new(),
             refers: false,
@@ -303,7 +307,8 @@ impl Driver {
                 let Referral { user, requests, .. } = referral;
                 let answered = requests.into_iter().next().map(|request| admission::answered(admission, user, request));
                 if let Some(answered) = answered {
-                    tokio::spawn(async move { asker.send(answered.await) });
+                    while self.asking.try_join_next().is_some() {}
+                    self.asking.spawn(async move { drop(asker.send(answered.await)) });
                 }
             }
         }
