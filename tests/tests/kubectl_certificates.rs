@@ -139,7 +139,10 @@ async fn who_asks_for_a_certificate_is_known_by_it_once_approved() {
         let rule =
             "{apiGroups: [certificates.k8s.io], resources: [signers], resourceNames: [kubernetes.io/*], verbs: [sign]}";
         let kind = "apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole";
-        place.types("admin", "create -f -", &format!("{{{kind}, metadata: {{name: s}}, rules: [{rule}]}}")).await;
+        // Without the line before it, older kubectls take it for JSON.
+        let role = format!("---\n{{{kind}, metadata: {{name: s}}, rules: [{rule}]}}");
+        let made = place.types("admin", "create -f -", &role).await;
+        assert!(made.contains("created"), "{made}");
         place.types("admin", "create clusterrolebinding s --clusterrole=s --group=cooks", "").await;
         let patched = place.types("eve", &patch, "").await;
         assert!(patched.contains("patched"), "{patched}");
