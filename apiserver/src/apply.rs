@@ -17,7 +17,7 @@ use crate::body::Body;
 use crate::conversion::{self, Conversion};
 use crate::rbac::{self, escalation};
 use crate::read;
-use crate::write::{self, Place, Sent, object_of};
+use crate::write::{self, Place, Sent, TRIES_MAX, object_of};
 
 /// Whether a patch is an apply.
 pub(crate) fn is_apply(sent: &Sent) -> bool {
@@ -57,9 +57,6 @@ pub(crate) async fn apply(place: &Place<'_>, part: Part, sent: &Sent) -> Result<
     let code = if matches!(answer, Answer::Created(_)) { StatusCode::CREATED } else { StatusCode::OK };
     place.show(object_of(answer)?, code, sent.wanted).await
 }
-
-/// How often an apply is tried whose object others change meanwhile.
-const TRIES_MAX: usize = 5;
 
 /// An apply in a version that a webhook makes: what becomes of the object is worked out here, and takes the place of what was
 /// read.

@@ -37,6 +37,9 @@ pub(crate) use delete::{delete, delete_collection, options_of};
 pub(crate) use patch::{format_of, patch};
 pub(crate) use update::update;
 
+/// How often a write is tried whose object others change between what was read of it, or judged, and what is written.
+pub(crate) const TRIES_MAX: usize = 5;
+
 /// What a request brings besides its path.
 pub(crate) struct Sent {
     pub(crate) method: Method,

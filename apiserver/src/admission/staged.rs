@@ -15,10 +15,7 @@ use serde_json::{Value, json};
 use super::hooks::Hooks;
 use super::review::Asking;
 use crate::rbac::escalation;
-use crate::write::{Place, object_of};
-
-/// How often a write begins anew because somebody else was faster.
-const TRIES_MAX: usize = 5;
+use crate::write::{Place, TRIES_MAX, object_of};
 
 /// What a request does, as webhooks see it.
 struct Outline {

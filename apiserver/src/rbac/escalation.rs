@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::access::{Access, What};
 use crate::identity::{MASTERS, User};
 use crate::rbac;
-use crate::write::{self, Place, Sent};
+use crate::write::{self, Place, Sent, TRIES_MAX};
 
 /// Judges a role or binding that somebody wants to write.
 pub(crate) fn check(
@@ -56,9 +56,6 @@ pub(crate) fn check(
     );
     Err(ApiError::forbidden(Subject::new(info.group.to_string(), info.plural.to_string(), name), detail))
 }
-
-/// How often a patch is tried whose object changes between what is judged and what is written.
-const TRIES_MAX: usize = 5;
 
 /// Whether what becomes of an object gives its author's rights away.
 pub(crate) fn is_judged(place: &Place<'_>) -> bool {

@@ -18,7 +18,7 @@ use crate::body::Body;
 use crate::conversion::{self, Conversion};
 use crate::read;
 use crate::respond;
-use crate::write::{self, Place, Sent};
+use crate::write::{self, Place, Sent, TRIES_MAX};
 
 /// The kind `Scale`, whose objects are never stored.
 fn scale_value(place: &Place<'_>, object: &Value) -> Result<Value, ApiError> {
@@ -96,9 +96,6 @@ async fn set(place: &Place<'_>, scale: &Value, sent: &Sent) -> Result<Response<B
     }
     edit(place, ScaleEdit::Replace(scale.clone()), options, sent).await
 }
-
-/// How often a scale is tried whose object others change meanwhile.
-const TRIES_MAX: usize = 5;
 
 /// The scale of an object in a version that a webhook makes: the whole object takes the place of what was read. Who owns what
 /// of it stays as it is.

@@ -14,6 +14,7 @@ use inboard::{ApiError, Reason};
 use super::{Place, Sent, object_of, options};
 use crate::body::Body;
 use crate::rbac::escalation;
+use crate::write::TRIES_MAX;
 use crate::{apply, conversion, read, write};
 
 /// `patch`
@@ -46,9 +47,6 @@ pub(crate) async fn patch(place: &Place<'_>, part: Part, sent: &Sent) -> Result<
     let answer = escalation::guarded(place, sent, options(place, sent, "PatchOptions")?, request).await?;
     place.show(object_of(answer)?, StatusCode::OK, sent.wanted).await
 }
-
-/// How often a patch is tried whose object others change meanwhile.
-const TRIES_MAX: usize = 5;
 
 /// A patch of an object in a version that a webhook makes: the outcome takes the place of what was read.
 async fn converted(
