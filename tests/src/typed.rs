@@ -97,21 +97,29 @@ async fn cluster() -> (Cluster, Server) {
 ///
 /// # Panics
 /// With all that was not as it shall be.
-#[expect(clippy::print_stderr, reason = "what a test leaves out is said")]
 pub async fn with_each(target: &str, story: impl AsyncFn(&mut Terminal<'_>)) {
+    with_each_cluster(target, async |_, terminal| story(terminal).await).await;
+}
+
+/// The same for a story that looks at the cluster itself, too.
+///
+/// # Panics
+/// With all that was not as it shall be.
+#[expect(clippy::print_stderr, reason = "what a test leaves out is said")]
+pub async fn with_each_cluster(target: &str, story: impl AsyncFn(&Cluster, &mut Terminal<'_>)) {
     let programs = versions(target);
     if programs.is_empty() {
         eprintln!("left out: there is no kubectl; tests/install-kubectl brings it");
     }
     let mut wrong = String::new();
     for program in programs {
-        let (_cluster, server) = cluster().await;
+        let (cluster, server) = cluster().await;
         let Address::Tcp(address) = *server.address() else { panic!("it is TCP") };
-        let kubectl = Kubectl::new(&program, address).with("PATH", "/usr/bin:/bin");
+        let kubectl = Kubectl::new(&program, address).with("PATH", "/usr/bin:/bin").with("TZ", "UTC");
         std::fs::create_dir_all(kubectl.home()).expect("a folder");
         let which = program.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
         let mut terminal = Terminal { kubectl: &kubectl, which: which.unwrap_or_default(), wrong: String::new() };
-        story(&mut terminal).await;
+        story(&cluster, &mut terminal).await;
         wrong.push_str(&terminal.wrong);
         server.stop().await;
     }

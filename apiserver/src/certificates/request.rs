@@ -2,18 +2,13 @@
 
 use std::net::IpAddr;
 
-use inboard::object::der::{
-    BIT_STRING, INTEGER, NUMBERED, OBJECT_ID, OCTET_STRING, SEQUENCE, SET, any, element, skip, whole,
-};
-use inboard::object::subject::Subject;
+use inboard::object::der::{BIT_STRING, INTEGER, OBJECT_ID, SEQUENCE, element, whole};
+use inboard::object::subject::{Subject, alternative_names};
 use rcgen::{PublicKeyData, SignatureAlgorithm};
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::CertificateSigningRequestDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 
-/// `1.2.840.113549.1.9.14` and `2.5.29.17`
-const EXTENSION_REQUEST: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x0e];
-const ALTERNATIVE_NAMES: [u8; 3] = [0x55, 0x1d, 0x11];
 /// `1.2.840.10045.3.1.7`, `1.3.132.0.34`, `1.3.101.112`, `1.2.840.113549.1.1.1`
 const P256: [u8; 8] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 const P384: [u8; 5] = [0x2b, 0x81, 0x04, 0x00, 0x22];
@@ -112,35 +107,7 @@ fn algorithm_of(key_algorithm: &[u8]) -> Option<&'static SignatureAlgorithm> {
 
 /// The other names that it asks for.
 fn alternatives(attributes: &[u8], asked: &mut Asked) -> Option<()> {
-    let Some((mut attributes, _)) = element(attributes, NUMBERED) else { return Some(()) };
-    while !attributes.is_empty() {
-        let (attribute, next) = element(attributes, SEQUENCE)?;
-        attributes = next;
-        let (id, values) = element(attribute, OBJECT_ID)?;
-        if *id != EXTENSION_REQUEST {
-            continue;
-        }
-        let (values, _) = element(values, SET)?;
-        let (mut extensions, _) = element(values, SEQUENCE)?;
-        while !extensions.is_empty() {
-            let (extension, next) = element(extensions, SEQUENCE)?;
-            extensions = next;
-            let (id, rest) = element(extension, OBJECT_ID)?;
-            // Whether it is critical may stand before its value.
-            let value = element(rest, OCTET_STRING).or_else(|| element(skip(rest)?, OCTET_STRING));
-            if *id == ALTERNATIVE_NAMES {
-                names(value?.0, asked)?;
-            }
-        }
-    }
-    Some(())
-}
-
-fn names(value: &[u8], asked: &mut Asked) -> Option<()> {
-    let (mut names, _) = element(value, SEQUENCE)?;
-    while !names.is_empty() {
-        let (kind, name, next) = any(names)?;
-        names = next;
+    for (kind, name) in alternative_names(attributes)? {
         match kind {
             0x81 => asked.has_mail = true,
             0x82 => asked.hosts.push(String::from_utf8(name.to_vec()).ok()?),

@@ -1,8 +1,9 @@
 //! What people look at: tables of objects, the events of an object, and descriptions (`kubectl get`, `kubectl describe`).
 
 use std::fmt;
+use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::api::core::v1::Event;
 use kube_core::params::ListParams;
 use serde_json::Value;
 
@@ -11,9 +12,10 @@ use super::api::{Api, to_kind};
 use super::apply::kind_name;
 use super::dynamic::DynamicApi;
 use crate::error::ApiError;
-use crate::object::describe::describe;
-use crate::object::kind::{self, Kind, TypedObject};
-use crate::object::table::{Table, human_duration};
+use crate::ids::NodeName;
+use crate::object::describe::{Around, describe};
+use crate::object::kind::{self, Kind, KindId, Kinds, TypedObject};
+use crate::object::table::Table;
 use crate::store::{Body, Object, Snapshot};
 use crate::time::Time;
 
@@ -39,17 +41,54 @@ impl Cluster {
     pub async fn describe(&self, kind: &str, namespace: &str, name: &str) -> Result<Description, ApiError> {
         let api = self.dynamic(kind).await?.namespace(namespace);
         let value = api.get(name).await?;
-        let uid = value.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let uid = value.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
         let (snapshot, now) = self.inspect(|kernel, now| (kernel.snapshot().clone(), now)).await?;
         let kinds = self.kinds().await?;
-        let here = crate::ids::NodeName::from(name);
-        let pods: Vec<Pod> = match value.get("kind").and_then(Value::as_str).unwrap_or_default() {
-            "Node" => snapshot.pods_on(&here).filter_map(|pod| pod.to_pod()).collect(),
-            _ => uid.parse().map(|uid| pods_of(&snapshot, uid)).unwrap_or_default(),
-        };
-        let text = describe(&value, &pods).map_err(ApiError::internal)?;
-        let events = events_of(&snapshot, &kinds, &uid)?;
-        Ok(Description { text, events, now })
+        let events = events_of(&snapshot, &kinds, uid)?;
+        let text = describe(&value, &Neighbours { snapshot, kinds, now }, &events);
+        Ok(Description { text, events })
+    }
+}
+
+/// The other objects of a cluster, as they are at one moment.
+struct Neighbours {
+    snapshot: Snapshot,
+    kinds: Kinds,
+    now: Time,
+}
+
+impl Neighbours {
+    fn values<'o>(&self, objects: impl Iterator<Item = &'o Arc<Object>>) -> Vec<Value> {
+        objects.map(|object| object.to_value(&self.kinds)).collect()
+    }
+}
+
+impl Around for Neighbours {
+    fn find(&self, kind: KindId, namespace: &str, name: &str) -> Option<Value> {
+        self.snapshot.find(kind, namespace, name).map(|object| object.to_value(&self.kinds))
+    }
+
+    fn all(&self, kind: KindId, namespace: &str) -> Vec<Value> {
+        match namespace {
+            "" => self.values(self.snapshot.list(kind)),
+            _ => self.values(self.snapshot.list_in(kind, namespace)),
+        }
+    }
+
+    fn owned(&self, owner: &Value, kind: KindId) -> Vec<Value> {
+        let owner = owner.pointer("/metadata/uid").and_then(Value::as_str).and_then(|uid| uid.parse().ok());
+        let mut owned: Vec<Value> =
+            owner.map_or_else(Vec::new, |owner| self.values(self.snapshot.owned_of_kind(owner, kind)));
+        owned.sort_by(|one, other| one["metadata"]["name"].as_str().cmp(&other["metadata"]["name"].as_str()));
+        owned
+    }
+
+    fn pods_on(&self, node: &str) -> Vec<Value> {
+        self.values(self.snapshot.pods_on(&NodeName::from(node)))
+    }
+
+    fn now(&self) -> Time {
+        self.now
     }
 }
 
@@ -94,11 +133,7 @@ impl<K: Kind> Api<K> {
     }
 }
 
-fn pods_of(snapshot: &Snapshot, owner: crate::ids::Uid) -> Vec<Pod> {
-    snapshot.owned_by(owner).filter_map(|pod| pod.to_pod()).collect()
-}
-
-fn events_of(snapshot: &Snapshot, kinds: &crate::object::kind::Kinds, uid: &str) -> Result<Vec<Event>, ApiError> {
+fn events_of(snapshot: &Snapshot, kinds: &Kinds, uid: &str) -> Result<Vec<Event>, ApiError> {
     let mut found: Vec<(Time, &std::sync::Arc<Object>)> = Vec::new();
     for event in snapshot.events().chain(snapshot.list(kind::EVENT)) {
         match &event.body {
@@ -117,41 +152,16 @@ fn events_of(snapshot: &Snapshot, kinds: &crate::object::kind::Kinds, uid: &str)
     found.into_iter().map(|(_, event)| to_kind(event, kinds)).collect()
 }
 
-/// What there is to say of an object. Its text is laid out as `kubectl describe` does.
+/// What there is to say of an object, in the words and the layout of `kubectl describe`; times are in UTC.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Description {
     text: String,
     /// Its events, in the order in which they first happened.
     pub events: Vec<Event>,
-    now: Time,
 }
 
 impl fmt::Display for Description {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)?;
-        if self.events.is_empty() {
-            return f.write_str("Events:  <none>\n");
-        }
-        f.write_str("Events:\n")?;
-        let ago = |time: Option<Time>| time.map_or(0, |time| self.now.as_secs() - time.as_secs());
-        let mut lines = vec![["Type", "Reason", "Age", "From", "Message"].map(str::to_owned)];
-        for event in &self.events {
-            let last = ago(event.last_timestamp.as_ref().map(Time::from_api));
-            let first = ago(event.first_timestamp.as_ref().map(Time::from_api));
-            let age = match event.count.unwrap_or(1) {
-                ..=1 => human_duration(last),
-                count => format!("{} (x{count} over {})", human_duration(last), human_duration(first)),
-            };
-            let from = event.source.as_ref().and_then(|source| source.component.clone()).unwrap_or_default();
-            let text = |text: &Option<String>| text.clone().unwrap_or_default();
-            lines.push([text(&event.type_), text(&event.reason), age, from, text(&event.message)]);
-        }
-        let widths =
-            [0, 1, 2, 3].map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0));
-        for [kind, reason, age, from, message] in &lines {
-            let [a, b, c, d] = widths;
-            writeln!(f, "  {kind:<a$}  {reason:<b$}  {age:<c$}  {from:<d$}  {}", message.trim())?;
-        }
-        Ok(())
+        f.write_str(&self.text)
     }
 }

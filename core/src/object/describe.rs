@@ -1,124 +1,104 @@
-//! Objects told in full, laid out as `kubectl describe` does: names and values, indented.
+//! Objects told in full, in the words and the layout of `kubectl describe`.
 //!
-//! Pods, workloads, nodes and secrets have their own words; any other object is told as the tree that it is.
+//! **The rule** (`kubectl/pkg/describe`): a kind that kubectl knows has its own words; any other object is told as the tree
+//! that it is. Names and values are cells, laid out in columns by [`Lines`]; events come last.
+//!
+//! What is told is the JSON of an object and of those that belong to it, which [`Around`] brings.
 
+mod access;
+mod autoscaler;
+mod batch;
+mod certificate;
+mod config;
+mod container;
+mod endpoints;
+mod events;
+mod ingress;
+mod lines;
+mod metadata;
+mod namespace;
+mod network_policy;
 mod node;
 mod pod;
+mod quota;
+mod read;
+mod service;
+mod storage;
 mod tree;
+mod volume;
 mod workload;
 
-use std::fmt::{self, Write as _};
-
-use k8s_openapi::api::core::v1::{Pod, Secret};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use serde::de::DeserializeOwned;
+use k8s_openapi::api::core::v1::Event;
 use serde_json::Value;
 
-/// An object, as JSON with `apiVersion` and `kind`, in words. `pods` are those that belong to it: the pods on a node,
-/// or the pods that a workload selects.
-///
-/// # Errors
-/// When the object is not what its kind says.
-pub fn describe(object: &Value, pods: &[Pod]) -> Result<String, serde_json::Error> {
-    fn read<K: DeserializeOwned>(object: &Value) -> Result<K, serde_json::Error> {
-        K::deserialize(object)
-    }
+use super::kind::KindId;
+use crate::time::Time;
+use lines::Lines;
+use read::text;
+
+/// What else there is: the objects that belong to the one that is told of.
+pub trait Around {
+    /// The object of this name.
+    fn find(&self, kind: KindId, namespace: &str, name: &str) -> Option<Value>;
+    /// All objects of a kind in a namespace, by their names; in all namespaces where it is empty.
+    fn all(&self, kind: KindId, namespace: &str) -> Vec<Value>;
+    /// The objects of a kind that this one owns as their controller.
+    fn owned(&self, owner: &Value, kind: KindId) -> Vec<Value>;
+    /// The pods that are bound to a node.
+    fn pods_on(&self, node: &str) -> Vec<Value>;
+    /// The time that ages count from.
+    fn now(&self) -> Time;
+}
+
+/// An object, as JSON with `apiVersion` and `kind`, in words; `events` are those about it.
+pub fn describe(object: &Value, around: &dyn Around, events: &[Event]) -> String {
     let mut lines = Lines::default();
-    match object.get("kind").and_then(Value::as_str).unwrap_or_default() {
-        "Pod" => pod::pod(&mut lines, &read(object)?),
-        "Deployment" => workload::deployment(&mut lines, &read(object)?),
-        "ReplicaSet" => workload::replica_set(&mut lines, &read(object)?, pods),
-        "StatefulSet" => workload::stateful_set(&mut lines, &read(object)?, pods),
-        "DaemonSet" => workload::daemon_set(&mut lines, &read(object)?, pods),
-        "Job" => workload::job(&mut lines, &read(object)?),
-        "CronJob" => workload::cron_job(&mut lines, &read(object)?),
-        "Node" => node::node(&mut lines, &read(object)?, pods),
-        "Secret" => secret(&mut lines, &read(object)?),
-        _ => {
-            metadata(&mut lines, &read(object.get("metadata").unwrap_or(&Value::Null))?);
-            tree::rest(&mut lines, object);
-        }
-    }
-    Ok(lines.0)
-}
-
-/// What is secret is only counted.
-fn secret(lines: &mut Lines, secret: &Secret) {
-    metadata(lines, &secret.metadata);
-    lines.put(0, "Type", secret.type_.as_deref().unwrap_or_default());
-    lines.title("Data");
-    for (key, bytes) in secret.data.iter().flatten() {
-        lines.put(1, key, format_args!("{} bytes", bytes.0.len()));
-    }
-}
-
-/// Lines of names and values, indented.
-#[derive(Default)]
-struct Lines(String);
-
-impl Lines {
-    /// A line that what follows belongs to.
-    fn title(&mut self, name: &str) {
-        let _ = writeln!(self.0, "{name}:");
-    }
-
-    fn put(&mut self, depth: usize, name: &str, value: impl fmt::Display) {
-        let name = format!("{:indent$}{name}:", "", indent = depth * 2);
-        let value = value.to_string();
-        let line = format!("{name:<18} {value}");
-        self.0.push_str(line.trim_end());
-        self.0.push('\n');
-    }
-
-    /// A value that has no name.
-    fn item(&mut self, depth: usize, value: &str) {
-        let _ = writeln!(self.0, "{:indent$}{value}", "", indent = depth * 2);
-    }
-
-    /// Several values, one a line, the first beside the name.
-    fn list(&mut self, name: &str, values: impl IntoIterator<Item = String>) {
-        let mut values = values.into_iter();
-        self.put(0, name, values.next().unwrap_or_else(|| "<none>".to_owned()));
-        for value in values {
-            let _ = writeln!(self.0, "{:18} {value}", "");
-        }
-    }
-
-    fn conditions(&mut self, conditions: impl IntoIterator<Item = [String; 3]>) {
-        let mut conditions = conditions.into_iter().peekable();
-        if conditions.peek().is_none() {
-            return;
-        }
-        self.0.push_str("Conditions:\n");
-        let _ = writeln!(self.0, "  {:<28} {:<8} Reason", "Type", "Status");
-        for [kind, status, reason] in conditions {
-            let line = format!("  {kind:<28} {status:<8} {reason}");
-            self.0.push_str(line.trim_end());
-            self.0.push('\n');
-        }
-    }
-}
-
-fn or_none(text: Option<&str>) -> &str {
-    text.filter(|text| !text.is_empty()).unwrap_or("<none>")
-}
-
-fn metadata(lines: &mut Lines, meta: &ObjectMeta) {
-    lines.put(0, "Name", or_none(meta.name.as_deref()));
-    if let Some(namespace) = meta.namespace.as_deref() {
-        lines.put(0, "Namespace", namespace);
-    }
-    let pairs = |map: &Option<std::collections::BTreeMap<String, String>>, joint: &str| -> Vec<String> {
-        let shown = map.iter().flatten().filter(|(key, _)| *key != crate::object::patch::LAST_APPLIED);
-        shown.map(|(key, value)| format!("{key}{joint}{value}")).collect()
+    let group = text(object, "/apiVersion").rsplit_once('/').map(|(group, _)| group.to_owned()).unwrap_or_default();
+    let kind = text(object, "/kind");
+    let has_events = match (group.as_str(), &*kind) {
+        ("", _) => core(&mut lines, &kind, object, around),
+        ("apps", _) => workload::tell(&mut lines, &kind, object, around),
+        ("batch", _) => batch::tell(&mut lines, &kind, object),
+        ("autoscaling", "HorizontalPodAutoscaler") => Some(autoscaler::tell(&mut lines, object)),
+        ("policy", "PodDisruptionBudget") => Some(config::disruption_budget(&mut lines, object)),
+        ("scheduling.k8s.io", "PriorityClass") => Some(config::priority_class(&mut lines, object)),
+        ("discovery.k8s.io", "EndpointSlice") => Some(endpoints::slice(&mut lines, object)),
+        ("networking.k8s.io", "NetworkPolicy") => Some(network_policy::tell(&mut lines, object)),
+        ("networking.k8s.io", _) => ingress::tell(&mut lines, &kind, object, around),
+        ("storage.k8s.io", _) => storage::classes(&mut lines, &kind, object),
+        ("rbac.authorization.k8s.io", _) => access::tell(&mut lines, &kind, object),
+        ("certificates.k8s.io", "CertificateSigningRequest") => certificate::tell(&mut lines, object),
+        _ => None,
     };
-    lines.list("Labels", pairs(&meta.labels, "="));
-    lines.list("Annotations", pairs(&meta.annotations, ": "));
-    if let Some(since) = &meta.deletion_timestamp {
-        lines.put(0, "Deletion", since.0);
+    if has_events.unwrap_or_else(|| tree::tell(&mut lines, object)) == Events::Shown {
+        events::tell(&mut lines, events, around.now());
     }
-    let owner = meta.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
-    if let Some(owner) = owner {
-        lines.put(0, "Controlled By", format_args!("{}/{}", owner.kind, owner.name));
-    }
+    lines.laid_out()
+}
+
+/// The kinds of the core group.
+fn core(lines: &mut Lines, kind: &str, object: &Value, around: &dyn Around) -> Option<Events> {
+    Some(match kind {
+        "Pod" => pod::tell(lines, object, around),
+        "ReplicationController" => workload::replication_controller(lines, object, around),
+        "Node" => node::tell(lines, object, around),
+        "Namespace" => namespace::tell(lines, object, around),
+        "Secret" => config::secret(lines, object),
+        "ConfigMap" => config::config_map(lines, object),
+        "ServiceAccount" => access::service_account(lines, object),
+        "LimitRange" => quota::limit_range(lines, object),
+        "ResourceQuota" => quota::resource_quota(lines, object),
+        "Service" => service::tell(lines, object, around),
+        "Endpoints" => endpoints::endpoints(lines, object),
+        "PersistentVolume" => storage::volume(lines, object, around.now()),
+        "PersistentVolumeClaim" => storage::claim(lines, object, around),
+        _ => return None,
+    })
+}
+
+/// Whether kubectl looks for the events of such an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Events {
+    Shown,
+    NotAskedFor,
 }

@@ -5,13 +5,16 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::der::{INTEGER, OBJECT_ID, SEQUENCE, SET, UTF8_STRING, any, element, skip, wrapped};
+use super::der::{INTEGER, NUMBERED, OBJECT_ID, OCTET_STRING, SEQUENCE, SET, UTF8_STRING, any, element, skip, wrapped};
 
 /// The version of a certificate, which stands before everything else where it is not the first.
 const VERSION: u8 = 0xa0;
 /// `2.5.4.3` and `2.5.4.10`.
 const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
 const ORGANIZATION: [u8; 3] = [0x55, 0x04, 0x0a];
+/// `1.2.840.113549.1.9.14` and `2.5.29.17`.
+const EXTENSION_REQUEST: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x0e];
+const ALTERNATIVE_NAMES: [u8; 3] = [0x55, 0x1d, 0x11];
 
 /// Whom a certificate names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,23 +27,14 @@ pub struct Subject {
 
 impl Subject {
     /// From what stands in a distinguished name.
-    pub fn read(mut bytes: &[u8]) -> Option<Self> {
+    pub fn read(bytes: &[u8]) -> Option<Self> {
         let mut subject = Self::default();
-        while !bytes.is_empty() {
-            let (mut set, after) = element(bytes, SET)?;
-            while !set.is_empty() {
-                let (attribute, next) = element(set, SEQUENCE)?;
-                let (id, value) = element(attribute, OBJECT_ID)?;
-                let (_, value, _) = any(value)?;
-                let text = || String::from_utf8(value.to_vec()).ok();
-                if *id == COMMON_NAME {
-                    subject.name = text().unwrap_or_default();
-                } else if *id == ORGANIZATION {
-                    subject.groups.extend(text());
-                }
-                set = next;
+        for (id, value) in attributes(bytes)? {
+            if *id == COMMON_NAME {
+                subject.name = value;
+            } else if *id == ORGANIZATION {
+                subject.groups.push(value);
             }
-            bytes = after;
         }
         Some(subject)
     }
@@ -56,10 +50,7 @@ impl Subject {
     /// That of a request for a certificate in PEM.
     pub fn of_request(pem: &[u8]) -> Option<Self> {
         let der = unwrapped(pem, "CERTIFICATE REQUEST")?;
-        let (request, _) = element(&der, SEQUENCE)?;
-        let (info, _) = element(request, SEQUENCE)?;
-        let (_, info) = element(info, INTEGER)?;
-        let (subject, _) = element(info, SEQUENCE)?;
+        let (subject, _) = subject_of(&der)?;
         Self::read(subject)
     }
 
@@ -75,6 +66,83 @@ impl Subject {
         let groups = if groups.is_empty() { Vec::new() } else { wrapped(SET, &groups.concat()) };
         wrapped(SEQUENCE, &[groups, wrapped(SET, &attribute(COMMON_NAME, &self.name))].concat())
     }
+}
+
+/// All that a request for a certificate names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Requested {
+    /// The attributes of the distinguished name: their identities and texts.
+    pub(crate) attributes: Vec<(Vec<u8>, String)>,
+    /// The other names: their tags and what stands in them.
+    pub(crate) alternatives: Vec<(u8, Vec<u8>)>,
+}
+
+/// What a request in PEM names.
+pub(crate) fn requested(pem: &[u8]) -> Option<Requested> {
+    let der = unwrapped(pem, "CERTIFICATE REQUEST")?;
+    let (subject, rest) = subject_of(&der)?;
+    let attributes = attributes(subject)?.into_iter().map(|(id, value)| (id.to_vec(), value)).collect();
+    // The key stands before the attributes.
+    let names = alternative_names(skip(rest)?)?.into_iter().map(|(tag, name)| (tag, name.to_vec())).collect();
+    Some(Requested { attributes, alternatives: names })
+}
+
+/// The distinguished name of a request in DER, and what follows it.
+fn subject_of(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (request, _) = element(der, SEQUENCE)?;
+    let (info, _) = element(request, SEQUENCE)?;
+    let (_, info) = element(info, INTEGER)?;
+    element(info, SEQUENCE)
+}
+
+/// The attributes that stand in a distinguished name: their identities and texts. What is no text is passed over.
+fn attributes(mut bytes: &[u8]) -> Option<Vec<(&[u8], String)>> {
+    let mut attributes = Vec::new();
+    while !bytes.is_empty() {
+        let (mut set, after) = element(bytes, SET)?;
+        while !set.is_empty() {
+            let (attribute, next) = element(set, SEQUENCE)?;
+            let (id, value) = element(attribute, OBJECT_ID)?;
+            let (_, value, _) = any(value)?;
+            attributes.extend(String::from_utf8(value.to_vec()).ok().map(|value| (id, value)));
+            set = next;
+        }
+        bytes = after;
+    }
+    Some(attributes)
+}
+
+/// The other names that the attributes of a request ask for: their tags and what stands in them.
+pub fn alternative_names(attributes: &[u8]) -> Option<Vec<(u8, &[u8])>> {
+    let mut found = Vec::new();
+    let Some((mut attributes, _)) = element(attributes, NUMBERED) else { return Some(found) };
+    while !attributes.is_empty() {
+        let (attribute, next) = element(attributes, SEQUENCE)?;
+        attributes = next;
+        let (id, values) = element(attribute, OBJECT_ID)?;
+        if *id != EXTENSION_REQUEST {
+            continue;
+        }
+        let (values, _) = element(values, SET)?;
+        let (mut extensions, _) = element(values, SEQUENCE)?;
+        while !extensions.is_empty() {
+            let (extension, next) = element(extensions, SEQUENCE)?;
+            extensions = next;
+            let (id, rest) = element(extension, OBJECT_ID)?;
+            if *id != ALTERNATIVE_NAMES {
+                continue;
+            }
+            // Whether it is critical may stand before its value.
+            let (value, _) = element(rest, OCTET_STRING).or_else(|| element(skip(rest)?, OCTET_STRING))?;
+            let (mut names, _) = element(value, SEQUENCE)?;
+            while !names.is_empty() {
+                let (tag, name, next) = any(names)?;
+                found.push((tag, name));
+                names = next;
+            }
+        }
+    }
+    Some(found)
 }
 
 /// Where the subject begins in what is signed of a certificate.

@@ -168,11 +168,6 @@ fn text(cell: &Value) -> String {
     }
 }
 
-/// The word for the state of a pod, as the STATUS column has it: `Running`, `CrashLoopBackOff`, `Init:0/1`, `Terminating`.
-pub fn pod_word(pod: &k8s_openapi::api::core::v1::Pod) -> String {
-    pod::Summary::of(pod).word
-}
-
 /// The columns of kinds that have none of their own, as upstream.
 static NAME_AND_TIME: [Column; 2] = [NAME, date("Created At")];
 

@@ -1,126 +1,167 @@
-//! Pods and their containers.
+//! Pods, and the templates of pods.
 
-use std::fmt::Write as _;
+use serde_json::Value;
 
-use k8s_openapi::api::core::v1::{Container, ContainerState, ContainerStatus, Pod, PodSpec};
+use super::container;
+use super::lines::Lines;
+use super::metadata;
+use super::read::{at, count, filled, items, optional, selector_or_none, since, text, time};
+use super::volume;
+use super::{Around, Events};
 
-use super::{Lines, metadata};
-use crate::object::table::human_duration;
-
-pub(super) fn pod(lines: &mut Lines, pod: &Pod) {
-    metadata(lines, &pod.metadata);
-    let (spec, status) = (pod.spec.clone().unwrap_or_default(), pod.status.clone().unwrap_or_default());
-    let node = match (spec.node_name.as_deref(), status.host_ip.as_deref()) {
-        (Some(node), Some(ip)) => format!("{node}/{ip}"),
-        (Some(node), None) => format!("{node}/"),
-        (None, _) => "<none>".to_owned(),
-    };
-    lines.put(0, "Node", node);
-    if let Some(start) = &status.start_time {
-        lines.put(0, "Start Time", start.0);
+pub(super) fn tell(lines: &mut Lines, pod: &Value, around: &dyn Around) -> Events {
+    head(lines, pod);
+    state(lines, pod, around);
+    if !at(pod, "/spec/resources").is_null() {
+        lines.title(0, "Resources");
+        container::resources(lines, 1, at(pod, "/spec/resources"));
     }
-    let phase = status.phase.as_deref().unwrap_or("Unknown");
-    lines.put(0, "Status", if pod.metadata.deletion_timestamp.is_some() { "Terminating" } else { phase });
-    if let Some(reason) = &status.reason {
-        lines.put(0, "Reason", reason);
+    let groups = [
+        ("Init Containers", "initContainer"),
+        ("Containers", "container"),
+        ("Ephemeral Containers", "ephemeralContainer"),
+    ];
+    for (title, group) in groups {
+        let containers = items(pod, &format!("/spec/{group}s"));
+        if group == "container" || !containers.is_empty() {
+            let statuses = items(pod, &format!("/status/{group}Statuses"));
+            container::tell(lines, title, containers, Some((pod, statuses)));
+        }
     }
-    if let Some(message) = &status.message {
-        lines.put(0, "Message", message);
-    }
-    lines.put(0, "IP", status.pod_ip.as_deref().unwrap_or_default());
-    let init = spec.init_containers.as_deref().unwrap_or_default();
-    if !init.is_empty() {
-        containers(lines, "Init Containers", init, status.init_container_statuses.as_deref());
-    }
-    containers(lines, "Containers", &spec.containers, status.container_statuses.as_deref());
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    lines.conditions(
-        status
-            .conditions
-            .iter()
-            .flatten()
-            .map(|condition| [condition.type_.clone(), condition.status.clone(), text(&condition.reason)]),
-    );
-    lines.put(0, "QoS Class", status.qos_class.as_deref().unwrap_or_default());
-    selectors(lines, &spec);
+    gates(lines, pod);
+    volume::tell(lines, 0, items(pod, "/spec/volumes"));
+    lines.put(0, "QoS Class", text(pod, "/status/qosClass"));
+    placement(lines, 0, pod);
+    spread(lines, 0, at(pod, "/spec"));
+    scheduling_group(lines, 0, at(pod, "/spec"));
+    Events::Shown
 }
 
-fn selectors(lines: &mut Lines, spec: &PodSpec) {
-    lines.list("Node-Selectors", spec.node_selector.iter().flatten().map(|(key, value)| format!("{key}={value}")));
-    lines.list(
-        "Tolerations",
-        spec.tolerations.iter().flatten().map(|toleration| {
-            let mut text = toleration.key.clone().unwrap_or_default();
-            if let Some(value) = toleration.value.as_deref().filter(|value| !value.is_empty()) {
-                let _ = write!(text, "={value}");
-            }
-            if let Some(effect) = toleration.effect.as_deref().filter(|effect| !effect.is_empty()) {
-                let _ = write!(text, ":{effect}");
-            }
-            if toleration.operator.as_deref() == Some("Exists") {
-                text.push_str(" op=Exists");
-            }
-            if let Some(seconds) = toleration.toleration_seconds {
-                let _ = write!(text, " for {}", human_duration(seconds));
-            }
-            text.trim().to_owned()
-        }),
-    );
-}
-
-pub(super) fn containers(
-    lines: &mut Lines,
-    title: &str,
-    containers: &[Container],
-    statuses: Option<&[ContainerStatus]>,
-) {
-    let _ = writeln!(lines.0, "{title}:");
-    for container in containers {
-        let _ = writeln!(lines.0, "  {}:", container.name);
-        let status = statuses.into_iter().flatten().find(|status| status.name == container.name);
-        if let Some(id) = status.and_then(|status| status.container_id.as_deref()) {
-            lines.put(2, "Container ID", id);
-        }
-        lines.put(2, "Image", container.image.as_deref().unwrap_or_default());
-        if let Some(id) = status.map(|status| status.image_id.as_str()).filter(|id| !id.is_empty()) {
-            lines.put(2, "Image ID", id);
-        }
-        let Some(status) = status else { continue };
-        if let Some(now) = &status.state {
-            state(lines, "State", now);
-        }
-        if let Some(last) = status.last_state.as_ref().filter(|last| last.terminated.is_some()) {
-            state(lines, "Last State", last);
-        }
-        lines.put(2, "Ready", if status.ready { "True" } else { "False" });
-        lines.put(2, "Restart Count", status.restart_count);
+/// Who it is and where.
+fn head(lines: &mut Lines, pod: &Value) {
+    metadata::names(lines, pod);
+    lines.put_if(0, "Priority", optional(pod, "/spec/priority"));
+    lines.put_if(0, "Priority Class Name", filled(pod, "/spec/priorityClassName"));
+    lines.put_if(0, "Runtime Class Name", filled(pod, "/spec/runtimeClassName"));
+    lines.put_if(0, "Service Account", filled(pod, "/spec/serviceAccountName"));
+    match filled(pod, "/spec/nodeName") {
+        Some(node) => lines.put(0, "Node", format_args!("{node}/{}", text(pod, "/status/hostIP"))),
+        None => lines.put(0, "Node", "<none>"),
     }
+    if !at(pod, "/status/startTime").is_null() {
+        lines.put(0, "Start Time", time(pod, "/status/startTime"));
+    }
+    metadata::notes(lines, pod);
 }
 
-fn state(lines: &mut Lines, title: &str, state: &ContainerState) {
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    if let Some(running) = &state.running {
-        lines.put(2, title, "Running");
-        if let Some(since) = &running.started_at {
-            lines.put(3, "Started", since.0);
-        }
-    } else if let Some(ended) = &state.terminated {
-        lines.put(2, title, "Terminated");
-        lines.put(3, "Reason", text(&ended.reason));
-        if let Some(message) = &ended.message {
-            lines.put(3, "Message", message);
-        }
-        lines.put(3, "Exit Code", ended.exit_code);
-        if let Some(started) = &ended.started_at {
-            lines.put(3, "Started", started.0);
-        }
-        if let Some(finished) = &ended.finished_at {
-            lines.put(3, "Finished", finished.0);
-        }
+/// How it is.
+fn state(lines: &mut Lines, pod: &Value, around: &dyn Around) {
+    let phase = text(pod, "/status/phase");
+    let is_going = !at(pod, "/metadata/deletionTimestamp").is_null() && !matches!(&*phase, "Failed" | "Succeeded");
+    if is_going {
+        let lasts = since(pod, "/metadata/deletionTimestamp", around.now());
+        lines.put(0, "Status", format_args!("Terminating (lasts {lasts})"));
+        let grace = count(pod, "/metadata/deletionGracePeriodSeconds");
+        lines.put(0, "Termination Grace Period", format_args!("{grace}s"));
     } else {
-        lines.put(2, title, "Waiting");
-        if let Some(reason) = state.waiting.as_ref().and_then(|waiting| waiting.reason.as_deref()) {
-            lines.put(3, "Reason", reason);
+        lines.put(0, "Status", phase);
+    }
+    lines.put_if(0, "Reason", filled(pod, "/status/reason"));
+    lines.put_if(0, "Message", filled(pod, "/status/message"));
+    let profile = at(pod, "/spec/securityContext/seccompProfile");
+    if !profile.is_null() {
+        lines.put(0, "SeccompProfile", text(profile, "/type"));
+        if text(profile, "/type") == "Localhost" {
+            lines.put(0, "LocalhostProfile", text(profile, "/localhostProfile"));
         }
     }
+    lines.put(0, "IP", text(pod, "/status/podIP"));
+    match items(pod, "/status/podIPs") {
+        [] => lines.put(0, "IPs", "<none>"),
+        addresses => {
+            lines.title(0, "IPs");
+            for address in addresses {
+                lines.put(1, "IP", text(address, "/ip"));
+            }
+        }
+    }
+    metadata::controlled_by(lines, pod);
+    lines.put_if(0, "NominatedNodeName", filled(pod, "/status/nominatedNodeName"));
+}
+
+/// Conditions, and those of them that others have to set before the pod is ready.
+fn gates(lines: &mut Lines, pod: &Value) {
+    let conditions = items(pod, "/status/conditions");
+    let row = |lines: &mut Lines, kind: &str, status: &str| lines.line(1, format_args!("{kind} \t{status} "));
+    let gates = items(pod, "/spec/readinessGates");
+    if !gates.is_empty() {
+        lines.title(0, "Readiness Gates");
+        lines.line(1, "Type\tStatus");
+        for gate in gates {
+            let kind = text(gate, "/conditionType");
+            let found = conditions.iter().find(|condition| text(condition, "/type") == kind);
+            row(lines, &kind, found.map(|found| text(found, "/status")).as_deref().unwrap_or("<none>"));
+        }
+    }
+    if !conditions.is_empty() {
+        lines.title(0, "Conditions");
+        lines.line(1, "Type\tStatus");
+        for condition in conditions {
+            row(lines, &text(condition, "/type"), &text(condition, "/status"));
+        }
+    }
+}
+
+/// Where it may run.
+fn placement(lines: &mut Lines, depth: usize, object: &Value) {
+    metadata::labels(lines, depth, "Node-Selectors", object, "/spec/nodeSelector");
+    metadata::tolerations(lines, depth, object, "/spec/tolerations");
+}
+
+fn spread(lines: &mut Lines, depth: usize, spec: &Value) {
+    let mut constraints: Vec<&Value> = items(spec, "/topologySpreadConstraints").iter().collect();
+    if constraints.is_empty() {
+        return;
+    }
+    constraints.sort_by_key(|constraint| text(constraint, "/topologyKey"));
+    let told = constraints.into_iter().map(|constraint| {
+        let selector = match at(constraint, "/labelSelector").is_null() {
+            true => String::new(),
+            false => format!(" for selector {}", selector_or_none(constraint, "/labelSelector")),
+        };
+        let [key, otherwise] = ["/topologyKey", "/whenUnsatisfiable"].map(|part| text(constraint, part));
+        format!("{key}:{otherwise} when max skew {} is exceeded{selector}", count(constraint, "/maxSkew"))
+    });
+    lines.list(depth, "Topology Spread Constraints", told);
+}
+
+fn scheduling_group(lines: &mut Lines, depth: usize, spec: &Value) {
+    if !at(spec, "/schedulingGroup").is_null() {
+        lines.title(depth, "SchedulingGroup");
+        lines.put(1, "PodGroupName", text(spec, "/schedulingGroup/podGroupName"));
+    }
+}
+
+/// The template of the pods of a workload.
+pub(super) fn template(lines: &mut Lines, template: &Value) {
+    lines.title(0, "Pod Template");
+    if template.is_null() {
+        lines.write(1, "<unset>");
+        return;
+    }
+    metadata::labels(lines, 1, "Labels", template, "/metadata/labels");
+    if !at(template, "/metadata/annotations").is_null() {
+        metadata::annotations(lines, "  Annotations", template, "/metadata/annotations");
+    }
+    lines.put_if(1, "Service Account", filled(template, "/spec/serviceAccountName"));
+    let init = items(template, "/spec/initContainers");
+    if !init.is_empty() {
+        container::tell(lines, "Init Containers", init, None);
+    }
+    container::tell(lines, "Containers", items(template, "/spec/containers"), None);
+    volume::tell(lines, 1, items(template, "/spec/volumes"));
+    spread(lines, 1, at(template, "/spec"));
+    lines.put_if(1, "Priority Class Name", filled(template, "/spec/priorityClassName"));
+    placement(lines, 1, template);
+    scheduling_group(lines, 1, at(template, "/spec"));
 }

@@ -2,70 +2,115 @@
 
 use serde_json::{Map, Value};
 
-use super::Lines;
+use super::Events;
+use super::lines::Lines;
+use super::metadata;
+use super::read::shown;
 
 /// Parts of the metadata that were told before, or are of no use to people.
 const TOLD: [&str; 5] = ["name", "namespace", "labels", "annotations", "managedFields"];
 
-/// All of an object but what its first lines say.
-pub(super) fn rest(lines: &mut Lines, object: &Value) {
+/// Words that are written in capitals.
+const ACRONYMS: [&str; 4] = ["API", "URL", "UID", "GUID"];
+
+pub(super) fn tell(lines: &mut Lines, object: &Value) -> Events {
+    metadata::names(lines, object);
+    metadata::notes(lines, object);
     let mut object = object.as_object().cloned().unwrap_or_default();
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.retain(|field, _| !TOLD.contains(&field.as_str()));
     }
     fields(lines, 0, &object);
+    Events::Shown
 }
 
 fn fields(lines: &mut Lines, depth: usize, map: &Map<String, Value>) {
-    for (name, value) in map {
-        let name = readable(name);
-        match value {
+    let mut names: Vec<&String> = map.keys().collect();
+    names.sort();
+    for name in names {
+        let title = readable(name);
+        match &map[name] {
             Value::Object(map) => {
-                lines.put(depth, &name, "");
+                lines.title(depth, title);
                 fields(lines, depth + 1, map);
             }
             Value::Array(items) => {
-                lines.put(depth, &name, "");
+                lines.title(depth, title);
                 for item in items {
                     match item {
                         Value::Object(map) => fields(lines, depth + 1, map),
-                        other => lines.item(depth + 1, &plain(other)),
+                        other => lines.line(depth + 1, plain(other)),
                     }
                 }
             }
-            other => lines.put(depth, &name, plain(other)),
+            other => lines.put(depth, title, plain(other)),
         }
     }
 }
 
 fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    if value.is_null() { "<nil>".to_owned() } else { shown(value).into_owned() }
 }
 
-/// `lastScheduleTime` as `Last Schedule Time`, `clusterIP` as `Cluster IP`, `apiVersion` as `API Version`. What is no
+/// `lastScheduleTime` as `Last Schedule Time`, `podCIDRs` as `Pod CIDRs`, `apiVersion` as `API Version`. What is no
 /// field name (`app.kubernetes.io/name`, a key of a map) stays.
 fn readable(field: &str) -> String {
-    if !field.chars().all(|letter| letter.is_ascii_alphanumeric()) {
+    if !field.chars().all(|letter| letter.is_alphabetic() || letter == '-') {
         return field.to_owned();
     }
-    let mut words = String::new();
-    let mut before: Option<char> = None;
-    for letter in field.chars() {
-        let begins = letter.is_ascii_uppercase() && before.is_some_and(|before| before.is_ascii_lowercase());
-        if begins {
-            words.push(' ');
+    let mut words: Vec<String> = Vec::new();
+    let parts = humps(field);
+    let mut parts = parts.iter().peekable();
+    while let Some(part) = parts.next() {
+        let mut word = part.clone();
+        let is_acronym = part.chars().count() >= 2 && !part.chars().any(char::is_lowercase);
+        // The plural of an acronym: `CIDRs` falls into `CID` and `Rs`.
+        if is_acronym && let Some(rest) = parts.next_if(|next| next.starts_with(char::is_uppercase)) {
+            word.push_str(rest);
         }
-        words.push(if before.is_none() { letter.to_ascii_uppercase() } else { letter });
-        before = Some(letter);
+        words.push(spelled(word));
     }
-    let spelled = |word: &str| match word {
-        "Api" => "API".to_owned(),
-        "Uid" => "UID".to_owned(),
-        "Ip" => "IP".to_owned(),
-        "Url" => "URL".to_owned(),
-        other => other.to_owned(),
+    words.join(" ")
+}
+
+fn spelled(word: String) -> String {
+    if ACRONYMS.contains(&word.to_uppercase().as_str()) {
+        return word.to_uppercase();
+    }
+    if word.chars().any(char::is_uppercase) {
+        return word;
+    }
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// The words of a name in camel case: a capital before small letters begins one, and so does another kind of letters.
+fn humps(field: &str) -> Vec<String> {
+    #[derive(PartialEq, Clone, Copy)]
+    enum Class {
+        Small,
+        Capital,
+        Other,
+    }
+    let class = |letter: char| match letter {
+        _ if letter.is_lowercase() => Class::Small,
+        _ if letter.is_uppercase() => Class::Capital,
+        _ => Class::Other,
     };
-    words.split(' ').map(spelled).collect::<Vec<_>>().join(" ")
+    let mut words: Vec<(Class, String)> = Vec::new();
+    for letter in field.chars() {
+        match words.last_mut() {
+            Some((last, word)) if *last == class(letter) => word.push(letter),
+            _ => words.push((class(letter), letter.to_string())),
+        }
+    }
+    for index in 1..words.len() {
+        if words[index - 1].0 == Class::Capital && words[index].0 == Class::Small {
+            let moved = words[index - 1].1.pop();
+            words[index].1.insert_str(0, &moved.map(String::from).unwrap_or_default());
+        }
+    }
+    words.into_iter().map(|(_, word)| word).filter(|word| !word.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -79,36 +124,11 @@ mod tests {
             ("uid", "UID"),
             ("lastScheduleTime", "Last Schedule Time"),
             ("clusterIP", "Cluster IP"),
+            ("podCIDRs", "Pod CIDRs"),
             ("app.kubernetes.io/name", "app.kubernetes.io/name"),
         ];
         for (field, words) in cases {
             assert_eq!(readable(field), words);
         }
-    }
-
-    #[test]
-    fn a_tree_is_indented_by_its_depth() {
-        let object = serde_json::json!({
-            "kind": "Widget",
-            "metadata": {"name": "w", "uid": "1"},
-            "spec": {"replicas": 2, "ports": [{"port": 80}, {"port": 81}], "hosts": ["a", "b"]},
-        });
-        let mut lines = Lines::default();
-        rest(&mut lines, &object);
-        let told: Vec<&str> = lines.0.lines().collect();
-        let expected = [
-            "Kind:              Widget",
-            "Metadata:",
-            "  UID:             1",
-            "Spec:",
-            "  Hosts:",
-            "    a",
-            "    b",
-            "  Ports:",
-            "    Port:          80",
-            "    Port:          81",
-            "  Replicas:        2",
-        ];
-        assert_eq!(told, expected);
     }
 }

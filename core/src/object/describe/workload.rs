@@ -1,196 +1,175 @@
-//! Workloads: what they select, how many there are, and the template of their pods.
+//! Workloads: what they select, how many pods there are, and the template of their pods.
 
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
-use k8s_openapi::api::batch::v1::{CronJob, Job, JobSpec};
-use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use serde_json::Value;
 
-use super::pod::containers;
-use super::{Lines, metadata};
-use crate::object::selector::Selector;
+use super::lines::Lines;
+use super::metadata;
+use super::pod;
+use super::read::{at, count, filled, items, labels, optional, pairs, selector, selector_or_none, text, text_or, time};
+use super::{Around, Events};
+use crate::object::kind;
+use crate::object::template_hash::POD_TEMPLATE_HASH_LABEL;
 
-pub(super) fn deployment(lines: &mut Lines, object: &Deployment) {
-    metadata(lines, &object.metadata);
-    let (spec, status) = (&object.spec, object.status.clone().unwrap_or_default());
-    selector(lines, &spec.selector);
-    let count = |count: Option<i32>| count.unwrap_or(0);
-    let replicas = format!(
-        "{} desired | {} updated | {} total | {} available | {} unavailable",
-        spec.replicas.unwrap_or(1),
-        count(status.updated_replicas),
-        count(status.replicas),
-        count(status.available_replicas),
-        count(status.unavailable_replicas),
-    );
-    lines.put(0, "Replicas", replicas);
-    let strategy = spec.strategy.clone().unwrap_or_default();
-    lines.put(0, "StrategyType", strategy.type_.as_deref().unwrap_or("RollingUpdate"));
-    lines.put(0, "MinReadySeconds", spec.min_ready_seconds.unwrap_or(0));
-    if let Some(rolling) = strategy.rolling_update {
-        use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-        let share = |share: Option<IntOrString>| match share {
-            Some(IntOrString::Int(number)) => number.to_string(),
-            Some(IntOrString::String(text)) => text,
-            None => "25%".to_owned(),
-        };
-        let (unavailable, surge) = (share(rolling.max_unavailable), share(rolling.max_surge));
-        let text = format!("{unavailable} max unavailable, {surge} max surge");
-        lines.put(0, "RollingUpdate", text);
+pub(super) fn tell(lines: &mut Lines, kind: &str, object: &Value, around: &dyn Around) -> Option<Events> {
+    match kind {
+        "Deployment" => deployment(lines, object, around),
+        "ReplicaSet" => replica_set(lines, object, around),
+        "StatefulSet" => stateful_set(lines, object, around),
+        "DaemonSet" => daemon_set(lines, object, around),
+        _ => return None,
     }
-    template(lines, &spec.template);
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    lines.conditions(
-        status
-            .conditions
-            .iter()
-            .flatten()
-            .map(|condition| [text(&condition.type_), text(&condition.status), text(&condition.reason)]),
-    );
+    Some(Events::Shown)
 }
 
-pub(super) fn replica_set(lines: &mut Lines, set: &ReplicaSet, pods: &[Pod]) {
-    metadata(lines, &set.metadata);
-    selector(lines, &set.spec.selector);
-    let current = set.status.as_ref().map_or(0, |status| status.replicas);
-    lines.put(0, "Replicas", format_args!("{current} current / {} desired", set.spec.replicas.unwrap_or(1)));
-    pods_status(lines, pods);
-    if let Some(pod) = &set.spec.template {
-        template(lines, pod);
-    }
-    let conditions = set.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    lines.conditions(conditions.map(|found| [text(&found.type_), text(&found.status), text(&found.reason)]));
-}
-
-pub(super) fn stateful_set(lines: &mut Lines, set: &StatefulSet, pods: &[Pod]) {
-    metadata(lines, &set.metadata);
-    let spec = &set.spec;
-    selector(lines, &spec.selector);
-    let total = set.status.as_ref().map_or(0, |status| status.replicas);
-    lines.put(0, "Replicas", format_args!("{} desired | {total} total", spec.replicas.unwrap_or(1)));
-    let strategy = spec.update_strategy.clone().unwrap_or_default();
-    lines.put(0, "Update Strategy", strategy.type_.as_deref().unwrap_or("RollingUpdate"));
-    if let Some(partition) = strategy.rolling_update.and_then(|rolling| rolling.partition) {
-        lines.put(1, "Partition", partition);
-    }
-    pods_status(lines, pods);
-    template(lines, &spec.template);
-    for claim in spec.volume_claim_templates.iter().flatten() {
-        lines.title("Volume Claims");
-        let claim_spec = claim.spec.clone().unwrap_or_default();
-        lines.put(1, "Name", claim.metadata.name.as_deref().unwrap_or_default());
-        lines.put(1, "StorageClass", claim_spec.storage_class_name.as_deref().unwrap_or_default());
-        let requests = claim_spec.resources.and_then(|resources| resources.requests).unwrap_or_default();
-        lines.put(1, "Capacity", requests.get("storage").map(|amount| amount.0.as_str()).unwrap_or_default());
-        lines.put(1, "Access Modes", claim_spec.access_modes.unwrap_or_default().join(","));
-    }
-}
-
-pub(super) fn daemon_set(lines: &mut Lines, set: &DaemonSet, pods: &[Pod]) {
-    metadata(lines, &set.metadata);
-    let (spec, status) = (&set.spec, set.status.clone().unwrap_or_default());
-    selector(lines, &spec.selector);
-    let node_selector = spec.template.spec.iter().flat_map(|pod| pod.node_selector.iter().flatten());
-    lines.list("Node-Selector", node_selector.map(|(key, value)| format!("{key}={value}")));
-    lines.put(0, "Desired Number of Nodes Scheduled", status.desired_number_scheduled);
-    lines.put(0, "Current Number of Nodes Scheduled", status.current_number_scheduled);
-    let up_to_date = status.updated_number_scheduled.unwrap_or(0);
-    lines.put(0, "Number of Nodes Scheduled with Up-to-date Pods", up_to_date);
-    lines.put(0, "Number of Nodes Scheduled with Available Pods", status.number_available.unwrap_or(0));
-    lines.put(0, "Number of Nodes Misscheduled", status.number_misscheduled);
-    pods_status(lines, pods);
-    template(lines, &spec.template);
-}
-
-pub(super) fn job(lines: &mut Lines, job: &Job) {
-    metadata(lines, &job.metadata);
-    let (Some(spec), status) = (&job.spec, job.status.clone().unwrap_or_default()) else { return };
-    if let Some(labels) = &spec.selector {
-        selector(lines, labels);
-    }
-    job_spec(lines, spec);
-    for (name, time) in [("Start Time", &status.start_time), ("Completed At", &status.completion_time)] {
-        if let Some(time) = time {
-            lines.put(0, name, time.0);
-        }
-    }
-    let [active, succeeded, failed] = [status.active, status.succeeded, status.failed].map(|count| count.unwrap_or(0));
-    let ready = status.ready.unwrap_or(0);
+fn deployment(lines: &mut Lines, object: &Value, around: &dyn Around) {
+    metadata::names(lines, object);
+    lines.put(0, "CreationTimestamp", time(object, "/metadata/creationTimestamp"));
+    metadata::notes(lines, object);
+    lines.put(0, "Selector", selector(object, "/spec/selector"));
+    let status = |field: &str| count(object, &format!("/status/{field}"));
     lines.put(
         0,
-        "Pods Statuses",
-        format_args!("{active} Active ({ready} Ready) / {succeeded} Succeeded / {failed} Failed"),
+        "Replicas",
+        format_args!(
+            "{} desired | {} updated | {} total | {} available | {} unavailable",
+            count(object, "/spec/replicas"),
+            status("updatedReplicas"),
+            status("replicas"),
+            status("availableReplicas"),
+            status("unavailableReplicas"),
+        ),
     );
-    if let Some(indexes) = &status.completed_indexes {
-        lines.put(0, "Completed Indexes", indexes);
+    lines.put(0, "StrategyType", text(object, "/spec/strategy/type"));
+    lines.put(0, "MinReadySeconds", count(object, "/spec/minReadySeconds"));
+    let rolling = at(object, "/spec/strategy/rollingUpdate");
+    if !rolling.is_null() {
+        let [unavailable, surge] = ["/maxUnavailable", "/maxSurge"].map(|part| text(rolling, part));
+        lines.put(0, "RollingUpdateStrategy", format_args!("{unavailable} max unavailable, {surge} max surge"));
     }
-    if let Some(indexes) = &status.failed_indexes {
-        lines.put(0, "Failed Indexes", indexes);
-    }
-    template(lines, &spec.template);
-    let conditions = status.conditions.into_iter().flatten();
-    lines.conditions(conditions.map(|found| [found.type_, found.status, found.reason.unwrap_or_default()]));
+    pod::template(lines, at(object, "/spec/template"));
+    metadata::conditions(lines, object);
+    sets(lines, object, &around.owned(object, kind::REPLICA_SET));
 }
 
-pub(super) fn cron_job(lines: &mut Lines, cron: &CronJob) {
-    metadata(lines, &cron.metadata);
-    let (spec, status) = (&cron.spec, cron.status.clone().unwrap_or_default());
-    lines.put(0, "Schedule", &spec.schedule);
-    if let Some(zone) = &spec.time_zone {
-        lines.put(0, "Time Zone", zone);
+/// The replica sets of a deployment: the one with its template, and the others.
+fn sets(lines: &mut Lines, deployment: &Value, sets: &[Value]) {
+    if sets.is_empty() {
+        return;
     }
-    lines.put(0, "Concurrency Policy", spec.concurrency_policy.as_deref().unwrap_or("Allow"));
-    lines.put(0, "Suspend", spec.suspend.unwrap_or(false));
-    let limit = |limit: Option<i32>| limit.map_or_else(|| "<unset>".to_owned(), |limit| limit.to_string());
-    lines.put(0, "Successful Job History Limit", limit(spec.successful_jobs_history_limit));
-    lines.put(0, "Failed Job History Limit", limit(spec.failed_jobs_history_limit));
-    let deadline = spec.starting_deadline_seconds.map(|seconds| format!("{seconds}s"));
-    lines.put(0, "Starting Deadline Seconds", deadline.as_deref().unwrap_or("<unset>"));
-    if let Some(spec) = &spec.job_template.spec {
-        job_spec(lines, spec);
-        template(lines, &spec.template);
-    }
-    let last = status.last_schedule_time.map(|time| time.0.to_string());
-    lines.put(0, "Last Schedule Time", last.as_deref().unwrap_or("<unset>"));
-    let active = status.active.into_iter().flatten().filter_map(|job| job.name);
-    lines.list("Active Jobs", active);
+    let wanted = bare(at(deployment, "/spec/template"));
+    let matching = sets.iter().filter(|set| bare(at(set, "/spec/template")) == wanted);
+    let new = matching.min_by_key(|set| text(set, "/metadata/creationTimestamp"));
+    let is_new = |set: &&Value| new.is_some_and(|new| std::ptr::eq(new, *set));
+    let told = |sets: Vec<&Value>| {
+        let told = sets.into_iter().map(|set| {
+            let counts = format!("{}/{}", count(set, "/status/replicas"), count(set, "/spec/replicas"));
+            format!("{} ({counts} replicas created)", text(set, "/metadata/name"))
+        });
+        let told: Vec<String> = told.collect();
+        if told.is_empty() { "<none>".to_owned() } else { told.join(", ") }
+    };
+    lines.put(0, "OldReplicaSets", told(sets.iter().filter(|set| !is_new(set)).collect()));
+    lines.put(0, "NewReplicaSet", told(new.into_iter().collect()));
 }
 
-fn job_spec(lines: &mut Lines, spec: &JobSpec) {
-    let number = |number: Option<i32>| number.map_or_else(|| "<unset>".to_owned(), |number| number.to_string());
-    lines.put(0, "Parallelism", number(spec.parallelism));
-    lines.put(0, "Completions", number(spec.completions));
-    if let Some(mode) = &spec.completion_mode {
-        lines.put(0, "Completion Mode", mode);
+/// A template without the label that its hash gave it.
+fn bare(template: &Value) -> Value {
+    let mut template = template.clone();
+    if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+        labels.remove(POD_TEMPLATE_HASH_LABEL);
     }
-    lines.put(0, "Suspend", spec.suspend.unwrap_or(false));
-    lines.put(0, "Backoff Limit", number(spec.backoff_limit));
-    if let Some(seconds) = spec.active_deadline_seconds {
-        lines.put(0, "Active Deadline Seconds", format_args!("{seconds}s"));
+    template
+}
+
+fn replica_set(lines: &mut Lines, set: &Value, around: &dyn Around) {
+    metadata::names(lines, set);
+    lines.put(0, "Selector", selector_or_none(set, "/spec/selector"));
+    metadata::notes(lines, set);
+    metadata::controlled_by(lines, set);
+    replicas(lines, set, around);
+}
+
+pub(super) fn replication_controller(lines: &mut Lines, controller: &Value, around: &dyn Around) -> Events {
+    metadata::names(lines, controller);
+    lines.put(0, "Selector", labels(controller, "/spec/selector"));
+    metadata::notes(lines, controller);
+    replicas(lines, controller, around);
+    Events::Shown
+}
+
+fn replicas(lines: &mut Lines, object: &Value, around: &dyn Around) {
+    let (current, desired) = (count(object, "/status/replicas"), count(object, "/spec/replicas"));
+    lines.put(0, "Replicas", format_args!("{current} current / {desired} desired"));
+    pods_status(lines, object, around);
+    pod::template(lines, at(object, "/spec/template"));
+    metadata::conditions(lines, object);
+}
+
+fn stateful_set(lines: &mut Lines, set: &Value, around: &dyn Around) {
+    metadata::names(lines, set);
+    lines.put(0, "CreationTimestamp", time(set, "/metadata/creationTimestamp"));
+    lines.put(0, "Selector", selector(set, "/spec/selector"));
+    metadata::notes(lines, set);
+    let (desired, total) = (count(set, "/spec/replicas"), count(set, "/status/replicas"));
+    lines.put(0, "Replicas", format_args!("{desired} desired | {total} total"));
+    lines.put(0, "Update Strategy", text(set, "/spec/updateStrategy/type"));
+    if let Some(partition) = optional(set, "/spec/updateStrategy/rollingUpdate/partition") {
+        lines.put(1, "Partition", partition);
+        lines.put_if(1, "MaxUnavailable", optional(set, "/spec/updateStrategy/rollingUpdate/maxUnavailable"));
     }
-    if let Some(seconds) = spec.ttl_seconds_after_finished {
-        lines.put(0, "TTL Seconds After Finished", seconds);
+    pods_status(lines, set, around);
+    pod::template(lines, at(set, "/spec/template"));
+    let claims = items(set, "/spec/volumeClaimTemplates");
+    if claims.is_empty() {
+        lines.put(0, "Volume Claims", "<none>");
+        return;
+    }
+    lines.title(0, "Volume Claims");
+    for claim in claims {
+        lines.put(1, "Name", text(claim, "/metadata/name"));
+        lines.put(1, "StorageClass", text(claim, "/spec/storageClassName"));
+        notes_of_claim(lines, claim);
+        lines.put(1, "Capacity", text_or(claim, "/spec/resources/requests/storage", "<default>"));
+        lines.put(1, "Access Modes", text_or(claim, "/spec/accessModes", "[]"));
     }
 }
 
-fn selector(lines: &mut Lines, labels: &LabelSelector) {
-    let selector = Selector::compile(Some(labels)).map(|selector| selector.to_string());
-    lines.put(0, "Selector", selector.unwrap_or_default());
+fn notes_of_claim(lines: &mut Lines, claim: &Value) {
+    for (title, part) in [("Labels", "/metadata/labels"), ("Annotations", "/metadata/annotations")] {
+        let pairs = pairs(claim, part);
+        lines.write(1, format_args!("{title}:\t"));
+        if pairs.is_empty() {
+            lines.line(0, "<none>");
+        }
+        for (index, (key, value)) in pairs.iter().enumerate() {
+            lines.line(0, format_args!("{}{key}={value}", if index > 0 { "  \t" } else { "" }));
+        }
+    }
 }
 
-/// How many of the pods are in each phase.
-fn pods_status(lines: &mut Lines, pods: &[Pod]) {
-    let phase = |pod: &Pod| pod.status.as_ref().and_then(|status| status.phase.clone()).unwrap_or_default();
-    let count = |wanted: &str| pods.iter().filter(|pod| phase(pod) == wanted).count();
+fn daemon_set(lines: &mut Lines, set: &Value, around: &dyn Around) {
+    metadata::names(lines, set);
+    lines.put(0, "Selector", selector(set, "/spec/selector"));
+    lines.put(0, "Node-Selector", labels(set, "/spec/template/spec/nodeSelector"));
+    metadata::notes(lines, set);
+    for (title, field) in [
+        ("Desired Number of Nodes Scheduled", "desiredNumberScheduled"),
+        ("Current Number of Nodes Scheduled", "currentNumberScheduled"),
+        ("Number of Nodes Scheduled with Up-to-date Pods", "updatedNumberScheduled"),
+        ("Number of Nodes Scheduled with Available Pods", "numberAvailable"),
+        ("Number of Nodes Misscheduled", "numberMisscheduled"),
+    ] {
+        lines.line(0, format_args!("{title}: {}", count(set, &format!("/status/{field}"))));
+    }
+    pods_status(lines, set, around);
+    pod::template(lines, at(set, "/spec/template"));
+}
+
+/// How many of its pods are in each phase.
+fn pods_status(lines: &mut Lines, owner: &Value, around: &dyn Around) {
+    let pods = around.owned(owner, kind::POD);
+    let count = |phase: &str| pods.iter().filter(|pod| filled(pod, "/status/phase").as_deref() == Some(phase)).count();
     let [running, waiting, succeeded, failed] = ["Running", "Pending", "Succeeded", "Failed"].map(count);
     let text = format!("{running} Running / {waiting} Waiting / {succeeded} Succeeded / {failed} Failed");
     lines.put(0, "Pods Status", text);
-}
-
-fn template(lines: &mut Lines, template: &PodTemplateSpec) {
-    let pod = template.spec.clone().unwrap_or_default();
-    if let Some(init) = pod.init_containers.as_deref().filter(|init| !init.is_empty()) {
-        containers(lines, "Init Containers", init, None);
-    }
-    containers(lines, "Containers", &pod.containers, None);
 }
