@@ -161,6 +161,7 @@ impl Story {
             self.pods.wait(name, PATIENCE, conditions::is_deleted()).await?;
         }
         self.show("pvc").await?;
+        say(format_args!("  $ kubectl delete pvc --all"));
         for claim in self.claims.list(&ListParams::default()).await?.items {
             let name = claim.metadata.name.unwrap_or_default();
             self.claims.delete(&name, &DeleteParams::default()).await?;

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use self::hooks::Hooks;
 pub(crate) use self::own::OwnWrites;
 use self::review::Asking;
-use crate::write::Place;
+use crate::place::Place;
 
 /// Hands a request to the kernel, by way of the webhooks that want to see it.
 pub(crate) async fn ask(place: &Place<'_>, request: Request) -> Result<(Answer, Vec<String>), ApiError> {

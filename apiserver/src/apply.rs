@@ -15,9 +15,10 @@ use serde_json::Value;
 use crate::access::{Access, What};
 use crate::body::Body;
 use crate::conversion::{self, Conversion};
+use crate::place::{Place, TRIES_MAX, object_of};
 use crate::rbac::{self, escalation};
 use crate::read;
-use crate::write::{self, Place, Sent, TRIES_MAX, object_of};
+use crate::sent::Sent;
 
 /// Whether a patch is an apply.
 pub(crate) fn is_apply(sent: &Sent) -> bool {
@@ -111,7 +112,7 @@ async fn outcome(
     sent: &Sent,
 ) -> Result<(Value, Vec<ManagedFieldsEntry>), ApiError> {
     let live = match current {
-        Some(object) => Some(write::whole(place, &*conversion::shown(place, Arc::clone(object)).await?)),
+        Some(object) => Some(place.whole(&*conversion::shown(place, Arc::clone(object)).await?)),
         None => None,
     };
     let entries = current.and_then(|object| object.meta.managed_fields.clone()).unwrap_or_default();

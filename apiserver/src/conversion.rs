@@ -16,8 +16,8 @@ use inboard::store::{Body as Content, Draft, Meta, Object, Part};
 use inboard::{ApiError, Reason};
 use serde_json::{Value, json};
 
+use crate::place::Place;
 use crate::webhook::{Place as Whereabouts, Target, Webhooks};
-use crate::write::Place;
 
 /// How long a webhook may take, as upstream has it.
 const TIMEOUT: Duration = Duration::from_secs(30);

@@ -10,9 +10,11 @@ use crate::body::Body;
 use crate::handle::Admitted;
 use crate::identity::User;
 use crate::negotiate::Wanted;
+use crate::place::{Notes, Place, no_such_resource, not_allowed};
 use crate::route::{ResourcePath, Target};
+use crate::sent::Sent;
 use crate::service::ApiServer;
-use crate::write::{self, Notes, Place, Sent, no_such_resource, not_allowed};
+use crate::write;
 use crate::{discovery, health, openapi, read, respond, review, subresource, telemetry, usage, watch};
 
 /// Answers an admitted request.

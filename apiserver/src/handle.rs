@@ -26,11 +26,12 @@ use crate::compress;
 use crate::dispatch::{self, page_not_found};
 use crate::identity::User;
 use crate::negotiate::Wanted;
+use crate::place::Notes;
 use crate::query::Query;
 use crate::route::{self, Target};
+use crate::sent::{Said, Sent};
 use crate::service::ApiServer;
 use crate::stream::{Connection, bridge, is_wanted};
-use crate::write::{Notes, Said, Sent};
 use crate::{protobuf, rbac, respond};
 
 /// The most that a request may bring, in bytes.

@@ -14,7 +14,8 @@ use inboard::{Api, ApiError, Reason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use crate::body::Body;
-use crate::write::{Place, Sent};
+use crate::place::Place;
+use crate::sent::Sent;
 
 /// How much is on its way in each direction.
 const BUFFER: usize = 64 * 1024;

@@ -14,10 +14,10 @@ use inboard::{ApiError, Reason};
 use crate::body::Body;
 use crate::conversion::{self, Conversion};
 use crate::negotiate::Wanted;
+use crate::place::Place;
 use crate::query::{Query, options_are};
 use crate::represent::{ListMeta, Representation};
 use crate::respond;
-use crate::write::Place;
 
 /// What an error about an object of a kind is about.
 pub(crate) fn subject(info: &KindInfo, name: &str) -> Subject {

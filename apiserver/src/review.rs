@@ -14,9 +14,10 @@ use crate::access::{Access, What};
 use crate::authenticate::Credentials;
 use crate::body::Body;
 use crate::identity::User;
+use crate::place::not_allowed;
 use crate::rbac;
 use crate::respond;
-use crate::write::{self, Sent, not_allowed};
+use crate::sent::Sent;
 
 /// Answers a review.
 pub(crate) fn answer(
@@ -27,7 +28,7 @@ pub(crate) fn answer(
     sent: &Sent,
 ) -> Result<Response<Body>, ApiError> {
     let validation = sent.query.field_validation("CreateOptions")?;
-    let read = body::read(&sent.body, write::format(&sent.headers)?, &moment.kinds, info, validation)?;
+    let read = body::read(&sent.body, sent.format()?, &moment.kinds, info, validation)?;
     sent.said.add(read.warnings);
     let mut review = read.value;
     let status = match info.id {

@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 
 use crate::admission;
 use crate::body::Body;
-use crate::write::{self, Place, Sent, no_such_resource, not_allowed};
+use crate::place::{Place, no_such_resource, not_allowed};
+use crate::sent::Sent;
+use crate::write;
 use crate::{proxy, read, respond, stream};
 
 /// Hands a request for a subresource to the one who does it.

@@ -13,9 +13,10 @@ use inboard::text::Text;
 use serde_json::{Value, json};
 
 use crate::body::Body;
+use crate::place::{no_such_resource, not_allowed};
 use crate::respond;
 use crate::route::ResourcePath;
-use crate::write::{Sent, no_such_resource, not_allowed};
+use crate::sent::Sent;
 
 /// The group and version.
 pub(crate) const GROUP: &str = "metrics.k8s.io";

@@ -26,6 +26,7 @@ use crate::body::Body;
 use crate::conversion::Conversion;
 use crate::handle::too_many;
 use crate::negotiate::{Encoding, Form, Wanted};
+use crate::place::Place;
 use crate::protobuf;
 use crate::query::{Query, options_are};
 use crate::read::bad_version;
@@ -33,7 +34,6 @@ use crate::represent::Representation;
 use crate::respond::{self, KindFirst};
 use crate::service::ApiServer;
 use crate::webhook::Webhooks;
-use crate::write::Place;
 
 pub(crate) use lines::Lines;
 

@@ -8,8 +8,8 @@ use inboard::access::User;
 use inboard::cluster::{Admission, Answered, Cluster};
 use inboard::kernel::{Answer, Request, Warning};
 
+use crate::place::{Notes, Place};
 use crate::webhook::Webhooks;
-use crate::write::{Notes, Place};
 
 /// Asks the webhooks of a server.
 #[derive(Debug)]

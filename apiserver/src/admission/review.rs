@@ -12,7 +12,7 @@ use inboard::{ApiError, Reason};
 use serde_json::{Value, json};
 
 use super::hooks::Hook;
-use crate::write::Place;
+use crate::place::Place;
 
 const GROUP: &str = "admission.k8s.io";
 

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use super::hooks::Hooks;
 use super::review::Asking;
+use crate::place::{Place, TRIES_MAX, object_of};
 use crate::rbac::escalation;
-use crate::write::{Place, TRIES_MAX, object_of};
 
 /// What a request does, as webhooks see it.
 struct Outline {

@@ -13,8 +13,9 @@ use serde_json::Value;
 
 use crate::access::{Access, What};
 use crate::identity::{MASTERS, User};
+use crate::place::{Place, TRIES_MAX};
 use crate::rbac;
-use crate::write::{self, Place, Sent, TRIES_MAX};
+use crate::sent::Sent;
 
 /// Judges a role or binding that somebody wants to write.
 pub(crate) fn check(
@@ -84,7 +85,7 @@ pub(crate) async fn guarded(
             return Err(ApiError::internal("an answer without an object"));
         };
         let moment = cluster.moment().await?;
-        check(&moment.snapshot, user, info, (namespace, &outcome.meta.name), &write::whole(place, outcome))?;
+        check(&moment.snapshot, user, info, (namespace, &outcome.meta.name), &place.whole(outcome))?;
         tries += 1;
         let meets = Some(outcome.meta.revision);
         match place.ask(sent, request(WriteOptions { meets, ..options.clone() })).await {

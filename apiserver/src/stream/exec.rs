@@ -25,9 +25,10 @@ use tokio::sync::{mpsc, watch};
 use super::upgrade::{Carrier, Protocols};
 use super::{spdy, websocket};
 use crate::body::Body;
+use crate::place::Place;
 use crate::query::Query;
 use crate::respond;
-use crate::write::{Place, Sent};
+use crate::sent::Sent;
 
 /// How many pieces of input wait for a process.
 const INPUT_PIECES: usize = 64;

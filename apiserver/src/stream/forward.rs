@@ -27,8 +27,9 @@ use super::multiplex::{self, Broken, Stream};
 use super::upgrade::{Carrier, Protocols};
 use super::wire::{Inlet, Outlet};
 use crate::body::Body;
+use crate::place::Place;
 use crate::query::Query;
-use crate::write::{Place, Sent};
+use crate::sent::Sent;
 
 /// How many connections a client may have at one time.
 const CONNECTIONS_MAX: usize = 500;

@@ -19,9 +19,11 @@ use inboard::{Api, ApiError, Reason};
 use serde_json::{Value, json};
 
 use crate::body::Body;
+use crate::place::Place;
 use crate::query::Query;
 use crate::respond;
-use crate::write::{self, Place, Sent};
+use crate::sent::Sent;
+use crate::write;
 
 /// `pods/eviction`
 pub(super) async fn evict(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
@@ -40,10 +42,10 @@ pub(super) async fn evict(place: &Place<'_>, sent: &Sent) -> Result<Response<Bod
 
 /// An eviction in either of the versions that upstream takes.
 fn read_eviction(place: &Place<'_>, sent: &Sent) -> Result<Value, ApiError> {
-    let (kinds, format) = (&place.moment.kinds, write::format(&sent.headers)?);
+    let (kinds, format) = (&place.moment.kinds, sent.format()?);
     let validation = sent.query.field_validation("CreateOptions")?;
     let info = KindInfo::custom::<Eviction>();
-    let given = write::value(sent).unwrap_or_default();
+    let given = sent.value().unwrap_or_default();
     let (eviction, warnings) = if given["apiVersion"] == "policy/v1beta1" {
         let info = KindInfo { version: "v1beta1".into(), ..info };
         body::read_part::<Value>(&sent.body, format, kinds, &info, validation)?
@@ -66,7 +68,7 @@ fn check_namespace(place: &Place<'_>, value: &Value) -> Result<(), ApiError> {
 
 /// `pods/binding`, and `bindings`, where the body alone says which pod it is.
 pub(crate) async fn bind(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
-    let (kinds, format) = (&place.moment.kinds, write::format(&sent.headers)?);
+    let (kinds, format) = (&place.moment.kinds, sent.format()?);
     let validation = sent.query.field_validation("CreateOptions")?;
     let info = KindInfo::custom::<Binding>();
     let (value, warnings) = body::read_part::<Binding>(&sent.body, format, kinds, &info, validation)?;

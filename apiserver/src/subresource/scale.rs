@@ -16,9 +16,11 @@ use serde_json::{Value, json};
 use crate::apply;
 use crate::body::Body;
 use crate::conversion::{self, Conversion};
+use crate::place::{Place, TRIES_MAX, object_of};
 use crate::read;
 use crate::respond;
-use crate::write::{self, Place, Sent, TRIES_MAX};
+use crate::sent::Sent;
+use crate::write;
 
 /// The kind `Scale`, whose objects are never stored.
 fn scale_value(place: &Place<'_>, object: &Value) -> Result<Value, ApiError> {
@@ -49,7 +51,7 @@ fn scale_value(place: &Place<'_>, object: &Value) -> Result<Value, ApiError> {
 /// The object whose scale it is, as the client sees it.
 async fn object(place: &Place<'_>) -> Result<Value, ApiError> {
     let object = read::find(place.moment, place.info, place.namespace, place.name)?;
-    Ok(write::whole(place, &*conversion::shown(place, object).await?))
+    Ok(place.whole(&*conversion::shown(place, object).await?))
 }
 
 /// `get`
@@ -60,7 +62,7 @@ pub(super) async fn show(place: &Place<'_>, sent: &Sent) -> Result<Response<Body
 
 fn sent_scale(place: &Place<'_>, sent: &Sent) -> Result<Value, ApiError> {
     let validation = sent.query.field_validation("UpdateOptions")?;
-    let (kinds, format) = (&place.moment.kinds, write::format(&sent.headers)?);
+    let (kinds, format) = (&place.moment.kinds, sent.format()?);
     let (value, warnings) =
         body::read_part::<Scale>(&sent.body, format, kinds, &KindInfo::custom::<Scale>(), validation)?;
     sent.said.add(warnings);
@@ -90,7 +92,7 @@ fn check_place(place: &Place<'_>, scale: &Value) -> Result<(), ApiError> {
 }
 
 async fn set(place: &Place<'_>, scale: &Value, sent: &Sent) -> Result<Response<Body>, ApiError> {
-    let options = write::options(place, sent, "UpdateOptions")?;
+    let options = place.options(sent, "UpdateOptions")?;
     if Conversion::of(place.moment, place.info).is_some() {
         return converted(place, scale, options, sent).await;
     }
@@ -129,8 +131,8 @@ async fn converted(
             Err(error) if error.is_conflict() && asked.is_none() && tries < TRIES_MAX => {}
             Err(error) => return Err(error),
             Ok(answer) => {
-                let shown = conversion::shown(&place, write::object_of(answer)?).await?;
-                let scale = scale_value(&place, &write::whole(&place, &shown))?;
+                let shown = conversion::shown(&place, object_of(answer)?).await?;
+                let scale = scale_value(&place, &place.whole(&shown))?;
                 return Ok(respond::value(StatusCode::OK, &scale, sent.wanted.whole()));
             }
         }
@@ -150,7 +152,7 @@ async fn edit(
         edit,
         options,
     };
-    let object = write::object_of(place.ask(sent, request).await?)?.to_value(&place.moment.kinds);
+    let object = object_of(place.ask(sent, request).await?)?.to_value(&place.moment.kinds);
     Ok(respond::value(StatusCode::OK, &scale_value(place, &object)?, sent.wanted.whole()))
 }
 

@@ -11,8 +11,9 @@ use inboard::{ApiError, Reason};
 use serde_json::{Value, json};
 
 use crate::body::Body;
+use crate::place::Place;
 use crate::respond;
-use crate::write::{Place, Sent, value};
+use crate::sent::Sent;
 
 /// How long a token is valid when nobody says, at least, and at most.
 const TOKEN_LASTS: Duration = Duration::from_secs(3600);
@@ -22,7 +23,7 @@ const TOKEN_LASTS_MAX: i64 = 1 << 32;
 /// `serviceaccounts/token`
 pub(super) fn create(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
     let account = crate::read::find(place.moment, place.info, place.namespace, place.name)?;
-    let mut request = value(sent)?;
+    let mut request = sent.value()?;
     let authority = place.moment.snapshot.authority().ok_or_else(|| {
         ApiError::new(
             Reason::ServiceUnavailable,

@@ -8,11 +8,13 @@ use inboard::k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 use inboard::kernel::Request;
 use inboard::store::{Body as Content, Draft, Part};
 
-use super::{Place, Sent, check_namespace, draft, object_of, options};
+use super::{check_namespace, draft};
 use crate::body::Body;
 use crate::conversion;
 use crate::identity::User;
+use crate::place::{Place, object_of};
 use crate::rbac::escalation;
+use crate::sent::Sent;
 
 /// `create`
 pub(crate) async fn create(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
@@ -20,7 +22,7 @@ pub(crate) async fn create(place: &Place<'_>, sent: &Sent) -> Result<Response<Bo
     check_namespace(&mut draft, place)?;
     let mut draft = conversion::stored(place, draft, Part::Main).await?;
     sign(&mut draft, place.user);
-    let options = options(place, sent, "CreateOptions")?;
+    let options = place.options(sent, "CreateOptions")?;
     let request = |options| Request::Create(draft.clone(), options);
     let answer = escalation::guarded(place, sent, options, request).await?;
     place.show(object_of(answer)?, StatusCode::CREATED, sent.wanted).await

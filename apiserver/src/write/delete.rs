@@ -10,11 +10,12 @@ use inboard::object::kind::KindInfo;
 use inboard::store::{DeleteOptions, Deleted, Expect, Object};
 use serde_json::{Value, json};
 
-use super::{Place, Sent, value};
 use crate::body::Body;
+use crate::place::Place;
 use crate::query::Query;
 use crate::represent::{ListMeta, Representation};
 use crate::respond;
+use crate::sent::Sent;
 
 /// `delete`
 pub(crate) async fn delete(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
@@ -113,7 +114,7 @@ fn delete_options(sent: &Sent) -> Result<DeleteOptions, ApiError> {
 }
 
 fn read_options(sent: &Sent) -> Result<Value, ApiError> {
-    let value = value(sent)?;
+    let value = sent.value()?;
     match value["kind"].as_str() {
         None | Some("" | "DeleteOptions") => Ok(value),
         Some(kind) => {

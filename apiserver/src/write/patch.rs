@@ -11,11 +11,12 @@ use inboard::object::patch::{self, Patch, PatchFormat};
 use inboard::store::{Draft, Part};
 use inboard::{ApiError, Reason};
 
-use super::{Place, Sent, object_of, options};
 use crate::body::Body;
+use crate::place::TRIES_MAX;
+use crate::place::{Place, object_of};
 use crate::rbac::escalation;
-use crate::write::TRIES_MAX;
-use crate::{apply, conversion, read, write};
+use crate::sent::Sent;
+use crate::{apply, conversion, read};
 
 /// `patch`
 pub(crate) async fn patch(place: &Place<'_>, part: Part, sent: &Sent) -> Result<Response<Body>, ApiError> {
@@ -44,7 +45,7 @@ pub(crate) async fn patch(place: &Place<'_>, part: Part, sent: &Sent) -> Result<
         validation,
         options,
     };
-    let answer = escalation::guarded(place, sent, options(place, sent, "PatchOptions")?, request).await?;
+    let answer = escalation::guarded(place, sent, place.options(sent, "PatchOptions")?, request).await?;
     place.show(object_of(answer)?, StatusCode::OK, sent.wanted).await
 }
 
@@ -61,14 +62,14 @@ async fn converted(
         let moment = place.cluster.moment().await?;
         let place = Place { moment: &moment, ..*place };
         let object = read::find(&moment, place.info, place.namespace, place.name)?;
-        let before = write::whole(&place, &*conversion::shown(&place, object).await?);
+        let before = place.whole(&*conversion::shown(&place, object).await?);
         let mut after = before.clone();
         patch.apply(place.info.id, &mut after).map_err(|error| error.refusal())?;
         let read = body::read(after.to_string().as_bytes(), Format::Json, &moment.kinds, place.info, validation)?;
         let names_version = after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"];
         let draft = Draft::custom(place.info.stored_as, read.value).map_err(ApiError::internal)?;
         let draft = conversion::stored(&place, draft, part).await?;
-        let options = options(&place, sent, "PatchOptions")?;
+        let options = place.options(sent, "PatchOptions")?;
         tries += 1;
         match place.ask(sent, Request::Update(draft, part, options)).await {
             Err(error) if error.is_conflict() && !names_version && tries < TRIES_MAX => {}

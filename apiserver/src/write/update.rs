@@ -7,11 +7,13 @@ use inboard::object::field::{FieldErrors, Path};
 use inboard::object::kind::{self, KindInfo};
 use inboard::store::Part;
 
-use super::{Place, Sent, check_namespace, draft, object_of, options};
+use super::{check_namespace, draft};
 use crate::body::Body;
 use crate::conversion;
+use crate::place::{Place, object_of};
 use crate::rbac::escalation;
 use crate::read;
+use crate::sent::Sent;
 
 /// `update`
 pub(crate) async fn update(place: &Place<'_>, part: Part, sent: &Sent) -> Result<Response<Body>, ApiError> {
@@ -30,7 +32,7 @@ pub(crate) async fn update(place: &Place<'_>, part: Part, sent: &Sent) -> Result
         )));
     }
     let mut draft = conversion::stored(place, draft, part).await?;
-    let options = options(place, sent, "UpdateOptions")?;
+    let options = place.options(sent, "UpdateOptions")?;
     let is_there = read::find(place.moment, place.info, place.namespace, name).is_ok();
     let creates = !is_there && part == Part::Main && update_creates(place.info);
     if is_there && draft.expect.revision.is_none() && needs_revision(place.info) {
