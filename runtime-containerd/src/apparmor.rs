@@ -7,7 +7,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use crate::os;
+use inboard::runtime::RuntimeError;
+
+use crate::{os, spec};
 
 /// The name of the profile in the kernel.
 pub(crate) const DEFAULT_PROFILE: &str = "inboard-default";
@@ -36,7 +38,7 @@ pub(crate) fn prepare(file: &Path) -> AppArmor {
     }
     match load(file) {
         Ok(()) => AppArmor::Ready,
-        Err(_) if is_loaded() => AppArmor::Ready,
+        Err(_) if is_loaded(DEFAULT_PROFILE) == Some(true) => AppArmor::Ready,
         Err(why) => {
             tracing::warn!(why, "AppArmor's default profile cannot be loaded");
             AppArmor::Named(why)
@@ -44,9 +46,20 @@ pub(crate) fn prepare(file: &Path) -> AppArmor {
     }
 }
 
-fn is_loaded() -> bool {
-    let loaded = std::fs::read_to_string(LOADED).unwrap_or_default();
-    loaded.lines().any(|line| line.split_whitespace().next() == Some(DEFAULT_PROFILE))
+/// Makes sure that the kernel has a profile before a container is made with it: the default is loaded again where somebody
+/// has removed it.
+pub(crate) fn ensure(profile: &str, default_file: &Path) -> Result<(), RuntimeError> {
+    if is_loaded(profile) != Some(false) || profile == DEFAULT_PROFILE && load(default_file).is_ok() {
+        return Ok(());
+    }
+    Err(spec::cannot_run(format!("failed to generate apparmor spec opts: apparmor profile not found {profile}")))
+}
+
+/// Whether the kernel has a profile; nothing where it does not show what it has.
+fn is_loaded(profile: &str) -> Option<bool> {
+    let loaded = std::fs::read_to_string(LOADED).ok()?;
+    // Each name is followed by what the profile does, in brackets.
+    Some(loaded.lines().filter_map(|line| line.rsplit_once(" (")).any(|(name, _)| name == profile))
 }
 
 /// Loads the profile as it is now, in the place of one that an earlier version has left.

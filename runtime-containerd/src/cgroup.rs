@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::os;
 use crate::spec::PodLimits;
 
 /// The hierarchies of this machine.
@@ -22,6 +23,16 @@ pub(crate) fn is_unified() -> bool {
 /// Whether the kernel can limit memory and swap together.
 pub(crate) fn has_swap_accounting() -> bool {
     MACHINE.has_swap_accounting()
+}
+
+/// Whether groups can be made and not be limited: the topmost one of a machine that is itself in a group has processes.
+pub(crate) fn is_in_use() -> bool {
+    MACHINE.is_in_use()
+}
+
+/// The sizes of huge pages that the kernel can limit, as its files call them (`2MB`).
+pub(crate) fn huge_pages() -> Vec<String> {
+    MACHINE.huge_pages(Path::new("/sys/kernel/mm/hugepages"))
 }
 
 /// How often the kernel killed a process of this group for its memory.
@@ -72,11 +83,42 @@ impl<P: AsRef<Path>> Hierarchies<P> {
     }
 
     fn has_swap_accounting(&self) -> bool {
-        if self.is_unified() {
-            let groups = std::fs::read_dir(self.root()).into_iter().flatten().flatten();
-            return groups.map(|entry| entry.path().join("memory.swap.max")).any(|file| file.exists());
+        if !self.is_unified() {
+            return self.root().join("memory/memory.memsw.limit_in_bytes").exists();
         }
-        self.root().join("memory/memory.memsw.limit_in_bytes").exists()
+        let groups: Vec<PathBuf> =
+            std::fs::read_dir(self.root()).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        let has = |file: &str| groups.iter().any(|group| group.join(file).exists());
+        // Where memory is not counted in any group yet there is nothing to see: later kernels do it wherever they can swap.
+        has("memory.swap.max") || !has("memory.max") && os::kernel() >= (6, 1) && Path::new("/proc/swaps").exists()
+    }
+
+    /// The kernel lets a group have processes or give controllers to those below it. Only its own topmost one may have
+    /// both, which says nothing of a type.
+    fn is_in_use(&self) -> bool {
+        let given = controllers(&self.root().join("cgroup.subtree_control"));
+        let procs = std::fs::read_to_string(self.root().join("cgroup.procs")).unwrap_or_default();
+        self.root().join("cgroup.type").exists()
+            && !procs.trim().is_empty()
+            && HANDED_DOWN.iter().any(|name| !given.iter().any(|given| given == name))
+    }
+
+    /// `sizes` has a directory for each.
+    fn huge_pages(&self, sizes: &Path) -> Vec<String> {
+        let can = match self.is_unified() {
+            true => controllers(&self.root().join("cgroup.controllers")).iter().any(|name| name == "hugetlb"),
+            false => self.root().join("hugetlb").is_dir(),
+        };
+        let entries = std::fs::read_dir(sizes).into_iter().flatten().flatten().filter(|_| can);
+        let kilobytes = entries.filter_map(|entry| {
+            entry.file_name().to_str()?.strip_prefix("hugepages-")?.strip_suffix("kB")?.parse::<u64>().ok()
+        });
+        let mut sizes: Vec<u64> = kilobytes.collect();
+        sizes.sort_unstable();
+        sizes
+            .into_iter()
+            .map(|size| if size < 1 << 20 { format!("{}MB", size >> 10) } else { format!("{}GB", size >> 20) })
+            .collect()
     }
 
     fn memory_kills(&self, group: &str) -> u64 {
@@ -176,9 +218,16 @@ impl<P: AsRef<Path>> Hierarchies<P> {
     fn hand_down(&self, group: &str) -> io::Result<()> {
         let mut dir = self.root().to_path_buf();
         for part in group.split('/').filter(|part| !part.is_empty()) {
-            for controller in HANDED_DOWN {
-                // One that the kernel does not have is not missed here: what it would limit is not limited.
-                drop(std::fs::write(dir.join("cgroup.subtree_control"), format!("+{controller}")));
+            let (has, control) = (controllers(&dir.join("cgroup.controllers")), dir.join("cgroup.subtree_control"));
+            let given = controllers(&control);
+            // One that the kernel does not have is not missed here: what it would limit is not limited.
+            for controller in has.iter().filter(|name| HANDED_DOWN.contains(&&***name) && !given.contains(name)) {
+                set(&control, format!("+{controller}")).map_err(|error| match error.kind() {
+                    io::ErrorKind::ResourceBusy => {
+                        io::Error::new(error.kind(), format!("{} has processes of its own", dir.display()))
+                    }
+                    _ => error,
+                })?;
             }
             dir.push(part);
             if !dir.exists() {
@@ -238,6 +287,11 @@ fn weight(shares: u64) -> u64 {
     1 + (shares.clamp(2, 262_144) - 2) * 9_999 / 262_142
 }
 
+/// The names in one of the files that list controllers.
+fn controllers(file: &Path) -> Vec<String> {
+    std::fs::read_to_string(file).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+}
+
 fn number(file: &Path) -> Option<u64> {
     std::fs::read_to_string(file).ok()?.trim().parse().ok()
 }
@@ -290,8 +344,10 @@ mod tests {
         let machine = machine(
             "v2",
             &[
-                ("cgroup.controllers", "cpuset cpu io memory pids\n"),
+                ("cgroup.controllers", "cpuset cpu io memory hugetlb pids\n"),
                 ("inboard/memory.swap.max", "max\n"),
+                ("hugepages/hugepages-1048576kB/nr", "0\n"),
+                ("hugepages/hugepages-2048kB/nr", "0\n"),
                 ("inboard/pod1/c1/cpu.stat", "usage_usec 1500\nuser_usec 1000\nsystem_usec 500\n"),
                 ("inboard/pod1/c1/memory.current", "1000\n"),
                 ("inboard/pod1/c1/memory.stat", "anon 1\nfile 2\ninactive_file 300\n"),
@@ -300,6 +356,7 @@ mod tests {
             ],
         );
         assert!(machine.is_unified() && machine.has_swap_accounting());
+        assert_eq!(machine.huge_pages(&machine.root().join("hugepages")), ["2MB", "1GB"]);
         assert_eq!((machine.usage(GROUP), machine.memory_kills(GROUP)), (Some(EXPECTED), 2));
         assert_eq!(machine.usage("/inboard/none"), None);
         std::fs::remove_dir_all(machine.root()).expect("removed");
@@ -328,9 +385,18 @@ mod tests {
 
         let v2 = ["a/pod/cpu.weight", "a/pod/cpu.max", "a/pod/memory.max", "a/pod/pids.max"];
         let machine_of_two = machine("limits-v2", &v2.map(|path| (path, "")));
-        std::fs::write(machine_of_two.root().join("cgroup.controllers"), "cpu memory pids").expect("a file");
+        for dir in ["", "a"] {
+            let dir = machine_of_two.root().join(dir);
+            std::fs::write(dir.join("cgroup.controllers"), "cpuset cpu memory pids\n").expect("a file");
+            std::fs::write(dir.join("cgroup.subtree_control"), "cpu\n").expect("a file");
+        }
         machine_of_two.limit("/a/pod", &limits).expect("limited");
         assert_eq!(files(&machine_of_two, &v2), ["39", "200000 100000", "4096", "64"]);
+        assert!(!machine_of_two.is_in_use(), "the topmost group of all");
+        for (file, text) in [("cgroup.type", "domain\n"), ("cgroup.procs", "7\n")] {
+            std::fs::write(machine_of_two.root().join(file), text).expect("a file");
+        }
+        assert!(machine_of_two.is_in_use());
         let handed = ["cgroup.subtree_control", "a/cgroup.subtree_control"];
         assert_eq!(files(&machine_of_two, &handed), ["+pids", "+pids"], "the last that was written");
         machine_of_two.limit("/a/other", &limits).expect("without controllers nothing is limited");

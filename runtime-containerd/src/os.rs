@@ -144,6 +144,13 @@ pub(crate) fn room(path: &Path) -> io::Result<FileSystemRoom> {
     })
 }
 
+/// The first two numbers of the kernel's version; zeros where it says none.
+pub(crate) fn kernel() -> (u32, u32) {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map_while(|part| part.parse().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
 /// Whether the kernel enforces AppArmor profiles.
 pub(crate) fn has_apparmor() -> bool {
     std::fs::read_to_string("/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text.trim() == "Y")

@@ -221,6 +221,7 @@ fn host_facts(seccomp_dir: PathBuf, dirs: &StateDir) -> HostFacts {
     HostFacts {
         cgroup_v2: cgroup::is_unified(),
         swap_accounting: cgroup::has_swap_accounting(),
+        huge_pages: cgroup::huge_pages(),
         memory_bytes: kilobytes.map_or(0, |kilobytes: u64| kilobytes * 1024),
         devices: crate::devices::all(),
         seccomp_dir,

@@ -63,6 +63,8 @@ pub(crate) struct HostFacts {
     pub(crate) cgroup_v2: bool,
     /// Whether swap can be limited.
     pub(crate) swap_accounting: bool,
+    /// The sizes of huge pages that can be limited, as the kernel's files call them (`2MB`).
+    pub(crate) huge_pages: Vec<String>,
     /// The machine's memory in bytes.
     pub(crate) memory_bytes: u64,
     /// The device nodes that a privileged container gets.

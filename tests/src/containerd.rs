@@ -237,6 +237,11 @@ impl TestDaemon {
     }
 }
 
+/// Says that a test leaves something out, and why.
+pub fn left_out(what: &str) {
+    notice(&format!("left out: {what}"));
+}
+
 /// A node on the daemon that a test runs in this directory, for other processes of the test too.
 pub fn builder_in(dir: &Path, number: u8) -> ContainerdBuilder {
     ContainerdRuntime::builder()

@@ -18,7 +18,7 @@ use crate::lock::guard;
 use crate::runtime::Inner;
 use crate::sandbox::{PodRecord, SandboxPhase, SandboxRecord};
 use crate::spec::{self, Accounts, SandboxPaths, SpecInput};
-use crate::{clock, error, os, selinux, state};
+use crate::{apparmor, clock, error, os, selinux, state};
 
 /// What containerd calls the shim that we use.
 pub(crate) const RUNTIME: &str = "io.containerd.runc.v2";
@@ -114,6 +114,10 @@ impl Inner {
             host: &self.host,
         };
         let specification = spec::runtime_spec(&input)?;
+        let profile = specification.process().as_ref().and_then(|process| process.apparmor_profile().as_deref());
+        if let Some(profile) = profile {
+            apparmor::ensure(profile, &self.dirs.apparmor_profile())?;
+        }
         let label = specification.linux().as_ref().and_then(|linux| linux.mount_label().as_deref());
         if let Some(label) = label {
             self.label(label, &input)?;

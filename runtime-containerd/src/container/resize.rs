@@ -5,7 +5,6 @@
 
 use containerd_client::services::v1::UpdateTaskRequest;
 use inboard::runtime::{ContainerResources, RuntimeError, RuntimeErrorKind};
-use serde_json::json;
 
 use crate::client::call;
 use crate::runtime::Inner;
@@ -21,8 +20,8 @@ impl Inner {
         let _lock = self.locks.hold(&entry.record.sandbox).await;
         let container = wanted.container();
         let container = container.ok_or_else(|| spec::invalid("an ephemeral container has no resources of its own"))?;
-        let (cpu, memory) = spec::resized(container, self.host.swap_accounting)?;
-        if let Some(limit) = memory.limit().and_then(|limit| u64::try_from(limit).ok()) {
+        let resized = spec::resized(container, &self.host)?;
+        if let Some(limit) = resized.memory.limit().and_then(|limit| u64::try_from(limit).ok()) {
             let used = cgroup::usage(&entry.record.cgroup).map_or(0, |usage| usage.working_set);
             if used > limit {
                 // Half of a kernel's versions would end the container then, the others refuse with less to say.
@@ -36,7 +35,7 @@ impl Inner {
         if let Some(pod) = &pod {
             cgroup::raise(pod, &limits).map_err(of_pod)?;
         }
-        let value = serde_json::to_vec(&json!({"cpu": cpu, "memory": memory})).map_err(spec::invalid)?;
+        let value = serde_json::to_vec(&resized).map_err(spec::invalid)?;
         let resources = Some(prost_types::Any { type_url: RESOURCES_TYPE.into(), value });
         let request = UpdateTaskRequest { container_id: id.to_owned(), resources, ..UpdateTaskRequest::default() };
         let request = self.daemon.request(request);

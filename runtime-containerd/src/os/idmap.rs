@@ -19,7 +19,7 @@ pub(crate) const IDS: u32 = 65_536;
 
 /// Makes namespaces whose root is the user with this id on the machine, and pins them, with the one of users, as
 /// [`make_namespaces`](super::make_namespaces) does. `holder` is a program that waits until it is killed: only a process
-/// of its own can go into a new user namespace.
+/// of its own can go into a new user namespace. Where the kernel makes none the error is of the kind `Unsupported`.
 pub(crate) async fn make_user_namespaces(plan: NamespacePlan, holder: &Path, first_id: u32) -> io::Result<()> {
     let holder = holder.to_path_buf();
     on_own_thread(move || {
@@ -31,7 +31,7 @@ pub(crate) async fn make_user_namespaces(plan: NamespacePlan, holder: &Path, fir
         // SAFETY: between fork and exec only this one call into the kernel is made.
         unsafe { command.pre_exec(move || Ok(nix::sched::unshare(flags)?)) };
         // It is in its namespaces once it runs.
-        let mut child = command.spawn()?;
+        let mut child = command.spawn().map_err(|error| io::Error::new(io::ErrorKind::Unsupported, error))?;
         let proc = format!("/proc/{}", child.id());
         let made = (|| {
             for map in ["uid_map", "gid_map"] {

@@ -38,6 +38,10 @@ fn cgroups() -> Looked {
         false => Path::new("/sys/fs/cgroup").join(name).is_dir(),
     };
     let absent: Vec<&str> = CONTROLLERS.into_iter().filter(|name| !has(name)).collect();
+    if cgroup::is_in_use() {
+        let remedy = "move them to a group below it before pods are started";
+        return Looked::Missing("the topmost control group has processes of its own".into(), remedy.into());
+    }
     if absent.is_empty() {
         return Looked::Good(format!("version {}", if unified { 2 } else { 1 }));
     }
@@ -69,13 +73,9 @@ fn users() -> Looked {
     if most == 0 {
         return Looked::Limited(why.into(), "set user.max_user_namespaces with sysctl".into());
     }
-    let release = read("/proc/sys/kernel/osrelease");
-    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
-    match (numbers.next(), numbers.next()) {
-        (Some(major), Some(minor)) if (major, minor) >= (5, 19) => {
-            Looked::Good("pods may have users of their own".into())
-        }
-        _ => Looked::Limited(why.into(), "use Linux 5.19 or later".into()),
+    match os::kernel() >= (5, 19) {
+        true => Looked::Good("pods may have users of their own".into()),
+        false => Looked::Limited(why.into(), "use Linux 5.19 or later".into()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Making, stopping and removing a sandbox. Every step can be repeated.
 
+use std::io;
 use std::path::Path;
 
 use inboard::k8s_openapi::api::core::v1::PodSpec;
@@ -89,12 +90,16 @@ impl Inner {
     }
 
     async fn make_namespaces(&self, plan: NamespacePlan, users: Option<u32>) -> Result<(), RuntimeError> {
-        let Some(first_id) = users else {
-            return os::make_namespaces(plan).await.map_err(|e| error::system("make the pod's namespaces", e));
-        };
+        let failed = |e: io::Error| error::system("make the pod's namespaces", e);
+        let Some(first_id) = users else { return os::make_namespaces(plan).await.map_err(failed) };
         let holder = holder::lay_out(&plan.dir, "spec.hostUsers")?;
-        let made = os::idmap::make_user_namespaces(plan, &holder, first_id).await;
-        made.map_err(|e| spec::unsupported("spec.hostUsers", &format!("the kernel makes no user namespace: {e}")))
+        os::idmap::make_user_namespaces(plan, &holder, first_id).await.map_err(|e| match e.kind() {
+            io::ErrorKind::Unsupported => {
+                spec::unsupported("spec.hostUsers", &format!("the kernel makes no user namespace: {e}"))
+            }
+            // Of some sysctls older kernels have none for namespaces of such users.
+            _ => failed(e),
+        })
     }
 
     pub(crate) async fn stop_sandbox(&self, id: &str) -> Result<(), RuntimeError> {

@@ -10,6 +10,7 @@ use oci_spec::runtime::{
     LinuxCpu, LinuxCpuBuilder, LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxHugepageLimit,
     LinuxHugepageLimitBuilder, LinuxMemory, LinuxMemoryBuilder, LinuxResources, LinuxResourcesBuilder,
 };
+use serde::Serialize;
 
 use super::{HostFacts, SpecInput, invalid};
 
@@ -27,27 +28,48 @@ pub(super) fn resources(input: &SpecInput<'_>, container: &Container) -> Result<
     let limits = container.resources.as_ref().and_then(|r| r.limits.clone()).unwrap_or_default();
     let requests = container.resources.as_ref().and_then(|r| r.requests.clone()).unwrap_or_default();
     let privileged = container.security_context.as_ref().and_then(|sc| sc.privileged) == Some(true);
-    LinuxResourcesBuilder::default()
+    let resources = LinuxResourcesBuilder::default()
         .devices(vec![device_rule(privileged)?])
         .cpu(cpu(&requests, &limits)?)
         .memory(memory(&limits, input.host.swap_accounting)?)
-        .hugepage_limits(huge_pages(&limits)?)
-        .build()
-        .map_err(invalid)
+        .hugepage_limits(huge_pages(&limits, &input.host.huge_pages)?)
+        .build();
+    let mut resources = resources.map_err(invalid)?;
+    if input.host.cgroup_v2 {
+        resources.set_unified(Some(unified(input.host).into_iter().collect()));
+    }
+    Ok(resources)
+}
+
+/// What only the unified hierarchy has: a container that runs out of memory ends as a whole, and a pod has no swap, with a
+/// limit of memory or without.
+fn unified(host: &HostFacts) -> BTreeMap<String, String> {
+    let swap = host.swap_accounting.then_some(("memory.swap.max", "0"));
+    let settings = [("memory.oom.group", "1")].into_iter().chain(swap);
+    settings.map(|(file, value)| (file.to_owned(), value.to_owned())).collect()
 }
 
 /// What a container that runs is to have from now on; what is not limited any more is said to be so.
-pub(crate) fn resized(container: &Container, swap_accounting: bool) -> Result<(LinuxCpu, LinuxMemory), RuntimeError> {
+#[derive(Debug, Serialize)]
+pub(crate) struct Resized {
+    cpu: LinuxCpu,
+    pub(crate) memory: LinuxMemory,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    unified: BTreeMap<String, String>,
+}
+
+pub(crate) fn resized(container: &Container, host: &HostFacts) -> Result<Resized, RuntimeError> {
     let limits = container.resources.as_ref().and_then(|r| r.limits.clone()).unwrap_or_default();
     let requests = container.resources.as_ref().and_then(|r| r.requests.clone()).unwrap_or_default();
-    let (mut cpu, mut memory) = (cpu(&requests, &limits)?, memory(&limits, swap_accounting)?);
+    let (mut cpu, mut memory) = (cpu(&requests, &limits)?, memory(&limits, host.swap_accounting)?);
     if cpu.quota().is_none() {
         cpu.set_quota(Some(-1)).set_period(Some(QUOTA_PERIOD_US));
     }
     if memory.limit().is_none() {
-        memory.set_limit(Some(-1)).set_swap(swap_accounting.then_some(-1));
+        memory.set_limit(Some(-1)).set_swap(host.swap_accounting.then_some(-1));
     }
-    Ok((cpu, memory))
+    // runc takes memory without a limit to mean swap without a limit.
+    Ok(Resized { cpu, memory, unified: if host.cgroup_v2 { unified(host) } else { BTreeMap::new() } })
 }
 
 /// Everything for a privileged container; otherwise nothing but the few devices that runc itself allows.
@@ -88,15 +110,17 @@ fn memory(limits: &List, swap_accounting: bool) -> Result<LinuxMemory, RuntimeEr
     builder.build().map_err(invalid)
 }
 
-fn huge_pages(limits: &List) -> Result<Vec<LinuxHugepageLimit>, RuntimeError> {
-    let sizes = limits.iter().filter_map(|(name, limit)| Some((name.strip_prefix("hugepages-")?, limit)));
-    sizes
-        .map(|(size, limit)| {
+/// Of the sizes that the machine can limit nothing, where the container asks for none.
+fn huge_pages(limits: &List, of_machine: &[String]) -> Result<Vec<LinuxHugepageLimit>, RuntimeError> {
+    let mut all: BTreeMap<String, i64> = of_machine.iter().map(|size| (size.clone(), 0)).collect();
+    for (name, limit) in limits {
+        if let Some(size) = name.strip_prefix("hugepages-") {
             // The kernel's files say `2MB` where the resource says `2Mi`.
-            let page_size = format!("{}B", size.trim_end_matches('i'));
-            let bytes = quantity(limit)?.value();
-            LinuxHugepageLimitBuilder::default().page_size(page_size).limit(bytes).build().map_err(invalid)
-        })
+            all.insert(format!("{}B", size.trim_end_matches('i')), quantity(limit)?.value());
+        }
+    }
+    all.into_iter()
+        .map(|(size, limit)| LinuxHugepageLimitBuilder::default().page_size(size).limit(limit).build().map_err(invalid))
         .collect()
 }
 

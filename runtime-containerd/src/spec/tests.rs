@@ -150,7 +150,13 @@ fn rows() -> Vec<Row> {
                 container(json!({"resources": {"limits": {"cpu": "1", "memory": "1Gi"}}})),
             )
         },
-        Row { cgroup_v2: true, ..row("the unified hierarchy", json!({})) },
+        Row {
+            cgroup_v2: true,
+            ..row(
+                "the unified hierarchy, and huge pages",
+                container(json!({"resources": {"limits": {"memory": "64Mi", "hugepages-2Mi": "4Mi"}}})),
+            )
+        },
         Row {
             volumes: vec![
                 volume("/a/b/c", |m| m.read_only = true),
@@ -196,6 +202,7 @@ fn spec_of(row: &Row) -> Result<Value, String> {
     let host = HostFacts {
         cgroup_v2: row.cgroup_v2,
         swap_accounting: true,
+        huge_pages: if row.cgroup_v2 { vec!["2MB".into(), "1GB".into()] } else { Vec::new() },
         memory_bytes: 4 << 30,
         devices: Vec::new(),
         seccomp_dir: "/profiles".into(),
