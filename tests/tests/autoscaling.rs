@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use inboard::object::kind::KindInfo;
 use inboard::object::scale::ScalePaths;
 use inboard::prelude::*;
-use inboard::store::{MetricAnswer, MetricQuery, MetricSample};
+use inboard::store::{AutoscalingSettings, MetricAnswer, MetricQuery, MetricSample};
 use inboard::{Api, Cluster, MetricsSource, NodeSpec, PostParams, conditions};
 use inboard_runtime_mock::{MockRuntime, Script, Usage};
 
@@ -22,7 +22,9 @@ struct Queue(Arc<AtomicI64>);
 impl MetricsSource for Queue {
     async fn measure(&self, query: &MetricQuery) -> MetricAnswer {
         match query {
-            MetricQuery::External { metric, selector, .. } if metric == "messages" && selector == "topic=mail" => {
+            MetricQuery::External { metric, selector, .. }
+                if metric == "messages" && matches!(selector.as_str(), "topic=mail" | "") =>
+            {
                 let value = self.0.load(Ordering::Relaxed).to_string().parse().map_err(|_| "no number")?;
                 Ok(vec![MetricSample { object: String::new(), value }])
             }
@@ -121,4 +123,54 @@ async fn what_pods_use_is_there_while_somebody_asks() {
     mock.reconnect();
     tokio::time::sleep(SOON).await;
     assert_eq!(cluster.top_pods(Some("default")).await.expect("usage"), table, "it is measured anew");
+}
+
+/// A queue is worked off by as many as it takes; by nobody while it is empty.
+#[tokio::test(start_paused = true)]
+async fn a_worker_without_work_is_scaled_to_zero_and_back() {
+    let queue = Queue::default();
+    let settings = AutoscalingSettings { scale_to_zero: true, ..AutoscalingSettings::default() };
+    let mock = MockRuntime::builder().build();
+    let builder = Cluster::builder().node(NodeSpec::new("host01", Arc::new(mock)));
+    let cluster = builder.metrics(queue.clone()).autoscaling(settings).start().await.expect("a cluster");
+    let deployments: Api<Deployment> = Api::default_namespaced(&cluster);
+    let worker = Deployment::builder("worker").container(Container::builder("worker", "worker")).replicas(1);
+    deployments.create(&PostParams::default(), &worker.build().expect("a deployment")).await.expect("created");
+    let autoscaler = HorizontalPodAutoscaler::builder("worker")
+        .target("apps/v1", "Deployment", "worker")
+        .replicas_between(0, 5)
+        .external_metric("messages", "10")
+        .scale_down(|rules| rules.stabilization_window_seconds = Some(0))
+        .build()
+        .expect("an autoscaler");
+    let autoscalers: Api<HorizontalPodAutoscaler> = Api::default_namespaced(&cluster);
+    autoscalers.create(&PostParams::default(), &autoscaler).await.expect("none is a number for it here");
+
+    let told = async || {
+        tokio::time::sleep(SOON).await;
+        let deployment = deployments.get("worker").await.expect("the deployment");
+        let ready = deployment.status.and_then(|status| status.ready_replicas).unwrap_or(0);
+        let status = autoscalers.get("worker").await.expect("the autoscaler").status.unwrap_or_default();
+        let conditions = status.conditions.unwrap_or_default();
+        let zero = conditions.iter().find(|condition| condition.type_ == "ScaledToZero");
+        (ready, zero.and_then(|zero| zero.reason.clone()).unwrap_or_default())
+    };
+    for (length, expected) in [
+        (25, (3, "NotScaledToZero".to_owned())),
+        (0, (0, "ScaledToZero".to_owned())),
+        (0, (0, "ScaledToZero".to_owned())),
+        (4, (1, "NotScaledToZero".to_owned())),
+    ] {
+        queue.0.store(length, Ordering::Relaxed);
+        assert_eq!(told().await, expected, "{length} messages");
+    }
+    let mut off = deployments.get("worker").await.expect("the deployment");
+    off.spec.replicas = Some(0);
+    deployments.replace("worker", &PostParams::default(), &off).await.expect("replaced");
+    assert_eq!(told().await, (0, "NotScaledToZero".to_owned()), "what people switch off stays off");
+
+    let usual = Cluster::builder().start().await.expect("a cluster");
+    let autoscalers: Api<HorizontalPodAutoscaler> = Api::default_namespaced(&usual);
+    let error = autoscalers.create(&PostParams::default(), &autoscaler).await.expect_err("it is no number elsewhere");
+    assert!(error.to_string().ends_with("spec.minReplicas: Invalid value: 0: must be greater than or equal to 1"));
 }

@@ -5,7 +5,8 @@
 //! Data that is missing never makes it go the other way.
 //!
 //! Stages: find the target's scale (`target`), work out what each metric wants (`metric`, from `usage` by `ratio`),
-//! limit it (`stabilize`), then write the scale, the memory of it and the status (`status`).
+//! limit it (`stabilize`), then write the scale, the memory of it and the status (`status`). A target without replicas is
+//! left alone, unless it was the autoscaler that took them away (`zero`).
 //!
 //! What upstream's controller keeps in memory (recommendations, scale events) is in [`ScaleHistory`], beside the objects of
 //! the snapshot: it is lost in a crash, as upstream's is.
@@ -18,6 +19,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod zero;
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -130,6 +132,7 @@ fn look(observed: &Observed<'_>, mut history: ScaleHistory, refusal: Option<&Api
                     plan.push(Action::Scale { target: Target::seen(object), replicas: resize.to });
                     stabilize::note(observed.autoscaler.spec.behavior.as_ref(), &resize, &mut history, now);
                     report.rescaled(&resize);
+                    zero::note(observed, &resize, &mut report);
                 }
                 (None, _) => {}
             }
@@ -158,12 +161,12 @@ fn sync(observed: &Observed<'_>, scale: &Scale, history: &mut ScaleHistory, repo
     if history.recommendations.is_empty() {
         history.recommendations.push((now, current));
     }
-    let (desired, reason) = if current == 0 && least != 0 {
+    let (desired, reason) = if current == 0 && !zero::may_wake(observed) {
         report.disabled();
         (current, String::new())
     } else if current > spec.max_replicas {
         (spec.max_replicas, "Current number of replicas above Spec.MaxReplicas".to_owned())
-    } else if current < least {
+    } else if current != 0 && current < least {
         (least, "Current number of replicas below Spec.MinReplicas".to_owned())
     } else {
         let Some(wanted) = metric::decide(observed, scale, report) else {
@@ -178,7 +181,7 @@ fn sync(observed: &Observed<'_>, scale: &Scale, history: &mut ScaleHistory, repo
         let Normalized { replicas, able, limited } =
             stabilize::normalize(observed, (current, wanted.replicas.max(0)), history, now);
         report.normalized(able, limited);
-        (replicas, reason)
+        (if current == 0 { replicas.max(least) } else { replicas }, reason)
     };
     report.sizes(current, desired);
     (desired != current).then_some(Resize { from: current, to: desired, reason })

@@ -179,8 +179,10 @@ fn what_is_wrong<K: BuiltInKind>(mut object: K) -> FieldErrors {
         meta.namespace.get_or_insert_with(|| "default".to_owned());
     }
     defaults::apply(&mut object);
-    prepare::for_create(&mut object, &prepare::Request::internal(Time::EPOCH));
-    validation::create(&object)
+    // Which cluster it is for is not known here: one may let autoscalers take all replicas away.
+    let request = prepare::Request { scale_to_zero: true, ..prepare::Request::internal(Time::EPOCH) };
+    prepare::for_create(&mut object, &request);
+    validation::create_as(&object, &request)
 }
 
 impl<K: fmt::Debug> fmt::Debug for Builder<K> {

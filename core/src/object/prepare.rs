@@ -62,12 +62,14 @@ pub struct Request<'r> {
     pub user: Option<&'r UserInfo>,
     /// The version that the object was written in, where that is another than its own.
     pub written_as: Option<KindId>,
+    /// Whether autoscalers may take all replicas away in this cluster.
+    pub scale_to_zero: bool,
 }
 
 impl Request<'_> {
     /// A write by the cluster itself.
     pub fn internal(now: Time) -> Self {
-        Request { now, user: None, written_as: None }
+        Request { now, user: None, written_as: None, scale_to_zero: false }
     }
 }
 

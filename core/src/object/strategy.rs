@@ -75,7 +75,7 @@ pub fn create(
     mutate_new(object, around, suffix)?;
     prepare::for_create(object, request);
     complete(object, None, give_out)?;
-    judged(validation::create_as(object, request.written_as))?;
+    judged(validation::create_as(object, request))?;
     Ok(permit::on_create(object, around)?)
 }
 
@@ -94,7 +94,7 @@ pub fn update(
     mutate_update(object, old);
     prepare::for_update(object, old, request);
     complete(object, Some(old.as_any()), give_out)?;
-    judged(validation::update_as(object, old, request.written_as))?;
+    judged(validation::update_as(object, old, request))?;
     Ok(permit::on_update(object, old, around)?)
 }
 

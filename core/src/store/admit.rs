@@ -29,7 +29,7 @@ use crate::error::{ApiError, Reason, Subject};
 use crate::ids::Revision;
 use crate::object::admission::{Objects, Operation};
 use crate::object::kind::{self, KindId};
-use crate::object::prepare::{self, Request};
+use crate::object::prepare;
 use crate::time::Time;
 
 /// How often a generated name that is taken is drawn anew.
@@ -301,7 +301,7 @@ impl Store {
                 let before = current
                     .to_typed(&self.live.kinds)
                     .ok_or_else(|| ApiError::internal("a built-in object without its type"))?;
-                let request = Request { written_as: draft.written_as, ..Request::internal(now) };
+                let request = self.request(draft.written_as, now);
                 let next = self.admit_update(&meta, next, &*before, part, &request)?;
                 take_meta(&mut meta, &*next);
                 meta.generation = next.metadata().generation.unwrap_or(0);

@@ -40,6 +40,11 @@ pub struct AutoscalingSettings {
     pub initial_readiness_delay: Duration,
     /// How often usage is measured while somebody needs it (metrics-server's `--metric-resolution`); 15 s when not said.
     pub metric_resolution: Duration,
+    /// Whether autoscalers may take all replicas away: `minReplicas: 0`, with at least one metric of an object or from
+    /// outside of the cluster (upstream's gate `HPAScaleToZero`). What an autoscaler has scaled to none says so in the
+    /// condition `ScaledToZero`, and is scaled up again; what somebody else has is left alone. Not when not said, as in
+    /// Kubernetes 1.36; since 1.37 they may.
+    pub scale_to_zero: bool,
 }
 
 impl Default for AutoscalingSettings {
@@ -51,6 +56,7 @@ impl Default for AutoscalingSettings {
             cpu_initialization_period: Duration::from_secs(300),
             initial_readiness_delay: Duration::from_secs(30),
             metric_resolution: Duration::from_secs(15),
+            scale_to_zero: false,
         }
     }
 }

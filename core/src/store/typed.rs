@@ -18,6 +18,12 @@ use crate::object::strategy::{self as rules, Rejection};
 use crate::time::Time;
 
 impl Store {
+    /// What is said of a write besides what is written.
+    pub(super) fn request(&self, written_as: Option<KindId>, now: Time) -> Request<'static> {
+        let scale_to_zero = self.live.autoscaling().scale_to_zero;
+        Request { written_as, scale_to_zero, ..Request::internal(now) }
+    }
+
     /// What a new object becomes: its metadata, and the body that is stored.
     pub(super) fn admit_new(
         &mut self,
@@ -26,7 +32,7 @@ impl Store {
         written_as: Option<KindId>,
         now: Time,
     ) -> Result<Body, ApiError> {
-        let request = Request { written_as, ..Request::internal(now) };
+        let request = self.request(written_as, now);
         match body {
             Body::Pod(pod) => self.admit_template_pod(meta, pod, &request),
             Body::Typed(typed) if meta.kind == kind::POD => {

@@ -7,6 +7,7 @@ use k8s_openapi::api::autoscaling::v2::{
 };
 
 use super::stabilize::Words;
+use super::zero::SCALED_TO_ZERO;
 use super::{COMPONENT, Observed, Resize};
 use crate::control::{Action, Plan, Target};
 use crate::error::ApiError;
@@ -35,7 +36,12 @@ impl<'w> Report<'w> {
     /// Goes on from what was said before.
     pub(super) fn of(observed: &Observed<'w>, now: Time) -> Self {
         let (object, autoscaler) = (observed.object, observed.autoscaler);
-        let status = autoscaler.status.clone().unwrap_or_default();
+        let mut status = autoscaler.status.clone().unwrap_or_default();
+        if !observed.settings.scale_to_zero
+            && let Some(conditions) = &mut status.conditions
+        {
+            conditions.retain(|condition| condition.type_ != SCALED_TO_ZERO);
+        }
         Self { object, autoscaler, now, status, metrics: None, events: Vec::new(), problem: None }
     }
 
@@ -99,6 +105,15 @@ impl<'w> Report<'w> {
         let message = format!("New size: {to}; reason: {reason}");
         self.events.push(EventDraft::normal(&self.object.meta, COMPONENT, "SuccessfulRescale", message));
         self.status.last_scale_time = Some(self.now.to_api());
+    }
+
+    pub(super) fn scaled_to_zero(&mut self, is_so: bool) {
+        let (reason, message) = if is_so {
+            (SCALED_TO_ZERO, "the HPA controller scaled the workload to zero")
+        } else {
+            ("NotScaledToZero", "the HPA controller did not scale the workload to zero")
+        };
+        self.set(SCALED_TO_ZERO, is_so, reason, message);
     }
 
     /// The target did not take its new size: what is desired stays.

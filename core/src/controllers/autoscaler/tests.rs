@@ -4,6 +4,7 @@ mod cpu;
 mod kinds;
 mod limits;
 mod targets;
+mod zero;
 
 use std::time::Duration;
 
@@ -31,13 +32,15 @@ struct World {
 impl World {
     /// `pods` are words: a letter for the state, and the use of CPU of each container in thousandths of a core, joined by
     /// `+`, if it was measured; then of memory in MiB behind a colon. Ready (`r`), never ready since its start (`u`), ready
-    /// since a moment (`y`), pending (`p`), failed (`f`). Each container asks for a core, if `podSpec` in `spec` says
-    /// nothing else.
+    /// since a moment (`y`), started a minute ago and measured since it is ready (`w`), not ready any more (`l`), pending
+    /// (`p`), failed (`f`), succeeded (`s`), without a word of whether it is ready (`n`), on its way out (`d`). Each container
+    /// asks for a core, if `podSpec` in `spec` says nothing else. Where `spec` says that there may be no replicas, there may.
     fn new(replicas: i32, pods: &str, mut spec: Value) -> Self {
         let mut store = Store::new(1);
         let now = Time::from_secs(1_000_000);
         store.found(now);
-        store.set_autoscaling(AutoscalingSettings::default());
+        let scale_to_zero = spec["minReplicas"] == 0;
+        store.set_autoscaling(AutoscalingSettings { scale_to_zero, ..AutoscalingSettings::default() });
         let mut world = Self { store, now, key: Uid::from_random(0) };
         let has_side = pods.contains('+');
         let containers = CONTAINERS.iter().take(1 + usize::from(has_side));
@@ -82,14 +85,14 @@ impl World {
         key
     }
 
-    /// Also to none, which is admitted only where it is so already.
-    fn set_min_replicas(&mut self, min_replicas: i32) {
-        let object = self.store.snapshot().get(self.key).expect("it is there");
-        let mut autoscaler = object.typed::<HorizontalPodAutoscaler>().expect("an autoscaler").clone();
-        autoscaler.spec.min_replicas = Some(min_replicas);
-        let target = Target::any_version(self.key);
-        let write = Action::Update { target, object: Arc::new(autoscaler), spec_changed: true };
-        self.store.commit(vec![write], self.now).expect("written");
+    /// Somebody writes another number into an object's spec.
+    fn write(&mut self, kind: KindId, field: &str, number: i32) {
+        let edit = |mut value: Value| {
+            value["spec"][field] = number.into();
+            Ok(value)
+        };
+        let part = Part::Main;
+        self.store.edit(kind, ("default", "web"), part, WriteOptions::default(), self.now, edit).expect("written");
     }
 
     fn create(&mut self, draft: Draft) -> Uid {
@@ -100,29 +103,39 @@ impl World {
         let mut pod = template.clone();
         pod["metadata"]["name"] = format!("web-{index}").into();
         pod["metadata"]["namespace"] = "default".into();
+        if word.starts_with('d') {
+            pod["metadata"]["finalizers"] = json!(["example.com/kept"]);
+        }
         let pod: k8s_openapi::api::core::v1::Pod = read(pod);
         let uid = self.create(Draft::of(pod));
         let (letter, amounts) = word.split_at(1);
-        let hour = Duration::from_secs(3600);
+        let ago = |seconds| self.now.minus(Duration::from_secs(seconds));
+        let (ready, unready) = (Some(ConditionStatus::True), Some(ConditionStatus::False));
         let (phase, ready, start, since) = match letter {
-            "r" => (PodPhase::Running, ConditionStatus::True, self.now.minus(hour), self.now.minus(hour)),
-            "u" => (PodPhase::Running, ConditionStatus::False, self.now.minus(hour), self.now.minus(hour)),
-            "y" => (PodPhase::Running, ConditionStatus::True, self.now, self.now),
-            "p" => (PodPhase::Pending, ConditionStatus::False, self.now, self.now),
-            _ => (PodPhase::Failed, ConditionStatus::False, self.now.minus(hour), self.now.minus(hour)),
+            "r" | "d" => (PodPhase::Running, ready, ago(3600), ago(3600)),
+            "u" => (PodPhase::Running, unready, ago(3600), ago(3600)),
+            "l" => (PodPhase::Running, unready, ago(3600), ago(3570)),
+            "y" => (PodPhase::Running, ready, ago(0), ago(0)),
+            "w" => (PodPhase::Running, ready, ago(60), ago(30)),
+            "n" => (PodPhase::Running, None, ago(3600), ago(3600)),
+            "p" => (PodPhase::Pending, unready, ago(0), ago(0)),
+            "s" => (PodPhase::Succeeded, unready, ago(3600), ago(60)),
+            _ => (PodPhase::Failed, unready, ago(3600), ago(3600)),
         };
         let object = self.store.snapshot().get(uid).expect("a pod").clone();
         let mut state = object.pod().expect("a pod").state.clone();
         (state.phase, state.start_time) = (phase, Some(start));
-        state.set_condition(PodCondition {
-            kind: ConditionKind::Ready,
-            status: ready,
-            since: Some(since),
-            observed_generation: 0,
-            why: None,
-        });
+        if let Some(status) = ready {
+            let (kind, since) = (ConditionKind::Ready, Some(since));
+            state.set_condition(PodCondition { kind, status, since, observed_generation: 0, why: None });
+        }
         let write = Action::UpdatePodState { target: Target::any_version(uid), state: Box::new(state) };
         self.store.commit(vec![write], self.now).expect("written");
+        if letter == "d" {
+            self.store
+                .delete(kind::POD, "default", &format!("web-{index}"), Default::default(), self.now)
+                .expect("it is there");
+        }
         if !amounts.is_empty() {
             self.measure(uid, amounts);
         }

@@ -21,11 +21,10 @@ mod metric;
 const PERIOD_SECONDS_MAX: i32 = 1800;
 const WINDOW_SECONDS_MAX: i32 = 3600;
 
-/// What is wrong with a new autoscaler.
-pub fn autoscaler(autoscaler: &HorizontalPodAutoscaler) -> FieldErrors {
+/// What is wrong with a new autoscaler, where those may take all replicas away or may not.
+pub fn autoscaler(autoscaler: &HorizontalPodAutoscaler, scale_to_zero: bool) -> FieldErrors {
     let mut errors = shared::namespaced(&autoscaler.metadata, name_is_dns_subdomain);
-    // HPAScaleToZero is off.
-    spec(&autoscaler.spec, 1, &mut errors);
+    spec(&autoscaler.spec, if scale_to_zero { 0 } else { 1 }, &mut errors);
     if names_no_group(&autoscaler.spec) {
         no_group(&autoscaler.spec, &mut errors);
     }
@@ -33,10 +32,15 @@ pub fn autoscaler(autoscaler: &HorizontalPodAutoscaler) -> FieldErrors {
 }
 
 /// What is wrong with a changed autoscaler.
-pub fn autoscaler_update(new: &HorizontalPodAutoscaler, old: &HorizontalPodAutoscaler) -> FieldErrors {
+pub fn autoscaler_update(
+    new: &HorizontalPodAutoscaler,
+    old: &HorizontalPodAutoscaler,
+    scale_to_zero: bool,
+) -> FieldErrors {
     let mut errors = meta_update(&new.metadata, &old.metadata);
     // One that could scale to zero keeps that.
-    spec(&new.spec, if old.spec.min_replicas == Some(0) { 0 } else { 1 }, &mut errors);
+    let to_zero = scale_to_zero || old.spec.min_replicas == Some(0);
+    spec(&new.spec, if to_zero { 0 } else { 1 }, &mut errors);
     // One whose target could not be found keeps it.
     if names_no_group(&new.spec) && !names_no_group(&old.spec) {
         no_group(&new.spec, &mut errors);
@@ -55,13 +59,17 @@ pub fn autoscaler_status_update(new: &HorizontalPodAutoscaler, old: &HorizontalP
 }
 
 /// What is wrong with a new autoscaler of version 1.
-pub fn autoscaler_v1(autoscaler: &v1::HorizontalPodAutoscaler) -> FieldErrors {
-    self::autoscaler(&from_v1(autoscaler))
+pub fn autoscaler_v1(autoscaler: &v1::HorizontalPodAutoscaler, scale_to_zero: bool) -> FieldErrors {
+    self::autoscaler(&from_v1(autoscaler), scale_to_zero)
 }
 
 /// What is wrong with a changed autoscaler of version 1.
-pub fn autoscaler_v1_update(new: &v1::HorizontalPodAutoscaler, old: &v1::HorizontalPodAutoscaler) -> FieldErrors {
-    autoscaler_update(&from_v1(new), &from_v1(old))
+pub fn autoscaler_v1_update(
+    new: &v1::HorizontalPodAutoscaler,
+    old: &v1::HorizontalPodAutoscaler,
+    scale_to_zero: bool,
+) -> FieldErrors {
+    autoscaler_update(&from_v1(new), &from_v1(old), scale_to_zero)
 }
 
 /// What is wrong with a changed status of an autoscaler of version 1.

@@ -29,7 +29,8 @@ use super::{
 };
 use crate::object::field::FieldErrors;
 use crate::object::kind::{self, KindId, TypedObject};
-use crate::object::prepare::PodPart;
+use crate::object::prepare::{PodPart, Request};
+use crate::time::Time;
 
 /// Tries each type in turn: the first one that the object has decides. The most frequent ones come first.
 macro_rules! by_type {
@@ -47,14 +48,14 @@ fn of<T: Any>(object: &dyn TypedObject) -> Option<&T> {
 
 /// What is wrong with a new object, to which defaults and mutation have been applied.
 pub fn create(object: &dyn TypedObject) -> FieldErrors {
-    create_as(object, None)
+    create_as(object, &Request::internal(Time::EPOCH))
 }
 
-/// As [`create`]; `written_as` is the version that a client wrote the object in, where that is another.
-pub fn create_as(object: &dyn TypedObject, written_as: Option<KindId>) -> FieldErrors {
-    let mut errors = match newer_event(object, written_as) {
+/// As [`create`], by what the request says of the version that the object was written in, and of the cluster.
+pub fn create_as(object: &dyn TypedObject, request: &Request<'_>) -> FieldErrors {
+    let mut errors = match newer_event(object, request.written_as) {
         Some(event) => event::event_v1(&event),
-        None => create_by_kind(object).unwrap_or_default(),
+        None => create_by_kind(object, request).unwrap_or_default(),
     };
     if errors.is_empty() {
         // What holds for all kinds, whatever a kind itself looks at.
@@ -65,7 +66,8 @@ pub fn create_as(object: &dyn TypedObject, written_as: Option<KindId>) -> FieldE
     errors
 }
 
-fn create_by_kind(object: &dyn TypedObject) -> Option<FieldErrors> {
+fn create_by_kind(object: &dyn TypedObject, request: &Request<'_>) -> Option<FieldErrors> {
+    let to_zero = request.scale_to_zero;
     by_type! { object;
         core::Pod => pod::pod,
         apps::ReplicaSet => replica_set::replica_set,
@@ -89,8 +91,8 @@ fn create_by_kind(object: &dyn TypedObject) -> Option<FieldErrors> {
         core::PersistentVolumeClaim => volume_claim::volume_claim,
         core::PersistentVolume => persistent_volume::persistent_volume,
         storage::StorageClass => storage_class::storage_class,
-        autoscaling::HorizontalPodAutoscaler => autoscaler::autoscaler,
-        autoscaling_v1::HorizontalPodAutoscaler => autoscaler::autoscaler_v1,
+        autoscaling::HorizontalPodAutoscaler => |new| autoscaler::autoscaler(new, to_zero),
+        autoscaling_v1::HorizontalPodAutoscaler => |new| autoscaler::autoscaler_v1(new, to_zero),
         policy::PodDisruptionBudget => disruption_budget::disruption_budget,
         scheduling::PriorityClass => priority_class::priority_class,
         core::ResourceQuota => resource_quota::resource_quota,
@@ -135,15 +137,15 @@ fn create_by_kind(object: &dyn TypedObject) -> Option<FieldErrors> {
 ///
 /// Upstream looks at the metadata for all kinds, and most kinds then look once more: such causes stand twice.
 pub fn update(new: &dyn TypedObject, old: &dyn TypedObject) -> FieldErrors {
-    update_as(new, old, None)
+    update_as(new, old, &Request::internal(Time::EPOCH))
 }
 
-/// As [`update`]; `written_as` is the version that a client wrote the object in, where that is another.
-pub fn update_as(new: &dyn TypedObject, old: &dyn TypedObject, written_as: Option<KindId>) -> FieldErrors {
+/// As [`update`], by what the request says of the version that the object was written in, and of the cluster.
+pub fn update_as(new: &dyn TypedObject, old: &dyn TypedObject, request: &Request<'_>) -> FieldErrors {
     let mut errors = meta_update(new.metadata(), old.metadata());
-    errors.append(match (newer_event(new, written_as), newer_event(old, written_as)) {
+    errors.append(match (newer_event(new, request.written_as), newer_event(old, request.written_as)) {
         (Some(new), Some(old)) => event::event_v1_update(&new, &old),
-        _ => update_by_kind(new, old).unwrap_or_default(),
+        _ => update_by_kind(new, old, request).unwrap_or_default(),
     });
     errors
 }
@@ -157,7 +159,8 @@ fn newer_event(object: &dyn TypedObject, written_as: Option<KindId>) -> Option<e
     serde_json::from_value(value).ok()
 }
 
-fn update_by_kind(new: &dyn TypedObject, old: &dyn TypedObject) -> Option<FieldErrors> {
+fn update_by_kind(new: &dyn TypedObject, old: &dyn TypedObject, request: &Request<'_>) -> Option<FieldErrors> {
+    let to_zero = request.scale_to_zero;
     by_type! { new, old;
         core::Pod => pod_update::pod_update,
         apps::ReplicaSet => replica_set::replica_set_update,
@@ -181,8 +184,8 @@ fn update_by_kind(new: &dyn TypedObject, old: &dyn TypedObject) -> Option<FieldE
         core::PersistentVolumeClaim => volume_claim::volume_claim_update,
         core::PersistentVolume => persistent_volume::persistent_volume_update,
         storage::StorageClass => storage_class::storage_class_update,
-        autoscaling::HorizontalPodAutoscaler => autoscaler::autoscaler_update,
-        autoscaling_v1::HorizontalPodAutoscaler => autoscaler::autoscaler_v1_update,
+        autoscaling::HorizontalPodAutoscaler => |new, old| autoscaler::autoscaler_update(new, old, to_zero),
+        autoscaling_v1::HorizontalPodAutoscaler => |new, old| autoscaler::autoscaler_v1_update(new, old, to_zero),
         policy::PodDisruptionBudget => disruption_budget::disruption_budget_update,
         scheduling::PriorityClass => priority_class::priority_class_update,
         core::ResourceQuota => resource_quota::resource_quota_update,

@@ -30,6 +30,19 @@ fn use_of_cpu_asks_for_replicas() {
         ("far above, whatever the unready and the missing one do", 3, "u100 r r2000", 50, 4),
         ("failed ones are left out", 2, "r500 r500 f900", 50, 2),
         ("a target of more than is asked for", 2, "r3000 r3000", 150, 4),
+        ("above, those on their way out are left out", 2, "r500 r700 d900 d900", 30, 4),
+        ("below, those on their way out are left out", 5, "r100 r300 r500 r250 r250 d900", 50, 3),
+        ("below, those that have just become ready say nothing", 5, "r100 r300 r500 y250 y250", 50, 2),
+        ("below, pending ones do not count", 5, "r100 p p p p", 50, 1),
+        ("below, the unready and the missing one do what they can", 3, "u100 r450 r", 50, 3),
+        ("below, though the missing one is busy, and without the unready one", 4, "u100 r100 r100 r", 50, 3),
+        ("in a rollout there are more than there shall be, and the new one says nothing yet", 2, "r100 r100 r", 50, 2),
+        ("far enough below", 10, "r500 r500 r500 r500 r500 r500 r500 r500 r500 r500", 56, 9),
+        ("not far enough below", 10, "r500 r500 r500 r500 r500 r500 r500 r500 r500 r500", 55, 10),
+        ("above, one was measured since it is ready", 3, "w300 r500 r700", 30, 5),
+        ("above, one has been ready before", 3, "l300 r500 r700", 30, 5),
+        ("above, of one it is not said whether it is ready", 3, "n300 r500 r700", 30, 4),
+        ("above, one has succeeded and was measured", 3, "s300 r500 r700", 30, 5),
     ];
     for (case, replicas, pods, target, expected) in facts {
         let no_window = json!({"scaleDown": {"stabilizationWindowSeconds": 0}});

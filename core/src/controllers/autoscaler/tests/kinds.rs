@@ -39,6 +39,8 @@ fn metrics_of_pods() {
         ("a pending one as idle on the way up", "r r p", "web-0=30 web-1=30", "4 from pods metric qps"),
         ("a missing one as right on the way down", "r r r", "web-0=3 web-1=3", "2 from pods metric qps"),
         ("missing ones as idle on the way up, but not further", "r r r", "web-0=40", "3 from pods metric qps"),
+        ("however hot and unready: it is no CPU", "y u u", "web-0=50 web-1=15 web-2=30", "7 from pods metric qps"),
+        ("one that has succeeded counts", "r r s", "web-0=20 web-1=20 web-2=20", "4 from pods metric qps"),
         ("others do not count", "r r r", "web-0=15 web-1=15 web-2=15 db-0=900", "3 from pods metric qps"),
         (
             "nobody said anything",
@@ -94,6 +96,8 @@ fn metrics_of_an_object() {
         ("just above", &whole, "r r r", "10500m", "3 from Ingress metric rps"),
         ("nothing", &whole, "r r r", "0", "1 from Ingress metric rps"),
         ("shared by all", &each, "r r r", "45", "5 from external metric rps(nil)"),
+        ("five times its target, by the one that serves", &whole, "u r u", "50", "5 from Ingress metric rps"),
+        ("of a pod that has succeeded nothing is served", &whole, "r r s", "20", "4 from Ingress metric rps"),
         ("shared, and just above", &each, "r r r", "31", "3 from external metric rps(nil)"),
         (
             "no pods",
@@ -120,14 +124,21 @@ fn metrics_from_outside() {
     let whole = json!({"type": "External", "external":
         {"metric": {"name": "queue"}, "target": {"type": "Value", "value": "10"}}});
     let facts = [
-        ("a sum against a target for all", &whole, "8 14", "7 from external metric queue(nil)"),
-        ("a sum against a target for each", &queue("5"), "8 14", "5 from external metric queue(nil)"),
-        ("just below", &queue("5"), "14", "3 from external metric queue(nil)"),
-        ("nothing", &queue("5"), "0", "1 from external metric queue(nil)"),
-        ("more than a number can say", &queue("1m"), "9e18 9e18", "7 from external metric queue(nil)"),
+        ("a sum against a target for all", &whole, "r r r", "8 14", "7 from external metric queue(nil)"),
+        ("a sum against a target for each", &queue("5"), "r r r", "8 14", "5 from external metric queue(nil)"),
+        (
+            "a little more than its target, by the one that serves",
+            &whole,
+            "u r u",
+            "19500m",
+            "2 from external metric queue(nil)",
+        ),
+        ("just below", &queue("5"), "r r r", "14", "3 from external metric queue(nil)"),
+        ("nothing", &queue("5"), "r r r", "0", "1 from external metric queue(nil)"),
+        ("more than a number can say", &queue("1m"), "r r r", "9e18 9e18", "7 from external metric queue(nil)"),
     ];
-    for (case, metric, samples, expected) in facts {
-        let mut world = world(3, "r r r", metric.clone(), json!({}));
+    for (case, metric, pods, samples, expected) in facts {
+        let mut world = world(3, pods, metric.clone(), json!({}));
         world.answer_queue(samples);
         assert_eq!(outcome(&mut world), expected, "{case}");
     }

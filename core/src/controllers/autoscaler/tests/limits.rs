@@ -183,6 +183,21 @@ fn wishes_over_time() {
             "8 8 8 8 4 4",
         ),
         (
+            "neither up nor down while the wishes go both ways",
+            json!({"scaleUp": {"stabilizationWindowSeconds": 60}, "scaleDown": {"stabilizationWindowSeconds": 60}}),
+            2,
+            "3 1 1 1 1",
+            "2 2 2 2 1",
+        ),
+        (
+            "only the policy with the longer period still knows what was added",
+            up(json!({"policies": [a_minute("Pods", 4), {"type": "Pods", "value": 6, "periodSeconds": 120}],
+                "selectPolicy": "Min"})),
+            1,
+            "99 99 99 99 99 99",
+            "5 5 5 5 7 7",
+        ),
+        (
             "what was added in this minute may go again",
             json!({
             "scaleUp": {"policies": [a_minute("Pods", 4)]},
@@ -211,50 +226,4 @@ fn wishes_over_time() {
         });
         assert_eq!(found.collect::<Vec<_>>().join(" "), expected, "{case}");
     }
-}
-
-#[test]
-fn to_no_replicas_and_back() {
-    let whole = json!({"type": "External", "external":
-        {"metric": {"name": "queue"}, "target": {"type": "Value", "value": "10"}}});
-    let at_once = json!({"scaleDown": {"stabilizationWindowSeconds": 0,
-        "policies": [{"type": "Percent", "value": 100, "periodSeconds": 15}]}});
-    let facts = [
-        (
-            "nothing left for each",
-            3,
-            "r r r",
-            queue("5"),
-            "0",
-            0,
-            "SucceededRescale ValidMetricFound DesiredWithinRange",
-        ),
-        (
-            "nothing left for all",
-            3,
-            "r r r",
-            whole.clone(),
-            "0",
-            0,
-            "SucceededRescale ValidMetricFound DesiredWithinRange",
-        ),
-        ("still nothing for each", 0, "", queue("5"), "0", 0, "ReadyForNewScale ValidMetricFound DesiredWithinRange"),
-        ("still nothing for all", 0, "", whole.clone(), "0", 0, "ReadyForNewScale ValidMetricFound DesiredWithinRange"),
-        ("some for each", 0, "", queue("5"), "7", 2, "SucceededRescale ValidMetricFound DesiredWithinRange"),
-        // Where nobody runs, each is taken to bring the whole target.
-        ("some for all", 0, "", whole.clone(), "31", 4, "SucceededRescale ValidMetricFound DesiredWithinRange"),
-        ("a little", 0, "", whole, "1m", 1, "SucceededRescale ValidMetricFound DesiredWithinRange"),
-    ];
-    for (case, replicas, pods, metric, samples, expected, reasons) in facts {
-        let spec = json!({"metrics": [metric], "behavior": at_once});
-        let mut world = World::new(replicas, pods, spec);
-        world.report_replicas(i64::from(replicas));
-        world.set_min_replicas(0);
-        world.answer_queue(samples);
-        assert_eq!(world.sync(), (expected, reasons.to_owned()), "{case}");
-    }
-    // Somebody has turned it off, unless none is a number that it may choose.
-    let mut world = World::new(0, "", json!({"metrics": [queue("5")]}));
-    world.answer_queue("50");
-    assert_eq!(world.sync(), (0, "SucceededGetScale ScalingDisabled".to_owned()));
 }
