@@ -17,9 +17,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::endpoint_slice::{HEADLESS, SelectedPod, TRIGGER_TIME, services_of_pod};
 use crate::control::{Action, Controller, Keys, Plan, Propagation, Target, Watched};
+use crate::error::ApiError;
 use crate::ids::Uid;
 use crate::object::kind;
-use crate::store::{Change, ConditionKind, Draft, Object, Snapshot, StringMap};
+use crate::store::{Change, ConditionKind, Draft, EventDraft, Involved, Object, Snapshot, StringMap};
 use crate::time::Time;
 
 /// The label that says who keeps the Endpoints.
@@ -98,10 +99,38 @@ impl Controller for EndpointsController {
         plan
     }
 
+    fn refused(observed: &Observed<'_>, error: &ApiError, _: Time) -> Plan {
+        let mut plan = Plan::nothing();
+        match observed {
+            Observed::Service(served) => plan.actions.extend(failure(served, error)),
+            Observed::Left(_) => {}
+        }
+        plan
+    }
+
     /// Endpoints that never had a service are left to whoever wrote them: only the end of a service makes us look.
     fn can_wait(plan: &Plan) -> bool {
         plan.actions.iter().all(|action| matches!(action, Action::Delete { .. }))
     }
+}
+
+/// Says that the Endpoints could not be made or written, unless all of the namespace goes.
+fn failure(served: &Served<'_>, error: &ApiError) -> Option<Action> {
+    let service = &served.object.meta;
+    let told = |reason, message| EventDraft::warning(service, EndpointsController::NAME, reason, message);
+    let (involved, event) = match served.current {
+        Some((object, _)) => {
+            let message = format!("Failed to update endpoint {}: {error}", service.path());
+            (Involved::object(&object.meta), told("FailedToUpdateEndpoint", message))
+        }
+        None if error.is_namespace_terminating() => return None,
+        None => {
+            let message = format!("Failed to create endpoint for service {}: {error}", service.path());
+            let involved = Involved::unmade(kind::ENDPOINTS, &service.namespace, &service.name);
+            (involved, told("FailedToCreateEndpoint", message))
+        }
+    };
+    Some(Action::Emit(Box::new(EventDraft { involved, ..event })))
 }
 
 fn write(served: &Served<'_>) -> Option<Action> {

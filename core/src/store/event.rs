@@ -35,7 +35,7 @@ pub struct Involved {
     pub namespace: Arc<str>,
     /// Its name.
     pub name: Arc<str>,
-    /// Its identity.
+    /// Its identity; [`Uid::LOWEST`] for an object that could not be made.
     pub uid: Uid,
     /// The part of it that is meant, such as `spec.containers{nginx}`; empty for the whole.
     pub field_path: Text,
@@ -51,6 +51,12 @@ impl Involved {
             uid: meta.uid,
             field_path: Text::default(),
         }
+    }
+
+    /// An object that could not be made.
+    pub fn unmade(kind: KindId, namespace: &Arc<str>, name: &Arc<str>) -> Self {
+        let (namespace, name) = (Arc::clone(namespace), Arc::clone(name));
+        Self { kind, namespace, name, uid: Uid::LOWEST, field_path: Text::default() }
     }
 
     /// One part of an object.

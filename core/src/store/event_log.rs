@@ -50,7 +50,7 @@ impl EventRecord {
                 name: Some(involved.name.to_string()),
                 namespace: (!involved.namespace.is_empty()).then(|| involved.namespace.to_string()),
                 resource_version: None,
-                uid: Some(involved.uid.to_string()),
+                uid: (involved.uid != Uid::LOWEST).then(|| involved.uid.to_string()),
             },
             message: Some(self.draft.message.to_string()),
             reason: Some(self.draft.reason.to_owned()),

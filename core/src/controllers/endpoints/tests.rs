@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::subsets::{ADDRESSES_MAX, capped};
 use super::*;
+use crate::error::Reason;
 use crate::store::{ConditionStatus, DeleteOptions, PodCondition, PodPhase, PodState, Store, WriteOptions};
 
 const NOW: Time = Time::from_secs(1_000);
@@ -158,11 +159,88 @@ fn what_is_too_much_is_left_out_by_shares() {
         (vec![(900, 100), (300, 100)], vec![(750, 0), (250, 0)], true),
         (vec![(500, 300), (400, 600)], vec![(500, 34), (400, 66)], true),
         (vec![(1000, 0), (0, 5)], vec![(1000, 0)], true),
+        (vec![], vec![], false),
+        (vec![(100, 100); 5], vec![(100, 100); 5], false),
+        (
+            vec![(90, 101), (110, 200), (50, 200), (10, 201), (20, 298)],
+            vec![(90, 73), (110, 144), (50, 144), (10, 145), (20, 214)],
+            true,
+        ),
+        (
+            vec![(205, 100), (400, 200), (402, 200), (400, 200), (693, 300)],
+            vec![(98, 0), (191, 0), (192, 0), (191, 0), (328, 0)],
+            true,
+        ),
     ] {
         let (subsets, cut) = capped(given.iter().copied().map(subset).collect());
         let count = |list: &Option<Vec<EndpointAddress>>| list.as_ref().map_or(0, Vec::len);
         let found: Vec<(usize, usize)> =
             subsets.iter().map(|subset| (count(&subset.addresses), count(&subset.not_ready_addresses))).collect();
         assert_eq!((found, cut), (expected, is_cut), "{given:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_told() {
+    let mut world = World::new(json!({"selector": {"app": "x"}, "ports": [{"port": 80}]}));
+    let told = |world: &World| {
+        let observed = EndpointsController::observe(world.store.snapshot(), world.service).expect("a service");
+        let plan = EndpointsController::refused(&observed, &ApiError::new(Reason::Forbidden, "not today"), NOW);
+        let events = plan.actions.into_iter().filter_map(|action| match action {
+            Action::Emit(event) => Some((event.involved, format!("{}: {}", event.reason, event.message))),
+            _ => None,
+        });
+        events.collect::<Vec<_>>()
+    };
+    let name = &Arc::from("svc");
+    let unmade = Involved::unmade(kind::ENDPOINTS, &Arc::from("default"), name);
+    let expected = "FailedToCreateEndpoint: Failed to create endpoint for service default/svc: not today";
+    assert_eq!(told(&world), [(unmade, expected.to_owned())]);
+    assert_eq!(world.told(), [""; 0]);
+    let made = Involved::object(&world.endpoints().expect("they are there").meta);
+    let expected = "FailedToUpdateEndpoint: Failed to update endpoint default/svc: not today";
+    assert_eq!(told(&world), [(made, expected.to_owned())]);
+}
+
+/// A pod of a service for UDP, in this state: its address among those that are ready, or the others behind the bar.
+fn of_pod(phase: PodPhase, ready: bool, going: bool, publishes: bool) -> Vec<String> {
+    let port = json!({"port": 53, "protocol": "UDP"});
+    let mut world =
+        World::new(json!({"selector": {"app": "x"}, "ports": [port], "publishNotReadyAddresses": publishes}));
+    world.pod(1, ready, &json!({"nodeName": "n", "containers": [{"name": "c", "image": "i"}]}));
+    if going {
+        world.store.delete(kind::POD, "default", "p1", DeleteOptions::default(), NOW).expect("it is there");
+    }
+    let pod = world.store.snapshot().find(kind::POD, "default", "p1").expect("a pod").clone();
+    let state = PodState { phase, ..pod.pod().expect("a pod").state.clone() };
+    let write = Action::UpdatePodState { target: Target::seen(&pod), state: Box::new(state) };
+    world.store.commit(vec![write], NOW).expect("nobody else writes");
+    let told = world.told();
+    let endpoints = world.endpoints().and_then(|object| object.typed::<Endpoints>()).expect("Endpoints");
+    let mut ports = endpoints.subsets.iter().flatten().flat_map(|subset| subset.ports.iter().flatten());
+    assert!(ports.all(|port| port.protocol.as_deref() == Some("UDP")));
+    told
+}
+
+#[test]
+fn pods_that_go_or_have_ended_are_left_out() {
+    let (among_ready, among_others) = (["53: 10.0.0.1 | "].as_slice(), ["53:  | 10.0.0.1"].as_slice());
+    for phase in [PodPhase::Running, PodPhase::Pending, PodPhase::Unknown] {
+        for (ready, going, publishes, expected) in [
+            (true, false, false, among_ready),
+            (true, true, false, &[]),
+            (false, false, false, among_others),
+            (false, true, false, &[]),
+            (false, false, true, among_ready),
+            (false, true, true, among_ready),
+        ] {
+            let told = of_pod(phase, ready, going, publishes);
+            assert_eq!(told, expected, "{phase:?}: {ready}, {going}, {publishes}");
+        }
+    }
+    for (phase, publishes) in
+        [(PodPhase::Failed, false), (PodPhase::Succeeded, false), (PodPhase::Failed, true), (PodPhase::Succeeded, true)]
+    {
+        assert_eq!(of_pod(phase, false, false, publishes), [""; 0], "{phase:?}, {publishes}");
     }
 }
