@@ -5,12 +5,15 @@ use std::cell::LazyCell;
 
 use super::identity::{self, Molds, Ordinal};
 use super::places::{Health, Replica, Slot, Way, is_well};
-use super::volumes::{self, HeldClaim};
+use super::volumes::{self, HeldClaim, InTheWay};
 use super::{Observed, StatefulSetController, Turn, Verb, Work};
 use crate::control::plan::CREATES_AND_DELETES_MAX;
 use crate::control::{Action, Controller, MetaEdit, Propagation, Target};
 use crate::error::{ApiError, Reason};
 use crate::store::{EventDraft, Standing};
+
+/// The reason of events about what could not be made.
+const FAILED: &str = "FailedCreate";
 
 /// Goes up the places, past all that are as they shall be. An ordered set stops at the first whose pod is not available.
 pub(super) fn missing(work: &mut Work<'_, '_>) -> Turn {
@@ -40,7 +43,16 @@ pub(super) fn missing(work: &mut Work<'_, '_>) -> Turn {
 fn create(work: &mut Work<'_, '_>, ordinal: Ordinal, claims: &[HeldClaim<'_>], molds: &Molds) -> Turn {
     let observed = work.observed;
     let name = identity::pod_name(&observed.object.meta, ordinal);
-    if let Some(claim) = volumes::in_the_way(observed, ordinal, claims) {
+    if let Some(in_the_way) = volumes::in_the_way(observed, ordinal, claims) {
+        let claim = match &in_the_way {
+            InTheWay::Stale(claim) => *claim,
+            InTheWay::Going(going) => {
+                let causes: Vec<_> = going.iter().map(|claim| format!("pvc {claim} is being deleted")).collect();
+                let cause = if let [one] = &causes[..] { one.clone() } else { format!("[{}]", causes.join(", ")) };
+                work.emit(not_made(observed, &name, &cause));
+                going.first().copied().unwrap_or_default()
+            }
+        };
         work.wait_on(|| format!("the claim {claim} of {name} to be gone, so that a new one can be made"));
         return Turn::Over;
     }
@@ -135,15 +147,19 @@ pub(super) fn report_failure(work: &mut Work<'_, '_>, error: &ApiError) {
     let name = identity::pod_name(set, ordinal);
     let refused = error.subject().map_or("", |subject| subject.name.as_str());
     let is_claim = !refused.is_empty() && refused != name;
-    let reason = "FailedCreate";
     if is_claim {
         let message =
             format!("Create Claim {refused} for Pod {name} in StatefulSet {} failed error: {error}", set.name);
-        work.emit(EventDraft::warning(set, StatefulSetController::NAME, reason, message));
+        work.emit(EventDraft::warning(set, StatefulSetController::NAME, FAILED, message));
     }
     let cause = if is_claim { format!("failed to create PVC {refused}: {error}") } else { error.to_string() };
-    let message = format!("Create Pod {name} in StatefulSet {} failed error: {cause}", set.name);
-    work.emit(EventDraft::warning(set, StatefulSetController::NAME, reason, message));
+    work.emit(not_made(observed, &name, &cause));
+}
+
+fn not_made(observed: &Observed<'_>, pod: &str, cause: &str) -> EventDraft {
+    let set = &observed.object.meta;
+    let message = format!("Create Pod {pod} in StatefulSet {} failed error: {cause}", set.name);
+    EventDraft::warning(set, StatefulSetController::NAME, FAILED, message)
 }
 
 fn first_empty(observed: &Observed<'_>) -> Option<Ordinal> {

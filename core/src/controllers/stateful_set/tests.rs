@@ -246,6 +246,10 @@ fn an_ordered_set_goes_down_from_the_top_while_the_others_are_well() {
         ],
     );
     check("replicas=0", &[("0:old:ready", "-db-0"), ("", "")]);
+    check(
+        "replicas=1 minready=30",
+        &[("0:new:fresh 1:new:fresh 2:new:fresh", ""), ("0:new:ready 1:new:fresh", "-db-1")],
+    );
 }
 
 #[test]
@@ -298,6 +302,20 @@ fn a_rollout_goes_from_the_top_to_the_partition_one_by_one() {
         &[("0:old:unready 1:old:unready", "-db-1"), ("0:old:ready 1:new:unready", ""), ("0:old:ready", "+db-1:new")],
     );
     check("replicas=2 ondelete", &[("0:old:ready 1:old:ready", ""), ("0:old:ready", "+db-1:new")]);
+    // A pod that has not been ready for long enough is not available.
+    check(
+        "replicas=2 minready=30",
+        &[("0:old:fresh 1:old:fresh", ""), ("0:old:ready 1:old:fresh", ""), ("0:old:ready 1:old:ready", "-db-1")],
+    );
+    check(
+        "replicas=4 partition=2 minready=30",
+        &[
+            ("0:old:fresh 1:old:fresh 2:old:fresh 3:old:fresh", ""),
+            ("0:old:ready 1:old:ready 2:old:ready 3:old:ready", "-db-3"),
+        ],
+    );
+    check("replicas=2 parallel minready=30", &[("0:old:ready 1:new:fresh", ""), ("0:old:ready 1:new:ready", "-db-0")]);
+    check("replicas=2 ondelete minready=30", &[("0:old:fresh 1:old:fresh", ""), ("0:old:ready", "+db-1:new")]);
 }
 
 #[test]
@@ -367,6 +385,26 @@ fn a_claim_that_goes_with_an_earlier_pod_of_the_name_is_waited_for() {
         world.create(claim);
         assert_eq!(world.told(), expected, "{policy}");
     }
+}
+
+#[test]
+fn a_claim_that_is_on_its_way_out_is_waited_for_and_told() {
+    let mut world = World::new("replicas=1 claims");
+    let mut claim: k8s_openapi::api::core::v1::PersistentVolumeClaim =
+        serde_json::from_value(claim()).expect("a claim");
+    claim.metadata.name = Some("data-db-0".to_owned());
+    claim.metadata.finalizers = Some(vec!["example.com/kept".to_owned()]);
+    world.create(claim);
+    let options = DeleteOptions::default();
+    world.store.delete(kind::PERSISTENT_VOLUME_CLAIM, "default", "data-db-0", options, NOW).expect("it is there");
+    assert_eq!(world.told(), "");
+    let events = world.decide().actions.into_iter().filter_map(|action| match action {
+        Action::Emit(event) => Some(format!("{}: {}", event.reason, event.message)),
+        _ => None,
+    });
+    let cause = "pvc data-db-0 is being deleted";
+    let expected = format!("FailedCreate: Create Pod db-0 in StatefulSet db failed error: {cause}");
+    assert_eq!(events.collect::<Vec<_>>(), [expected]);
 }
 
 #[test]

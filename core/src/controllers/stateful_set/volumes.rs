@@ -75,19 +75,32 @@ pub(super) fn are_mounted(observed: &Observed<'_>, replica: &Replica<'_>) -> boo
     })
 }
 
-/// Why the pod of an ordinal cannot be made yet: a claim that is on its way out.
+/// Why the pod of an ordinal cannot be made yet.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum InTheWay<'c> {
+    /// A claim that goes with an earlier pod of the name.
+    Stale(&'c str),
+    /// Claims that are on their way out: one at least.
+    Going(Vec<&'c str>),
+}
+
 pub(super) fn in_the_way<'c>(
     observed: &Observed<'_>,
     ordinal: Ordinal,
     claims: &'c [HeldClaim<'_>],
-) -> Option<&'c str> {
+) -> Option<InTheWay<'c>> {
     let pod = identity::pod_name(&observed.object.meta, ordinal);
     let is_stale = |claim: &Object| {
         Policy::of(observed.spec()).when_scaled == Retention::Delete
             && claim.meta.owners.iter().any(|owner| owner.kind == "Pod" && owner.name == pod)
     };
-    let going = |claim: &&HeldClaim<'_>| claim.object.is_some_and(|claim| claim.meta.is_deleting() || is_stale(claim));
-    claims.iter().find(going).map(|claim| claim.name.as_str())
+    let stale = claims.iter().find(|claim| claim.object.is_some_and(|claim| is_stale(claim)));
+    if let Some(claim) = stale {
+        return Some(InTheWay::Stale(&claim.name));
+    }
+    let going = claims.iter().filter(|claim| claim.object.is_some_and(|claim| claim.meta.is_deleting()));
+    let going: Vec<&str> = going.map(|claim| claim.name.as_str()).collect();
+    (!going.is_empty()).then_some(InTheWay::Going(going))
 }
 
 /// Makes the claims of an ordinal that are not there.
