@@ -1,5 +1,7 @@
 //! Situations of services and their pods: what is written when a pod comes, changes or goes, and what the slices then say.
 
+mod packing;
+
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Node, Pod, Service};
@@ -11,8 +13,8 @@ use crate::control::{Action, Controller, Keys, Plan, Target};
 use crate::ids::{NodeName, Uid};
 use crate::object::kind;
 use crate::store::{
-    Body, Change, ChangeKind, ConditionKind, ConditionStatus, DeleteOptions, Draft, Object, PodCondition, PodPhase,
-    PodState, Store, WriteOptions,
+    Body, Change, ChangeKind, ConditionKind, ConditionStatus, DeleteOptions, Draft, Object, Part, PodCondition,
+    PodPhase, PodState, Store, WriteOptions,
 };
 use crate::time::Time;
 
@@ -53,7 +55,7 @@ impl World {
     }
 
     /// A running pod with an address made of its number.
-    fn pod(&mut self, number: u8, spec: &Value) {
+    fn pod(&mut self, number: u16, spec: &Value) {
         let mut spec = spec.clone();
         if spec.get("nodeName").is_none() {
             spec["nodeName"] = json!("n");
@@ -64,7 +66,9 @@ impl World {
         let pod = self.store.create_with(Draft::of(pod), WriteOptions::default(), NOW).expect("room for it");
         let state = PodState {
             phase: PodPhase::Running,
-            pod_ips: [std::net::IpAddr::from([10, 0, 0, number])].into_iter().collect(),
+            pod_ips: [std::net::IpAddr::from([10, 0, number.to_be_bytes()[0], number.to_be_bytes()[1]])]
+                .into_iter()
+                .collect(),
             ..PodState::default()
         };
         self.report(&pod, state, ConditionStatus::True, NOW);
@@ -84,20 +88,30 @@ impl World {
             .expect("nobody else writes");
     }
 
-    fn ready(&mut self, number: u8, ready: ConditionStatus) {
+    fn ready(&mut self, number: u16, ready: ConditionStatus) {
         let pod = self.find(number);
         let state = pod.pod().expect("a pod").state.clone();
         self.report(&pod, state, ready, LATER);
     }
 
-    fn find(&self, number: u8) -> Arc<Object> {
+    fn find(&self, number: u16) -> Arc<Object> {
         let pod = self.store.snapshot().find(kind::POD, "default", &format!("p{number:03}"));
         Arc::clone(pod.expect("a pod of this number"))
     }
 
-    fn kill(&mut self, number: u8) {
+    fn kill(&mut self, number: u16) {
         let options = DeleteOptions { grace_seconds: Some(0), ..DeleteOptions::default() };
         self.store.delete(kind::POD, "default", &format!("p{number:03}"), options, NOW).expect("it is there");
+    }
+
+    /// Somebody edits the service.
+    fn edit(&mut self, edit: impl FnOnce(&mut Value)) {
+        let edit = |mut value: Value| {
+            edit(&mut value);
+            Ok(value)
+        };
+        let (key, part, options) = (("default", "svc"), Part::Main, WriteOptions::default());
+        self.store.edit(kind::SERVICE, key, part, options, NOW, edit).expect("written");
     }
 
     fn plan(&self) -> Plan {
