@@ -249,7 +249,8 @@ fn decide(observed: &Observed<'_>, may_create: bool, now: Time) -> Plan {
     plan
 }
 
-/// Adopts and releases; a pod that is adopted is held until it is counted, one that is released is not.
+/// Adopts and releases; a pod that is adopted is held until it is counted, one that is released is not. A Job that is going
+/// lets go of pods too: else nobody would stop holding them.
 fn claim(observed: &Observed<'_>, plan: &mut Plan) {
     for pod in &observed.claims.release {
         let uid = observed.object.meta.uid.to_string();

@@ -67,11 +67,16 @@ impl<'w> Member<'w> {
         containers.map(|container| i64::from(container.restart_count)).sum()
     }
 
-    /// When it ended: with its last container, or else when it was no longer ready, or else when it was deleted.
+    /// When it ended: with the last of its containers and sidecars, or else when it was no longer ready, or else when it was
+    /// deleted.
     pub(super) fn finished_at(self) -> Time {
         let meta = &self.0.meta;
         let Some(pod) = self.0.pod() else { return meta.created };
-        let ends = pod.state.containers.iter().map(|container| match &container.phase {
+        let sidecars = pod.state.init_containers.iter().filter(|container| {
+            let mut specs = pod.spec.init_containers.iter().flatten();
+            specs.any(|spec| *spec.name == *container.name && spec.restart_policy.as_deref() == Some("Always"))
+        });
+        let ends = pod.state.containers.iter().chain(sidecars).map(|container| match &container.phase {
             ContainerPhase::Terminated(exit) => exit.finished_at,
             ContainerPhase::Waiting(_) | ContainerPhase::Running(_) => None,
         });

@@ -1,5 +1,6 @@
 //! What a Job does, as tables: the Job and its pods in; pods made and deleted, counts and conditions out.
 
+mod failures;
 mod indexes;
 
 use std::sync::Arc;
