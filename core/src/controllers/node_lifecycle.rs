@@ -10,12 +10,14 @@
 //! 4. [`pods`]: the pods of a node that has fallen silent are not ready either.
 //!
 //! The agents of local nodes live in this process and send no heartbeats, so that an idle cluster does nothing. A lease
-//! (`kube-node-lease`) without a renew time is held by such an agent; one with it was last held then. A node without a
-//! lease is kept by somebody else, whose word is its status.
+//! (`kube-node-lease`) without a renew time is held by such an agent; one with it was last held then, and a status that
+//! was reported later is as good. A node without a lease is kept by somebody else, whose word is its status.
 
 mod labels;
 mod pods;
 mod taints;
+#[cfg(test)]
+mod tests;
 mod unknown;
 
 pub(super) use self::taints::{EVICTING, NOT_READY, UNREACHABLE};
@@ -68,7 +70,7 @@ impl Controller for NodeLifecycleController {
         Some(Observed {
             object,
             node,
-            silent_since: renewed.map(|at| Time::from_timestamp(at.0)),
+            silent_since: renewed.map(|at| Time::from_timestamp(at.0).max(reported(node))),
             pods: snapshot.pods_on(&name).collect(),
         })
     }
@@ -115,6 +117,12 @@ pub(crate) fn registered(node: &Object) -> EventDraft {
 fn event(node: &Object, reason: &'static str, said: &str) -> EventDraft {
     let message = format!("Node {} event: {said}", node.meta.name);
     EventDraft::normal(&node.meta, NodeLifecycleController::NAME, reason, message)
+}
+
+/// When its agent last said how it is.
+fn reported(node: &Node) -> Time {
+    let at = ready_of(node).and_then(|ready| ready.last_heartbeat_time.as_ref());
+    at.map_or(Time::EPOCH, Time::from_api)
 }
 
 fn is_ready(node: &Node) -> bool {

@@ -26,14 +26,14 @@ pub(super) fn judge(observed: &Observed<'_>, node: &mut Node, now: Time, plan: &
                 condition.message = Some("Kubelet stopped posting node status.".to_owned());
                 condition.last_transition_time = Some(now.to_api());
             }
-            None => conditions.push(never_reported(kind, now)),
+            None => conditions.push(never_reported(kind, observed.object.meta.created, now)),
         }
     }
 }
 
-fn never_reported(kind: &str, now: Time) -> NodeCondition {
+fn never_reported(kind: &str, created: Time, now: Time) -> NodeCondition {
     NodeCondition {
-        last_heartbeat_time: None,
+        last_heartbeat_time: Some(created.to_api()),
         last_transition_time: Some(now.to_api()),
         message: Some("Kubelet never posted node status.".to_owned()),
         reason: Some("NodeStatusNeverUpdated".to_owned()),
