@@ -77,7 +77,8 @@ pub(super) fn adoptable<'w>(
 
 /// Adds the actions that take the owner's reference from some objects, and give it to others.
 pub(super) fn settle(owner: &Meta, release: &[&Arc<Object>], adopt: &[&Arc<Object>], plan: &mut Plan) {
-    for object in release {
+    // What is going away lets go of nothing either: what it controls goes with it.
+    for object in release.iter().filter(|_| !owner.is_deleting()) {
         let owners = object.meta.owners.iter().filter(|reference| reference.uid != owner.uid.to_string());
         plan.push(edit_owners(object, owners.cloned().collect()));
     }

@@ -176,7 +176,7 @@ fn a_pod_is_available_once_it_has_been_ready_for_long_enough() {
 #[test]
 fn a_set_that_is_deleted_only_counts() {
     let mut world = World::new(3, 0);
-    world.pods("ready orphan");
+    world.pods("ready orphan strayed");
     let options = DeleteOptions { propagation: Some(Propagation::Foreground), ..DeleteOptions::default() };
     world.store.delete(kind::REPLICA_SET, "default", "web", options, NOW).expect("it is there");
     let plan = world.decide();
