@@ -117,3 +117,94 @@ fn pods_of_gone_claim(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
         keys.extend(pods.filter(|pod| has_ephemeral(pod)).map(|pod| pod.meta.uid));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Pod;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::error::Reason;
+    use crate::store::{DeleteOptions, Store, WriteOptions};
+
+    const NOW: Time = Time::from_secs(1_000);
+
+    struct World {
+        store: Store,
+        pod: Uid,
+    }
+
+    impl World {
+        /// A pod with these volumes.
+        fn new(volumes: &[&str]) -> Self {
+            let mut store = Store::new(1);
+            store.found(NOW);
+            let volume = |name: &&str| {
+                let spec = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}});
+                let template = json!({"metadata": {"labels": {"of": "p"}}, "spec": spec});
+                json!({"name": name, "ephemeral": {"volumeClaimTemplate": template}})
+            };
+            let volumes: Vec<Value> = volumes.iter().map(volume).collect();
+            let spec = json!({"containers": [{"name": "c", "image": "i"}], "volumes": volumes});
+            let pod = json!({"metadata": {"name": "p", "finalizers": ["example.com/kept"]}, "spec": spec});
+            let pod: Pod = serde_json::from_value(pod).expect("a pod");
+            let pod = store.create_with(Draft::of(pod), WriteOptions::default(), NOW).expect("room for it").meta.uid;
+            Self { store, pod }
+        }
+
+        /// Somebody else's claim.
+        fn claim(&mut self, namespace: &str, name: &str) {
+            let spec = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}});
+            let claim = json!({"metadata": {"name": name, "namespace": namespace}, "spec": spec});
+            let claim: PersistentVolumeClaim = serde_json::from_value(claim).expect("a claim");
+            self.store.create_with(Draft::of(claim), WriteOptions::default(), NOW).expect("room for it");
+        }
+
+        /// What is done, once.
+        fn told(&mut self) -> Vec<String> {
+            let observed = EphemeralVolumeController::observe(self.store.snapshot(), self.pod);
+            let plan = observed.map(|observed| EphemeralVolumeController::decide(&observed, NOW)).unwrap_or_default();
+            let told = plan.actions.iter().map(shown).collect();
+            self.store.commit(plan.actions, NOW).expect("nobody else writes");
+            told
+        }
+    }
+
+    fn shown(action: &Action) -> String {
+        match action {
+            Action::Create { draft, .. } => {
+                let owners: Vec<&str> = draft.meta.owners.iter().map(|owner| owner.name.as_str()).collect();
+                let labels: Vec<&str> = draft.meta.labels.keys().map(String::as_str).collect();
+                format!("{} of {} with {}", draft.meta.name, owners.join(" "), labels.join(" "))
+            }
+            Action::Emit(event) => format!("{}: {}", event.reason, event.message),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_ephemeral_volume_gets_a_claim_that_goes_with_the_pod() {
+        let mut world = World::new(&["a", "b"]);
+        assert_eq!(world.told(), ["p-a of p with of", "p-b of p with of"]);
+        assert_eq!(world.told(), [""; 0], "once");
+        assert_eq!(World::new(&[]).told(), [""; 0]);
+        let mut world = World::new(&["a"]);
+        world.store.delete(kind::POD, "default", "p", DeleteOptions::default(), NOW).expect("it is there");
+        assert_eq!(world.told(), [""; 0], "a pod that goes gets none");
+    }
+
+    #[test]
+    fn somebody_elses_claim_of_the_name_is_in_the_way() {
+        let mut world = World::new(&["a", "b"]);
+        world.claim("kube-system", "p-a");
+        world.claim("default", "p-b");
+        let why = "PVC default/p-b was not created for pod default/p (pod is not owner)";
+        let told = format!("FailedBinding: ephemeral volume b: {why}");
+        assert_eq!(world.told(), ["p-a of p with of".to_owned(), told]);
+        let world = World::new(&["a"]);
+        let observed = EphemeralVolumeController::observe(world.store.snapshot(), world.pod).expect("a pod");
+        let plan = EphemeralVolumeController::refused(&observed, &ApiError::new(Reason::Forbidden, "no room"), NOW);
+        let told: Vec<String> = plan.actions.iter().map(shown).collect();
+        assert_eq!(told, ["FailedBinding: ephemeral volume a: create PVC p-a: no room"]);
+    }
+}

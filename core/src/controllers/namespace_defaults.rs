@@ -125,3 +125,100 @@ fn namespace_of_default(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
         keys.extend(snapshot.find(kind::NAMESPACE, "", &meta.namespace).map(|namespace| namespace.meta.uid));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::authority::TokenRequest;
+    use crate::store::{ChangeKind, DeleteOptions, Store, WriteOptions};
+
+    const NOW: Time = Time::from_secs(1_000);
+
+    #[derive(Debug)]
+    struct Notary(&'static str);
+
+    impl Authority for Notary {
+        fn token(&self, _: &TokenRequest<'_>) -> Result<String, String> {
+            Err("not now".to_owned())
+        }
+
+        fn root_certificate(&self) -> &str {
+            self.0
+        }
+    }
+
+    /// A namespace that has all of it.
+    fn world() -> (Store, Uid) {
+        let mut store = Store::new(1);
+        store.set_authority(Some(Arc::new(Notary("PEM"))));
+        store.found(NOW);
+        let namespace: k8s_openapi::api::core::v1::Namespace =
+            serde_json::from_value(json!({"metadata": {"name": "team"}})).expect("a namespace");
+        let made = store.create_with(Draft::of(namespace), WriteOptions::default(), NOW).expect("room for it");
+        let key = made.meta.uid;
+        told(&mut store, key);
+        assert_eq!(told(&mut store, key), "", "it has all of it");
+        (store, key)
+    }
+
+    /// What is written.
+    fn told(store: &mut Store, key: Uid) -> String {
+        let observed = NamespaceDefaultsController::observe(store.snapshot(), key);
+        let plan = observed.map(|observed| NamespaceDefaultsController::decide(&observed, NOW)).unwrap_or_default();
+        let told = plan.actions.iter().map(|action| match action {
+            Action::Create { draft, .. } => format!("+{}", draft.meta.name),
+            Action::Update { object, .. } => format!("~{}", object.metadata().name.clone().unwrap_or_default()),
+            other => format!("{other:?}"),
+        });
+        let told = told.collect::<Vec<_>>().join(" ");
+        store.commit(plan.actions, NOW).expect("nobody else writes");
+        told
+    }
+
+    fn certificate(store: &Store) -> Option<String> {
+        let object = store.snapshot().find(kind::CONFIG_MAP, "team", ROOT_CA)?;
+        object.typed::<ConfigMap>()?.data.as_ref()?.get(ROOT_CA_KEY).cloned()
+    }
+
+    #[test]
+    fn what_every_namespace_has_comes_back() {
+        for (kind, name) in [(kind::SERVICE_ACCOUNT, ACCOUNT), (kind::CONFIG_MAP, ROOT_CA)] {
+            let (mut store, key) = world();
+            let gone = Arc::clone(store.snapshot().find(kind, "team", name).expect("it is there"));
+            store.delete(kind, "team", name, DeleteOptions::default(), NOW).expect("it is there");
+            let mut keys = Keys::new();
+            let change = Change { kind: ChangeKind::Deleted, before: Some(Arc::clone(&gone)), object: gone };
+            namespace_of_default(&change, store.snapshot(), &mut keys);
+            assert_eq!(keys.first(), Some(&key), "{name} concerns its namespace");
+            assert_eq!(told(&mut store, key), format!("+{name}"));
+        }
+        assert_eq!(certificate(&world().0).as_deref(), Some("PEM"));
+    }
+
+    #[test]
+    fn a_certificate_that_is_another_is_written_anew() {
+        let (mut store, key) = world();
+        store.set_authority(Some(Arc::new(Notary("NEWER"))));
+        assert_eq!(told(&mut store, key), format!("~{ROOT_CA}"));
+        assert_eq!(certificate(&store).as_deref(), Some("NEWER"));
+        let mut edited = store.snapshot().find(kind::CONFIG_MAP, "team", ROOT_CA).expect("it is there").clone();
+        let mut next = edited.typed::<ConfigMap>().expect("a map").clone();
+        next.data = Some(StringMap::from([("other".to_owned(), "text".to_owned())]));
+        let write = Action::Update { target: Target::seen(&edited), object: Arc::new(next), spec_changed: false };
+        store.commit(vec![write], NOW).expect("nobody else writes");
+        assert_eq!(told(&mut store, key), format!("~{ROOT_CA}"));
+        edited = store.snapshot().find(kind::CONFIG_MAP, "team", ROOT_CA).expect("it is there").clone();
+        let entries = edited.typed::<ConfigMap>().and_then(|map| map.data.clone()).unwrap_or_default();
+        assert_eq!(entries.keys().collect::<Vec<_>>(), [ROOT_CA_KEY]);
+    }
+
+    #[test]
+    fn a_namespace_that_goes_gets_nothing_back() {
+        let (mut store, key) = world();
+        store.delete(kind::NAMESPACE, "", "team", DeleteOptions::default(), NOW).expect("it is there");
+        store.delete(kind::CONFIG_MAP, "team", ROOT_CA, DeleteOptions::default(), NOW).expect("it is there");
+        assert_eq!(told(&mut store, key), "");
+    }
+}

@@ -18,7 +18,7 @@ use crate::control::{Action, Controller, Plan, Target};
 use crate::ids::NodeName;
 use crate::object::kind;
 use crate::store::{
-    ConditionKind, ConditionStatus, DeleteOptions, Draft, Object, PodCondition, PodPhase, Store, WriteOptions,
+    Body, ConditionKind, ConditionStatus, DeleteOptions, Draft, Object, PodCondition, PodPhase, Store, WriteOptions,
     node_of_daemon,
 };
 use crate::time::Time;
@@ -50,6 +50,7 @@ impl World {
                 "unavailable" => spec["updateStrategy"]["rollingUpdate"]["maxUnavailable"] = share,
                 "ondelete" => spec["updateStrategy"] = json!({"type": "OnDelete"}),
                 "minready" => spec["minReadySeconds"] = share,
+                "affinity" => spec["template"]["spec"]["affinity"] = affinity(),
                 other => panic!("{other} says nothing about a set"),
             }
         }
@@ -176,6 +177,16 @@ impl World {
     }
 }
 
+/// What a template may say of nodes: one of two terms, and a wish.
+fn affinity() -> serde_json::Value {
+    let label = |value: &str| json!({"matchExpressions": [{"key": "here", "operator": "In", "values": [value]}]});
+    let terms =
+        json!([label("nowhere"), {"matchFields": [{"key": "metadata.name", "operator": "NotIn", "values": ["b"]}]}]);
+    let wish = json!([{"weight": 1, "preference": label("yes")}]);
+    json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms},
+        "preferredDuringSchedulingIgnoredDuringExecution": wish}})
+}
+
 /// The nodes, the pods that stand there, and what is done.
 type Row<'a> = (&'a str, &'a str, &'a str);
 
@@ -203,6 +214,24 @@ fn each_node_that_may_have_a_pod_gets_one() {
             ("a", "a:new:going", ""),
         ],
     );
+}
+
+#[test]
+fn a_pod_names_its_node_in_place_of_all_that_the_template_demands_of_nodes() {
+    let world = World::new("affinity", "a b");
+    let plan = world.decide(NOW);
+    assert_eq!(world.told(&plan), "+a", "the template does not want b");
+    let made = plan.actions.iter().find_map(|action| match action {
+        Action::Create { draft, .. } => match &draft.body {
+            Body::Pod(pod) => Some(serde_json::to_value(&pod.spec.affinity).expect("it is data")),
+            _ => None,
+        },
+        _ => None,
+    });
+    let mut expected = affinity();
+    let named = json!([{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["a"]}]}]);
+    expected["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"] = named;
+    assert_eq!(made, Some(expected));
 }
 
 #[test]

@@ -227,6 +227,24 @@ const ROWS: &[Row] = &[
         &["ExternalProvisioning"],
     ),
     Row(
+        "a class of a plugin that is not there",
+        &["class sc kubernetes.io/battery", "c 1Gi RWO class=sc"],
+        &["c Pending"],
+        &["ProvisioningFailed"],
+    ),
+    Row(
+        "a free volume goes before a new one",
+        &["class sc ext.example.com", "v 1Gi RWO class=sc", "c 1Gi RWO class=sc"],
+        &["c Bound v controller completed", "v Bound c controller"],
+        &[],
+    ),
+    Row(
+        "once a node is chosen for a new one no free volume is taken",
+        &["class sc ext.example.com delayed", "v 1Gi RWO class=sc", "c 1Gi RWO class=sc node=n"],
+        &["c Pending for ext.example.com", "v Available"],
+        &["ExternalProvisioning"],
+    ),
+    Row(
         "a class that waits",
         &["class sc ext.example.com delayed", "c 1Gi RWO class=sc"],
         &["c Pending"],
