@@ -10,6 +10,7 @@ mod budgets;
 mod held;
 mod quota;
 mod rest;
+mod scaling;
 mod step;
 mod storage;
 
@@ -127,6 +128,11 @@ pub const CATALOGUE: &[Invariant] = &[
         "one time of a schedule gets one Job, and under Forbid only when no other is under way",
         batch::times_get_one_job,
     ),
+    on_step(
+        "I20",
+        "an autoscaler scales to a number within its limits, and to none only where it may",
+        scaling::targets_keep_to_limits,
+    ),
     on_step("I30", "a claim and its volume name each other, and no others", storage::bonds_are_mutual),
     on_step("I31", "no claim that a pod uses and no volume that is bound goes", storage::what_is_used_stays),
     on_step(
@@ -135,6 +141,7 @@ pub const CATALOGUE: &[Invariant] = &[
         budgets::evictions_take_one,
     ),
     on_step("I40", "no pod is let in that makes a namespace use more than a quota allows", quota::quotas_hold),
+    on_step("I41", "no pod is let in with more than a limit range allows a container", quota::bounds_hold),
 ];
 
 /// A call or an effect leaves only after what caused it was committed; checked by the simulation.

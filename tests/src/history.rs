@@ -14,10 +14,13 @@ mod services;
 mod storage;
 
 use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use inboard::invariants::Violation;
 use inboard::simulation::Simulation;
+use inboard::store::{AutoscalingSettings, MetricQuery, MetricSample};
 use inboard_runtime_mock::{MockState, Script, Usage};
 
 use crate::dice::Dice;
@@ -32,6 +35,8 @@ pub struct History {
     /// The cluster.
     pub cluster: Simulation<MockState>,
     nodes: Vec<String>,
+    /// How long the queue is that autoscalers may go by.
+    queue: Arc<AtomicI64>,
     /// What happened, in words.
     log: Vec<String>,
 }
@@ -77,7 +82,8 @@ pub fn live(seed: u64, digest: bool) -> Result<Outcome, Failure> {
 impl History {
     fn begin(seed: u64, digest: bool) -> Self {
         let mut dice = Dice::new(seed);
-        let mut builder = Simulation::builder().seed(seed).delay(dice.pick(&DELAYS));
+        let autoscaling = AutoscalingSettings { scale_to_zero: true, ..AutoscalingSettings::default() };
+        let mut builder = Simulation::builder().seed(seed).delay(dice.pick(&DELAYS)).autoscaling(autoscaling);
         if digest {
             builder = builder.digest();
         }
@@ -85,8 +91,17 @@ impl History {
         for name in &nodes {
             builder = builder.node(name, runtime(seed));
         }
-        let cluster = builder.build().expect("the nodes are taken");
-        let mut history = Self { dice, cluster, nodes, log: Vec::new() };
+        let mut cluster = builder.build().expect("the nodes are taken");
+        let queue = Arc::new(AtomicI64::new(0));
+        let length = Arc::clone(&queue);
+        cluster.set_metrics(move |query, _| match query {
+            MetricQuery::External { .. } => {
+                let value = length.load(Ordering::Relaxed).to_string().parse().map_err(|_| "no number".to_owned())?;
+                Ok(vec![MetricSample { object: String::new(), value }])
+            }
+            _ => Err("nobody knows".to_owned()),
+        });
+        let mut history = Self { dice, cluster, nodes, queue, log: Vec::new() };
         history.found_classes();
         history
     }

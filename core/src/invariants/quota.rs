@@ -1,8 +1,8 @@
-//! What holds of quotas.
+//! What holds of quotas and limit ranges.
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::ResourceQuota;
+use k8s_openapi::api::core::v1::{LimitRange, ResourceQuota};
 
 use super::Step;
 use crate::object::pod_total::Amounts;
@@ -55,4 +55,36 @@ fn used_by_pods(step: &Step<'_>, namespace: &str) -> Amounts {
         }
     }
     used
+}
+
+/// Limits that a container has, or was given, are within those of each limit range of its namespace. A limit range that
+/// changed in the step is left out.
+pub(super) fn bounds_hold(step: &Step<'_>) -> Result<(), String> {
+    for change in step.changes.iter().filter(|change| change.kind == ChangeKind::Added) {
+        let Some(pod) = change.object.pod() else { continue };
+        for range in step.snapshot.list_in(kind::LIMIT_RANGE, &change.object.meta.namespace) {
+            if step.changes.iter().any(|change| change.object.meta.uid == range.meta.uid) {
+                continue;
+            }
+            let items = range.typed::<LimitRange>().and_then(|range| range.spec.as_ref()).map(|spec| &spec.limits);
+            for item in items.into_iter().flatten().filter(|item| item.type_ == "Container") {
+                for (name, most) in item.max.iter().flatten() {
+                    let most = Quantity::from_api(most).unwrap_or_default();
+                    let all = pod.spec.containers.iter().chain(pod.spec.init_containers.iter().flatten());
+                    for container in all {
+                        let limits = container.resources.as_ref().and_then(|all| all.limits.as_ref());
+                        let limit = limits.and_then(|limits| Quantity::from_api(limits.get(name)?).ok());
+                        if limit.is_none_or(|limit| limit > most) {
+                            let path = change.object.meta.path();
+                            return Err(format!(
+                                "{} of {path} may use {limit:?} of {name}, not {most}",
+                                container.name
+                            ));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
 }

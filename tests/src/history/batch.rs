@@ -30,6 +30,7 @@ impl History {
                 let suspend = self.dice.one_in(2);
                 self.patch_batch(false, name, &json!({"suspend": suspend}));
             }
+            4 if self.dice.one_in(2) => self.stretch(),
             4 => {
                 let name = self.dice.pick(&JOBS);
                 let parallelism = self.dice.roll(4);
@@ -73,10 +74,38 @@ impl History {
             spec["backoffLimitPerIndex"] = json!(self.dice.roll(2));
             spec["template"]["spec"]["restartPolicy"] = "Never".into();
         }
-        if self.dice.one_in(3) {
+        if indexed && self.dice.one_in(3) {
+            spec["successPolicy"] = self
+                .dice
+                .pick(&[json!({"rules": [{"succeededIndexes": "0"}]}), json!({"rules": [{"succeededCount": 1}]})]);
+        }
+        if self.dice.one_in(4) {
+            let disrupted = json!([{"type": "DisruptionTarget", "status": "True"}]);
+            let ignore = json!({"action": "Ignore", "onPodConditions": disrupted});
+            let action = self.dice.pick(&["FailJob", "Count"]);
+            let crash = json!({"action": action, "onExitCodes": {"operator": "In", "values": [1]}});
+            spec["podFailurePolicy"] = json!({"rules": [ignore, crash]});
+            spec["template"]["spec"]["restartPolicy"] = "Never".into();
+        } else if self.dice.one_in(3) {
             spec["podReplacementPolicy"] = self.dice.pick(&["Failed", "TerminatingOrFailed"]).into();
         }
         spec
+    }
+
+    /// Another number of indexes for a Job that has as many as run at a time.
+    fn stretch(&mut self) {
+        let name = self.dice.pick(&JOBS);
+        let number = 1 + self.dice.roll(4);
+        let found = self.cluster.snapshot().find(kind::JOB, "default", name).and_then(|object| object.typed::<Job>());
+        let is_elastic = found.is_some_and(|job| {
+            let Some(spec) = &job.spec else { return false };
+            let is_under_way = job.status.as_ref().is_none_or(|status| status.conditions.is_none());
+            let indexed = spec.completion_mode.as_deref() == Some("Indexed");
+            indexed && is_under_way && spec.completions == spec.parallelism
+        });
+        if is_elastic {
+            self.patch_batch(false, name, &json!({"completions": number, "parallelism": number}));
+        }
     }
 
     fn job_template(&mut self, app: &str) -> Value {
@@ -144,7 +173,8 @@ fn job_missing(cluster: &Cluster, object: &Object) -> Option<String> {
     let is_counted = uncounted.succeeded.iter().chain(&uncounted.failed).flatten().next().is_none();
     let is_over = status.active.unwrap_or(0) == 0 && status.terminating.unwrap_or(0) == 0 && is_counted;
     let needed = spec.completions.unwrap_or(1);
-    let is_right = end != "Complete" || status.succeeded.unwrap_or(0) >= needed;
+    let is_enough = spec.success_policy.is_some() || status.succeeded.unwrap_or(0) >= needed;
+    let is_right = end != "Complete" || is_enough;
     if !is_over || !is_right {
         return Some(format!("job {path} ended as {end} with {status:?}"));
     }

@@ -217,6 +217,7 @@ impl History {
         self.let_jobs_end();
         self.lift_quotas();
         self.lift_policies();
+        self.fill_queue();
     }
 
     /// A request may find nothing, or something in its way; nothing that is asked here is wrong.
@@ -232,9 +233,12 @@ impl History {
             Reason::Unknown,
         ];
         let no_room = error.reason() == Reason::Forbidden && error.to_string().contains("exceeded quota");
+        // A container asks for more than its namespace's limit range lets it have.
+        let out_of_bounds = ["usage per Container", "must be less than or equal to cpu limit"];
+        let out_of_bounds = out_of_bounds.iter().any(|words| error.to_string().contains(words));
         let by_policy = error.to_string().contains("ValidatingAdmissionPolicy 'refuses'");
         assert!(
-            no_room || by_policy || fine.contains(&error.reason()),
+            no_room || out_of_bounds || by_policy || fine.contains(&error.reason()),
             "a right request was refused: {error}\n{}",
             self.story()
         );

@@ -1,8 +1,8 @@
-//! What people do with quotas, and how those must be in the end.
+//! What people do with quotas and limit ranges, and how those must be in the end.
 
 use std::collections::BTreeMap;
 
-use inboard::k8s_openapi::api::core::v1::ResourceQuota;
+use inboard::k8s_openapi::api::core::v1::{LimitRange, ResourceQuota};
 use inboard::object::kind;
 use inboard::object::patch::Patch;
 use inboard::object::quantity::Quantity;
@@ -13,10 +13,13 @@ use super::History;
 use super::fixpoint::Cluster;
 
 const QUOTA: &str = "limit";
+const RANGE: &str = "bounds";
 
 impl History {
     pub(super) fn use_quotas(&mut self) {
-        match self.dice.roll(4) {
+        match self.dice.roll(6) {
+            4 => self.set_bounds(),
+            5 => self.lift_bounds(),
             0 | 1 => {
                 let hard = self.hard();
                 let quota = json!({"metadata": {"name": QUOTA, "namespace": "default"}, "spec": {"hard": hard}});
@@ -54,8 +57,25 @@ impl History {
         self.accept(result.map(|_| ()));
     }
 
+    fn set_bounds(&mut self) {
+        let (most, usual) = self.dice.pick(&[("400m", "100m"), ("1", "200m"), ("10", "10m")]);
+        let bounds = json!({"type": "Container", "max": {"cpu": most}, "defaultRequest": {"cpu": usual}});
+        let range = json!({"metadata": {"name": RANGE, "namespace": "default"}, "spec": {"limits": [bounds]}});
+        self.note(format!("create limit range {range}"));
+        let range: LimitRange = serde_json::from_value(range).expect("a limit range");
+        let result = self.cluster.create(range);
+        self.accept(result.map(|_| ()));
+    }
+
+    fn lift_bounds(&mut self) {
+        self.note(format!("delete limit range {RANGE}"));
+        let result = self.cluster.delete(kind::LIMIT_RANGE, RANGE, DeleteOptions::default());
+        self.accept(result);
+    }
+
     /// After this there is room for everything.
     pub(super) fn lift_quotas(&mut self) {
+        self.lift_bounds();
         let hard = json!({"pods": "1k", "services": "1k", "persistentvolumeclaims": "1k", "count/pods": "1k"});
         self.limit(&hard);
     }
