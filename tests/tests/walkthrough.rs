@@ -224,7 +224,7 @@ async fn one_pod(cluster: &Cluster) {
     assert_eq!(message, format!("Successfully assigned default/nginx to {host}"));
     let description = cluster.describe("pod", "default", "nginx").await.expect("described").to_string();
     let id = format!("://{}", containers[0].id);
-    for wanted in ["Namespace:         default", &id, "Scheduled", "default-scheduler", "kubelet"] {
+    for wanted in ["Namespace:        default", &id, "Scheduled", "default-scheduler", "kubelet"] {
         assert!(description.contains(wanted), "{wanted:?} is missing in\n{description}");
     }
 }
