@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use containerd_client::Client;
-use containerd_client::services::v1::{CreateNamespaceRequest, CreateRequest, DeleteRequest, Namespace};
+use containerd_client::services::v1::{
+    CreateNamespaceRequest, CreateRequest, DeleteRequest, Namespace, Plugin, PluginsRequest,
+};
 use inboard::runtime::{RuntimeError, RuntimeErrorKind, RuntimeInfo};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
@@ -79,6 +81,13 @@ impl Daemon {
         Ok(RuntimeInfo { name: "containerd".into(), version: answer.version.trim_start_matches('v').into() })
     }
 
+    /// Its plugins of one type, those that do not work too.
+    pub(crate) async fn plugins(&self, type_: &str) -> Result<Vec<Plugin>, RuntimeError> {
+        let request = self.request(PluginsRequest { filters: vec![format!("type=={type_}")] });
+        let answer = call("ask for the plugins", self.services().introspection().plugins(request)).await?;
+        Ok(answer.plugins)
+    }
+
     /// Makes the namespace unless it is there.
     pub(crate) async fn ensure_namespace(&self) -> Result<(), RuntimeError> {
         let namespace = Namespace { name: self.namespace().to_owned(), labels: Default::default() };
@@ -143,9 +152,18 @@ pub(crate) async fn call<T>(
     doing: &str,
     answer: impl Future<Output = Result<Response<T>, Status>>,
 ) -> Result<T, CallError> {
-    let answer = match tokio::time::timeout(CALL_TIMEOUT, answer).await {
+    call_within(CALL_TIMEOUT, doing, answer).await
+}
+
+/// Waits so long for an answer.
+pub(crate) async fn call_within<T>(
+    limit: Duration,
+    doing: &str,
+    answer: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, CallError> {
+    let answer = match tokio::time::timeout(limit, answer).await {
         Ok(answer) => answer,
-        Err(_) => Err(Status::deadline_exceeded(format!("no answer within {} s", CALL_TIMEOUT.as_secs()))),
+        Err(_) => Err(Status::deadline_exceeded(format!("no answer within {} s", limit.as_secs()))),
     };
     answer.map(Response::into_inner).map_err(|status| {
         let error = error::daemon(doing, &status);

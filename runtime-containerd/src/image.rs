@@ -11,6 +11,8 @@ mod pull;
 mod reference;
 mod resolve;
 mod store;
+mod stream;
+mod transfer;
 mod writer;
 
 pub use self::collect::ImageCollection;
@@ -20,3 +22,4 @@ pub(crate) use self::archive::Archive;
 pub(crate) use self::collect::{Disk, Seen};
 pub(crate) use self::reference::Reference;
 pub(crate) use self::store::{ImageInfo, Images};
+pub(crate) use self::transfer::Service;

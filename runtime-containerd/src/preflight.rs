@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use containerd_client::services::v1::PluginsRequest;
-
-use crate::client::{Daemon, call};
+use crate::client::Daemon;
+use crate::image::Service;
 use crate::network::BUILT_IN_PLUGINS;
 
 /// How long the daemon may take.
@@ -108,6 +107,7 @@ pub(crate) async fn look(subject: &Subject<'_>) -> Report {
     report.add("containerd", daemon.map_or_else(|missing| missing, |(_, version)| version_of(&version)));
     if let Some((daemon, _)) = &answers {
         report.add("snapshotter", snapshotter(daemon, subject.snapshotter).await);
+        report.add("pulls", pulls(daemon).await);
     }
     report.add("runc", program("runc", "runc", true));
     report.add("shim", program("containerd-shim-runc-v2", "containerd", true));
@@ -166,12 +166,9 @@ fn version_of(version: &str) -> Looked {
 }
 
 async fn snapshotter(daemon: &Daemon, name: &str) -> Looked {
-    let filter = "type==io.containerd.snapshotter.v1".to_owned();
-    let request = daemon.request(PluginsRequest { filters: vec![filter] });
-    let answer = call("ask for the plugins", daemon.services().introspection().plugins(request)).await;
-    let plugins = match answer {
-        Ok(answer) => answer.plugins,
-        Err(failed) => return Looked::Limited(failed.error.to_string(), String::new()),
+    let plugins = match daemon.plugins("io.containerd.snapshotter.v1").await {
+        Ok(plugins) => plugins,
+        Err(error) => return Looked::Limited(error.to_string(), String::new()),
     };
     let working: Vec<&str> =
         plugins.iter().filter(|plugin| plugin.init_err.is_none()).map(|plugin| plugin.id.as_str()).collect();
@@ -181,6 +178,18 @@ async fn snapshotter(daemon: &Daemon, name: &str) -> Looked {
     let why = plugins.iter().find(|plugin| plugin.id == name).and_then(|plugin| plugin.init_err.clone());
     let why = why.map_or_else(|| "the daemon does not have it".to_owned(), |error| error.message);
     Looked::Missing(format!("{name}: {why}"), format!("choose one that works: {}", working.join(", ")))
+}
+
+/// Either way will do.
+async fn pulls(daemon: &Daemon) -> Looked {
+    match Service::ask(daemon).await {
+        Ok(Service::Absent) => Looked::Good("by this process".into()),
+        Ok(Service::Ordinary) => Looked::Good(
+            "by the daemon where nothing is said of a registry and it has TLS, otherwise by this process".into(),
+        ),
+        Ok(Service::Directed) => Looked::Good("by the daemon".into()),
+        Err(error) => Looked::Limited(error.to_string(), String::new()),
+    }
 }
 
 fn program(name: &str, package: &str, needed: bool) -> Looked {

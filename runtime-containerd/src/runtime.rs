@@ -24,7 +24,7 @@ use crate::registry::Registries;
 use crate::sandbox::SandboxRecord;
 use crate::spec::HostFacts;
 use crate::state::StateDir;
-use crate::{apparmor, cgroup, error, events, housekeeping, selinux};
+use crate::{apparmor, cgroup, error, events, housekeeping, selinux, state};
 
 /// Runs the pods of one node on the machine's containerd.
 ///
@@ -108,6 +108,8 @@ impl ContainerdRuntime {
         };
         let dirs = StateDir::open(settings.state_dir.clone())?;
         let owner = own(&settings.state_dir).map_err(|reason| wrong("state_dir", &settings.state_dir, reason))?;
+        // What a process that was killed has left of its pulls.
+        state::remove_dir(&dirs.registries())?;
         let namespace = settings.namespace.parse();
         let namespace =
             namespace.map_err(|_| wrong("namespace", Path::new(&settings.namespace), "not ASCII".into()))?;
@@ -117,7 +119,7 @@ impl ContainerdRuntime {
         daemon.ensure_namespace().await?;
         let inner = Inner {
             info: daemon.info().await?,
-            images: Images::new(daemon.clone(), settings.snapshotter.clone()),
+            images: Images::new(daemon.clone(), settings.snapshotter.clone(), dirs.registries()),
             network: Network::new(settings.network.clone(), dirs.ipam()),
             host: host_facts(settings.seccomp_dir.clone(), &dirs),
             layers_root: OnceCell::new(),

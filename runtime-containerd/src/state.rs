@@ -6,6 +6,7 @@
 //! pods/UID/       pod.json  volumes/NAME.json  volumes/NAME/
 //! persistent/     NAME/ of volumes that outlive their pods
 //! ipam/           addresses in use, kept by the network plugin
+//! registries/      how the registries of pulls under way are reached, for the daemon
 //! apparmor-profile  the default profile, where the kernel has AppArmor
 //! ```
 
@@ -58,6 +59,10 @@ impl StateDir {
 
     pub(crate) fn persistent_root(&self) -> PathBuf {
         self.root.join("persistent")
+    }
+
+    pub(crate) fn registries(&self) -> PathBuf {
+        self.root.join("registries")
     }
 
     pub(crate) fn apparmor_profile(&self) -> PathBuf {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
+use std::time::Duration;
 
 use containerd_client::services::v1::snapshots::{
     CommitSnapshotRequest, PrepareSnapshotRequest, RemoveSnapshotRequest, StatSnapshotRequest,
@@ -19,11 +20,14 @@ use tonic::Code;
 use super::archive::{Archive, ArchivedImage, Blob, Bytes};
 use super::manifest;
 use super::store::Images;
-use crate::client::{Lease, already, call, gone, optional};
+use crate::client::{Lease, already, call, call_within, gone, optional};
 use crate::error;
 
 /// How much of a blob goes into one message: well under gRPC's usual limit of 4 MB.
 const CHUNK_BYTES: usize = 1 << 20;
+
+/// How long a layer may take: some have gigabytes, and some disks are slow.
+const UNPACK_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// The label of images that came from an archive.
 pub(super) const IMPORTED_LABEL: &str = "inboard/imported";
@@ -35,7 +39,7 @@ pub(super) enum Origin {
     Registry,
 }
 
-type Labels = BTreeMap<String, String>;
+pub(super) type Labels = BTreeMap<String, String>;
 
 impl Images {
     /// Brings in every image of an archive and unpacks it; what is there already is not sent again.
@@ -140,7 +144,8 @@ impl Images {
         let mounts = call("prepare a snapshot", self.daemon.services().snapshots().prepare(prepare)).await?.mounts;
         let apply = ApplyRequest { diff: Some(proto(layer)), mounts, ..ApplyRequest::default() };
         let apply = self.daemon.leased(apply, lease);
-        if let Err(failed) = call("unpack a layer", self.daemon.services().diff().apply(apply)).await {
+        let mut diff = self.daemon.services().diff();
+        if let Err(failed) = call_within(UNPACK_TIMEOUT, "unpack a layer", diff.apply(apply)).await {
             self.remove_snapshot(&key).await?;
             return Err(failed.into());
         }
@@ -189,13 +194,9 @@ impl Images {
 
     /// Gives an image a name; a name that another image had moves to this one.
     pub(super) async fn record(&self, name: &str, target: &Descriptor, origin: Origin) -> Result<(), RuntimeError> {
-        let mut labels = Labels::from([("io.cri-containerd.image".to_owned(), "managed".to_owned())]);
-        if origin == Origin::Archive {
-            labels.insert(IMPORTED_LABEL.to_owned(), "true".to_owned());
-        }
         let image = Image {
             name: name.to_owned(),
-            labels: labels.into_iter().collect(),
+            labels: record_labels(origin).into_iter().collect(),
             target: Some(proto(target)),
             ..Image::default()
         };
@@ -211,6 +212,15 @@ impl Images {
             Err(failed) => Err(failed.into()),
         }
     }
+}
+
+/// What is noted with the name of an image.
+pub(super) fn record_labels(origin: Origin) -> Labels {
+    let mut labels = Labels::from([("io.cri-containerd.image".to_owned(), "managed".to_owned())]);
+    if origin == Origin::Archive {
+        labels.insert(IMPORTED_LABEL.to_owned(), "true".to_owned());
+    }
+    labels
 }
 
 /// Reads a blob and hands it on in messages; ends early, without an error, when nobody takes them any more.

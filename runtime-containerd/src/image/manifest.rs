@@ -1,5 +1,6 @@
 //! The documents that an image consists of, and the names that its layers have as snapshots.
 
+use containerd_client::types::Platform as ProtoPlatform;
 use inboard::runtime::RuntimeError;
 use oci_spec::image::{
     Arch, Descriptor, DescriptorBuilder, ImageConfiguration, ImageIndex, ImageManifest, MediaType, Os,
@@ -54,17 +55,37 @@ pub(crate) fn parse_config(bytes: &[u8]) -> Result<ImageConfiguration, RuntimeEr
 /// The manifest of an index that fits this machine; a manifest that names no platform fits any.
 pub(crate) fn pick_platform(bytes: &[u8]) -> Result<Descriptor, RuntimeError> {
     let index = ImageIndex::from_reader(bytes).map_err(|error| error::system("read the image's index", error))?;
-    let here = match std::env::consts::ARCH {
-        "x86_64" => Arch::Amd64,
-        "aarch64" => Arch::ARM64,
-        "arm" => Arch::ARM,
-        other => Arch::Other(other.to_owned()),
-    };
+    let here = architecture();
     let fits = |descriptor: &&Descriptor| {
         descriptor.platform().as_ref().is_none_or(|p| *p.os() == Os::Linux && *p.architecture() == here)
     };
     let found = index.manifests().iter().find(fits).cloned();
     found.ok_or_else(|| error::system("choose a manifest", format!("the image has none for linux/{here}")))
+}
+
+/// The platform of a manifest that was picked; one that says nothing is for this machine.
+pub(crate) fn platform_of(chosen: Option<&Descriptor>) -> ProtoPlatform {
+    match chosen.and_then(|chosen| chosen.platform().as_ref()) {
+        Some(platform) => ProtoPlatform {
+            os: platform.os().to_string(),
+            architecture: platform.architecture().to_string(),
+            variant: platform.variant().clone().unwrap_or_default(),
+            ..ProtoPlatform::default()
+        },
+        None => {
+            let (os, architecture) = (Os::Linux.to_string(), architecture().to_string());
+            ProtoPlatform { os, architecture, ..ProtoPlatform::default() }
+        }
+    }
+}
+
+fn architecture() -> Arch {
+    match std::env::consts::ARCH {
+        "x86_64" => Arch::Amd64,
+        "aarch64" => Arch::ARM64,
+        "arm" => Arch::ARM,
+        other => Arch::Other(other.to_owned()),
+    }
 }
 
 /// The name of the snapshot that all layers up to one make: as every OCI tool computes it.

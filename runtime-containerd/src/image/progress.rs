@@ -62,6 +62,11 @@ impl Tally {
         Self { image: image.into(), total_bytes, here: Mutex::default(), reports: reports.clone() }
     }
 
+    /// How much is still to come.
+    pub(super) fn missing(&self) -> u64 {
+        self.total_bytes.saturating_sub(guard(&self.here).values().sum())
+    }
+
     /// So much of a blob is here.
     pub(super) fn has(&self, digest: &str, bytes: u64) {
         let mut here = guard(&self.here);

@@ -1,5 +1,6 @@
 //! Pulling: the manifest from a registry, then the blobs that are not here, several at a time, into the content store
-//! under a lease; then the layers are unpacked and the image gets its name.
+//! under a lease; then the layers are unpacked and the image gets its name. The blobs are brought by the daemon itself
+//! where it has a service for that and can be told all that there is to say ([`super::transfer`]), and otherwise by us.
 //!
 //! A blob whose transfer broke off is gone on with where it stopped, in the same pull or in the next. For that the
 //! lease of a pull that failed on its way is kept (it ends by itself, or with [`Images::remove`]).
@@ -7,6 +8,7 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
+use containerd_client::types::Platform as ProtoPlatform;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use inboard::runtime::{ImagePull, ImageStatus, RuntimeError, RuntimeErrorKind};
 use oci_spec::image::{Descriptor, ImageManifest};
@@ -15,6 +17,7 @@ use super::manifest::{self, digest_of};
 use super::progress::Tally;
 use super::resolve::{self, Document, Found};
 use super::store::Images;
+use super::transfer::{Order, blobs};
 use super::writer::{BlobName, Writer};
 use super::{Reference, import};
 use crate::client::Lease;
@@ -58,40 +61,51 @@ impl Images {
 
     async fn bring_in(&self, name: &str, found: &Found, lease: &Lease) -> Result<(), RuntimeError> {
         let top = descriptor(&found.top)?;
-        let chosen = self.choose(name, found, lease).await?;
+        let (chosen, platform) = self.choose(name, found, lease).await?;
         let document = manifest::parse_manifest(&chosen.bytes)?;
         check(name, &document)?;
         self.write_document(&chosen, lease).await?;
-        let blobs = || std::iter::once(document.config()).chain(document.layers());
-        let tally = Tally::new(name, blobs().map(Descriptor::size).sum(), &self.reports);
-        let fetches = blobs().map(|blob| self.fetch(&tally, &found.session, blob, lease));
-        stream::iter(fetches.collect::<Vec<_>>()).buffer_unordered(PARALLEL).try_collect::<()>().await?;
+        if chosen.digest != found.top.digest {
+            self.write_document(&found.top, lease).await?;
+        }
+        let tally = Tally::new(name, blobs(&document).map(Descriptor::size).sum(), &self.reports);
+        let order = Order { name, found, platform, document: &document, lease };
+        let by_daemon = self.service().await?.can(found.session.endpoint()) && self.transfer(&order, &tally).await?;
+        if !by_daemon {
+            let fetches = blobs(&document).map(|blob| self.fetch(&tally, &found.session, blob, lease));
+            stream::iter(fetches.collect::<Vec<_>>()).buffer_unordered(PARALLEL).try_collect::<()>().await?;
+        }
+        // What the daemon has done of the rest is left as it is.
         self.unpack(&document, lease).await?;
         self.label_manifest(&chosen.digest, &document).await?;
         if chosen.digest != found.top.digest {
-            self.write_document(&found.top, lease).await?;
             self.label_index(&found.top.digest, &chosen.digest).await?;
         }
         self.record(name, &top, import::Origin::Registry).await
     }
 
-    /// The manifest for this machine.
-    async fn choose(&self, name: &str, found: &Found, lease: &Lease) -> Result<Document, RuntimeError> {
+    /// The manifest for this machine, with the platform that it is for.
+    async fn choose(
+        &self,
+        name: &str,
+        found: &Found,
+        lease: &Lease,
+    ) -> Result<(Document, ProtoPlatform), RuntimeError> {
         if !manifest::is_index(&found.top.media_type) {
-            return Ok(found.top.clone());
+            return Ok((found.top.clone(), manifest::platform_of(None)));
         }
         let chosen = manifest::pick_platform(&found.top.bytes)?;
-        let digest = chosen.digest().to_string();
+        let (digest, platform) = (chosen.digest().to_string(), manifest::platform_of(Some(&chosen)));
         let blob = BlobName { digest: digest.clone(), size: chosen.size() };
         let _lock = self.locks.hold(&digest).await;
         let Some(writer) = Writer::open(&self.daemon, lease, &blob).await? else {
             let bytes = self.read_content(&digest).await?.into();
-            return Ok(Document { media_type: chosen.media_type().to_string(), digest, bytes });
+            return Ok((Document { media_type: chosen.media_type().to_string(), digest, bytes }, platform));
         };
         let document = resolve::manifest(&found.session, &digest).await;
         let document = document.map_err(|failure| failure.into_error(name))?;
         self.fill(writer, &document).await?;
-        Ok(document)
+        Ok((document, platform))
     }
 
     async fn write_document(&self, document: &Document, lease: &Lease) -> Result<(), RuntimeError> {

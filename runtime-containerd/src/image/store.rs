@@ -1,6 +1,7 @@
 //! What the daemon holds of images: found by name or id, listed, removed.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use containerd_client::services::v1::{
@@ -11,6 +12,7 @@ use inboard::runtime::{ImageStatus, RuntimeError, RuntimeErrorKind};
 
 use super::manifest;
 use super::progress::{PullProgress, Reports};
+use super::transfer::Service;
 use super::{Reference, Seen};
 use crate::client::{Daemon, call, gone, optional};
 use crate::error;
@@ -33,6 +35,10 @@ pub(crate) struct ImageInfo {
 pub(crate) struct Images {
     pub(super) daemon: Daemon,
     pub(super) snapshotter: String,
+    /// Where the daemon reads how registries are reached.
+    pub(super) hosts_dir: PathBuf,
+    /// What the daemon can do itself, and how often it had gone away when it was asked.
+    pub(super) service: Mutex<Option<(u64, Service)>>,
     /// What manifests say, by digest: content never changes under its digest.
     known: Mutex<BTreeMap<String, Arc<ImageInfo>>>,
     /// The users and groups that layers name, by the snapshot that they make together.
@@ -45,9 +51,18 @@ pub(crate) struct Images {
 }
 
 impl Images {
-    pub(crate) fn new(daemon: Daemon, snapshotter: String) -> Self {
-        let (known, accounts, seen) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { daemon, snapshotter, known, accounts, locks: KeyedLocks::default(), reports: Reports::default(), seen }
+    pub(crate) fn new(daemon: Daemon, snapshotter: String, hosts_dir: PathBuf) -> Self {
+        Self {
+            daemon,
+            snapshotter,
+            hosts_dir,
+            service: Mutex::default(),
+            known: Mutex::default(),
+            accounts: Mutex::default(),
+            locks: KeyedLocks::default(),
+            reports: Reports::default(),
+            seen: Mutex::default(),
+        }
     }
 
     /// The image of this name or id; `None` when it is not here.

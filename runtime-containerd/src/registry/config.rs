@@ -13,6 +13,9 @@ use crate::error::BuildError;
 ///
 /// Without anything said, a registry is reached by HTTPS with the machine's certificate authorities, one on the
 /// machine itself (`localhost`, `127.0.0.1`, `[::1]`) by plain HTTP.
+///
+/// A daemon that pulls by itself (containerd 2; 1.7 where nothing is said of a registry) is told the same with each pull.
+/// What its own configuration says of registries is not used then; its image verifiers are asked.
 #[derive(Clone, Debug, Default)]
 pub struct RegistryConfig {
     mirrors: Vec<String>,
@@ -84,6 +87,8 @@ pub(crate) struct Endpoint {
     pub(super) mirror_of: Option<String>,
     /// The node's credentials for it.
     pub(crate) credentials: Vec<ImageCredentials>,
+    /// Trusted there beside the machine's certificate authorities, as PEM.
+    authorities: Vec<Vec<u8>>,
     pub(super) http: Http,
 }
 
@@ -91,6 +96,22 @@ impl Endpoint {
     /// Whether it is the registry that the image names, which alone may see the pod's credentials.
     pub(crate) const fn is_origin(&self) -> bool {
         self.mirror_of.is_none()
+    }
+
+    /// Whether it is reached as anybody reaches a registry of whom nothing is said: itself, by HTTPS, with the machine's
+    /// certificate authorities.
+    pub(crate) fn is_ordinary(&self) -> bool {
+        self.is_origin() && self.base.starts_with("https://") && self.authorities.is_empty()
+    }
+
+    /// How it is reached, for the daemon: a `hosts.toml`, and the certificates of the file `ca.pem` beside it.
+    pub(crate) fn for_daemon(&self) -> (String, Vec<u8>) {
+        let certificates = self.authorities.join(&b'\n');
+        // A text of JSON is one of TOML.
+        let server = serde_json::Value::from(self.base.as_str());
+        let trust = if certificates.is_empty() { "" } else { "ca = \"ca.pem\"\n" };
+        let text = format!("server = {server}\noverride_path = true\ncapabilities = [\"pull\", \"resolve\"]\n{trust}");
+        (text, certificates)
     }
 }
 
@@ -134,7 +155,16 @@ impl Registries {
         let known = self.known.get(host);
         let credentials = known.map(|known| known.config.credentials.clone()).unwrap_or_default();
         let http = known.map_or(&self.default, |known| &known.http).clone();
-        Endpoint { base, host: host.to_owned(), mirror_of, credentials, http }
+        // Without TLS there is nobody to be trusted.
+        let authorities = known.filter(|_| base.starts_with("https://")).map(|known| known.config.authorities.clone());
+        Endpoint {
+            base,
+            host: host.to_owned(),
+            mirror_of,
+            credentials,
+            authorities: authorities.unwrap_or_default(),
+            http,
+        }
     }
 
     fn is_plain(&self, registry: &str) -> bool {
@@ -211,6 +241,38 @@ mod tests {
         ];
         for (registry, expected) in rows {
             assert_eq!(bases(registry), expected, "{registry}");
+        }
+    }
+
+    #[test]
+    fn the_daemon_is_told_what_is_known_of_an_endpoint() {
+        // Whose it is shows when it is used.
+        let signed = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let configs = [
+            (
+                "docker.io",
+                RegistryConfig::new().mirror("http://10.0.0.1:5000").mirror("https://harbor.test/v2/proxy/hub"),
+            ),
+            ("own.test", RegistryConfig::new().ca_certificates(signed)),
+            ("plain.test", RegistryConfig::new().ca_certificates(signed).plain_http()),
+        ];
+        let configs = configs.map(|(host, config)| (host.to_owned(), config)).into();
+        let registries = Registries::new(configs).expect("they can be used");
+        let rest = "override_path = true\ncapabilities = [\"pull\", \"resolve\"]\n";
+        let rows = [
+            ("docker.io", 0, "http://10.0.0.1:5000/v2", false),
+            ("docker.io", 1, "https://harbor.test/v2/proxy/hub", false),
+            ("docker.io", 2, "https://registry-1.docker.io/v2", false),
+            ("own.test", 0, "https://own.test/v2", true),
+            ("plain.test", 0, "http://plain.test/v2", false),
+        ];
+        for (registry, index, server, trusts) in rows {
+            let endpoint = registries.endpoints(registry).swap_remove(index);
+            let trust = if trusts { "ca = \"ca.pem\"\n" } else { "" };
+            let expected = format!("server = \"{server}\"\n{rest}{trust}");
+            let certificates = if trusts { signed.as_bytes().to_vec() } else { Vec::new() };
+            assert_eq!(endpoint.for_daemon(), (expected, certificates), "{registry}");
+            assert_eq!(endpoint.is_ordinary(), server.contains("registry-1"), "{registry}");
         }
     }
 

@@ -34,6 +34,16 @@ impl Session {
         Self { endpoint, repository, credentials, authorization: Mutex::default() }
     }
 
+    /// Where it asks.
+    pub(crate) const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// With what it asks.
+    pub(crate) const fn credentials(&self) -> Option<&ImageCredentials> {
+        self.credentials.as_ref()
+    }
+
     /// Asks for `manifests/REFERENCE` or `blobs/DIGEST`, from an offset on.
     pub(crate) async fn get(&self, part: &str, accept: &str, offset: u64) -> Result<Response<Body>, Failure> {
         // A mirror of many registries is told which one is meant.
