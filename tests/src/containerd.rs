@@ -6,6 +6,7 @@ mod images;
 mod journal;
 mod pod;
 pub mod registry;
+mod versions;
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,8 @@ pub use self::host::HostState;
 pub use self::journal::Journal;
 pub use self::pod::TestPod;
 
+use self::versions::Programs;
+
 /// How long the daemon may take to open its socket.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -30,6 +33,7 @@ pub struct TestDaemon {
     dir: PathBuf,
     child: Option<Child>,
     before: HostState,
+    programs: Programs,
     /// Whether it serves CRI too, to be compared with.
     cri: bool,
     /// One daemon at a time, in this process and on the machine: each test looks at the whole machine before and after.
@@ -41,32 +45,38 @@ static ALONE: Mutex<()> = Mutex::const_new(());
 /// The bridge that the CRI plugin's pods are connected to.
 const CRI_BRIDGE: &str = "inbtestcri";
 
+/// What CRI is called in the configuration of each version.
+const CRI_PLUGINS: &str = "\"io.containerd.grpc.v1.cri\", \"io.containerd.cri.v1.images\", \
+                           \"io.containerd.cri.v1.runtime\", \"io.containerd.podsandbox.controller.v1.podsandbox\", ";
+
 /// Which file of the machine's directory for temporary files a test with a daemon holds locked.
 const LOCK: &str = "inboard-test.lock";
 
 impl TestDaemon {
-    /// Starts a daemon; `None`, with a notice, where the machine cannot run one.
+    /// Starts a daemon, that of the machine or the one that `INBOARD_CONTAINERD` names; `None`, with a notice, where the
+    /// machine cannot run one.
     pub async fn start() -> Option<Self> {
-        Self::start_as(false).await
+        Self::start_as(Programs::chosen(), false).await
     }
 
     /// Starts a daemon that serves CRI besides, with a sandbox image made from `busybox` and the network plugins of the
     /// machine.
     pub async fn start_with_cri() -> Option<Self> {
-        Self::start_as(true).await
+        Self::start_as(Programs::chosen(), true).await
     }
 
-    async fn start_as(cri: bool) -> Option<Self> {
+    async fn start_as(programs: Programs, cri: bool) -> Option<Self> {
         if let Some(missing) = missing() {
             notice(&format!("skipped: {missing}"));
             return None;
         }
+        assert!(programs.exist(), "{programs:?} are not there");
         let alone = (ALONE.lock().await, alone_on_the_machine().await);
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("inboard-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let dir = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&dir).expect("a directory for the test");
-        let mut daemon = Self { before: HostState::take(), dir, child: None, cri, _alone: alone };
+        let mut daemon = Self { before: HostState::take(), dir, child: None, programs, cri, _alone: alone };
         daemon.launch().await;
         Some(daemon)
     }
@@ -76,7 +86,10 @@ impl TestDaemon {
         let config = self.dir.join("config.toml");
         std::fs::write(&config, self.config()).expect("the daemon's configuration");
         let log = File::options().create(true).append(true).open(self.dir.join("log")).expect("a log");
-        let child = Command::new("containerd")
+        let child = self
+            .programs
+            .command("containerd")
+            .env("SSL_CERT_FILE", self.authorities())
             .arg("--config")
             .arg(&config)
             .stdin(Stdio::null())
@@ -113,6 +126,21 @@ impl TestDaemon {
         self.dir.join("c.sock")
     }
 
+    /// Where the daemon finds the programs that judge images, if it is one that asks them.
+    pub fn verifiers(&self) -> PathBuf {
+        self.dir.join("verifiers")
+    }
+
+    /// The file with the certificate authorities that the daemon takes for the machine's; without it there are none.
+    pub fn authorities(&self) -> PathBuf {
+        self.dir.join("authorities.pem")
+    }
+
+    /// What the daemon has of images in a node's namespace, a line each: the digest, and what is noted with it.
+    pub fn contents(&self, number: u8) -> String {
+        self.ctr(&["-n", &namespace_of(number), "content", "list"])
+    }
+
     /// A directory of the test's own, removed with the daemon.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -120,21 +148,22 @@ impl TestDaemon {
 
     /// What the daemon holds of containers in any of its namespaces; images and their layers may stay.
     pub fn held(&self) -> Vec<String> {
-        let ctr = |arguments: &[&str]| {
-            let output = Command::new("ctr").arg("--address").arg(self.socket()).args(arguments).output();
-            output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
-        };
         let mut held = Vec::new();
-        for namespace in ctr(&["namespaces", "list", "-q"]).lines() {
+        for namespace in self.ctr(&["namespaces", "list", "-q"]).lines() {
             for what in ["containers", "tasks", "leases"] {
-                let ids = ctr(&["-n", namespace, what, "list", "-q"]);
+                let ids = self.ctr(&["-n", namespace, what, "list", "-q"]);
                 held.extend(ids.lines().map(|id| format!("{namespace}: {what} {id}")));
             }
-            let snapshots = ctr(&["-n", namespace, "snapshots", "--snapshotter", self.snapshotter(), "list"]);
+            let snapshots = self.ctr(&["-n", namespace, "snapshots", "--snapshotter", self.snapshotter(), "list"]);
             let active = snapshots.lines().skip(1).filter(|line| !line.trim_end().ends_with("Committed"));
             held.extend(active.map(|line| format!("{namespace}: snapshot {line}")));
         }
         held
+    }
+
+    fn ctr(&self, arguments: &[&str]) -> String {
+        let output = self.programs.command("ctr").arg("--address").arg(self.socket()).args(arguments).output();
+        output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
     }
 
     /// Removes what other clients of the daemon leave for ever: empty control groups, and the bridge of the CRI plugin's
@@ -180,7 +209,7 @@ impl TestDaemon {
     pub fn bring_images_to(&self, namespace: &str) {
         let archives = images::for_sandboxes().expect("the images are made from the machine's packages");
         for archive in archives {
-            let mut import = Command::new("ctr");
+            let mut import = self.programs.command("ctr");
             import.arg("--address").arg(self.socket()).args(["-n", namespace, "images", "import"]);
             import.args(["--snapshotter", self.snapshotter()]).arg(archive).stdout(Stdio::null());
             assert!(import.status().is_ok_and(|status| status.success()), "the image comes in");
@@ -194,15 +223,16 @@ impl TestDaemon {
 
     fn config(&self) -> String {
         let dir = self.dir.display();
-        let (off, cri) =
-            if self.cri { ("", self.cri_config()) } else { ("\"io.containerd.grpc.v1.cri\", ", String::new()) };
+        let (off, cri) = if self.cri { ("", self.cri_config()) } else { (CRI_PLUGINS, String::new()) };
         format!(
             "version = 2\nroot = \"{dir}/root\"\nstate = \"{dir}/state\"\n\
-             disabled_plugins = [{off}\"io.containerd.internal.v1.opt\", \
+             disabled_plugins = [{off}\"io.containerd.internal.v1.opt\", \"io.containerd.nri.v1.nri\", \
              \"io.containerd.internal.v1.tracing\", \"io.containerd.tracing.processor.v1.otlp\", \
              \"io.containerd.snapshotter.v1.btrfs\", \"io.containerd.snapshotter.v1.zfs\", \
              \"io.containerd.snapshotter.v1.devmapper\", \"io.containerd.snapshotter.v1.aufs\"]\n\
-             [debug]\nlevel = \"warn\"\n[grpc]\naddress = \"{dir}/c.sock\"\n{cri}"
+             [debug]\nlevel = \"warn\"\n[grpc]\naddress = \"{dir}/c.sock\"\n\
+             [plugins.\"io.containerd.image-verifier.v1.bindir\"]\nbin_dir = \"{verifiers}\"\n{cri}",
+            verifiers = self.verifiers().display(),
         )
     }
 
@@ -246,12 +276,16 @@ pub fn left_out(what: &str) {
 pub fn builder_in(dir: &Path, number: u8) -> ContainerdBuilder {
     ContainerdRuntime::builder()
         .socket(dir.join("c.sock"))
-        .namespace(format!("inboard-host{number:02}"))
+        .namespace(namespace_of(number))
         .state_dir(dir.join(format!("host{number:02}")))
         .snapshotter(snapshotter_in(dir))
         .bridge(format!("inbtest{number}"))
         .pod_cidr(format!("10.123.{number}.0/24"))
         .cgroup_root(format!("/inboard-test/host{number:02}"))
+}
+
+fn namespace_of(number: u8) -> String {
+    format!("inboard-host{number:02}")
 }
 
 /// Waits until no other process tests with a daemon. The lock ends with the file, however the process does.

@@ -7,6 +7,11 @@ use inboard::runtime::{ContainerState, LogOptions, Runtime, RuntimeErrorKind, Ru
 use inboard_runtime_containerd::ContainerdRuntime;
 use inboard_tests::containerd::{TestDaemon, TestPod};
 
+inboard_tests::on_each_containerd!(
+    what_runs_is_taken_over_and_what_ended_meanwhile_is_told,
+    pods_run_on_while_the_daemon_is_away,
+);
+
 const SOON: Duration = Duration::from_secs(30);
 
 macro_rules! daemon {
@@ -25,9 +30,7 @@ async fn log_of(runtime: &ContainerdRuntime, id: &inboard::runtime::ContainerId)
 }
 
 /// The embedding process ends while one container runs on and another exits; the next process finds both.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_runs_is_taken_over_and_what_ended_meanwhile_is_told() {
-    let daemon = daemon!();
+async fn what_runs_is_taken_over_and_what_ended_meanwhile_is_told(daemon: TestDaemon) {
     let runtime = daemon.node(1).await;
     let pod = TestPod::busybox(
         "adopted",
@@ -78,9 +81,7 @@ async fn what_runs_is_taken_over_and_what_ended_meanwhile_is_told() {
 }
 
 /// The daemon goes away and comes back: pods run on, listeners are told, calls fail in a way that says "later".
-#[tokio::test(flavor = "multi_thread")]
-async fn pods_run_on_while_the_daemon_is_away() {
-    let mut daemon = daemon!();
+async fn pods_run_on_while_the_daemon_is_away(mut daemon: TestDaemon) {
     let runtime = daemon.node(1).await;
     let pod = TestPod::busybox(
         "steady",

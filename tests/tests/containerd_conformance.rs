@@ -10,6 +10,8 @@ use inboard_runtime_containerd::ContainerdRuntime;
 use inboard_tests::containerd::TestDaemon;
 use inboard_tests::containerd::registry::{Access, TestRegistry};
 
+inboard_tests::on_each_containerd!(containerd_conforms);
+
 #[derive(Debug)]
 struct Containerd {
     runtime: ContainerdRuntime,
@@ -43,9 +45,7 @@ impl Fixture for Containerd {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn containerd_conforms() {
-    let Some(daemon) = TestDaemon::start().await else { return };
+async fn containerd_conforms(daemon: TestDaemon) {
     let runtime = daemon.node(1).await;
     let registry = TestRegistry::start(daemon.dir(), "registry", Access::Open).await;
     let missing = format!("{}/missing:1", registry.host());

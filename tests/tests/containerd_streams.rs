@@ -12,6 +12,8 @@ use inboard_tests::containerd::registry::{Access, TestRegistry};
 use inboard_tests::containerd::{TestDaemon, TestPod};
 use serde_json::json;
 
+inboard_tests::on_each_containerd!(commands_run_with_their_streams);
+
 const SOON: Duration = Duration::from_secs(30);
 
 macro_rules! daemon {
@@ -51,9 +53,7 @@ fn command(argv: &[&str]) -> ExecRequest {
     ExecRequest { command, stdout: true, stderr: true, ..ExecRequest::default() }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn commands_run_with_their_streams() {
-    let daemon = daemon!();
+async fn commands_run_with_their_streams(daemon: TestDaemon) {
     let runtime = daemon.node(1).await;
     let pod = TestPod::busybox("exec", &[("main", "sleep 1000")]);
     let (sandbox, id) = started(&runtime, &pod).await;

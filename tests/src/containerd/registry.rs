@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-pub use self::gate::Gate;
+pub use self::gate::{Gate, TOKEN};
 pub use self::image::{Packing, TestImage, digest_of};
 
 /// The name and the password that a registry with [`Access::Password`] wants.
@@ -152,14 +152,14 @@ fn config(dir: &Path, port: u16, access: Access) -> String {
     text
 }
 
-/// An authority of the test's own, and a server certificate from it for 127.0.0.1.
+/// An authority of the test's own, and a server certificate from it for 127.0.0.1 and for what leads there too.
 fn certificates(dir: &Path) {
     let script = "set -e
         openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=tests \
             -keyout ca.key -out ca.pem
         openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=registry \
             -keyout server.key -out server.csr
-        printf 'subjectAltName=IP:127.0.0.1\\nbasicConstraints=CA:FALSE\\n' >server.ext
+        printf 'subjectAltName=IP:127.0.0.1,IP:0.0.0.0\\nbasicConstraints=CA:FALSE\\n' >server.ext
         openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile server.ext \
             -out server.pem";
     let output = Command::new("sh").args(["-c", script]).current_dir(dir).output().expect("openssl runs");

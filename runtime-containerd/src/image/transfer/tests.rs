@@ -1,3 +1,5 @@
+//! Which way an image is pulled, whom credentials are told, and what is counted as having come.
+
 use std::collections::BTreeMap;
 
 use super::super::progress::Reports;

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::ACCOUNT;
 
 /// The token that opens the gate.
-const TOKEN: &str = "let.me.in";
+pub const TOKEN: &str = "let.me.in";
 const CLOSE: &str = "Connection: close\r\n";
 
 /// One gate; it closes with the test's runtime.
@@ -101,7 +101,8 @@ impl Shared {
         let blob = path.contains("/blobs/");
         let elsewhere = *lock(&self.redirect_to);
         if let Some(port) = elsewhere.filter(|_| blob) {
-            let location = format!("http://127.0.0.1:{port}{path}");
+            // By another name: to some clients, all ports of one are the same place.
+            let location = format!("http://localhost:{port}{path}");
             let answer =
                 format!("HTTP/1.1 307 Temporary Redirect\r\nLocation: {location}\r\n{CLOSE}Content-Length: 0\r\n\r\n");
             return client.write_all(answer.as_bytes()).await;
