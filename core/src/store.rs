@@ -52,7 +52,7 @@ pub use self::commit::{CommitError, Store};
 pub use self::deletion::{DeleteOptions, Deleted, FOREGROUND_FINALIZER, ORPHAN_FINALIZER};
 pub use self::draft::{Draft, Expect, Misread};
 pub use self::durable::{Batch, Durability, DurabilityError, Memory, Recovered};
-pub use self::event::{EventDraft, EventType, Involved};
+pub use self::event::{EventDraft, EventType, Involved, Series};
 pub use self::event_log::EventRecord;
 pub(crate) use self::eviction::{DISRUPTION_ALLOWED, SYNC_FAILED, budget_selector, say_what_is_allowed};
 pub use self::links::Owners;

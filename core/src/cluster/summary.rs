@@ -141,7 +141,8 @@ fn events_of(snapshot: &Snapshot, kinds: &Kinds, uid: &str) -> Result<Vec<Event>
             Body::Typed(typed) => {
                 let written: Option<&Event> = typed.as_any().downcast_ref();
                 if let Some(written) = written.filter(|event| event.involved_object.uid.as_deref() == Some(uid)) {
-                    let first = written.first_timestamp.as_ref().map(Time::from_api);
+                    let moment = written.event_time.as_ref().map(|time| Time::from_timestamp(time.0));
+                    let first = moment.or_else(|| written.first_timestamp.as_ref().map(Time::from_api));
                     found.push((first.unwrap_or(event.meta.created), event));
                 }
             }

@@ -132,7 +132,7 @@ fn cancel(pod: Involved, plan: &mut Plan) {
         message: message.into(),
         component: TaintEvictionController::NAME.into(),
         host: None,
-        in_series: false,
+        series: None,
     })));
 }
 

@@ -20,7 +20,7 @@ pub(super) fn draft(involved: Involved, host: &Arc<str>, note: Note) -> EventDra
         message: note.message,
         component: "kubelet".into(),
         host: Some(Arc::clone(host)),
-        in_series: false,
+        series: None,
     }
 }
 

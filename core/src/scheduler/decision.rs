@@ -107,13 +107,13 @@ impl Decision {
             Self::Bind { pod, at, node, event } => {
                 vec![
                     Action::Bind { target: Target { uid: pod, seen: Some(at) }, node },
-                    Action::Emit(Box::new(event.in_series())),
+                    Action::Emit(Box::new(event.in_series("Binding"))),
                 ]
             }
             Self::Unschedulable { pod, at, nomination, event } => {
                 let target = Target { uid: pod, seen: Some(at) };
                 let message = event.message.clone();
-                let mut actions = vec![Action::Emit(Box::new(event.in_series()))];
+                let mut actions = vec![Action::Emit(Box::new(event.in_series("Scheduling")))];
                 actions.extend(edit(snapshot, target, |state, generation| {
                     match nomination {
                         Nomination::Keep => {}
@@ -126,7 +126,12 @@ impl Decision {
                 actions
             }
             Self::Preempt { victim, .. } if snapshot.get(victim).is_none_or(|pod| pod.meta.is_deleting()) => Vec::new(),
-            Self::Preempt { victim, message, event, .. } => {
+            Self::Preempt { victim, preemptor, message, event } => {
+                let event = event.in_series("Preempting");
+                let event = match snapshot.get(preemptor) {
+                    Some(preemptor) => event.related_to(&preemptor.meta),
+                    None => event,
+                };
                 let target = Target::any_version(victim);
                 let marked = edit(snapshot, target, |state, generation| {
                     let why = Why::new("PreemptionByScheduler", message);
@@ -135,7 +140,7 @@ impl Decision {
                 let grace_seconds = None;
                 let propagation = Propagation::Background;
                 let delete = Action::Delete { target, grace_seconds, propagation, announce: None };
-                marked.into_iter().chain([delete, Action::Emit(Box::new(event.in_series()))]).collect()
+                marked.into_iter().chain([delete, Action::Emit(Box::new(event))]).collect()
             }
             Self::SelectNode { claim, node, .. } => {
                 let annotations = vec![(storage::SELECTED_NODE.to_owned(), Some(node.to_string()))];

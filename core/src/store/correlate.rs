@@ -75,7 +75,7 @@ impl Correlator {
         let sender = hash_of((draft.involved.uid, &*draft.component, &draft.host));
         let topic = hash_of((sender, draft.event_type, draft.reason));
         let mut identity = hash_of((topic, &*draft.involved.field_path, &*draft.message));
-        if draft.in_series {
+        if draft.series.is_some() {
             return Some(Correlated { draft, identity, unwritten: 0 });
         }
         let sender = self.sender(sender);
@@ -186,7 +186,7 @@ mod tests {
             message_at(0, 1, |event| event, &message.to_string());
         }
         assert_eq!(message_at(0, 1, |event| event, "31"), None);
-        assert_eq!(message_at(0, 1, EventDraft::in_series, "31").as_deref(), Some("31"));
+        assert_eq!(message_at(0, 1, |draft| draft.in_series("Testing"), "31").as_deref(), Some("31"));
         assert_eq!(message_at(0, 2, |event| event, "31").as_deref(), Some("31"));
         assert_eq!(message_at(600, 1, |event| event, "31").as_deref(), Some("(combined from similar events): 31"));
         assert_eq!(message_at(1201, 1, |event| event, "31").as_deref(), Some("31"));

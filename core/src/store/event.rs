@@ -84,7 +84,16 @@ pub struct EventDraft {
     pub host: Option<Arc<str>>,
     /// It is one of a series (as of `events.k8s.io`): it is written however many there are. Others are put together when
     /// there are too many about one object.
-    pub in_series: bool,
+    pub series: Option<Series>,
+}
+
+/// What an event of a series says more than others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Series {
+    /// `action`: what was done, or could not be done.
+    pub action: &'static str,
+    /// `related`: for the sake of which other object.
+    pub related: Option<Box<Involved>>,
 }
 
 impl EventDraft {
@@ -112,13 +121,22 @@ impl EventDraft {
             message: message.into(),
             component: component.into(),
             host: None,
-            in_series: false,
+            series: None,
         }
     }
 
-    /// The same event as one of a series.
+    /// The same event as one of a series, about this action.
     #[must_use]
-    pub fn in_series(self) -> Self {
-        Self { in_series: true, ..self }
+    pub fn in_series(self, action: &'static str) -> Self {
+        Self { series: Some(Series { action, related: None }), ..self }
+    }
+
+    /// The same event of a series, for the sake of this object.
+    #[must_use]
+    pub fn related_to(mut self, meta: &Meta) -> Self {
+        if let Some(series) = &mut self.series {
+            series.related = Some(Box::new(Involved::object(meta)));
+        }
+        self
     }
 }

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1 as api;
 
 use super::change::{Change, ChangeKind};
 use super::correlate::{Correlated, Correlator};
-use super::event::EventDraft;
+use super::event::{EventDraft, Involved};
 use super::object::{Body, Meta, Object};
 use crate::ids::{Revision, Uid};
 use crate::numbers::Numbers;
@@ -36,33 +36,53 @@ pub struct EventRecord {
 impl EventRecord {
     /// As clients see it.
     pub fn to_api(&self, meta: &Meta, kinds: &Kinds) -> api::Event {
-        let involved = &self.draft.involved;
-        let info = kinds.info(involved.kind);
-        api::Event {
+        let draft = &self.draft;
+        let count = i32::try_from(self.count).unwrap_or(i32::MAX);
+        let common = api::Event {
             metadata: meta.to_api(),
-            count: Some(i32::try_from(self.count).unwrap_or(i32::MAX)),
-            first_timestamp: Some(self.first.to_api()),
-            last_timestamp: Some(self.last.to_api()),
-            involved_object: api::ObjectReference {
-                api_version: info.map(kind::KindInfo::api_version),
-                field_path: (!involved.field_path.is_empty()).then(|| involved.field_path.to_string()),
-                kind: info.map(|info| info.kind.to_string()),
-                name: Some(involved.name.to_string()),
-                namespace: (!involved.namespace.is_empty()).then(|| involved.namespace.to_string()),
-                resource_version: None,
-                uid: (involved.uid != Uid::LOWEST).then(|| involved.uid.to_string()),
-            },
-            message: Some(self.draft.message.to_string()),
-            reason: Some(self.draft.reason.to_owned()),
-            reporting_component: Some(self.draft.component.to_string()),
-            reporting_instance: Some(self.draft.host.as_deref().unwrap_or_default().to_owned()),
-            source: Some(api::EventSource {
-                component: Some(self.draft.component.to_string()),
-                host: self.draft.host.as_deref().map(str::to_owned),
-            }),
-            type_: Some(self.draft.event_type.as_str().to_owned()),
+            involved_object: reference(&draft.involved, kinds),
+            message: Some(draft.message.to_string()),
+            reason: Some(draft.reason.to_owned()),
+            reporting_component: Some(draft.component.to_string()),
+            type_: Some(draft.event_type.as_str().to_owned()),
             ..api::Event::default()
+        };
+        let Some(series) = &draft.series else {
+            return api::Event {
+                count: Some(count),
+                first_timestamp: Some(self.first.to_api()),
+                last_timestamp: Some(self.last.to_api()),
+                reporting_instance: Some(draft.host.as_deref().unwrap_or_default().to_owned()),
+                source: Some(api::EventSource {
+                    component: Some(draft.component.to_string()),
+                    host: draft.host.as_deref().map(str::to_owned),
+                }),
+                ..common
+            };
+        };
+        api::Event {
+            action: Some(series.action.to_owned()),
+            event_time: Some(self.first.to_api_micro()),
+            related: series.related.as_ref().map(|related| reference(related, kinds)),
+            reporting_instance: Some(format!("{}-inboard", draft.component)),
+            series: (count > 1)
+                .then(|| api::EventSeries { count: Some(count), last_observed_time: Some(self.last.to_api_micro()) }),
+            source: Some(api::EventSource::default()),
+            ..common
         }
+    }
+}
+
+fn reference(object: &Involved, kinds: &Kinds) -> api::ObjectReference {
+    let info = kinds.info(object.kind);
+    api::ObjectReference {
+        api_version: info.map(kind::KindInfo::api_version),
+        field_path: (!object.field_path.is_empty()).then(|| object.field_path.to_string()),
+        kind: info.map(|info| info.kind.to_string()),
+        name: Some(object.name.to_string()),
+        namespace: (!object.namespace.is_empty()).then(|| object.namespace.to_string()),
+        resource_version: None,
+        uid: (object.uid != Uid::LOWEST).then(|| object.uid.to_string()),
     }
 }
 
