@@ -7,6 +7,7 @@
 
 mod batch;
 mod budgets;
+mod disks;
 mod held;
 mod quota;
 mod rest;
@@ -140,6 +141,8 @@ pub const CATALOGUE: &[Invariant] = &[
         "an eviction of a pod in service takes one from what its budget allows",
         budgets::evictions_take_one,
     ),
+    on_step("I33", "a pod is bound only where its volumes can be used", disks::volumes_are_usable),
+    on_step("I34", "no pod brings a node more volumes of a driver than it can have", disks::nodes_keep_to_limits),
     on_step("I40", "no pod is let in that makes a namespace use more than a quota allows", quota::quotas_hold),
     on_step("I41", "no pod is let in with more than a limit range allows a container", quota::bounds_hold),
 ];

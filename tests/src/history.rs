@@ -6,6 +6,7 @@ mod autoscalers;
 mod batch;
 mod budgets;
 mod daemons;
+mod disks;
 mod fixpoint;
 mod people;
 mod policies;
@@ -103,6 +104,7 @@ impl History {
         });
         let mut history = Self { dice, cluster, nodes, queue, log: Vec::new() };
         history.found_classes();
+        history.found_disks();
         history
     }
 
@@ -127,6 +129,7 @@ impl History {
         self.note("calm".to_owned());
         self.end_accidents();
         self.mend_specs();
+        self.make_room_for_disks();
         let reached = self.cluster.run_until(fixpoint::is_reached, CALM);
         self.judge()?;
         if reached.is_err() {

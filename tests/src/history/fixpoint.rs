@@ -10,7 +10,7 @@ use inboard::simulation::Simulation;
 use inboard::store::{Object, PodPhase};
 use inboard_runtime_mock::MockState;
 
-use super::{autoscalers, batch, budgets, daemons, policies, quotas, services, storage};
+use super::{autoscalers, batch, budgets, daemons, disks, policies, quotas, services, storage};
 
 pub(super) type Cluster = Simulation<MockState>;
 
@@ -89,7 +89,11 @@ fn pod_missing(cluster: &Cluster, object: &Object) -> Option<String> {
     let right = match pod.state.phase {
         PodPhase::Running => pod.is_ready() || crashes,
         PodPhase::Succeeded | PodPhase::Failed => true,
-        PodPhase::Pending => fits_nowhere(&pod.spec) || storage::waits_for_claim(cluster, object),
+        PodPhase::Pending => {
+            fits_nowhere(&pod.spec)
+                || storage::waits_for_claim(cluster, object)
+                || pod.node.is_none() && disks::fits_nowhere(cluster, object)
+        }
         PodPhase::Unknown => false,
     };
     (object.meta.is_deleting() || !right).then(|| format!("pod {} is {:?}", object.meta.path(), pod.state))

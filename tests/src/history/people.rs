@@ -16,8 +16,9 @@ const GOOD: [&str; 4] = ["web:1", "web:2", "slow:1", "stubborn:1"];
 
 impl History {
     pub(super) fn people(&mut self) {
-        match self.dice.roll(21) {
-            19.. => self.use_batch(),
+        match self.dice.roll(24) {
+            21.. => self.use_disks(),
+            19 | 20 => self.use_batch(),
             17 | 18 => self.use_daemon_sets(),
             16 => self.use_autoscalers(),
             12..16 => self.use_storage(),

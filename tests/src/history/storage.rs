@@ -9,8 +9,8 @@ use inboard::object::{kind, storage};
 use inboard::store::{DeleteOptions, Object};
 use serde_json::{Value, json};
 
-use super::History;
 use super::fixpoint::Cluster;
+use super::{History, disks};
 
 const CLAIMS: [&str; 3] = ["c0", "c1", "c2"];
 
@@ -198,7 +198,8 @@ fn leftover(cluster: &Cluster) -> Option<String> {
     let wanted = handles(cluster);
     for (node, runtime) in cluster.runtimes() {
         for handle in runtime.persistent_volumes() {
-            if !wanted.iter().any(|(on, name)| *on == *node.as_str() && name == handle) {
+            let is_ours = !disks::is_disk(handle);
+            if is_ours && !wanted.iter().any(|(on, name)| *on == *node.as_str() && name == handle) {
                 return Some(format!("{node} keeps the data of {handle}, which is gone"));
             }
         }
