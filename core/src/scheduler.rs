@@ -7,6 +7,7 @@
 //! Filters, scores, weights and texts are those of upstream's default profile, unless a [`Profile`] says otherwise. Every node is looked at, as upstream
 //! does with `percentageOfNodesToScore: 100`, but only once for all pods that are alike (`class.rs`).
 
+mod arguments;
 mod attachments;
 mod capacities;
 mod class;
@@ -16,6 +17,7 @@ mod decision;
 mod disks;
 mod effects;
 mod explain;
+mod happening;
 mod kin;
 mod node_row;
 mod node_table;
@@ -40,15 +42,16 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment};
 
+pub use self::arguments::InvalidArgument;
 pub use self::decision::{Decision, Nomination};
-pub use self::profile::{InvalidArgument, Profile, UnknownPlugin};
+pub use self::profile::{Profile, UnknownPlugin};
 pub use self::scoring::{ScoringStrategy, UtilizationShape};
 
 use self::classes::Classes;
 use self::cycle::{Candidate, Nowhere, Placement};
+use self::happening::{Happening, Rejectors};
 use self::node_table::{NodeTable, Nominated, Tenant};
 use self::people::People;
-use self::plugin::Cure;
 use self::preempt::{Preemption, Question};
 use self::queue::{Bounds, Queue, Wait};
 use self::volumes::Given;
@@ -200,6 +203,7 @@ impl Scheduler {
     pub fn refused(&mut self, pod: Uid, now: Time) {
         let Some(assumed) = self.assumed.remove(&pod) else { return };
         self.table.remove_pod(&assumed.node, &assumed.tenant);
+        self.queue.tell(&Happening::PodWent(&assumed.tenant), &self.table, now);
         self.queue.add(pod, assumed.tenant.priority, now, now);
     }
 
@@ -214,7 +218,8 @@ impl Scheduler {
             Placement::At(slot) => {
                 let Some(node) = self.table.node(slot).map(|row| row.name.clone()) else { return };
                 if needs.delayed.is_empty() {
-                    return out.push(self.bind(object, Assumed { node, tenant }));
+                    let bound = self.bind(object, Assumed { node, tenant }, now);
+                    return out.push(bound);
                 }
                 let Some(row) = self.table.node(slot) else { return };
                 for (claim, given) in volumes::given_on(&needs, &self.table, row) {
@@ -232,26 +237,29 @@ impl Scheduler {
                 }
                 // The room is kept until the claims are bound, and others may know.
                 out.push(Decision::Expect { pod: uid, node: node.clone() });
-                let claims = tenant.claims().collect();
+                let (claims, by) = (tenant.claims().collect(), Rejectors::named("VolumeBinding"));
+                let shape = Some(Arc::clone(class.shape()));
                 self.promise(uid, node, tenant);
-                self.queue.park(uid, Wait { claims, ..Cure::VolumeChange.into() }, now);
+                self.queue.park(uid, Wait { by, shape, claims }, now);
             }
             Placement::Nowhere(Nowhere::EmptyCluster) => {
-                self.queue.park(uid, Cure::NodeChange.into(), now);
+                self.queue.park(uid, Wait { by: Rejectors::NO_NODES, ..Wait::default() }, now);
                 self.break_promise(uid);
                 out.push(Decision::unschedulable(object, Nomination::Clear, explain::NO_NODES.to_owned()));
             }
-            Placement::Nowhere(Nowhere::OutOfQuestion { message, cures }) => {
-                self.queue.park(uid, Wait { cures, claims: tenant.claims().collect(), shape: None }, now);
+            Placement::Nowhere(Nowhere::OutOfQuestion { message, by }) => {
+                let wait = Wait::of(by, class.shape(), &tenant);
+                self.queue.park(uid, wait, now);
                 out.push(Decision::unschedulable(object, Nomination::Keep, message));
             }
-            Placement::Nowhere(Nowhere::NoNode { why, cures, conflicts }) => {
+            Placement::Nowhere(Nowhere::NoNode { why, by, conflicts }) => {
                 let never = pod.spec.preemption_policy.as_deref() == Some("Never");
                 let table = &self.table;
                 let question = Question { class, table, snapshot, candidate: &candidate, conflicts: &conflicts, never };
                 let preemption = preempt::preempt(&question, &mut self.people);
-                let shape = class.depends_on_others().then(|| Arc::clone(class.shape()));
-                self.queue.park(uid, Wait { cures, shape, claims: tenant.claims().collect() }, now);
+                let claims_devices = class.shape().claims_devices();
+                let wait = Wait::of(by, class.shape(), &tenant);
+                self.queue.park(uid, wait, now);
                 let nodes = self.table.len();
                 let (nomination, message) = match preemption {
                     Preemption::Found { slot, victims } => {
@@ -259,10 +267,12 @@ impl Scheduler {
                         self.evict(object, &node, tenant, &victims, out);
                         (Nomination::Set(node), why.sentence(nodes))
                     }
-                    Preemption::NotEligible(text) => (Nomination::Keep, explain::unschedulable(nodes, &why, text)),
+                    Preemption::NotEligible(text) => {
+                        (Nomination::Keep, explain::unschedulable(nodes, &why, claims_devices, text))
+                    }
                     Preemption::NoHelp(text) => {
                         self.give_up_room(uid, now);
-                        (Nomination::Clear, explain::unschedulable(nodes, &why, &text))
+                        (Nomination::Clear, explain::unschedulable(nodes, &why, claims_devices, &text))
                     }
                 };
                 out.push(Decision::unschedulable(object, nomination, message));
@@ -270,10 +280,13 @@ impl Scheduler {
         }
     }
 
-    fn bind(&mut self, object: &Arc<Object>, assumed: Assumed) -> Decision {
+    fn bind(&mut self, object: &Arc<Object>, assumed: Assumed, now: Time) -> Decision {
         let uid = object.meta.uid;
         self.queue.remove(uid);
-        self.break_promise(uid);
+        match self.promised.get(&uid).is_some_and(|node| *node != assumed.node) {
+            true => self.give_up_room(uid, now),
+            false => drop(self.break_promise(uid)),
+        }
         self.table.add_pod(&assumed.node, &assumed.tenant);
         let (namespace, name) = (&object.meta.namespace, &object.meta.name);
         let message = shared(format_args!("Successfully assigned {namespace}/{name} to {}", assumed.node));
@@ -323,19 +336,16 @@ impl Scheduler {
         self.promised.insert(pod, node);
     }
 
-    /// True when there was one.
-    fn break_promise(&mut self, pod: Uid) -> bool {
-        let promised = self.promised.remove(&pod);
-        if let Some(node) = &promised {
-            self.table.forget_nomination(node, pod);
-        }
-        promised.is_some()
+    /// To whom it was given, if there was one.
+    fn break_promise(&mut self, pod: Uid) -> Option<Tenant> {
+        let node = self.promised.remove(&pod)?;
+        self.table.forget_nomination(&node, pod)
     }
 
     /// A pod does not come to the node that was promised to it: there is room for others.
     fn give_up_room(&mut self, pod: Uid, now: Time) {
-        if self.break_promise(pod) {
-            self.queue.wake(Cure::Eviction.into(), now);
+        if let Some(tenant) = self.break_promise(pod) {
+            self.queue.tell(&Happening::PodWent(&tenant), &self.table, now);
         }
     }
 

@@ -1,5 +1,7 @@
 //! What the scheduler does over time: who goes first, who wakes whom, who must go for whom.
 
+#[path = "scheduling_stories/hints.rs"]
+mod hints;
 #[path = "scheduling_stories/storage.rs"]
 mod storage;
 #[path = "scheduling_stories/waking.rs"]
@@ -203,6 +205,13 @@ fn victims_are_told_once_why_they_go_and_those_of_low_rank_lose_what_they_were_p
     let told: Vec<_> = events.filter(|event| event.draft.reason == "Preempted").collect();
     let message = format!("Preempted by pod {first} on node n1");
     assert_eq!(told.iter().map(|event| (&*event.draft.message, event.count)).collect::<Vec<_>>(), [(&*message, 1)]);
+    let kinds = inboard::object::kind::Kinds::built_in();
+    let about = |event: &std::sync::Arc<inboard::store::Object>| {
+        let event = event.to_value(&kinds);
+        (event["reason"] == "Preempted").then(|| (event["action"].clone(), event["related"]["uid"].clone()))
+    };
+    let about: Vec<_> = world.store.snapshot().events().filter_map(about).collect();
+    assert_eq!(about, [(json!("Preempting"), json!(first.to_string()))], "and for whose sake");
     let pod = world.pod(victim).expect("it is held");
     let target = pod.pod().and_then(|pod| pod.state.condition(&ConditionKind::DisruptionTarget)).expect("a condition");
     let why = target.why.as_ref().expect("a reason");
@@ -259,9 +268,14 @@ fn a_binding_that_is_refused_is_tried_again_and_counts_once() {
     let mut decisions = Vec::new();
     world.scheduler.step(world.store.snapshot(), world.now, 1, &mut decisions);
     assert!(matches!(decisions[..], [Decision::Bind { .. }]), "{decisions:?}");
+    // Who came too late for the room hears that it is free again, and comes after the other.
+    world.create(self::pod("late", "1"));
+    world.step(1);
+    assert!(!world.scheduler.has_work(world.now));
     world.scheduler.refused(pod, world.now);
     world.settle();
-    assert_eq!(placed(&world), "a@n1");
+    assert_eq!(placed(&world), "a@n1 late@-");
+    world.delete(kind::POD, "test", "late");
     world.delete(kind::POD, "test", "a");
     world.create(self::pod("b", "1"));
     world.settle();
@@ -316,12 +330,17 @@ fn a_profile_tells_in_its_own_name_what_becomes_of_its_pods() {
     let told = world.store.snapshot().events().map(|event| {
         let event = event.to_value(&kinds);
         let text = |path: &str| event.pointer(path).and_then(|text| text.as_str()).unwrap_or_default().to_owned();
-        assert_eq!(text("/source/component"), text("/reportingComponent"));
-        [text("/involvedObject/name"), text("/reason"), text("/reportingComponent")].join(" ")
+        assert_eq!(text("/reportingInstance"), format!("{}-inboard", text("/reportingComponent")));
+        assert!(event["lastTimestamp"].is_null() && event["eventTime"].is_string() && event["series"].is_null());
+        [text("/involvedObject/name"), text("/reason"), text("/action"), text("/reportingComponent")].join(" ")
     });
     let mut told: Vec<String> = told.collect();
     told.sort();
-    let expected = ["large FailedScheduling packing", "plain Scheduled default-scheduler", "small Scheduled packing"];
+    let expected = [
+        "large FailedScheduling Scheduling packing",
+        "plain Scheduled Binding default-scheduler",
+        "small Scheduled Binding packing",
+    ];
     assert_eq!(told, expected);
 }
 
@@ -350,7 +369,7 @@ fn a_profile_spreads_the_pods_of_a_service_by_its_own_default_constraints() {
         when_unsatisfiable: "DoNotSchedule".into(),
         ..Default::default()
     };
-    let profiles = vec![Profile::default().default_constraints([apart]).into()];
+    let profiles = vec![Profile::default().default_constraints([apart]).expect("a good constraint").into()];
     let mut world = Scheduling::with(SchedulerConfig { profiles, ..SchedulerConfig::default() });
     world.create(node("n1", "9"));
     world.create(node("n2", "1"));

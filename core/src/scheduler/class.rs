@@ -12,8 +12,9 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::happening::Rejectors;
 use super::node_table::{NodeRow, NodeTable, Slot};
-use super::plugin::{Candidates, Cure, Group, Narrowed, Plugin, Rejected, SCORE_MAX, Scale};
+use super::plugin::{Candidates, Group, Narrowed, Plugin, Rejected, SCORE_MAX, Scale};
 use super::shape::Shape;
 use super::topology::{self, Cells, Topology};
 use crate::text::Text;
@@ -29,6 +30,8 @@ type Place = (Reverse<i64>, u32, Slot);
 struct Band {
     raws: Raws,
     cells: Cells,
+    /// They are out, for the reason with this number, unless other pods are in the way: that is said first.
+    late: Option<u32>,
     places: BTreeSet<Place>,
 }
 
@@ -51,6 +54,9 @@ enum Entry {
     Fits { band: u32, place: Place },
 }
 
+/// Plugins in the order in which they filter.
+type Filters = SmallVec<[&'static dyn Plugin; 8]>;
+
 /// A plugin that scores, with the weight of its points.
 #[derive(Clone, Copy, Debug)]
 struct Scorer {
@@ -62,10 +68,10 @@ struct Scorer {
 #[derive(Debug)]
 enum Scope {
     All,
-    /// Only those of these names; the others are out on the word of the plugins with these names.
-    Named(Vec<String>, Text),
-    /// None, for this reason.
-    Nothing(Text, Cure),
+    /// Only those of these names; the others are out on the word of these plugins, for this reason.
+    Named(Vec<String>, Text, Rejectors),
+    /// None, for this reason, as this plugin says.
+    Nothing(Text, Rejectors),
 }
 
 /// An equivalence class.
@@ -73,7 +79,9 @@ enum Scope {
 pub(crate) struct Class {
     shape: Arc<Shape>,
     scope: Scope,
-    filters: SmallVec<[&'static dyn Plugin; 8]>,
+    filters: Filters,
+    /// Those that filter after what is counted by topology.
+    late: Filters,
     /// Those whose raw scores are points.
     pointers: SmallVec<[Scorer; 4]>,
     /// Those whose points depend on the other nodes, in the order of [`Raws`].
@@ -83,7 +91,7 @@ pub(crate) struct Class {
     topology: Topology,
     entries: Vec<Entry>,
     bands: Vec<Band>,
-    band_of: BTreeMap<(Raws, Cells), u32>,
+    band_of: BTreeMap<(Raws, Cells, Option<u32>), u32>,
     /// Bands without nodes, to use again.
     free_bands: Vec<u32>,
     rejections: Vec<(Rejected, usize)>,
@@ -97,10 +105,12 @@ impl Class {
     /// The class of a shape; no node has been looked at yet.
     pub(crate) fn new(shape: Arc<Shape>, table: &NodeTable) -> Self {
         let (scope, filters) = narrow(&shape);
+        let (late, filters) = filters.into_iter().partition(|plugin| plugin.is_late());
         Self {
             shape,
             scope,
             filters,
+            late,
             pointers: SmallVec::new(),
             rankers: SmallVec::new(),
             counting: SmallVec::new(),
@@ -121,18 +131,18 @@ impl Class {
         &self.shape
     }
 
-    /// Why no node comes into question at all, and what would cure it.
-    pub(crate) const fn nothing(&self) -> Option<(&Text, Cure)> {
+    /// Why no node comes into question at all, and who says so.
+    pub(crate) const fn nothing(&self) -> Option<(&Text, Rejectors)> {
         match &self.scope {
-            Scope::Nothing(reason, cure) => Some((reason, *cure)),
+            Scope::Nothing(reason, by) => Some((reason, *by)),
             Scope::All | Scope::Named(..) => None,
         }
     }
 
-    /// Why the nodes that the pod does not name are out.
-    pub(crate) const fn unnamed(&self) -> Option<&Text> {
+    /// Why the nodes that the pod does not name are out, and who says so.
+    pub(crate) const fn unnamed(&self) -> Option<(&Text, Rejectors)> {
         match &self.scope {
-            Scope::Named(_, reason) => Some(reason),
+            Scope::Named(_, reason, by) => Some((reason, *by)),
             Scope::All | Scope::Nothing(..) => None,
         }
     }
@@ -179,7 +189,7 @@ impl Class {
         self.entries.resize(table.slots(), Entry::Absent);
         let rows: SmallVec<[(Slot, &NodeRow); 1]> = match &self.scope {
             Scope::All => table.iter().collect(),
-            Scope::Named(names, _) => {
+            Scope::Named(names, ..) => {
                 let slots = names.iter().filter_map(|name| table.find(name));
                 slots.filter_map(|slot| Some((slot, table.node(slot)?))).collect()
             }
@@ -216,13 +226,20 @@ impl Class {
 
     /// Asks the plugins about these nodes and files them.
     fn look_at(&mut self, table: &NodeTable, rows: SmallVec<[(Slot, &NodeRow); 1]>) {
-        let candidates = self.filter(table, rows);
+        let candidates = filter(&self.filters, &self.shape, table, rows);
         for (slot, why) in candidates.rejected {
             let reason = self.reason(why);
             self.rejections[reason as usize].1 += 1;
             self.entries[slot.index()] = Entry::Rejected(reason);
         }
-        let rows = candidates.rows;
+        let Candidates { rows, rejected: late } = filter(&self.late, &self.shape, table, candidates.rows);
+        let mut filed: SmallVec<[(u32, Place); 1]> = SmallVec::with_capacity(rows.len());
+        for (slot, why) in late {
+            let (late, place) = (Some(self.reason(why)), (Reverse(0), 0, slot));
+            let band = self.band(Raws::new(), self.topology.cells(slot), late);
+            filed.push((band, place));
+            self.entries[slot.index()] = Entry::Fits { band, place };
+        }
         let columns = |scorers: &[Scorer]| -> SmallVec<[SmallVec<[i64; 1]>; 4]> {
             let column = |scorer: &Scorer| {
                 let mut column = SmallVec::with_capacity(rows.len());
@@ -232,12 +249,11 @@ impl Class {
             scorers.iter().map(column).collect()
         };
         let (points, raws) = (columns(&self.pointers), columns(&self.rankers));
-        let mut filed: SmallVec<[(u32, Place); 1]> = SmallVec::with_capacity(rows.len());
         for (index, (slot, row)) in rows.iter().enumerate() {
             let weighted = self.pointers.iter().zip(&points).map(|(scorer, column)| scorer.weight * column[index]);
             let place = (Reverse(weighted.sum()), row.tie, *slot);
             let raws = raws.iter().map(|column| column[index]).collect();
-            let band = self.band(raws, self.topology.cells(*slot));
+            let band = self.band(raws, self.topology.cells(*slot), None);
             filed.push((band, place));
             self.entries[slot.index()] = Entry::Fits { band, place };
         }
@@ -258,24 +274,15 @@ impl Class {
         }
     }
 
-    fn filter<'a>(&self, table: &NodeTable, rows: SmallVec<[(Slot, &'a NodeRow); 1]>) -> Candidates<'a> {
-        let mut candidates = Candidates { rows, rejected: SmallVec::new() };
-        for plugin in &self.filters {
-            if candidates.rows.is_empty() {
-                break;
-            }
-            plugin.filter(&self.shape, table, &mut candidates);
-        }
-        candidates
-    }
-
     /// Whether a pod of this class fits a node as it would be.
     pub(crate) fn judge(&self, table: &NodeTable, slot: Slot, row: &NodeRow) -> Result<(), Rejected> {
-        let mut candidates = self.filter(table, SmallVec::from_iter([(slot, row)]));
-        match candidates.rejected.pop() {
-            Some((_, why)) => Err(why),
-            None => self.topology.judge_changed(&self.shape, table, slot, row),
-        }
+        let judge_by = |filters| {
+            let mut candidates = filter(filters, &self.shape, table, SmallVec::from_iter([(slot, row)]));
+            candidates.rejected.pop().map_or(Ok(()), |(_, why)| Err(why))
+        };
+        judge_by(&self.filters)?;
+        self.topology.judge_changed(&self.shape, table, slot, row)?;
+        judge_by(&self.late)
     }
 
     fn reason(&mut self, why: Rejected) -> u32 {
@@ -287,12 +294,12 @@ impl Class {
         u32::try_from(index).unwrap_or(u32::MAX)
     }
 
-    fn band(&mut self, raws: Raws, cells: Cells) -> u32 {
-        let key = (raws, cells);
+    fn band(&mut self, raws: Raws, cells: Cells, late: Option<u32>) -> u32 {
+        let key = (raws, cells, late);
         if let Some(band) = self.band_of.get(&key) {
             return *band;
         }
-        let band = Band { raws: key.0.clone(), cells: key.1.clone(), places: BTreeSet::new() };
+        let band = Band { raws: key.0.clone(), cells: key.1.clone(), late, places: BTreeSet::new() };
         let index = match self.free_bands.pop() {
             Some(index) => {
                 self.bands[index as usize] = band;
@@ -311,17 +318,20 @@ impl Class {
         let band = &mut self.bands[index as usize];
         band.places.remove(place);
         if band.places.is_empty() {
-            let key = (std::mem::take(&mut band.raws), std::mem::take(&mut band.cells));
+            let key = (std::mem::take(&mut band.raws), std::mem::take(&mut band.cells), band.late);
             self.band_of.remove(&key);
             self.free_bands.push(index);
         }
     }
 
     fn judge_band(&self, table: &NodeTable, band: &Band) -> Result<(), Rejected> {
-        if self.topology.is_empty() {
-            return Ok(());
+        if !self.topology.is_empty() {
+            topology::judge(&self.shape, table, &self.topology.view(&band.cells))?;
         }
-        topology::judge(&self.shape, table, &self.topology.view(&band.cells))
+        match band.late {
+            Some(reason) => Err(self.rejections[reason as usize].0.clone()),
+            None => Ok(()),
+        }
     }
 
     /// Whether a pod of this class fits the node in this slot.
@@ -346,11 +356,6 @@ impl Class {
         let bands = self.bands.iter().filter(|band| !band.places.is_empty());
         let by_topology = bands.filter_map(|band| Some((self.judge_band(table, band).err()?, band.places.len())));
         self.rejections.iter().filter(|(_, count)| *count > 0).cloned().chain(by_topology).collect()
-    }
-
-    /// Whether pods elsewhere make a difference.
-    pub(crate) const fn depends_on_others(&self) -> bool {
-        !self.topology.is_empty()
     }
 
     /// The bands with a feasible node, leaving out some, and their points.
@@ -414,24 +419,41 @@ impl Class {
     }
 }
 
+/// Asks one plugin after the other about the nodes that those before it have left.
+fn filter<'a>(
+    filters: &[&'static dyn Plugin],
+    shape: &Shape,
+    table: &NodeTable,
+    rows: SmallVec<[(Slot, &'a NodeRow); 1]>,
+) -> Candidates<'a> {
+    let mut candidates = Candidates { rows, rejected: SmallVec::new() };
+    for plugin in filters {
+        if candidates.rows.is_empty() {
+            break;
+        }
+        plugin.filter(shape, table, &mut candidates);
+    }
+    candidates
+}
+
 /// Which plugins filter for this shape, and which nodes come into question.
-fn narrow(shape: &Shape) -> (Scope, SmallVec<[&'static dyn Plugin; 8]>) {
-    let mut filters = SmallVec::new();
+fn narrow(shape: &Shape) -> (Scope, Filters) {
+    let mut filters = Filters::new();
     let mut scope = Scope::All;
     let mut narrowing: Vec<&str> = Vec::new();
     for (plugin, _) in shape.profile.plugins() {
         match plugin.prepare(shape) {
             Narrowed::NotMyConcern => continue,
             Narrowed::All => {}
-            Narrowed::None(reason, cure) => return (Scope::Nothing(reason, cure), filters),
+            Narrowed::None(reason) => return (Scope::Nothing(reason, Rejectors::named(plugin.name())), filters),
             Narrowed::These(names) => {
                 narrowing.push(plugin.name());
                 let both = match scope {
-                    Scope::Named(before, _) => names.into_iter().filter(|name| before.contains(name)).collect(),
+                    Scope::Named(before, ..) => names.into_iter().filter(|name| before.contains(name)).collect(),
                     Scope::All | Scope::Nothing(..) => names,
                 };
                 let reason = format!("node(s) didn't satisfy plugin(s) [{}]", narrowing.join(" "));
-                scope = Scope::Named(both, reason.into());
+                scope = Scope::Named(both, reason.into(), Rejectors::those(|one| narrowing.contains(&one.name())));
             }
         }
         filters.push(plugin);

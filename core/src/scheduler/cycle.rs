@@ -7,9 +7,9 @@
 
 use super::class::Class;
 use super::explain::{self, Tally};
+use super::happening::Rejectors;
 use super::node_table::{NodeRow, NodeTable, Slot};
-use super::plugin::{Cure, Rejected};
-use super::queue::Cures;
+use super::plugin::Rejected;
 use crate::ids::{NodeName, Uid};
 
 /// A pod that is to be placed.
@@ -43,9 +43,9 @@ pub(crate) enum Nowhere {
     /// There are no nodes.
     EmptyCluster,
     /// Nothing comes into question: the whole message.
-    OutOfQuestion { message: String, cures: Cures },
+    OutOfQuestion { message: String, by: Rejectors },
     /// Each node is out.
-    NoNode { why: Tally, cures: Cures, conflicts: Vec<Conflict> },
+    NoNode { why: Tally, by: Rejectors, conflicts: Vec<Conflict> },
 }
 
 /// Places a pod of this class.
@@ -53,9 +53,9 @@ pub(crate) fn place(class: &Class, table: &NodeTable, candidate: &Candidate) -> 
     if table.len() == 0 {
         return Placement::Nowhere(Nowhere::EmptyCluster);
     }
-    if let Some((reason, cure)) = class.nothing() {
+    if let Some((reason, by)) = class.nothing() {
         let message = explain::nothing(table.len(), reason);
-        return Placement::Nowhere(Nowhere::OutOfQuestion { message, cures: cure.into() });
+        return Placement::Nowhere(Nowhere::OutOfQuestion { message, by });
     }
     let conflicts = conflicts(class, table, candidate);
     let except: Vec<Slot> = conflicts.iter().map(|conflict| conflict.slot).collect();
@@ -96,28 +96,18 @@ pub(crate) fn with_promised(row: &NodeRow, candidate: &Candidate) -> Option<Node
 fn nowhere(class: &Class, table: &NodeTable, conflicts: Vec<Conflict>) -> Nowhere {
     let mut why = Tally::default();
     let mut looked_at = 0;
-    let mut cures = Cures::from(Cure::NodeChange);
-    if class.depends_on_others() {
-        cures = cures.with(Cure::OtherPods).with(Cure::NodeLabels).with(Cure::NodeTaints);
-    }
-    // A driver may come to have room for more volumes.
-    if !class.shape().volumes.attaching.is_empty() {
-        cures = cures.with(Cure::VolumeChange);
-    }
+    let mut by = Rejectors::default();
     let of_conflicts = conflicts.iter().map(|conflict| (conflict.why.clone(), 1));
     for (rejected, nodes) in class.rejections(table).into_iter().chain(of_conflicts) {
         for reason in &rejected.reasons {
             why.add(reason, nodes);
         }
-        cures = match rejected.cured_by {
-            cure @ Cure::Eviction => cures.with(cure).with(Cure::NodeRoom),
-            cure @ Cure::VolumeChange => cures.with(cure).with(Cure::NodeLabels),
-            cure => cures.with(cure),
-        };
+        by = by.with(Rejectors::named(rejected.by));
         looked_at += nodes;
     }
-    if let Some(reason) = class.unnamed() {
+    if let Some((reason, narrowing)) = class.unnamed() {
         why.add(reason, table.len().saturating_sub(looked_at));
+        by = by.with(narrowing);
     }
-    Nowhere::NoNode { why, cures, conflicts }
+    Nowhere::NoNode { why, by, conflicts }
 }

@@ -41,7 +41,8 @@ pub(crate) fn nothing(nodes: usize, reason: &Text) -> String {
     format!("{} {reason}. not found", available(nodes))
 }
 
-/// No node fits, and preemption finds none either.
-pub(crate) fn unschedulable(nodes: usize, why: &Tally, preemption: &str) -> String {
-    format!("{} no new claims to deallocate, preemption: {preemption}", why.sentence(nodes))
+/// No node fits, and neither is there a device to give back nor does preemption find a node.
+pub(crate) fn unschedulable(nodes: usize, why: &Tally, claims_devices: bool, preemption: &str) -> String {
+    let devices = if claims_devices { "still not schedulable" } else { "no new claims to deallocate" };
+    format!("{} {devices}, preemption: {preemption}", why.sentence(nodes))
 }

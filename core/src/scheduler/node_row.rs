@@ -8,8 +8,6 @@ use smallvec::SmallVec;
 
 use super::disks::Disk;
 use super::kin::Kin;
-use super::plugin::Cure;
-use super::queue::Cures;
 use super::resources::{Resources, Weight};
 use super::shape::{Footprint, HostPort};
 use crate::ids::{NodeName, Uid};
@@ -91,6 +89,8 @@ pub(crate) struct NodeRow {
     pub(crate) labels: Arc<StringMap>,
     pub(crate) taints: Box<[Taint]>,
     pub(crate) unschedulable: bool,
+    /// `status.declaredFeatures`
+    pub(crate) features: Box<[String]>,
     pub(crate) allocatable: Resources,
     /// Sizes in bytes by name.
     pub(crate) images: Arc<BTreeMap<String, i64>>,
@@ -120,6 +120,7 @@ impl NodeRow {
             labels: Arc::default(),
             taints: Box::default(),
             unschedulable: false,
+            features: Box::default(),
             allocatable: Resources::default(),
             images: Arc::default(),
             requested: Resources::default(),
@@ -219,16 +220,15 @@ impl NodeRow {
             }
         }
         let taints = spec.and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
-        let changes = [
-            (self.labels != object.meta.labels, Cure::NodeLabels),
-            (*self.taints != *taints || self.unschedulable != unschedulable, Cure::NodeTaints),
-            (self.allocatable != allocatable, Cure::NodeRoom),
-        ];
-        let cures = match self.object.is_some() {
-            true => changes.into_iter().filter(|(is_changed, _)| *is_changed).map(|(_, cure)| cure).collect(),
-            false => Cures::ANY,
-        };
-        let news = News { is_changed: !cures.is_empty() || *self.images != images, cures };
+        let features = status.and_then(|status| status.declared_features.as_deref()).unwrap_or_default();
+        let may_cure = self.object.is_none()
+            || self.labels != object.meta.labels
+            || *self.taints != *taints
+            || self.unschedulable != unschedulable
+            || self.allocatable != allocatable
+            || *self.features != *features;
+        let news = News { is_changed: may_cure || *self.images != images, may_cure };
+        self.features = features.into();
         self.allocatable = allocatable;
         self.unschedulable = unschedulable;
         if *self.images != images {
@@ -246,8 +246,8 @@ impl NodeRow {
 pub(crate) struct News {
     /// It may be better or worse than others now.
     pub(crate) is_changed: bool,
-    /// Why it may take pods that it did not take before.
-    pub(crate) cures: Cures,
+    /// It may take pods that it did not take before.
+    pub(crate) may_cure: bool,
 }
 
 /// FNV-1a with a final mix: the same on every machine.

@@ -221,6 +221,7 @@ impl NodeTable {
         let images = std::mem::take(&mut row.images);
         row.object = None;
         row.taints = Box::default();
+        row.features = Box::default();
         let labels = std::mem::take(&mut row.labels);
         row.allocatable = Resources::default();
         self.known -= 1;
@@ -341,10 +342,10 @@ impl NodeTable {
         }
     }
 
-    /// Takes the promise back.
-    pub(crate) fn forget_nomination(&mut self, node: &NodeName, pod: Uid) {
-        let Some(slot) = self.by_name.get(node.as_str()).copied() else { return };
-        let Some(row) = self.rows[slot.index()].as_mut() else { return };
+    /// Takes the promise back; says to whom it was given, if it was.
+    pub(crate) fn forget_nomination(&mut self, node: &NodeName, pod: Uid) -> Option<Tenant> {
+        let slot = self.by_name.get(node.as_str()).copied()?;
+        let row = self.rows[slot.index()].as_mut()?;
         let (gone, left): (SmallVec<[Nominated; 0]>, _) =
             std::mem::take(&mut row.nominated).into_iter().partition(|nominated| nominated.pod == pod);
         row.nominated = left;
@@ -353,6 +354,7 @@ impl NodeTable {
         }
         gone.iter().for_each(|nominated| self.forget_terms(&nominated.tenant));
         self.drop_if_unused(slot);
+        gone.into_iter().next().map(|nominated| nominated.tenant)
     }
 
     fn change(&mut self, slot: Slot, change: impl FnOnce(&mut NodeRow)) {

@@ -3,8 +3,10 @@
 //! A plugin is asked three things, each for a whole list of nodes at once:
 //!
 //! 1. [`Plugin::prepare`]: does it concern this pod, and can it name the few nodes that come into question?
-//! 2. [`Plugin::filter`]: which of these nodes are out, why, and what would cure that?
+//! 2. [`Plugin::filter`]: which of these nodes are out, and why?
 //! 3. [`Plugin::score`]: how good are the rest?
+//!
+//! What happens later may cure what it had against a pod: [`Plugin::is_cured_by`] says whether the pod is tried again.
 //!
 //! What depends on the pods of other nodes too is counted by topology ([`Plugin::counters`]) and judged for all nodes
 //! with the same counts at once ([`Plugin::judge_topology`], [`Plugin::rank`]).
@@ -16,6 +18,7 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
+use super::happening::Happening;
 use super::kin::Kin;
 use super::node_table::{NodeRow, NodeTable, Slot};
 use super::shape::Shape;
@@ -25,38 +28,27 @@ use crate::text::Text;
 /// The highest score a plugin gives before its weight is applied.
 pub(crate) const SCORE_MAX: i64 = 100;
 
-/// What would make a rejected node fit: preemption, waking a waiting pod and the message to the user all go by this.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Cure {
-    /// The end of pods on this node; a higher priority may bring it about.
-    Eviction,
-    /// Another node.
-    NodeChange,
-    /// Other labels of this node.
-    NodeLabels,
-    /// Other taints of this node, or that it is cordoned no longer.
-    NodeTaints,
-    /// More resources of this node.
-    NodeRoom,
-    /// A change of a volume, a claim or a storage class.
-    VolumeChange,
-    /// Pods elsewhere that come, change or go.
-    OtherPods,
-}
-
 /// Why a node is out.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rejected {
     /// Upstream's words, as they are counted in the message; more than one when more than one resource lacks.
     pub(crate) reasons: SmallVec<[Text; 1]>,
-    /// What would cure it.
-    pub(crate) cured_by: Cure,
+    /// The name of the plugin that says so.
+    pub(crate) by: &'static str,
+    /// The end of pods on this node may cure it; a higher priority may bring that about. Else it is
+    /// `UnschedulableAndUnresolvable`.
+    pub(crate) is_evictable: bool,
 }
 
 impl Rejected {
-    /// One reason and its cure.
-    pub(crate) fn new(reason: impl Into<Text>, cured_by: Cure) -> Self {
-        Self { reasons: SmallVec::from_iter([reason.into()]), cured_by }
+    /// The end of others would cure it.
+    pub(crate) fn evictable(by: &dyn Plugin, reason: impl Into<Text>) -> Self {
+        Self { reasons: SmallVec::from_iter([reason.into()]), by: by.name(), is_evictable: true }
+    }
+
+    /// Whoever goes: it is the node's own.
+    pub(crate) fn fixed(by: &dyn Plugin, reason: impl Into<Text>) -> Self {
+        Self { is_evictable: false, ..Self::evictable(by, reason) }
     }
 }
 
@@ -70,7 +62,7 @@ pub(crate) enum Narrowed {
     /// Only the nodes of these names; the others are out on the word of this plugin.
     These(Vec<String>),
     /// None, whatever the nodes are like.
-    None(Text, Cure),
+    None(Text),
 }
 
 /// The nodes that are still in question, and those that are out.
@@ -127,6 +119,11 @@ pub(crate) trait Plugin: fmt::Debug + Send + Sync {
         Narrowed::NotMyConcern
     }
 
+    /// Whether it filters after the plugins that count by topology.
+    fn is_late(&self) -> bool {
+        false
+    }
+
     /// Puts out the nodes that its rule rejects.
     fn filter(&self, _shape: &Shape, _table: &NodeTable, _candidates: &mut Candidates<'_>) {}
 
@@ -158,9 +155,14 @@ pub(crate) trait Plugin: fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// Whether a pod of this kin that comes or goes elsewhere may let a pod of this shape fit where it did not.
-    fn cares_about(&self, _shape: &Shape, _kin: &Kin, _table: &NodeTable) -> bool {
+    /// Whether what has happened may cure what it has against pods at all.
+    fn hears(&self, _what: &Happening<'_>) -> bool {
         false
+    }
+
+    /// Whether it may cure what it has against a pod of this shape; asked only of what it hears.
+    fn is_cured_by(&self, _what: &Happening<'_>, _shape: &Shape, _table: &NodeTable) -> bool {
+        true
     }
 
     /// The points of each group of nodes by what was counted; nothing to leave all as they are.

@@ -1,9 +1,11 @@
 //! The plugins, one a file, in upstream's default order: a node is rejected by the first that has a reason.
 
 mod balanced_allocation;
+mod dynamic_resources;
 mod image_locality;
 mod inter_pod_affinity;
 pub(super) mod node_affinity;
+mod node_declared_features;
 mod node_name;
 mod node_ports;
 mod node_unschedulable;
@@ -18,7 +20,7 @@ mod volume_zone;
 use super::plugin::Plugin;
 
 /// All plugins that filter or score, in the order in which they filter.
-pub(crate) static PLUGINS: [&dyn Plugin; 14] = [
+pub(crate) static PLUGINS: [&dyn Plugin; 16] = [
     &node_unschedulable::NodeUnschedulable,
     &node_name::NodeName,
     &taint_toleration::TaintToleration,
@@ -31,6 +33,8 @@ pub(crate) static PLUGINS: [&dyn Plugin; 14] = [
     &volume_zone::VolumeZone,
     &topology_spread::PodTopologySpread,
     &inter_pod_affinity::InterPodAffinity,
+    &dynamic_resources::DynamicResources,
     &balanced_allocation::NodeResourcesBalancedAllocation,
     &image_locality::ImageLocality,
+    &node_declared_features::NodeDeclaredFeatures,
 ];

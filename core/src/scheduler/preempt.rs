@@ -10,16 +10,18 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use smallvec::SmallVec;
 
 use super::class::Class;
 use super::cycle::{Candidate, Conflict, with_promised};
 use super::explain::Tally;
 use super::node_table::{NodeRow, NodeTable, Slot, Tenant};
 use super::people::People;
-use super::plugin::{Cure, Rejected};
+use super::plugin::Rejected;
 use crate::object::kind::KindId;
 use crate::object::selector::Selector;
 use crate::store::{ConditionKind, ConditionStatus, Object, Snapshot};
+use crate::text::Text;
 use crate::time::Time;
 
 /// The reason of the condition that a victim gets.
@@ -56,6 +58,9 @@ struct Find {
     violations: usize,
 }
 
+/// Why preemption does not help on a node.
+type Reasons = SmallVec<[Text; 1]>;
+
 /// A pod that may be ended.
 #[derive(Clone, Debug)]
 struct Victim {
@@ -86,7 +91,7 @@ pub(crate) fn preempt(question: &Question<'_>, people: &mut People) -> Preemptio
         }
         match victims_on(question, *slot, &budgets, people) {
             Ok(find) => finds.push(find),
-            Err(rejected) => rejected.reasons.iter().for_each(|reason| why.add(reason, 1)),
+            Err(reasons) => reasons.iter().for_each(|reason| why.add(reason, 1)),
         }
     }
     match finds.into_iter().min_by_key(rank) {
@@ -105,7 +110,7 @@ pub(crate) fn preempt(question: &Question<'_>, people: &mut People) -> Preemptio
 fn is_under_way(question: &Question<'_>) -> bool {
     let Some(node) = &question.candidate.nominated else { return false };
     let Some(slot) = question.table.find(node.as_str()) else { return false };
-    if question.class.rejection(question.table, slot).is_some_and(|why| why.cured_by != Cure::Eviction) {
+    if question.class.rejection(question.table, slot).is_some_and(|why| !why.is_evictable) {
         return false;
     }
     question.snapshot.pods_on(node).any(|object| {
@@ -120,7 +125,7 @@ fn is_under_way(question: &Question<'_>) -> bool {
 
 /// The nodes whose reason is cured by an eviction.
 fn in_question(question: &Question<'_>) -> Vec<Slot> {
-    let evictable = |why: &Rejected| why.cured_by == Cure::Eviction;
+    let evictable = |why: &Rejected| why.is_evictable;
     let rows = question.table.iter().map(|(slot, _)| slot);
     rows.filter(|slot| {
         let conflict = question.conflicts.iter().find(|conflict| conflict.slot == *slot).map(|conflict| &conflict.why);
@@ -131,8 +136,8 @@ fn in_question(question: &Question<'_>) -> Vec<Slot> {
 }
 
 /// The fewest and least important pods to end on a node.
-fn victims_on(question: &Question<'_>, slot: Slot, budgets: &Budgets, people: &mut People) -> Result<Find, Rejected> {
-    let none = || Rejected::new("No preemption victims found for incoming pod", Cure::NodeChange);
+fn victims_on(question: &Question<'_>, slot: Slot, budgets: &Budgets, people: &mut People) -> Result<Find, Reasons> {
+    let none = || Reasons::from_iter([Text::Static("No preemption victims found for incoming pod")]);
     let priority = question.candidate.priority;
     let row = question.table.node(slot).filter(|row| row.has_below(priority)).ok_or_else(none)?;
     let mut below = pods_below(question, row, people);
@@ -143,7 +148,7 @@ fn victims_on(question: &Question<'_>, slot: Slot, budgets: &Budgets, people: &m
     for victim in &below {
         room.each(|row| row.remove(&victim.tenant));
     }
-    room.judge(question, slot)?;
+    room.judge(question, slot).map_err(|rejected| rejected.reasons)?;
     below.sort_by_key(|victim| (Reverse(victim.tenant.priority), victim.started, victim.object.meta.uid));
     let (guarded, free) = budgets.split(below);
     let mut violations = 0;

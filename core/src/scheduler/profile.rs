@@ -1,10 +1,10 @@
 //! Profiles: pods choose by `spec.schedulerName` which rules they are placed by.
 
-use std::fmt;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{NodeAffinity, TopologySpreadConstraint};
 
+use super::arguments::{InvalidArgument, check_constraint, check_name};
 use super::plugin::Plugin;
 use super::plugins::PLUGINS;
 use super::scoring::{Scoring, ScoringStrategy};
@@ -90,21 +90,6 @@ pub struct UnknownPlugin {
 
 fn known() -> String {
     PLUGINS.map(|plugin| plugin.name()).join(", ")
-}
-
-/// An argument of a plugin cannot be as it was asked for: which field, with which value, and why not.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct InvalidArgument(String);
-
-impl InvalidArgument {
-    pub(super) fn new(field: impl fmt::Display, value: impl fmt::Display, problem: &str) -> Self {
-        Self(format!("{field}: {value}: {problem}"))
-    }
-
-    pub(super) fn required(field: &str, problem: &str) -> Self {
-        Self(format!("{field}: {problem}"))
-    }
 }
 
 impl Default for Profile {
@@ -205,26 +190,55 @@ impl Profile {
     }
 
     /// The spread constraints of pods that have none of their own, instead of the system's (`defaultingType: List`,
-    /// `defaultConstraints`). Their selectors are not looked at: those of the pod's Services and controller are taken.
-    #[must_use]
-    pub fn default_constraints(mut self, constraints: impl IntoIterator<Item = TopologySpreadConstraint>) -> Self {
-        self.spread = Some(constraints.into_iter().collect());
-        self
+    /// `defaultConstraints`). They have no selectors: those of the pod's Services and controller are taken.
+    ///
+    /// # Errors
+    /// One has a selector, lacks its key or its skew, does not say what becomes of pods that break it, or is there twice.
+    pub fn default_constraints(
+        mut self,
+        constraints: impl IntoIterator<Item = TopologySpreadConstraint>,
+    ) -> Result<Self, InvalidArgument> {
+        let constraints: Vec<TopologySpreadConstraint> = constraints.into_iter().collect();
+        for (index, constraint) in constraints.iter().enumerate() {
+            check_constraint(&format!("defaultConstraints[{index}]"), constraint, &constraints[..index])?;
+        }
+        self.spread = Some(constraints);
+        Ok(self)
     }
 
     /// Extended resources that `NodeResourcesFit` does not look at: somebody else does (`ignoredResources`).
-    #[must_use]
-    pub fn ignored_resources<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+    ///
+    /// # Errors
+    /// One is no name of a resource.
+    pub fn ignored_resources<N: Into<String>>(
+        mut self,
+        names: impl IntoIterator<Item = N>,
+    ) -> Result<Self, InvalidArgument> {
         self.ignored.names = names.into_iter().map(Into::into).collect();
-        self
+        let is_name = |(index, name): (usize, &String)| check_name(&format!("ignoredResources[{index}]"), name);
+        self.ignored.names.iter().enumerate().try_for_each(is_name)?;
+        Ok(self)
     }
 
     /// The same for all extended resources of these groups: `example.com` is that of `example.com/gpu`
     /// (`ignoredResourceGroups`).
-    #[must_use]
-    pub fn ignored_resource_groups<N: Into<String>>(mut self, groups: impl IntoIterator<Item = N>) -> Self {
+    ///
+    /// # Errors
+    /// One is no name of a group.
+    pub fn ignored_resource_groups<N: Into<String>>(
+        mut self,
+        groups: impl IntoIterator<Item = N>,
+    ) -> Result<Self, InvalidArgument> {
         self.ignored.groups = groups.into_iter().map(Into::into).collect();
-        self
+        for (index, group) in self.ignored.groups.iter().enumerate() {
+            let field = format!("ignoredResourceGroups[{index}]");
+            if group.contains('/') {
+                let problem = "resource group name can't contain '/'";
+                return Err(InvalidArgument::new(field, format_args!("{group:?}"), problem));
+            }
+            check_name(&field, group)?;
+        }
+        Ok(self)
     }
 
     /// What the required affinity of a pod that has a node counts in the points of `InterPodAffinity` for the pods that
@@ -256,7 +270,7 @@ impl Profile {
         let mut errors = FieldErrors::new();
         node_affinity(&affinity, &Path::new("addedAffinity"), &mut errors);
         if !errors.is_empty() {
-            return Err(InvalidArgument(errors.to_string()));
+            return Err(InvalidArgument::of(&errors));
         }
         self.added = Some(Arc::new(affinity));
         Ok(self)

@@ -11,55 +11,19 @@
 //! Active pods come first: by priority, then by how long they wait. Pods that back off (1 s after the first failure,
 //! doubling to 10 s) come when there is nothing else to do, those whose backoff ends in an earlier second before the
 //! others, so that nobody waits while the scheduler is idle. A parked pod wakes when something happens that may cure what
-//! kept it; and after five minutes all the same. Those that wait for the same are found together: of pods of one shape
-//! one is asked whether it cares, and who waits for a claim is found by that claim.
+//! the plugins had against it; and after five minutes all the same. Those that wait for the same are found together: for
+//! all pods of one shape the plugins are asked once, and who waits for a claim is found by that claim.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::node_row::ClaimName;
-use super::plugin::Cure;
+use super::happening::{Happening, Rejectors};
+use super::node_table::{ClaimName, NodeTable, Tenant};
 use super::shape::Shape;
 use crate::ids::Uid;
 use crate::time::Time;
-
-/// A set of cures.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Cures(u8);
-
-impl Cures {
-    /// Whatever happens.
-    pub(crate) const ANY: Self = Self(u8::MAX);
-
-    /// With this one too.
-    #[must_use]
-    pub(crate) const fn with(self, cure: Cure) -> Self {
-        Self(self.0 | 1 << cure as u8)
-    }
-
-    /// Whether nothing is a cure.
-    pub(crate) const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    const fn meets(self, other: Self) -> bool {
-        self.0 & other.0 != 0
-    }
-}
-
-impl From<Cure> for Cures {
-    fn from(cure: Cure) -> Self {
-        Self::default().with(cure)
-    }
-}
-
-impl FromIterator<Cure> for Cures {
-    fn from_iter<I: IntoIterator<Item = Cure>>(cures: I) -> Self {
-        cures.into_iter().fold(Self::default(), Self::with)
-    }
-}
 
 /// Where a pod is in the queue. The keys are those of the sets.
 #[derive(Clone, Copy, Debug)]
@@ -70,8 +34,8 @@ enum Place {
     InCycle,
 }
 
-/// Pods that wait for the same: the cures, and the number of their shape, 0 where that makes no difference.
-type Group = (Cures, u64);
+/// Pods that wait for the same: the plugins that rejected them, and the number of their shape.
+type Group = (Rejectors, u64);
 type ActiveKey = (Reverse<i32>, Time, u64, Uid);
 type BackoffKey = (Time, Reverse<i32>, Time, u64, Uid);
 
@@ -98,7 +62,7 @@ pub(crate) struct Queue {
     parked: BTreeSet<(Group, Uid)>,
     /// The same by how long they have been there.
     parked_since: BTreeSet<(Time, Uid)>,
-    /// The shapes of those whose shape makes a difference, and how many they are.
+    /// The shapes of those that wait, and how many they are.
     shapes: BTreeMap<u64, (Arc<Shape>, usize)>,
     /// The same by the claims that they have, where those keep them.
     parked_by_claim: BTreeSet<(ClaimName, Uid)>,
@@ -110,16 +74,20 @@ pub(crate) struct Queue {
 /// What a pod waits for.
 #[derive(Debug, Default)]
 pub(crate) struct Wait {
-    pub(crate) cures: Cures,
-    /// Its shape, where it depends on that whether other pods are a cure.
+    /// Who rejected it.
+    pub(crate) by: Rejectors,
+    /// Its shape, if anybody looked at it.
     pub(crate) shape: Option<Arc<Shape>>,
     /// Its claims, where those keep it.
     pub(crate) claims: Vec<ClaimName>,
 }
 
-impl From<Cure> for Wait {
-    fn from(cure: Cure) -> Self {
-        Self { cures: cure.into(), ..Self::default() }
+impl Wait {
+    /// For what these plugins hear of; claims keep a pod only if it is for its volumes that it was rejected.
+    pub(crate) fn of(by: Rejectors, shape: &Arc<Shape>, tenant: &Tenant) -> Self {
+        let by_volumes = by.meets(Rejectors::those(|plugin| plugin.hears(&Happening::StorageChanged)));
+        let claims = if by_volumes { tenant.claims().collect() } else { Vec::new() };
+        Self { by, shape: Some(Arc::clone(shape)), claims }
     }
 }
 
@@ -231,7 +199,7 @@ impl Queue {
         let doublings = waiting.attempts.saturating_sub(1).min(16);
         waiting.backoff_until = (now + backoff_first.saturating_mul(1 << doublings).min(backoff_max)).whole_second();
         waiting.since = now;
-        let group = (wait.cures, wait.shape.as_ref().map_or(0, |shape| shape.number));
+        let group = (wait.by, wait.shape.as_ref().map_or(0, |shape| shape.number));
         waiting.place = Place::Parked(group);
         self.parked.insert((group, pod));
         self.parked_since.insert((now, pod));
@@ -244,32 +212,46 @@ impl Queue {
         }
     }
 
-    /// Something happened: wakes the pods that it may cure.
-    pub(crate) fn wake(&mut self, what: Cures, now: Time) {
-        self.wake_those(what, now, |_| true);
-    }
-
-    /// Something happened that cures only pods of some shapes.
-    pub(crate) fn wake_those(&mut self, what: Cures, now: Time, cares: impl Fn(&Shape) -> bool) {
-        if what.is_empty() {
+    /// Something happened: wakes the pods of which one of those that rejected them says that they may be cured.
+    pub(crate) fn tell(&mut self, what: &Happening<'_>, table: &NodeTable, now: Time) {
+        if self.parked.is_empty() {
             return;
         }
-        let mut from = ((Cures::default(), 0), Uid::LOWEST);
-        while let Some((group @ (cures, number), pod)) = self.parked.range(from..).next().copied() {
-            if !cures.meets(what) {
-                // Past all pods that wait for the same.
-                let Some(next) = cures.0.checked_add(1) else { break };
-                from = ((Cures(next), 0), Uid::LOWEST);
+        let mut hearing = Rejectors::those(|plugin| plugin.hears(what));
+        if matches!(what, Happening::NodeCame(_)) {
+            hearing = hearing.with(Rejectors::NO_NODES);
+        }
+        let is_cured = |by: Rejectors, shape: &Shape| {
+            by.among(hearing).plugins().any(|plugin| plugin.is_cured_by(what, shape, table))
+        };
+        let mut from = (Group::default(), Uid::LOWEST);
+        while let Some((group @ (by, number), pod)) = self.parked.range(from..).next().copied() {
+            if !by.meets(hearing) {
+                // Past all pods that were rejected by the same.
+                let Some(next) = by.next() else { break };
+                from = ((next, 0), Uid::LOWEST);
                 continue;
             }
-            if self.shapes.get(&number).is_some_and(|(shape, _)| !cares(shape)) {
-                from = ((cures, number + 1), Uid::LOWEST);
+            from = ((by, number + 1), Uid::LOWEST);
+            if self.shapes.get(&number).is_some_and(|(shape, _)| !is_cured(by, shape)) {
                 continue;
             }
             let of_group = self.parked.range((group, pod)..).take_while(|(other, _)| *other == group);
             let pods: Vec<Uid> = of_group.map(|(_, pod)| *pod).collect();
             pods.into_iter().for_each(|pod| self.wake_pod(pod, now));
-            from = ((cures, number + 1), Uid::LOWEST);
+        }
+    }
+
+    /// Whether some pod waits for a cure.
+    pub(crate) fn has_parked(&self) -> bool {
+        !self.parked.is_empty()
+    }
+
+    /// Who rejected this pod, if it waits for a cure.
+    pub(crate) fn rejectors(&self, pod: Uid) -> Option<Rejectors> {
+        match self.pods.get(&pod)?.place {
+            Place::Parked((by, _)) => Some(by),
+            Place::Active(_) | Place::BackingOff(_) | Place::InCycle => None,
         }
     }
 

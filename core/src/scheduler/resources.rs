@@ -71,6 +71,15 @@ impl Resources {
             && self.scalars.iter().all(|(_, amount)| *amount == 0)
     }
 
+    /// Whether there is more of something that is wanted in the second than in the first.
+    pub(crate) fn is_less_short(&self, first: &Self, second: &Self) -> bool {
+        let of_scalar = |(name, wanted): &(Arc<str>, i64)| *wanted > 0 && second.scalar(name) > first.scalar(name);
+        (self.cpu_milli > 0 && second.cpu_milli > first.cpu_milli)
+            || (self.memory > 0 && second.memory > first.memory)
+            || (self.ephemeral_storage > 0 && second.ephemeral_storage > first.ephemeral_storage)
+            || self.scalars.iter().any(of_scalar)
+    }
+
     pub(crate) fn add(&mut self, other: &Self) {
         self.combine(other, i64::saturating_add);
     }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::arguments::InvalidArgument;
 use super::node_row::NodeRow;
 use super::plugin::SCORE_MAX;
-use super::profile::InvalidArgument;
 use super::shape::Footprint;
 
 /// What `NodeResourcesFit` prefers (`scoringStrategy.type`), by what pods request.

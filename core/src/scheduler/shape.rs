@@ -70,6 +70,8 @@ pub(crate) struct Shape {
     /// The node it names, for those who ask about pods that are bound already.
     pub(crate) node: Option<NodeName>,
     pub(crate) footprint: Arc<Footprint>,
+    /// What its node must declare (`status.declaredFeatures`).
+    pub(crate) features: SmallVec<[&'static str; 0]>,
     /// The images of its containers, with their tags: one for each container, init container and image volume.
     pub(crate) images: SmallVec<[String; 1]>,
     /// Who it is to others; `None` where that makes no difference.
@@ -91,7 +93,8 @@ impl Shape {
         volumes: Arc<VolumeNeeds>,
     ) -> Self {
         let spec = Arc::clone(&pod.spec);
-        Self { number: 0, profile, node: None, footprint, images: images(&spec), standing, spreads, volumes, spec }
+        let (features, images) = (features(&spec), images(&spec));
+        Self { number: 0, profile, node: None, footprint, features, images, standing, spreads, volumes, spec }
     }
 
     /// Equal for pods of the same shape, and different for others.
@@ -99,7 +102,7 @@ impl Shape {
         let (tolerations, selector) = (self.tolerations(), &self.spec.node_selector);
         let affinity = &self.spec.affinity;
         let standing = self.standing.as_ref().map(|kin| (&kin.namespace, &kin.labels));
-        let others = (standing, &self.spreads, &self.volumes);
+        let others = (standing, &self.spreads, &self.volumes, &self.features, self.claims_devices());
         // Which claims they are makes no difference, only what they demand.
         let Footprint { requests, weighed, ports, disks, claims: _, ephemeral: _ } = &*self.footprint;
         let takes = (requests, weighed, ports, disks);
@@ -114,6 +117,11 @@ impl Shape {
     /// Its spread constraints, those that it does not say included.
     pub(crate) fn spreads(&self) -> &[Spread] {
         &self.spreads
+    }
+
+    /// Whether it needs devices (`resourceClaims`).
+    pub(crate) fn claims_devices(&self) -> bool {
+        self.spec.resource_claims.as_ref().is_some_and(|claims| !claims.is_empty())
     }
 
     /// `tolerations`
@@ -155,6 +163,16 @@ fn host_ports(spec: &PodSpec) -> SmallVec<[HostPort; 1]> {
         })
     });
     taken.collect()
+}
+
+/// The features of nodes that a pod cannot do without.
+fn features(spec: &PodSpec) -> SmallVec<[&'static str; 0]> {
+    let mut containers = spec.init_containers.iter().flatten().chain(&spec.containers);
+    let restarts_all = |container: &Container| {
+        container.restart_policy_rules.iter().flatten().any(|rule| rule.action == "RestartAllContainers")
+    };
+    let restarts_all = containers.any(restarts_all);
+    restarts_all.then_some("RestartAllContainersOnContainerExits").into_iter().collect()
 }
 
 fn images(spec: &PodSpec) -> SmallVec<[String; 1]> {

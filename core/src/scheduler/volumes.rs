@@ -13,7 +13,7 @@ use k8s_openapi::api::storage::v1::{CSIDriver, StorageClass};
 use smallvec::SmallVec;
 
 use super::attachments::Attaching;
-use super::node_table::{NodeRow, NodeTable, Tenant};
+use super::node_table::{ClaimName, NodeRow, NodeTable, Tenant};
 use super::plugins::node_affinity::matches_selector;
 use crate::ids::{NodeName, Uid};
 use crate::object::kind::KindId;
@@ -63,6 +63,11 @@ pub(crate) struct ExclusiveClaim {
 }
 
 impl ExclusiveClaim {
+    /// Whether it is this one.
+    pub(crate) fn is(&self, claim: &ClaimName) -> bool {
+        self.namespace == claim.0 && self.name == claim.1
+    }
+
     /// Whether a pod uses it when the pods of this node are these.
     pub(crate) fn is_taken(&self, row: &NodeRow) -> bool {
         row.uses(&self.namespace, &self.name) > 0 || self.users.iter().any(|(node, _)| *node != row.name)

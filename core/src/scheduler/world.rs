@@ -5,10 +5,9 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Service};
 use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment};
 
-use super::node_table::Tenant;
-use super::plugin::Cure;
-use super::queue::Cures;
-use super::shape::Shape;
+use super::happening::{Happening, Rejectors};
+use super::node_table::NodeRow;
+use super::resources::requests_of;
 use super::{Assumed, Scheduler, is_gated};
 use crate::object::kind::KindId;
 use crate::object::storage;
@@ -28,14 +27,15 @@ impl Scheduler {
             _ if kind == KindId::of::<Namespace>() => {
                 if let Some(meta) = after.or(before).map(|namespace| &namespace.meta) {
                     self.table.put_namespace(&meta.name, after.map(|namespace| &namespace.meta.labels));
-                    self.queue.wake(Cure::OtherPods.into(), now);
+                    self.queue.tell(&Happening::NamespaceChanged, &self.table, now);
                 }
             }
             _ if kind == KindId::of::<Service>() => self.classes.forget_selectors(),
             _ if super::WATCHED.contains(&kind) => {
                 let (before, after) = (before.map(|object| &**object), after.map(|object| &**object));
-                let is_cure = self.storage_changed(kind, before, after, now);
-                self.queue.wake(if is_cure { Cure::VolumeChange.into() } else { Cures::default() }, now);
+                if self.storage_changed(kind, before, after, now) {
+                    self.queue.tell(&Happening::StorageChanged, &self.table, now);
+                }
             }
             _ => {}
         }
@@ -69,7 +69,10 @@ impl Scheduler {
             return before.is_some_and(looks_at_room) && !after.is_some_and(looks_at_room);
         }
         if kind == KindId::of::<StorageClass>() {
+            let places =
+                |class: Option<&Object>| class?.typed::<StorageClass>().map(|class| class.allowed_topologies.clone());
             self.table.put_class(&meta.name, after.and_then(Object::typed::<StorageClass>));
+            return after.is_some() && places(before) != places(after);
         }
         after.is_some()
     }
@@ -96,16 +99,33 @@ impl Scheduler {
     fn node_changed(&mut self, before: Option<&Arc<Object>>, after: Option<&Arc<Object>>, now: Time) {
         match (before, after) {
             (_, Some(node)) => {
-                let cures = self.table.put_node(node).cures;
-                self.queue.wake(cures, now);
+                let before = self.row_to_compare(&node.meta.name);
+                let news = self.table.put_node(node);
+                let after = self.table.find(&node.meta.name).and_then(|slot| self.table.node(slot));
+                if let Some(after) = after.filter(|_| news.may_cure) {
+                    let what = match &before {
+                        Some(before) => Happening::NodeChanged { before, after },
+                        None => Happening::NodeCame(after),
+                    };
+                    self.queue.tell(&what, &self.table, now);
+                }
             }
             // A domain that has gone holds the others back no longer.
             (Some(node), None) => {
+                let before = self.row_to_compare(&node.meta.name);
                 self.table.remove_node(&node.meta.name);
-                self.queue.wake(Cure::OtherPods.into(), now);
+                if let Some(before) = &before {
+                    self.queue.tell(&Happening::NodeWent(before), &self.table, now);
+                }
             }
             (None, None) => {}
         }
+    }
+
+    /// A node as it is, if that makes a difference to anybody.
+    fn row_to_compare(&self, node: &str) -> Option<NodeRow> {
+        let slot = self.table.find(node).filter(|_| self.queue.has_parked())?;
+        self.table.node(slot).cloned()
     }
 
     fn pod_changed(&mut self, before: Option<&Arc<Object>>, after: Option<&Arc<Object>>, now: Time) {
@@ -124,7 +144,12 @@ impl Scheduler {
                     Some(node) => self.promise(uid, node.clone(), tenant),
                     None => self.give_up_room(uid, now),
                 }
-                if !before.is_some_and(|before| asks_for_the_same(before, pod)) || !self.queue.contains(uid) {
+                let is_cure = match (before, self.queue.rejectors(uid)) {
+                    (Some(before), Some(by)) => own_cures(before, pod).meets(by),
+                    (Some(before), None) => !asks_for_the_same(before, pod),
+                    (None, _) => true,
+                };
+                if is_cure || !self.queue.contains(uid) {
                     // Who was held back keeps its place in the line.
                     let since = if before.is_some_and(|before| is_gated(before)) { pod.meta.created } else { now };
                     self.queue.add(uid, body.priority(), since, now);
@@ -153,6 +178,8 @@ impl Scheduler {
         // A pod that waits for its binding to come back counts already.
         let bound_or_gone = counts.is_some() || after.is_none();
         let assumed = uid.filter(|_| bound_or_gone).and_then(|uid| self.assumed.remove(&uid));
+        // A binding that comes back changes nothing, but is the first that others hear of it.
+        let is_new = assumed.is_some();
         let counted = assumed.or(counted);
         if counted != counts {
             if let Some(old) = &counted {
@@ -162,22 +189,24 @@ impl Scheduler {
                 self.table.add_pod(&new.node, &new.tenant);
             }
         }
-        if let Some(old) = counted.as_ref().filter(|_| counted != counts) {
-            self.queue.wake(Cure::Eviction.into(), now);
-            self.wake_near(&old.tenant, now);
+        match (&counted, &counts) {
+            (Some(old), Some(new)) if old.node == new.node && !is_new => {
+                let (before, after) = (&old.tenant, &new.tenant);
+                if before != after {
+                    self.queue.tell(&Happening::PodChanged { before, after }, &self.table, now);
+                }
+            }
+            _ => {
+                let gone =
+                    counted.as_ref().filter(|old| !is_new || counts.as_ref().is_none_or(|new| new.node != old.node));
+                if let Some(old) = gone {
+                    self.queue.tell(&Happening::PodWent(&old.tenant), &self.table, now);
+                }
+                if let Some(new) = &counts {
+                    self.queue.tell(&Happening::PodCame(&new.tenant), &self.table, now);
+                }
+            }
         }
-        // A binding that comes back changes nothing, but is the first that others hear of it.
-        if let Some(new) = &counts {
-            self.wake_near(&new.tenant, now);
-        }
-    }
-
-    /// A pod came, went or changed: wakes those that may fit elsewhere because of that.
-    fn wake_near(&mut self, tenant: &Tenant, now: Time) {
-        let table = &self.table;
-        let cares =
-            |shape: &Shape| shape.profile.plugins().any(|(plugin, _)| plugin.cares_about(shape, &tenant.kin, table));
-        self.queue.wake_those(Cure::OtherPods.into(), now, cares);
     }
 
     /// What a pod takes of which node: nothing before it is bound and after it has ended.
@@ -192,6 +221,18 @@ impl Scheduler {
 fn asks_for_the_same(before: &Object, after: &Object) -> bool {
     let (Some(old), Some(new)) = (before.pod(), after.pod()) else { return false };
     (Arc::ptr_eq(&old.spec, &new.spec) || old.spec == new.spec) && before.meta.labels == after.meta.labels
+}
+
+/// Which plugins may let a pod through that waits, after this change of itself.
+fn own_cures(before: &Object, after: &Object) -> Rejectors {
+    let (Some(old), Some(new)) = (before.pod(), after.pod()) else { return Rejectors::default() };
+    let changes: [(bool, &[&str]); 3] = [
+        (before.meta.labels != after.meta.labels, &["PodTopologySpread", "InterPodAffinity"]),
+        (old.spec.tolerations != new.spec.tolerations, &["NodeUnschedulable", "TaintToleration", "PodTopologySpread"]),
+        (requests_of(&old.spec).0 != requests_of(&new.spec).0, &["NodeResourcesFit"]),
+    ];
+    let changed = changes.into_iter().filter(|(is_changed, _)| *is_changed).flat_map(|(_, names)| names);
+    changed.fold(Rejectors::default(), |all, name| all.with(Rejectors::named(name)))
 }
 
 /// Whether a change of a pod makes no difference to other pods: most changes are of its status.

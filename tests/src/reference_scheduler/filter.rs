@@ -11,7 +11,8 @@ use super::matching::{asks, node_matches, selects, taints, term_covers, thousand
 use super::{World, label, name_of, namespace, spec};
 
 pub(super) fn reasons(world: &World, pod: &Pod, node: &Node) -> Vec<String> {
-    let rules = [unschedulable, untolerated, elsewhere, ports, room, disks, volumes, spread, affinity];
+    let rules =
+        [unschedulable, untolerated, elsewhere, ports, room, disks, volumes, spread, affinity, devices, features];
     rules.iter().map(|rule| rule(world, pod, node)).find(|reasons| !reasons.is_empty()).unwrap_or_default()
 }
 
@@ -39,6 +40,19 @@ fn keeps_away(pod: &Pod, node: &Node) -> bool {
 
 fn elsewhere(_: &World, pod: &Pod, node: &Node) -> Vec<String> {
     when(!node_matches(pod, node), "node(s) didn't match Pod's node affinity/selector")
+}
+
+fn devices(_: &World, pod: &Pod, _: &Node) -> Vec<String> {
+    when(spec(pod).resource_claims.as_ref().is_some_and(|claims| !claims.is_empty()), "cannot allocate all claims")
+}
+
+fn features(_: &World, pod: &Pod, node: &Node) -> Vec<String> {
+    const FEATURE: &str = "RestartAllContainersOnContainerExits";
+    let containers = spec(pod).containers.iter().chain(spec(pod).init_containers.iter().flatten());
+    let mut rules = containers.flat_map(|container| container.restart_policy_rules.iter().flatten());
+    let declared = node.status.as_ref().and_then(|status| status.declared_features.clone()).unwrap_or_default();
+    let lacks = rules.any(|rule| rule.action == "RestartAllContainers") && !declared.iter().any(|one| one == FEATURE);
+    when(lacks, &format!("node declared features check failed - unsatisfied requirements: {FEATURE}"))
 }
 
 fn ports(world: &World, pod: &Pod, node: &Node) -> Vec<String> {

@@ -159,6 +159,8 @@ fn is_curable(pod: &Pod, node: &Node, reason: &str) -> bool {
         "node(s) didn't match Pod's node affinity/selector",
         "node(s) didn't match pod topology spread constraints (missing required label)",
         "node(s) didn't match pod affinity rules",
+        "cannot allocate all claims",
+        "node declared features check failed - unsatisfied requirements: RestartAllContainersOnContainerExits",
     ];
     let beyond = reason.strip_prefix("Insufficient ").is_some_and(|resource| {
         let allocatable = node.status.as_ref().and_then(|status| status.allocatable.as_ref());

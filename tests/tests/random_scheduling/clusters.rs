@@ -127,9 +127,12 @@ pub(super) fn node(dice: &mut Dice, number: u64) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels},
         "spec": {"taints": taints, "unschedulable": dice.one_in(15)},
-        "status": {"allocatable": room, "capacity": room},
+        "status": {"allocatable": room, "capacity": room, "declaredFeatures": if dice.one_in(2) { json!([FEATURE]) } else { json!([]) }},
     })
 }
+
+/// What a node declares that some pods need.
+const FEATURE: &str = "RestartAllContainersOnContainerExits";
 
 pub(super) fn pod(dice: &mut Dice, number: usize) -> Value {
     let app = *dice.pick(&APPS);
@@ -154,7 +157,15 @@ pub(super) fn pod(dice: &mut Dice, number: usize) -> Value {
         let port = 8000 + dice.roll(2);
         container["ports"] = json!([{"containerPort": port, "hostPort": port, "hostIP": ip, "protocol": "TCP"}]);
     }
+    if dice.one_in(12) {
+        container["restartPolicy"] = "Never".into();
+        let exits = json!({"operator": "In", "values": [1]});
+        container["restartPolicyRules"] = json!([{"action": "RestartAllContainers", "exitCodes": exits}]);
+    }
     let mut spec = json!({"containers": [container], "terminationGracePeriodSeconds": 0});
+    if dice.one_in(20) {
+        spec["resourceClaims"] = json!([{"name": "d", "resourceClaimName": "d"}]);
+    }
     if dice.one_in(6) {
         let restart = if dice.one_in(2) { json!("Always") } else { Value::Null };
         let requests = json!({"cpu": format!("{}m", 100 * dice.roll(15))});

@@ -1,6 +1,6 @@
 //! What profiles say to single plugins.
 
-use inboard::k8s_openapi::api::core::v1::NodeAffinity;
+use inboard::k8s_openapi::api::core::v1::{NodeAffinity, TopologySpreadConstraint};
 use inboard::scheduler::Profile;
 use serde_json::{Value, json};
 
@@ -11,11 +11,13 @@ fn extended_resources_can_be_left_to_others() {
     const GPU: &str = "example.com/gpu";
     const LACKS: &str = "1 Insufficient example.com/gpu.";
     let plain = || Profile::new("default-scheduler");
-    check_by(&plain().ignored_resources([GPU]), &[fact("by name", &["node n"], "gpu=1", "n")]);
-    check_by(&plain().ignored_resource_groups(["example.com"]), &[fact("by group", &["node n"], "gpu=1", "n")]);
-    check_by(&plain().ignored_resources(["example.com"]), &[fact("a group is no name", &["node n"], "gpu=1", LACKS)]);
+    let ignoring = |name| plain().ignored_resources([name]).expect("a name");
+    let ignoring_group = plain().ignored_resource_groups(["example.com"]).expect("a group");
+    check_by(&ignoring(GPU), &[fact("by name", &["node n"], "gpu=1", "n")]);
+    check_by(&ignoring_group, &[fact("by group", &["node n"], "gpu=1", "n")]);
+    check_by(&ignoring("example.com"), &[fact("a group is no name", &["node n"], "gpu=1", LACKS)]);
     check_by(
-        &plain().ignored_resources(["cpu"]),
+        &ignoring("cpu"),
         &[fact("others are looked at all the same", &["node n cpu=1"], "cpu=2", "1 Insufficient cpu.")],
     );
 }
@@ -93,7 +95,42 @@ fn arguments_are_checked() {
         refused(Profile::new("x").preemption_candidates(0, 0)),
         "minCandidateNodesPercentage: 0: cannot be zero at the same time as minCandidateNodesAbsolute"
     );
+    let refused_group = Profile::new("x").ignored_resource_groups(["a", "example.com/gpu"]);
+    assert_eq!(
+        refused(refused_group),
+        "ignoredResourceGroups[1]: \"example.com/gpu\": resource group name can't contain '/'"
+    );
+    assert!(
+        refused(Profile::new("x").ignored_resources(["-"])).starts_with("ignoredResources[0]: \"-\": name part must")
+    );
     let nowhere = affinity(json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}));
     let refused = refused(Profile::new("x").added_affinity(nowhere));
     assert!(refused.starts_with("addedAffinity.requiredDuring"), "{refused}");
+}
+
+#[test]
+fn default_constraints_are_checked() {
+    let refused = |constraints: Value| {
+        let constraints: Vec<TopologySpreadConstraint> = serde_json::from_value(constraints).expect("constraints");
+        let refused = Profile::new("x").default_constraints(constraints).expect_err("bad").to_string();
+        refused.strip_prefix("defaultConstraints").unwrap_or(&refused).to_owned()
+    };
+    let good = json!({"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"});
+    let with = |field: &str, value: Value| {
+        let mut constraint = good.clone();
+        constraint[field] = value;
+        json!([constraint])
+    };
+    let selects = "[0].labelSelector: constraint must not define a selector, as they deduced for each pod";
+    let unknown = "[0].whenUnsatisfiable: \"Hope\": supported values: \"DoNotSchedule\", \"ScheduleAnyway\"";
+    for (constraints, expected) in [
+        (with("maxSkew", json!(0)), "[0].maxSkew: 0: not in valid range (0, inf)"),
+        (with("topologyKey", json!("")), "[0].topologyKey: can not be empty"),
+        (with("whenUnsatisfiable", json!("")), "[0].whenUnsatisfiable: can not be empty"),
+        (with("whenUnsatisfiable", json!("Hope")), unknown),
+        (with("labelSelector", json!({})), selects),
+        (json!([good, good]), "[1]: {zone, DoNotSchedule}: it is there already"),
+    ] {
+        assert_eq!(refused(constraints), expected);
+    }
 }

@@ -10,6 +10,16 @@ const GUARD: &str = r#"{"apiVersion": "policy/v1", "kind": "PodDisruptionBudget"
 const GUARD_OF_THE_PLAIN: &str = r#"{"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "guard", "namespace": "test"},
     "spec": {"minAvailable": 1, "selector": {"matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]}}, "status": {"disruptionsAllowed": 0}}"#;
 
+/// One that allows one more disruption, and the same where the disruption of a pod is under way.
+const GUARD_OF_ONE: &str = r#"{"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "guard", "namespace": "test"},
+    "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "guarded"}}}, "status": {"disruptionsAllowed": 1}}"#;
+const WITHOUT_X: &str = r#"{"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "guard", "namespace": "test"},
+    "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "guarded"}}},
+    "status": {"disruptionsAllowed": 1, "disruptedPods": {"x": "2026-01-01T00:00:00Z"}}}"#;
+const WITHOUT_ANOTHER: &str = r#"{"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "guard", "namespace": "test"},
+    "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "guarded"}}},
+    "status": {"disruptionsAllowed": 1, "disruptedPods": {"q": "2026-01-01T00:00:00Z"}}}"#;
+
 #[test]
 fn as_few_and_as_unimportant_pods_as_possible_end() {
     check(&[
@@ -51,12 +61,29 @@ fn as_few_and_as_unimportant_pods_as_possible_end() {
             "cpu=2 priority=5",
             "n after a b",
         ),
+        fact(
+            "who makes a node fall out of step with its zone and its neighbours",
+            &[
+                "node a zone=1",
+                "node b zone=1",
+                "node x zone=2",
+                "pod a1 @a label=f:o priority=5",
+                "pod a2 @a label=f:o",
+                "pod b1 @b label=f:o",
+                "pod x1 @x label=f:o priority=9",
+                "pod x2 @x label=f:o priority=9",
+            ],
+            "label=f:o priority=9 spread=1/zone/f:o spread=1/host/f:o",
+            "a after a2",
+        ),
         fact("a host port", &["node n", "pod a @n port=80", "pod b @n port=81"], "port=80 priority=5", "n after a"),
     ]);
 }
 
 #[test]
 fn of_several_nodes_the_one_where_the_least_is_lost() {
+    const W: &str = "pod w @a cpu=1 label=app:guarded";
+    const X: &str = "pod x @a cpu=1 label=app:guarded";
     check(&[
         fact(
             "the only one",
@@ -124,6 +151,24 @@ fn of_several_nodes_the_one_where_the_least_is_lost() {
             &["node n cpu=1", "pod x @n cpu=1 label=app:guarded", GUARD],
             "cpu=1 priority=5",
             "n after x",
+        ),
+        fact(
+            "a budget is used up by the victims before",
+            &["node a cpu=2", "node b cpu=2", W, X, "pod y @b cpu=2 priority=4", GUARD_OF_ONE],
+            "cpu=2 priority=5",
+            "b after y",
+        ),
+        fact(
+            "one that is on its way is counted already",
+            &["node a cpu=2", "node b cpu=2", W, X, "pod y @b cpu=2 priority=4", WITHOUT_X],
+            "cpu=2 priority=5",
+            "a after w x",
+        ),
+        fact(
+            "another on its way makes no difference",
+            &["node a cpu=2", "node b cpu=2", W, X, "pod y @b cpu=2 priority=4", WITHOUT_ANOTHER],
+            "cpu=2 priority=5",
+            "b after y",
         ),
         fact(
             "no budget is asked of a pod without labels",

@@ -1,6 +1,8 @@
 //! Nodes that a pod asks for or must tolerate, and host ports.
 
-use super::{check, check_points, fact};
+use inboard::scheduler::Profile;
+
+use super::{check, check_by, check_points, fact};
 
 #[test]
 fn taints_keep_away_who_does_not_tolerate_them() {
@@ -149,4 +151,41 @@ fn nodes_that_are_rather_wanted_get_points_by_weight() {
             ),
         ],
     );
+}
+
+#[test]
+fn a_node_declares_what_some_pods_cannot_do_without() {
+    const LACKS: &str =
+        "1 node declared features check failed - unsatisfied requirements: RestartAllContainersOnContainerExits.";
+    check(&[
+        fact("it declares nothing", &["node n"], "restarts-all", LACKS),
+        fact("something else", &["node n declares=GuaranteedQoSPodCPUResize"], "restarts-all", LACKS),
+        fact("just that", &["node n declares=RestartAllContainersOnContainerExits"], "restarts-all", "n"),
+        fact(
+            "that and more",
+            &["node n declares=A declares=RestartAllContainersOnContainerExits", "node m"],
+            "restarts-all",
+            "n",
+        ),
+        fact("who does not need it goes anywhere", &["node n", "node m declares=A"], "", "m n"),
+    ]);
+}
+
+#[test]
+fn a_pod_that_claims_a_device_gets_no_node_without_it() {
+    const NO_DEVICE: &str =
+        "1 cannot allocate all claims. still not schedulable, preemption: 0/1 nodes are available: ";
+    let gone = [NO_DEVICE, "1 Preemption is not helpful for scheduling."].concat().leak();
+    check(&[
+        fact("nobody has devices", &["node n"], "device=gpu", gone),
+        fact("no end of others helps", &["node n", "pod a @n"], "device=gpu priority=5", gone),
+        fact(
+            "what else is wrong with a node is said first",
+            &["node n cordoned"],
+            "device=gpu",
+            "1 node(s) were unschedulable. still not schedulable, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
+        ),
+    ]);
+    let without = Profile::default().without("DynamicResources").expect("a plugin");
+    check_by(&without, &[fact("a profile may leave devices to others", &["node n"], "device=gpu", "n")]);
 }

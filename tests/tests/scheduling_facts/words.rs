@@ -1,13 +1,14 @@
 //! Nodes and pods in words, so that a situation is a few lines.
 //!
 //! A node: `node NAME cpu= memory= pods= gpu=`, then `zone=` and `region=` (the labels of these names), `host=` (another host name than its own
-//! name; `-` for none), `label=K:V`, `taint=K:V:EFFECT`, `image=NAME:BYTES`, `cordoned`. The topology key of a host is
+//! name; `-` for none), `label=K:V`, `taint=K:V:EFFECT`, `image=NAME:BYTES`, `declares=` (a feature), `cordoned`. The topology key of a host is
 //! `host`.
 //!
 //! A pod: `pod NAME`, then `@NODE`, what its container requests (`cpu=`, `memory=`, `gpu=`), more containers
 //! (`also=cpu:1`, `init=`, `sidecar=`), `overhead=`, `whole=` (what it requests for itself), `port=80[/UDP][@IP]`, `priority=`,
 //! `mild=` (the same, and it ends no others), `started=SECOND`, `promised=NODE`, `label=K:V`, `ns=`, `select=K:V`, `tolerates=K[:V]:EFFECT`, `claim=`, `scratch=` (an
-//! ephemeral volume), `image=`, `phase=`, `going` (deleted, but held),
+//! ephemeral volume), `device=` (a claim), `image=`, `phase=`, `going` (deleted, but held), `restarts-all` (a rule of its
+//! container says so),
 //! `must=TEST` (what the labels of its node must be: `k:v`, `!k:v`, `k:`, `!k:`, `k:>3`, `k:<3`; `@NAME` for the node
 //! itself), `or=TEST` (the first of further terms), `rather=W/TEST`, `near=K:V/KEY`, `far=K:V/KEY` (others with this label, over this topology key;
 //! with a third part those of a namespace of this name or label, or `*` of all), `liked=W/K:V/KEY`, `disliked=W/K:V/KEY`,
@@ -102,6 +103,7 @@ fn node(words: &[&str]) -> Value {
                 push(&mut node["status"]["images"], json!({"names": [name], "sizeBytes": bytes}));
             }
             "cordoned" => node["spec"]["unschedulable"] = true.into(),
+            "declares" => push(&mut node["status"]["declaredFeatures"], value.into()),
             _ => panic!("{words:?}: {key}"),
         }
     }
@@ -158,6 +160,13 @@ pub(crate) fn pod(world: &mut Scheduling, words: &[&str]) -> Value {
                 push(&mut spec["volumes"], json!({"name": value, "persistentVolumeClaim": source}));
             }
             "scratch" => push(&mut spec["volumes"], scratch(value)),
+            "device" => push(&mut spec["resourceClaims"], json!({"name": value, "resourceClaimName": value})),
+            "restarts-all" => {
+                spec["containers"][0]["restartPolicy"] = "Never".into();
+                let exits = json!({"operator": "In", "values": [1]});
+                spec["containers"][0]["restartPolicyRules"] =
+                    json!([{"action": "RestartAllContainers", "exitCodes": exits}]);
+            }
             "image" => spec["containers"][0]["image"] = value.into(),
             "going" => pod["metadata"]["finalizers"] = json!(["example.com/hold"]),
             "must" | "or" => {

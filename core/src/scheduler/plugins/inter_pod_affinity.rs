@@ -5,9 +5,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::scheduler::happening::Happening;
 use crate::scheduler::kin::{Kin, Term};
 use crate::scheduler::node_table::NodeTable;
-use crate::scheduler::plugin::{Column, Cure, Group, Plugin, Rejected, SCORE_MAX};
+use crate::scheduler::plugin::{Column, Group, Plugin, Rejected, SCORE_MAX};
 use crate::scheduler::shape::Shape;
 use crate::scheduler::topology::{CounterSpec, Role, View};
 
@@ -67,19 +68,39 @@ impl Plugin for InterPodAffinity {
             counters.filter_map(|(counter, _)| view.sum(counter)).any(|sum| sum > 0)
         };
         if !is_near_what_it_wants(shape, table, view) {
-            return Err(Rejected::new("node(s) didn't match pod affinity rules", Cure::OtherPods));
+            return Err(Rejected::fixed(self, "node(s) didn't match pod affinity rules"));
         }
         if is_there(Role::Anti) {
-            return Err(Rejected::new("node(s) didn't match pod anti-affinity rules", Cure::Eviction));
+            return Err(Rejected::evictable(self, "node(s) didn't match pod anti-affinity rules"));
         }
         if is_there(Role::AntiOfOthers) {
-            return Err(Rejected::new("node(s) didn't satisfy existing pods anti-affinity rules", Cure::Eviction));
+            return Err(Rejected::evictable(self, "node(s) didn't satisfy existing pods anti-affinity rules"));
         }
         Ok(())
     }
 
-    fn cares_about(&self, shape: &Shape, kin: &Kin, table: &NodeTable) -> bool {
-        shape.standing().is_some_and(|mine| matches_all(&mine.terms.required_affinity, kin, table))
+    fn hears(&self, what: &Happening<'_>) -> bool {
+        !matches!(what, Happening::NodeWent(_) | Happening::StorageChanged)
+    }
+
+    /// Whom it wants near may have come, whom it does not want near may have gone, or a node may be elsewhere.
+    fn is_cured_by(&self, what: &Happening<'_>, shape: &Shape, table: &NodeTable) -> bool {
+        let Some(mine) = shape.standing() else { return true };
+        let wants = |kin: &Kin| matches_all(&mine.terms.required_affinity, kin, table);
+        let covers = |terms: &[Term], kin: &Kin| terms.iter().any(|term| term.covers(kin, table.namespaces()));
+        let minds = |kin: &Kin| covers(&mine.terms.required_anti, kin) || covers(&kin.terms.required_anti, mine);
+        match what {
+            Happening::NodeCame(node) => {
+                mine.terms.required_affinity.iter().all(|term| node.labels.contains_key(&term.key))
+            }
+            Happening::NodeChanged { before, after } => before.labels != after.labels,
+            Happening::PodCame(pod) => wants(&pod.kin),
+            Happening::PodWent(pod) => minds(&pod.kin),
+            Happening::PodChanged { before, after } => {
+                !wants(&before.kin) && wants(&after.kin) || minds(&before.kin) && !minds(&after.kin)
+            }
+            Happening::NodeWent(_) | Happening::NamespaceChanged | Happening::StorageChanged => true,
+        }
     }
 
     /// The sum of the weights, from the least to the most among the nodes.

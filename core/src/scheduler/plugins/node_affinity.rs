@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PreferredSchedulingTerm};
 
+use crate::scheduler::happening::Happening;
 use crate::scheduler::node_table::{NodeRow, NodeTable, Slot};
-use crate::scheduler::plugin::{Candidates, Column, Cure, Narrowed, Plugin, Rejected, Scale};
+use crate::scheduler::plugin::{Candidates, Column, Narrowed, Plugin, Rejected, Scale};
 use crate::scheduler::shape::Shape;
 use crate::store::StringMap;
 
@@ -34,7 +35,7 @@ impl Plugin for NodeAffinity {
         }
         match shape.required_nodes().and_then(named_nodes) {
             None => Narrowed::All,
-            Some(names) if names.is_empty() => Narrowed::None("pod affinity terms conflict".into(), Cure::NodeChange),
+            Some(names) if names.is_empty() => Narrowed::None("pod affinity terms conflict".into()),
             Some(names) => Narrowed::These(names.into_iter().map(str::to_owned).collect()),
         }
     }
@@ -44,11 +45,11 @@ impl Plugin for NodeAffinity {
         candidates.retain(|row| {
             if enforced.is_some_and(|selector| !matches_selector(selector, row)) {
                 let reason = "node(s) didn't match scheduler-enforced node affinity";
-                return Err(Rejected::new(reason, Cure::NodeLabels));
+                return Err(Rejected::fixed(self, reason));
             }
             match matches_required(shape, row) {
                 true => Ok(()),
-                false => Err(Rejected::new("node(s) didn't match Pod's node affinity/selector", Cure::NodeLabels)),
+                false => Err(Rejected::fixed(self, "node(s) didn't match Pod's node affinity/selector")),
             }
         });
     }
@@ -63,6 +64,22 @@ impl Plugin for NodeAffinity {
             let matching = preferred(shape).filter(|term| matches_term(&term.preference, row));
             matching.map(|term| i64::from(term.weight)).sum::<i64>()
         }));
+    }
+
+    fn hears(&self, what: &Happening<'_>) -> bool {
+        matches!(what, Happening::NodeCame(_) | Happening::NodeChanged { .. })
+    }
+
+    fn is_cured_by(&self, what: &Happening<'_>, shape: &Shape, _table: &NodeTable) -> bool {
+        let enforced = enforced(shape);
+        let is_wanted = |row: &NodeRow| {
+            enforced.is_none_or(|selector| matches_selector(selector, row)) && matches_required(shape, row)
+        };
+        match what {
+            Happening::NodeCame(node) => is_wanted(node),
+            Happening::NodeChanged { before, after } => !is_wanted(before) && is_wanted(after),
+            _ => true,
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! controller.
 
 use crate::scheduler::node_table::NodeTable;
-use crate::scheduler::plugin::{Candidates, Cure, Narrowed, Plugin, Rejected};
+use crate::scheduler::plugin::{Candidates, Narrowed, Plugin, Rejected};
 use crate::scheduler::shape::Shape;
 
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl Plugin for NodeName {
     fn filter(&self, shape: &Shape, _table: &NodeTable, candidates: &mut Candidates<'_>) {
         candidates.retain(|row| match shape.node.as_ref() == Some(&row.name) {
             true => Ok(()),
-            false => Err(Rejected::new("node(s) didn't match the requested node name", Cure::NodeChange)),
+            false => Err(Rejected::fixed(self, "node(s) didn't match the requested node name")),
         });
     }
 }

@@ -3,8 +3,9 @@
 use k8s_openapi::api::core::v1::Taint;
 
 use crate::object::taint::tolerates;
+use crate::scheduler::happening::Happening;
 use crate::scheduler::node_table::NodeTable;
-use crate::scheduler::plugin::{Candidates, Cure, Narrowed, Plugin, Rejected};
+use crate::scheduler::plugin::{Candidates, Narrowed, Plugin, Rejected};
 use crate::scheduler::shape::Shape;
 
 #[derive(Debug)]
@@ -25,8 +26,16 @@ impl Plugin for NodeUnschedulable {
 
     fn filter(&self, _shape: &Shape, _table: &NodeTable, candidates: &mut Candidates<'_>) {
         candidates.retain(|row| match row.unschedulable {
-            true => Err(Rejected::new("node(s) were unschedulable", Cure::NodeTaints)),
+            true => Err(Rejected::fixed(self, "node(s) were unschedulable")),
             false => Ok(()),
         });
+    }
+
+    fn hears(&self, what: &Happening<'_>) -> bool {
+        match what {
+            Happening::NodeCame(node) => !node.unschedulable,
+            Happening::NodeChanged { before, after } => before.unschedulable && !after.unschedulable,
+            _ => false,
+        }
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::scheduler::attachments::{Attaching, DriverVolume, Limits};
+use crate::scheduler::happening::Happening;
 use crate::scheduler::node_table::{NodeRow, NodeTable};
-use crate::scheduler::plugin::{Candidates, Cure, Narrowed, Plugin, Rejected};
+use crate::scheduler::plugin::{Candidates, Narrowed, Plugin, Rejected};
 use crate::scheduler::shape::Shape;
 
 #[derive(Debug)]
@@ -27,8 +28,16 @@ impl Plugin for NodeVolumeLimits {
         };
         candidates.retain(|row| match has_room(row) {
             true => Ok(()),
-            false => Err(Rejected::new("node(s) exceed max volume count", Cure::Eviction)),
+            false => Err(Rejected::evictable(self, "node(s) exceed max volume count")),
         });
+    }
+
+    fn hears(&self, what: &Happening<'_>) -> bool {
+        match what {
+            Happening::PodWent(pod) => pod.claims().next().is_some(),
+            Happening::NodeCame(_) | Happening::StorageChanged => true,
+            _ => false,
+        }
     }
 }
 

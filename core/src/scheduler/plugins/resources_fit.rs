@@ -5,8 +5,10 @@
 
 use smallvec::SmallVec;
 
+use crate::scheduler::happening::Happening;
 use crate::scheduler::node_table::{NodeRow, NodeTable, Slot};
-use crate::scheduler::plugin::{Candidates, Column, Cure, Narrowed, Plugin, Rejected};
+use crate::scheduler::plugin::{Candidates, Column, Narrowed, Plugin, Rejected};
+use crate::scheduler::resources::Resources;
 use crate::scheduler::shape::Shape;
 use crate::text::Text;
 
@@ -27,9 +29,9 @@ impl Plugin for NodeResourcesFit {
     }
 
     fn filter(&self, shape: &Shape, _table: &NodeTable, candidates: &mut Candidates<'_>) {
-        candidates.retain(|row| match lacking(shape, row) {
-            None => Ok(()),
-            Some(rejected) => Err(rejected),
+        candidates.retain(|row| match lacking(shape, &row.allocatable, &row.requested, row.pods) {
+            Lacking { reasons, .. } if reasons.is_empty() => Ok(()),
+            Lacking { reasons, is_beyond } => Err(Rejected { reasons, by: self.name(), is_evictable: !is_beyond }),
         });
     }
 
@@ -41,13 +43,44 @@ impl Plugin for NodeResourcesFit {
         let scoring = shape.profile.scoring();
         column.extend(rows.iter().map(|(_, row)| scoring.points(row, &shape.footprint)));
     }
+
+    fn hears(&self, what: &Happening<'_>) -> bool {
+        use Happening::{NodeCame, NodeChanged, PodChanged, PodWent};
+        matches!(what, NodeCame(_) | NodeChanged { .. } | PodChanged { .. } | PodWent(_))
+    }
+
+    /// A node that would be too small if it were empty is no help.
+    fn is_cured_by(&self, what: &Happening<'_>, shape: &Shape, _table: &NodeTable) -> bool {
+        let wanted = &shape.footprint.requests;
+        let would_do = |row: &NodeRow| lacking(shape, &row.allocatable, &Resources::default(), 0).reasons.is_empty();
+        match what {
+            Happening::NodeCame(node) => would_do(node),
+            Happening::NodeChanged { before, after } => {
+                let has_more = after.allocatable.pods > before.allocatable.pods
+                    || wanted.is_less_short(&before.allocatable, &after.allocatable);
+                has_more && would_do(after)
+            }
+            Happening::PodChanged { before, after } => {
+                wanted.is_less_short(&after.footprint.requests, &before.footprint.requests)
+            }
+            _ => true,
+        }
+    }
+}
+
+/// What a node has too little of.
+#[derive(Debug)]
+struct Lacking {
+    reasons: SmallVec<[Text; 1]>,
+    /// Of something it has too little even if nobody is there.
+    is_beyond: bool,
 }
 
 /// Each resource that the node has too little of.
-fn lacking(shape: &Shape, row: &NodeRow) -> Option<Rejected> {
+fn lacking(shape: &Shape, has: &Resources, used: &Resources, pods: u32) -> Lacking {
     let mut reasons: SmallVec<[Text; 1]> = SmallVec::new();
-    let mut beyond_the_node = false;
-    if i64::from(row.pods) + 1 > row.allocatable.pods {
+    let mut is_beyond = false;
+    if i64::from(pods) + 1 > has.pods {
         reasons.push("Too many pods".into());
     }
     let wanted = &shape.footprint.requests;
@@ -55,10 +88,9 @@ fn lacking(shape: &Shape, row: &NodeRow) -> Option<Rejected> {
         let mut check = |wanted: i64, has: i64, used: i64, reason: &dyn Fn() -> Text| {
             if wanted > 0 && wanted > has.saturating_sub(used) {
                 reasons.push(reason());
-                beyond_the_node |= wanted > has;
+                is_beyond |= wanted > has;
             }
         };
-        let (has, used) = (&row.allocatable, &row.requested);
         check(wanted.cpu_milli, has.cpu_milli, used.cpu_milli, &|| "Insufficient cpu".into());
         check(wanted.memory, has.memory, used.memory, &|| "Insufficient memory".into());
         check(wanted.ephemeral_storage, has.ephemeral_storage, used.ephemeral_storage, &|| {
@@ -69,6 +101,5 @@ fn lacking(shape: &Shape, row: &NodeRow) -> Option<Rejected> {
             check(*amount, has.scalar(name), used.scalar(name), &|| format!("Insufficient {name}").into());
         }
     }
-    let cured_by = if beyond_the_node { Cure::NodeRoom } else { Cure::Eviction };
-    (!reasons.is_empty()).then_some(Rejected { reasons, cured_by })
+    Lacking { reasons, is_beyond }
 }

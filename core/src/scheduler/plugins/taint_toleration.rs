@@ -4,8 +4,9 @@
 use k8s_openapi::api::core::v1::{Taint, Toleration};
 
 use crate::object::taint::{tolerates, tolerates_one};
+use crate::scheduler::happening::Happening;
 use crate::scheduler::node_table::{NodeRow, NodeTable, Slot};
-use crate::scheduler::plugin::{Candidates, Column, Cure, Narrowed, Plugin, Rejected, Scale};
+use crate::scheduler::plugin::{Candidates, Column, Narrowed, Plugin, Rejected, Scale};
 use crate::scheduler::shape::Shape;
 
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl Plugin for TaintToleration {
     fn filter(&self, shape: &Shape, _table: &NodeTable, candidates: &mut Candidates<'_>) {
         candidates.retain(|row| match tolerates_all(shape.tolerations(), row) {
             true => Ok(()),
-            false => Err(Rejected::new("node(s) had untolerated taint(s)", Cure::NodeTaints)),
+            false => Err(Rejected::fixed(self, "node(s) had untolerated taint(s)")),
         });
     }
 
@@ -51,6 +52,19 @@ impl Plugin for TaintToleration {
             });
             open.count() as i64
         }));
+    }
+
+    fn hears(&self, what: &Happening<'_>) -> bool {
+        matches!(what, Happening::NodeCame(_) | Happening::NodeChanged { .. })
+    }
+
+    fn is_cured_by(&self, what: &Happening<'_>, shape: &Shape, _table: &NodeTable) -> bool {
+        let lets_in = |row| tolerates_all(shape.tolerations(), row);
+        match what {
+            Happening::NodeCame(node) => lets_in(node),
+            Happening::NodeChanged { before, after } => !lets_in(before) && lets_in(after),
+            _ => true,
+        }
     }
 }
 

@@ -6,9 +6,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::scheduler::happening::Happening;
 use crate::scheduler::kin::Kin;
 use crate::scheduler::node_table::{NodeRow, NodeTable};
-use crate::scheduler::plugin::{Column, Cure, Group, Plugin, Rejected, SCORE_MAX};
+use crate::scheduler::plugin::{Column, Group, Plugin, Rejected, SCORE_MAX};
 use crate::scheduler::plugins::node_affinity::matches_required;
 use crate::scheduler::plugins::taint_toleration::tolerates_all;
 use crate::scheduler::shape::Shape;
@@ -56,22 +57,49 @@ impl Plugin for PodTopologySpread {
             let Some((spread, standing)) = spread_of(shape, spec).zip(shape.standing()) else { continue };
             let Some(here) = view.sum(counter) else {
                 let reason = "node(s) didn't match pod topology spread constraints (missing required label)";
-                return Err(Rejected::new(reason, Cure::NodeLabels));
+                return Err(Rejected::fixed(self, reason));
             };
             let (least, domains) = view.least(counter);
             let least = if domains < spread.domains_min { 0 } else { least };
             let myself = i64::from(spread.selector.matches(&standing.labels));
             if here + myself - least > spread.skew_max {
-                return Err(Rejected::new("node(s) didn't match pod topology spread constraints", Cure::Eviction));
+                return Err(Rejected::evictable(self, "node(s) didn't match pod topology spread constraints"));
             }
         }
         Ok(())
     }
 
-    fn cares_about(&self, shape: &Shape, kin: &Kin, _table: &NodeTable) -> bool {
-        let mut hard = shape.spreads().iter().filter(|spread| spread.is_hard);
-        let is_near = shape.standing().is_some_and(|mine| mine.namespace == kin.namespace);
-        is_near && hard.any(|spread| spread.selector.matches(&kin.labels))
+    fn hears(&self, what: &Happening<'_>) -> bool {
+        !matches!(what, Happening::NamespaceChanged | Happening::StorageChanged)
+    }
+
+    /// Nodes make a difference where they are in a domain, pods where they are counted.
+    fn is_cured_by(&self, what: &Happening<'_>, shape: &Shape, _table: &NodeTable) -> bool {
+        let hard = || shape.spreads().iter().filter(|spread| spread.is_hard);
+        let is_somewhere = |row: &NodeRow| hard().all(|spread| row.labels.contains_key(&spread.key));
+        let is_elsewhere = |before: &NodeRow, after: &NodeRow| {
+            hard().any(|spread| before.labels.get(&spread.key) != after.labels.get(&spread.key))
+        };
+        let counts = |spread: &Spread, kin: &Kin| {
+            let is_near = shape.standing().is_some_and(|mine| mine.namespace == kin.namespace);
+            is_near && !kin.ending && spread.selector.matches(&kin.labels)
+        };
+        match what {
+            Happening::NodeCame(node) | Happening::NodeWent(node) => is_somewhere(node),
+            Happening::NodeChanged { before, after } => {
+                let honors_taints = hard().any(|spread| spread.honors_taints);
+                is_elsewhere(before, after)
+                    || before.labels != after.labels && !is_same_to_affinity(shape, before, after)
+                    || honors_taints && before.taints != after.taints
+            }
+            Happening::PodCame(pod) => hard().any(|spread| counts(spread, &pod.kin)),
+            // The deletion of one that goes was heard of when it was asked for.
+            Happening::PodWent(pod) => hard().any(|spread| counts(spread, &pod.kin)),
+            Happening::PodChanged { before, after } => {
+                hard().any(|spread| counts(spread, &before.kin) != counts(spread, &after.kin))
+            }
+            Happening::NamespaceChanged | Happening::StorageChanged => true,
+        }
     }
 
     fn rank(&self, shape: &Shape, groups: &[Group<'_>], column: &mut Column) {
@@ -114,6 +142,11 @@ impl Plugin for PodTopologySpread {
             Some(raw) => SCORE_MAX * (most + least - raw) / most,
         }));
     }
+}
+
+/// Whether the pod may go to a node if it could before, as far as the labels go.
+fn is_same_to_affinity(shape: &Shape, before: &NodeRow, after: &NodeRow) -> bool {
+    matches_required(shape, before) == matches_required(shape, after)
 }
 
 fn spread_of<'a>(shape: &'a Shape, spec: &CounterSpec) -> Option<&'a Spread> {

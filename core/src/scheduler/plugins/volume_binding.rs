@@ -3,8 +3,9 @@
 use smallvec::SmallVec;
 
 use super::node_affinity::matches_selector;
+use crate::scheduler::happening::Happening;
 use crate::scheduler::node_table::{NodeRow, NodeTable};
-use crate::scheduler::plugin::{Candidates, Cure, Narrowed, Plugin, Rejected};
+use crate::scheduler::plugin::{Candidates, Narrowed, Plugin, Rejected};
 use crate::scheduler::shape::Shape;
 use crate::scheduler::volumes::{Given, VolumeNeeds, given_on};
 use crate::text::Text;
@@ -20,7 +21,7 @@ impl Plugin for VolumeBinding {
     fn prepare(&self, shape: &Shape) -> Narrowed {
         let needs = &shape.volumes;
         match &needs.waits_for {
-            Some(reason) => Narrowed::None(reason.clone(), Cure::VolumeChange),
+            Some(reason) => Narrowed::None(reason.clone()),
             None if needs.usable.is_empty() && needs.delayed.is_empty() && !needs.is_lost => Narrowed::NotMyConcern,
             None => Narrowed::All,
         }
@@ -29,8 +30,21 @@ impl Plugin for VolumeBinding {
     fn filter(&self, shape: &Shape, table: &NodeTable, candidates: &mut Candidates<'_>) {
         candidates.retain(|row| {
             let reasons = reasons(&shape.volumes, table, row);
-            if reasons.is_empty() { Ok(()) } else { Err(Rejected { reasons, cured_by: Cure::VolumeChange }) }
+            if reasons.is_empty() { Ok(()) } else { Err(Rejected { reasons, by: self.name(), is_evictable: false }) }
         });
+    }
+
+    fn hears(&self, what: &Happening<'_>) -> bool {
+        hears(what)
+    }
+}
+
+/// What volumes and claims say, and where nodes are.
+pub(super) fn hears(what: &Happening<'_>) -> bool {
+    match what {
+        Happening::NodeCame(_) | Happening::StorageChanged => true,
+        Happening::NodeChanged { before, after } => before.labels != after.labels,
+        _ => false,
     }
 }
 

@@ -4,8 +4,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::scheduler::happening::Happening;
 use crate::scheduler::node_table::{NodeRow, NodeTable};
-use crate::scheduler::plugin::{Candidates, Cure, Narrowed, Plugin, Rejected};
+use crate::scheduler::plugin::{Candidates, Narrowed, Plugin, Rejected};
 use crate::scheduler::shape::Shape;
 
 /// The labels that say where a node is: the old names, the new names.
@@ -24,7 +25,7 @@ impl Plugin for VolumeZone {
 
     fn prepare(&self, shape: &Shape) -> Narrowed {
         match &shape.volumes.misses {
-            Some(reason) => Narrowed::None(reason.clone(), Cure::VolumeChange),
+            Some(reason) => Narrowed::None(reason.clone()),
             None if shape.volumes.zones.is_empty() => Narrowed::NotMyConcern,
             None => Narrowed::All,
         }
@@ -33,8 +34,12 @@ impl Plugin for VolumeZone {
     fn filter(&self, shape: &Shape, _table: &NodeTable, candidates: &mut Candidates<'_>) {
         candidates.retain(|row| match shape.volumes.zones.iter().all(|(label, zones)| is_in(row, label, zones)) {
             true => Ok(()),
-            false => Err(Rejected::new("node(s) had no available volume zone", Cure::VolumeChange)),
+            false => Err(Rejected::fixed(self, "node(s) had no available volume zone")),
         });
+    }
+
+    fn hears(&self, what: &Happening<'_>) -> bool {
+        super::volume_binding::hears(what)
     }
 }
 
