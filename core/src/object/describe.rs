@@ -1,7 +1,7 @@
 //! Objects told in full, in the words and the layout of `kubectl describe`.
 //!
 //! **The rule** (`kubectl/pkg/describe`): a kind that kubectl knows has its own words; any other object is told as the tree
-//! that it is. Names and values are cells, laid out in columns by [`Lines`]; events come last.
+//! that it is. Names and values are cells, laid out in columns by `Lines`; events come last.
 //!
 //! What is told is the JSON of an object and of those that belong to it, which [`Around`] brings.
 
