@@ -97,9 +97,14 @@ fn daemon_set_missing(cluster: &Cluster, object: &Object) -> Option<String> {
     let snapshot = cluster.snapshot();
     let nodes: Vec<_> = snapshot.list(kind::NODE).filter(is_chosen).map(|node| node.meta.name.to_string()).collect();
     let image = |containers: &[Container]| containers.first().and_then(|container| container.image.clone());
-    let pods = snapshot.owned_by(object.meta.uid).filter_map(|pod| pod.pod());
-    let right = pods.filter(|pod| pod.is_ready() && image(&pod.spec.containers) == image(&spec.containers));
-    let mut hosts: Vec<String> = right.filter_map(|pod| pod.node.as_ref().map(ToString::to_string)).collect();
+    // As in Kubernetes, an orphan of an earlier set of this name is as it shall be if it is of the same generation.
+    let generation = object.meta.annotations.get("deprecated.daemonset.template.generation");
+    let is_of_generation = |pod: &Object| generation == pod.meta.labels.get("pod-template-generation");
+    let pods = snapshot.owned_by(object.meta.uid).filter_map(|object| Some((object, object.pod()?)));
+    let right = pods.filter(|(object, pod)| {
+        pod.is_ready() && (image(&pod.spec.containers) == image(&spec.containers) || is_of_generation(object))
+    });
+    let mut hosts: Vec<String> = right.filter_map(|(_, pod)| pod.node.as_ref().map(ToString::to_string)).collect();
     hosts.sort();
     let is_looked_at = status.observed_generation == Some(object.meta.generation) && !object.meta.is_deleting();
     (hosts != nodes || !is_looked_at)
