@@ -47,7 +47,7 @@ use crate::object::kind::KindId;
 use crate::provision::{ProvisionError, VolumeReply};
 use crate::runtime::{Call, Reply, RuntimeError, RuntimeEvent};
 use crate::scheduler::{Scheduler, SchedulerConfig};
-use crate::store::{AutoscalingSettings, Change, MetricAnswer, MetricQuery, Snapshot, Store};
+use crate::store::{AutoscalingSettings, Change, MetricAnswer, MetricQuery, NodeMonitorGrace, Snapshot, Store};
 use crate::time::Time;
 
 /// How a kernel is set up.
@@ -65,6 +65,8 @@ pub struct KernelConfig {
     pub provisioners: BTreeSet<Arc<str>>,
     /// How autoscalers work, and how often usage is measured.
     pub autoscaling: AutoscalingSettings,
+    /// How long a node may be silent before it is unknown.
+    pub node_grace: NodeMonitorGrace,
     /// Who makes tokens of service accounts; nobody otherwise.
     pub authority: Option<Arc<dyn Authority>>,
     /// Whether every input and change is folded into [`Kernel::digest`]: it costs more than the work itself.
@@ -80,6 +82,7 @@ impl Default for KernelConfig {
             scheduler: Some(SchedulerConfig::default()),
             provisioners: BTreeSet::new(),
             autoscaling: AutoscalingSettings::default(),
+            node_grace: NodeMonitorGrace::default(),
             authority: None,
             digest: false,
         }
@@ -172,6 +175,7 @@ impl Kernel {
 
     fn around(config: &KernelConfig, mut store: Store) -> Self {
         store.set_autoscaling(config.autoscaling.clone());
+        store.set_node_grace(config.node_grace);
         store.set_authority(config.authority.clone());
         let mut loops = controllers::all();
         for each in &mut loops {

@@ -58,8 +58,8 @@ pub(crate) use self::eviction::{DISRUPTION_ALLOWED, SYNC_FAILED, budget_selector
 pub use self::links::Owners;
 pub(crate) use self::links::{SERVICE_NAME, evicting_taints, ready_of};
 pub use self::measures::{
-    AutoscalingSettings, ContainerUsage, FailureTimes, MetricAnswer, MetricQuery, MetricSample, PodUsage, ScaleHistory,
-    TaintMemory,
+    AutoscalingSettings, ContainerUsage, FailureTimes, MetricAnswer, MetricQuery, MetricSample, NodeMonitorGrace,
+    PodUsage, ScaleHistory, TaintMemory,
 };
 pub use self::object::{Body, Deletion, Meta, Object, StringMap};
 pub use self::owners::FieldManager;

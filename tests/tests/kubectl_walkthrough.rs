@@ -59,6 +59,7 @@ async fn serve(nodes: impl IntoIterator<Item = NodeSpec>) -> (Cluster, Server) {
         .authority(tokens.clone())
         .storage_class(NodeLocal::class("longhorn"))
         .autoscaling(autoscaling)
+        .node_monitor_grace_period(Duration::from_secs(5))
         .start()
         .await
         .expect("it starts");

@@ -36,6 +36,32 @@ async fn a_node_that_comes_back_with_more_room_takes_what_did_not_fit() {
     assert_eq!(labels.get("disk").map(String::as_str), Some("ssd"));
 }
 
+/// How long a node may be silent is the cluster's to say; fifty seconds when it says nothing.
+#[tokio::test(start_paused = true)]
+async fn a_silent_node_is_unknown_when_its_grace_is_over() {
+    const SECOND: Duration = Duration::from_secs(1);
+    for (said, grace) in [(None, 50 * SECOND), (Some(7 * SECOND), 7 * SECOND)] {
+        let builder = Cluster::builder().node(NodeSpec::new("host01", Arc::new(MockRuntime::new())));
+        let builder = match said {
+            Some(grace) => builder.node_monitor_grace_period(grace),
+            None => builder,
+        };
+        let cluster = builder.start().await.expect("a cluster");
+        let nodes: Api<Node> = Api::all(&cluster);
+        let ready = async || {
+            let node = nodes.get("host01").await.expect("the node");
+            let conditions = node.status.and_then(|status| status.conditions).unwrap_or_default();
+            conditions.into_iter().find(|condition| condition.type_ == "Ready").map(|condition| condition.status)
+        };
+        cluster.settle().await.expect("settled");
+        cluster.disconnect_node("host01").await.expect("gone");
+        tokio::time::sleep(grace - SECOND).await;
+        assert_eq!(ready().await.as_deref(), Some("True"), "{grace:?}");
+        tokio::time::sleep(2 * SECOND).await;
+        assert_eq!(ready().await.as_deref(), Some("Unknown"), "{grace:?}");
+    }
+}
+
 /// A node that looks after its machine gives its pods up one by one, is left alone by the scheduler, and comes back.
 #[tokio::test(start_paused = true)]
 async fn a_machine_short_of_memory_loses_its_pods_to_another_until_it_has_room() {

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Taint;
 use k8s_openapi::api::storage::v1::StorageClass;
@@ -24,7 +25,8 @@ use crate::provision::Provisioner;
 use crate::runtime::{Runtime, RuntimeError};
 use crate::scheduler::SchedulerConfig;
 use crate::store::{
-    AutoscalingSettings, Committed, Draft, Durability, DurabilityError, Memory, RestoreError, WriteOptions,
+    AutoscalingSettings, Committed, Draft, Durability, DurabilityError, Memory, NodeMonitorGrace, RestoreError,
+    WriteOptions,
 };
 use crate::time::Time;
 
@@ -302,6 +304,15 @@ impl ClusterBuilder {
     #[must_use]
     pub fn autoscaling(mut self, settings: AutoscalingSettings) -> Self {
         self.kernel.autoscaling = settings;
+        self
+    }
+
+    /// How long a node may be silent before it is unknown and its pods are not ready (`--node-monitor-grace-period`); 50 s
+    /// when not said. What runs there is replaced when the pods' tolerations are over as well, 5 minutes later unless they
+    /// say otherwise.
+    #[must_use]
+    pub fn node_monitor_grace_period(mut self, grace: Duration) -> Self {
+        self.kernel.node_grace = NodeMonitorGrace(grace);
         self
     }
 

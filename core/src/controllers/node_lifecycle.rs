@@ -3,7 +3,7 @@
 //! **The rule**: a node's taints say what its conditions say; a node that is not heard of any more is unknown.
 //!
 //! The stages of a decision, all in one plan:
-//! 1. [`unknown`]: a node whose agent has been away for [`GRACE`] gets conditions of status `Unknown`;
+//! 1. [`unknown`]: a node whose agent has been away for longer than the grace period gets conditions of status `Unknown`;
 //! 2. [`taints`]: conditions, and `spec.unschedulable`, become taints; which nodes send their pods away is decided for all
 //!    of them together (`node_eviction`);
 //! 3. [`labels`]: system and architecture are there under their old names too;
@@ -37,9 +37,6 @@ use crate::time::Time;
 /// The namespace of the nodes' leases.
 pub const LEASE_NAMESPACE: &str = "kube-node-lease";
 
-/// How long a node may be silent before it is unknown (`--node-monitor-grace-period`).
-const GRACE: Duration = Duration::from_secs(50);
-
 /// Keeps the taints of nodes true.
 #[derive(Debug)]
 pub struct NodeLifecycleController;
@@ -51,6 +48,8 @@ pub struct Observed<'w> {
     node: &'w Node,
     /// When its agent left; `None` while it is there, or is not ours.
     silent_since: Option<Time>,
+    /// How long it may be away.
+    grace: Duration,
     pods: Vec<&'w Arc<Object>>,
 }
 
@@ -71,6 +70,7 @@ impl Controller for NodeLifecycleController {
             object,
             node,
             silent_since: renewed.map(|at| Time::from_timestamp(at.0).max(reported(node))),
+            grace: snapshot.node_monitor_grace(),
             pods: snapshot.pods_on(&name).collect(),
         })
     }

@@ -61,6 +61,17 @@ impl Default for AutoscalingSettings {
     }
 }
 
+/// How long a node may be silent before nobody knows how it is (`--node-monitor-grace-period`); 50 s when not said. Upstream
+/// looks every 5 s whether it is over (`--node-monitor-period`); here it is looked at when it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeMonitorGrace(pub Duration);
+
+impl Default for NodeMonitorGrace {
+    fn default() -> Self {
+        Self(Duration::from_secs(50))
+    }
+}
+
 /// What one pod used, as of its last measurement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodUsage {
@@ -219,6 +230,7 @@ pub(super) struct Measures {
     /// The autoscalers by a label that all of their pods have, or by none: `key=value` in a namespace.
     selecting: OrdSet<(NameKey, Uid)>,
     pub(super) settings: Arc<AutoscalingSettings>,
+    node_grace: NodeMonitorGrace,
 }
 
 impl Measures {
@@ -311,6 +323,11 @@ impl Snapshot {
     pub fn autoscaling(&self) -> &AutoscalingSettings {
         &self.measures.settings
     }
+
+    /// How long nodes may be silent here.
+    pub fn node_monitor_grace(&self) -> Duration {
+        self.measures.node_grace.0
+    }
 }
 
 impl Store {
@@ -321,6 +338,11 @@ impl Store {
     /// Says how autoscalers work here.
     pub(crate) fn set_autoscaling(&mut self, settings: AutoscalingSettings) {
         self.measures().settings = Arc::new(settings);
+    }
+
+    /// Says how long nodes may be silent here.
+    pub(crate) fn set_node_grace(&mut self, grace: NodeMonitorGrace) {
+        self.measures().node_grace = grace;
     }
 
     /// Takes in what a node measured. Of its other pods nothing is known any more: they have ended, or it is silent.

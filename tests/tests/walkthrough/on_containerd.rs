@@ -82,7 +82,8 @@ async fn the_walk_through() {
         ..AutoscalingSettings::default()
     };
     let builder = Cluster::builder().nodes(nodes).storage_class(NodeLocal::class("longhorn"));
-    let cluster = builder.autoscaling(autoscaling).start().await.expect("a cluster");
+    let builder = builder.autoscaling(autoscaling).node_monitor_grace_period(Duration::from_secs(5));
+    let cluster = builder.start().await.expect("a cluster");
     walk_through(&cluster, &world).await;
     cluster.shutdown(Shutdown::Stop { grace: Duration::from_secs(1) }).await.expect("stopped");
     for runtime in world.0.values() {

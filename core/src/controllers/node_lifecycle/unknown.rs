@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::{Node, NodeCondition};
 
-use super::{GRACE, Observed};
+use super::Observed;
 use crate::control::Plan;
 use crate::time::Time;
 
@@ -12,8 +12,9 @@ const REPORTED: [&str; 4] = ["Ready", "MemoryPressure", "DiskPressure", "PIDPres
 /// Sets the conditions of a silent node to `Unknown`, or looks again when its grace is over.
 pub(super) fn judge(observed: &Observed<'_>, node: &mut Node, now: Time, plan: &mut Plan) {
     let Some(since) = observed.silent_since else { return };
-    if now < since + GRACE {
-        plan.wake(since + GRACE);
+    let over = since + observed.grace;
+    if now < over {
+        plan.wake(over);
         return;
     }
     let conditions = node.status.get_or_insert_default().conditions.get_or_insert_default();
