@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod idmap;
+pub(crate) mod tree;
 
 use std::ffi::c_ulong;
 use std::fs::File;
@@ -168,12 +169,12 @@ pub(crate) fn oom_score_min() -> i32 {
     std::fs::read_to_string("/proc/self/oom_score_adj").ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
-/// Sets an extended attribute of a file itself, also of a link.
+/// Sets an extended attribute of what a path leads to.
 pub(crate) fn set_attribute(path: &Path, name: &std::ffi::CStr, value: &str) -> io::Result<()> {
     use std::os::unix::ffi::OsStrExt;
     let path = std::ffi::CString::new(path.as_os_str().as_bytes())?;
     // SAFETY: both texts end with a zero byte and live through the call; the value's length is told with it.
-    let result = unsafe { libc::lsetxattr(path.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
+    let result = unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 

@@ -90,17 +90,10 @@ fn categories(seed: &str) -> String {
     format!("c{},c{}", first.min(second), first.max(second))
 }
 
-/// Gives a file, or all in a directory, a label; links are not followed.
+/// Gives a file, or all in a directory, a label; links have one of their own.
 pub(crate) fn relabel(path: &Path, label: &str) -> Result<(), RuntimeError> {
-    let mut left = vec![path.to_path_buf()];
-    while let Some(path) = left.pop() {
-        os::set_attribute(&path, ATTRIBUTE, label).map_err(|e| error::io("label", &path, &e))?;
-        let is_dir = std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir());
-        if is_dir {
-            left.extend(std::fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
-        }
-    }
-    Ok(())
+    let labelled = os::tree::walk(path, |_, found| os::set_attribute(&found.path(), ATTRIBUTE, label));
+    labelled.map_err(|e| error::io("label", path, &e))
 }
 
 #[cfg(test)]
