@@ -102,7 +102,7 @@ impl Inner {
             return Err(spec::invalid("a command is needed"));
         }
         let exec_id = exec_id();
-        let fifos = Fifos::named(&entry.dir, &format!("{exec_id}-"), request.stdin, request.tty);
+        let fifos = Fifos::named(&entry.live, &format!("{exec_id}-"), request.stdin, request.tty);
         fifos.make_all()?;
         let process =
             ProcessRef { daemon: self.daemon.clone(), container: entry.record.id.clone(), exec_id: exec_id.clone() };

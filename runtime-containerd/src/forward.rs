@@ -23,7 +23,7 @@ impl Inner {
         let connected = if record.host_network {
             tokio::task::spawn_blocking(move || connect(port)).await.map_err(|e| error::system("connect", e))?
         } else {
-            os::in_network(self.dirs.sandbox(sandbox).join("net"), move || connect(port)).await
+            os::in_network(self.dirs.live(sandbox).join("net"), move || connect(port)).await
         };
         let failed = |e: std::io::Error| {
             let message = format!("connect to port {port} in sandbox {sandbox}: {e}");

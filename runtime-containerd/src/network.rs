@@ -25,12 +25,9 @@ use crate::{error, os, state};
 /// The name that the pod's link has inside.
 const LINK: &str = "eth0";
 
-/// What was done for one sandbox, and what came of it.
+/// What plugins were asked to do for one sandbox, and what came of it. What the bridge did is found by the sandbox's id.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Attachment {
-    /// Whether it is connected to the built-in bridge.
-    #[serde(default)]
-    bridge: bool,
     /// The plugins' configurations, in the order of ADD.
     plugins: Vec<Value>,
     /// The answer of the bridge or the last plugin.
@@ -53,16 +50,23 @@ impl Network {
     }
 
     /// Connects a pinned namespace; the addresses it has then, the primary one first.
-    pub(crate) async fn add(&self, id: &str, dir: &Path, ports: &[PortMapping]) -> Result<Vec<IpAddr>, RuntimeError> {
-        let bridge = self.bridge.is_some();
-        let mut attachment = Attachment { bridge, plugins: self.settings.plugins(ports), result: None };
+    pub(crate) async fn add(
+        &self,
+        id: &str,
+        dir: &Path,
+        pin: &Path,
+        ports: &[PortMapping],
+    ) -> Result<Vec<IpAddr>, RuntimeError> {
+        let mut attachment = Attachment { plugins: self.settings.plugins(ports), result: None };
         let record = dir.join("network.json");
-        state::write_json(&record, &attachment)?;
+        if !attachment.plugins.is_empty() {
+            state::write_json(&record, &attachment)?;
+        }
         if let Some(bridge) = &self.bridge {
-            attachment.result = Some(bridge.read().await.connect(id, &dir.join("net")).await?);
+            attachment.result = Some(bridge.read().await.connect(id, pin).await?);
         }
         for plugin in attachment.plugins.clone() {
-            let answer = self.call("ADD", id, dir, plugin, attachment.result.as_ref()).await?;
+            let answer = self.call("ADD", id, (dir, pin), plugin, attachment.result.as_ref()).await?;
             attachment.result = Some(answer);
         }
         if !attachment.plugins.is_empty() {
@@ -81,16 +85,16 @@ impl Network {
     }
 
     /// Undoes what [`Network::add`] did, also when it was cut short; does nothing a second time.
-    pub(crate) async fn remove(&self, id: &str, dir: &Path) -> Result<(), RuntimeError> {
+    pub(crate) async fn remove(&self, id: &str, dir: &Path, pin: &Path) -> Result<(), RuntimeError> {
         let record = dir.join("network.json");
-        let Some(attachment) = state::read_json::<Attachment>(&record) else { return Ok(()) };
+        let attachment = state::read_json::<Attachment>(&record).unwrap_or_default();
         for plugin in attachment.plugins.into_iter().rev() {
-            self.call("DEL", id, dir, plugin, attachment.result.as_ref()).await?;
+            self.call("DEL", id, (dir, pin), plugin, attachment.result.as_ref()).await?;
         }
-        if let Some(bridge) = self.bridge.as_ref().filter(|_| attachment.bridge) {
+        if let Some(bridge) = &self.bridge {
             bridge.read().await.disconnect(id).await?;
         }
-        std::fs::remove_file(&record).map_err(|e| error::io("remove", &record, &e))?;
+        state::remove_file(&record)?;
         state::remove_file(&dir.join("network.lock"))
     }
 
@@ -112,7 +116,7 @@ impl Network {
         &self,
         command: &str,
         id: &str,
-        dir: &Path,
+        (dir, pin): (&Path, &Path),
         config: Value,
         previous: Option<&Value>,
     ) -> Result<Value, RuntimeError> {
@@ -121,7 +125,7 @@ impl Network {
             command,
             container: id,
             // A namespace that is gone has nothing left to take down in it; the plugins still free the address.
-            namespace: Some(dir.join("net")).filter(|pin| command == "ADD" || os::is_pinned(pin)),
+            namespace: Some(pin.to_path_buf()).filter(|pin| command == "ADD" || os::is_pinned(pin)),
             link: LINK,
             lock: dir.join("network.lock"),
         };

@@ -106,6 +106,13 @@ pub(crate) fn bind(source: &Path, target: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether something is mounted at a path: it is on another file system than what it lies in.
+pub(crate) fn is_mount(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let device = |path: &Path| std::fs::symlink_metadata(path).map(|metadata| metadata.dev()).ok();
+    path.parent().is_some_and(|parent| device(path) != device(parent))
+}
+
 /// Mounts an empty file system in memory.
 pub(crate) fn mount_memory(target: &Path, mode: u32, size: Option<u64>) -> io::Result<()> {
     let mut options = format!("mode={mode:o}");

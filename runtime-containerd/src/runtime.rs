@@ -73,6 +73,8 @@ pub(crate) struct Inner {
     pub(crate) sandboxes: Mutex<BTreeMap<String, SandboxRecord>>,
     /// One lock a sandbox, held by everything that changes it or its containers; one a pod for its volumes.
     pub(crate) locks: KeyedLocks,
+    /// Held while what is in memory comes or goes.
+    pub(crate) live: Mutex<()>,
     pub(crate) events: broadcast::Sender<RuntimeEvent>,
     /// What runs in the background ends when this is sent or dropped.
     closing: watch::Sender<()>,
@@ -126,6 +128,7 @@ impl ContainerdRuntime {
             containers: Mutex::default(),
             sandboxes: Mutex::default(),
             locks: KeyedLocks::default(),
+            live: Mutex::default(),
             events: broadcast::Sender::new(events::BACKLOG),
             closing: watch::Sender::new(()),
             background: Mutex::default(),

@@ -1,8 +1,12 @@
 //! The runtime's directory: where everything lies, and files that are there whole or not at all.
 //!
+//! A new file costs more on a disk than what is in it, so a record grows line by line, and what a restart of the machine ends
+//! anyway is in memory.
+//!
 //! ```text
-//! sandboxes/ID/   sandbox.json network.json network.lock  net ipc uts user (pins)  hosts hostname resolv.conf shm  processes
-//! containers/ID/  container.json state.json log termination-log  stdin stdout stderr (fifos)  mounts layers
+//! sandboxes/ID/   sandbox.json network.json network.lock  hosts hostname resolv.conf  processes
+//! containers/ID/  container.json log termination-log  mounts layers
+//! live/ID/        net ipc uts user (pins) shm of sandboxes, stdin stdout stderr (fifos) of containers; a file system in memory
 //! pods/UID/       pod.json  volumes/NAME.json  volumes/NAME/
 //! persistent/     NAME/ of volumes that outlive their pods
 //! ipam/           addresses in use, kept by the network plugin
@@ -10,12 +14,14 @@
 //! apparmor-profile  the default profile, where the kernel has AppArmor
 //! ```
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use inboard::runtime::RuntimeError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::error;
 
@@ -27,7 +33,8 @@ pub(crate) struct StateDir {
 impl StateDir {
     pub(crate) fn open(root: PathBuf) -> Result<Self, RuntimeError> {
         let dir = Self { root };
-        for path in [dir.sandboxes(), dir.containers(), dir.pods(), dir.persistent_root(), dir.ipam()] {
+        let all = [dir.sandboxes(), dir.containers(), dir.live_root(), dir.pods(), dir.persistent_root(), dir.ipam()];
+        for path in all {
             std::fs::create_dir_all(&path).map_err(|e| error::io("create directory", &path, &e))?;
         }
         Ok(dir)
@@ -47,6 +54,15 @@ impl StateDir {
 
     pub(crate) fn container(&self, id: &str) -> PathBuf {
         self.containers().join(id)
+    }
+
+    pub(crate) fn live_root(&self) -> PathBuf {
+        self.root.join("live")
+    }
+
+    /// What there is of a sandbox or a container only as long as the machine runs.
+    pub(crate) fn live(&self, id: &str) -> PathBuf {
+        self.live_root().join(id)
     }
 
     pub(crate) fn pods(&self) -> PathBuf {
@@ -113,6 +129,26 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
         .ok()
 }
 
+/// Adds a line to a record. A line that is cut off is none: the next one begins anew.
+pub(crate) fn add_line(path: &Path, value: &impl Serialize) -> Result<(), RuntimeError> {
+    let mut line = vec![b'\n'];
+    serde_json::to_writer(&mut line, value).map_err(|e| error::system("encode a record", e))?;
+    line.push(b'\n');
+    let file = File::options().create(true).append(true).open(path);
+    file.and_then(|mut file| file.write_all(&line)).map_err(|e| error::io("write", path, &e))
+}
+
+/// The lines of a record that are whole, in order; none when it is not there.
+pub(crate) fn lines(path: &Path) -> Vec<Value> {
+    let bytes = std::fs::read(path).unwrap_or_default();
+    bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+}
+
+/// The last line of a record that can be read.
+pub(crate) fn last_line<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    lines(path).into_iter().rev().find_map(|line| serde_json::from_value(line).ok())
+}
+
 /// Removes a directory and what is in it; one that is not there is no error.
 pub(crate) fn remove_dir(path: &Path) -> Result<(), RuntimeError> {
     match std::fs::remove_dir_all(path) {
@@ -126,5 +162,23 @@ pub(crate) fn remove_file(path: &Path) -> Result<(), RuntimeError> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error::io("remove", path, &error)),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_cut_off_is_none_and_spoils_no_other() {
+        let path = std::env::temp_dir().join(format!("inboard-record-{}", std::process::id()));
+        assert_eq!(last_line::<u32>(&path), None);
+        add_line(&path, &1).expect("written");
+        let mut file = File::options().append(true).open(&path).expect("a file");
+        file.write_all(b"\n{\"cut\": ").expect("written");
+        assert_eq!(last_line::<u32>(&path), Some(1));
+        add_line(&path, &2).expect("written");
+        assert_eq!(lines(&path), [Value::from(1), Value::from(2)]);
+        std::fs::remove_file(path).expect("removed");
     }
 }

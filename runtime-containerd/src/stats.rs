@@ -61,7 +61,7 @@ impl Inner {
         if let Some(traffic) = self.network.traffic(&sandbox.id) {
             return Some(traffic);
         }
-        let pin = self.dirs.sandbox(&sandbox.id).join("net");
+        let pin = self.dirs.live(&sandbox.id).join("net");
         let table = os::in_network(pin, || std::fs::read_to_string("/proc/thread-self/net/dev")).await.ok()?;
         Some(parse_traffic(&table))
     }

@@ -8,7 +8,7 @@ use containerd_client::types::v1::Status as TaskStatus;
 use inboard::runtime::{ExitReason, RuntimeError};
 
 use super::create::STATE_DIR_LABEL;
-use super::entry::ContainerEntry;
+use super::entry::{ContainerEntry, RECORD};
 use super::monitor::UNKNOWN_CODE;
 use super::record::{ContainerRecord, ExitRecord, RunRecord};
 use super::start::Fifos;
@@ -26,9 +26,14 @@ impl Inner {
         let registered = self.registered().await?;
         let tasks = self.tasks().await?;
         for id in state::entries(&self.dirs.containers()) {
-            let record = state::read_json::<ContainerRecord>(&self.dirs.container(&id).join("container.json"));
+            let path = self.dirs.container(&id).join(RECORD);
+            let mut lines = state::lines(&path).into_iter();
+            let record = lines.next().and_then(|line| serde_json::from_value::<ContainerRecord>(line).ok());
             match record.filter(|_| registered.contains(&id)) {
-                Some(record) => self.adopt_container(record, tasks.get(&id).copied()).await?,
+                Some(record) => {
+                    let run = lines.rev().find_map(|line| serde_json::from_value(line).ok()).unwrap_or_default();
+                    self.adopt_container(record, run, tasks.get(&id).copied()).await?;
+                }
                 // Its making was cut short, or its removal.
                 None => self.discard_container(&id).await?,
             }
@@ -43,14 +48,16 @@ impl Inner {
     fn adopt_sandboxes(&self) {
         for id in state::entries(&self.dirs.sandboxes()) {
             let dir = self.dirs.sandbox(&id);
-            let Some(mut record) = state::read_json::<SandboxRecord>(&dir.join("sandbox.json")) else {
+            let Some(mut record) = state::last_line::<SandboxRecord>(&dir.join("sandbox.json")) else {
                 // Nothing is made before the record is written, and nothing is left when it is removed.
                 if let Err(error) = state::remove_dir(&dir) {
                     tracing::warn!(sandbox = id, %error, "a directory without a record cannot be removed");
                 }
                 continue;
             };
-            if record.phase == SandboxPhase::Ready && !record.pins().all(|pin| os::is_pinned(&dir.join(pin))) {
+            if record.phase == SandboxPhase::Ready
+                && !record.pins().all(|pin| os::is_pinned(&self.dirs.live(&id).join(pin)))
+            {
                 // The machine was started anew: the namespaces are gone, the record is not.
                 record.phase = SandboxPhase::Making;
             }
@@ -58,10 +65,13 @@ impl Inner {
         }
     }
 
-    async fn adopt_container(&self, record: ContainerRecord, task: Option<TaskStatus>) -> Result<(), RuntimeError> {
+    async fn adopt_container(
+        &self,
+        record: ContainerRecord,
+        mut run: RunRecord,
+        task: Option<TaskStatus>,
+    ) -> Result<(), RuntimeError> {
         let id = record.id.clone();
-        let dir = self.dirs.container(&id);
-        let mut run: RunRecord = state::read_json(&dir.join("state.json")).unwrap_or_default();
         let lives = !matches!(task, None | Some(TaskStatus::Created | TaskStatus::Unknown));
         if run.exit.is_none() && !lives && run.started_at.is_some() {
             let exit = ExitRecord::new(clock::now(), UNKNOWN_CODE, ExitReason::Exited, "the container was lost");
@@ -74,7 +84,7 @@ impl Inner {
             run.started_at = Some(clock::now().as_nanos());
         }
         let running = run.started_at.is_some() && run.exit.is_none();
-        let entry = Arc::new(ContainerEntry::new(record, dir.clone(), self.settings.logs, None));
+        let entry = Arc::new(ContainerEntry::new(record, &self.dirs, self.settings.logs, None));
         if let Some(exit) = run.exit.as_mut().filter(|exit| exit.message.is_none()) {
             // The last process may have ended between writing the exit down and reading the message.
             exit.message = entry.message(exit.code);
@@ -82,7 +92,7 @@ impl Inner {
         entry.set_run(run)?;
         guard(&self.containers).insert(id, entry.clone());
         if running {
-            let fifos = Fifos::named(&dir, "", entry.record.stdin, entry.record.tty);
+            let fifos = Fifos::named(&entry.live, "", entry.record.stdin, entry.record.tty);
             match fifos.reopen() {
                 Ok(outputs) => self.spawn(pump(entry.log.clone(), outputs, self.shutdown())),
                 Err(error) => {

@@ -10,7 +10,7 @@ use containerd_client::types::Mount as ProtoMount;
 use inboard::runtime::{ContainerConfig, ContainerId, RuntimeError, RuntimeErrorKind, SandboxId};
 use tonic::Code;
 
-use super::entry::ContainerEntry;
+use super::entry::{ContainerEntry, RECORD};
 use super::record::{ContainerRecord, container_id};
 use crate::client::{already, call};
 use crate::image::ImageInfo;
@@ -58,7 +58,7 @@ impl Inner {
         std::fs::create_dir_all(&dir).map_err(|e| error::io("create directory", &dir, &e))?;
         match self.make_container(&id, &dir, &sandbox, config, &image).await {
             Ok((record, layers)) => {
-                let entry = ContainerEntry::new(record, dir, self.settings.logs, Some(losses));
+                let entry = ContainerEntry::new(record, &self.dirs, self.settings.logs, Some(losses));
                 entry.keep_layers(layers);
                 guard(&self.containers).insert(id.clone(), Arc::new(entry));
                 Ok(ContainerId::new(id))
@@ -104,6 +104,7 @@ impl Inner {
             accounts: &users,
             sandbox: &SandboxPaths {
                 dir: self.dirs.sandbox(&sandbox.id),
+                live: self.dirs.live(&sandbox.id),
                 cgroup_parent: sandbox.cgroup.clone(),
                 hostname: sandbox.hostname.clone(),
                 user_ids: sandbox.user_ids,
@@ -140,7 +141,7 @@ impl Inner {
             cgroup: format!("{}/{id}", sandbox.cgroup),
             process: serde_json::to_value(specification.process()).map_err(spec::invalid)?,
         };
-        state::write_json(&dir.join("container.json"), &record)?;
+        state::add_line(&dir.join(RECORD), &record)?;
         let value = serde_json::to_vec(&specification).map_err(spec::invalid)?;
         let prepared = async {
             match layers {
@@ -159,9 +160,10 @@ impl Inner {
     /// Lets the container reach what lies outside its image, where the kernel goes by labels. What is the host's keeps its
     /// own.
     fn label(&self, label: &str, input: &SpecInput<'_>) -> Result<(), RuntimeError> {
-        let own = ["hosts", "hostname", "resolv.conf", "shm"].map(|name| input.sandbox.dir.join(name));
+        let own = ["hosts", "hostname", "resolv.conf"].map(|name| input.sandbox.dir.join(name));
+        let own = own.into_iter().chain([input.sandbox.live.join("shm")]);
         let volumes = input.volumes.iter().map(|volume| volume.source.clone());
-        let all = own.into_iter().chain(volumes).chain([input.termination_log.to_path_buf()]);
+        let all = own.chain(volumes).chain([input.termination_log.to_path_buf()]);
         all.filter(|path| self.dirs.holds(path) && path.exists()).try_for_each(|path| selinux::relabel(&path, label))
     }
 

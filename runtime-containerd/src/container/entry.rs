@@ -12,7 +12,11 @@ use super::record::{ContainerRecord, RunRecord};
 use crate::client::Daemon;
 use crate::lock::guard;
 use crate::logs::{LogHub, LogLimits};
+use crate::state::StateDir;
 use crate::{error, logs, state};
+
+/// The record of a container: a line of what it is, then a line for each change of its state.
+pub(crate) const RECORD: &str = "container.json";
 
 /// How much of a termination message is kept (`k8s.io/kubernetes`: `MaxContainerTerminationMessageLength`).
 const MESSAGE_BYTES_MAX: usize = 4096;
@@ -24,6 +28,8 @@ const LOG_MESSAGE_BYTES_MAX: usize = 2048;
 pub(crate) struct ContainerEntry {
     pub(crate) record: ContainerRecord,
     pub(crate) dir: PathBuf,
+    /// Where its fifos are.
+    pub(crate) live: PathBuf,
     pub(crate) log: Arc<LogHub>,
     run: watch::Sender<RunRecord>,
     /// How its root file system is mounted, until it is started.
@@ -35,9 +41,10 @@ pub(crate) struct ContainerEntry {
 impl ContainerEntry {
     /// A container that was made and not started: by this process when the daemon had been lost this often, or by an
     /// earlier one.
-    pub(crate) fn new(record: ContainerRecord, dir: PathBuf, logs: LogLimits, made_at: Option<u64>) -> Self {
+    pub(crate) fn new(record: ContainerRecord, dirs: &StateDir, logs: LogLimits, made_at: Option<u64>) -> Self {
+        let (dir, live) = (dirs.container(&record.id), dirs.live(&record.id));
         let log = Arc::new(LogHub::new(dir.join("log"), logs));
-        Self { record, dir, log, run: watch::Sender::default(), layers: Mutex::default(), made_at }
+        Self { record, dir, live, log, run: watch::Sender::default(), layers: Mutex::default(), made_at }
     }
 
     pub(crate) fn run(&self) -> RunRecord {
@@ -57,7 +64,7 @@ impl ContainerEntry {
 
     /// Writes a state down that nobody is to see yet.
     pub(crate) fn write_run(&self, run: &RunRecord) -> Result<(), RuntimeError> {
-        state::write_json(&self.dir.join("state.json"), run)
+        state::add_line(&self.dir.join(RECORD), run)
     }
 
     /// What the container wrote to its termination message path, or the end of its log where it asked for that.

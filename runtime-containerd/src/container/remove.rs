@@ -44,6 +44,7 @@ impl Inner {
         deleted.map(drop).or_else(gone)?;
         self.images.remove_snapshot(id).await?;
         self.release_mounts(id)?;
+        state::remove_dir(&self.dirs.live(id))?;
         state::remove_dir(&self.dirs.container(id))
     }
 }

@@ -73,7 +73,7 @@ impl Inner {
             Some(sandbox) => self.root_as_seen_by(&sandbox, &record.id, rootfs)?,
             None => rootfs,
         };
-        let fifos = Fifos::make(&entry.dir, record.stdin, record.tty)?;
+        let fifos = Fifos::make(&entry.live, record.stdin, record.tty)?;
         // The writing ends are held until the shim has its own, so that the pump does not see an end too early.
         let (outputs, held) = fifos.open()?;
         let request = CreateTaskRequest {
@@ -183,6 +183,7 @@ impl Fifos {
     }
 
     fn make(dir: &Path, stdin: bool, tty: bool) -> Result<Self, RuntimeError> {
+        std::fs::create_dir_all(dir).map_err(|e| error::io("create directory", dir, &e))?;
         let fifos = Self::named(dir, "", stdin, tty);
         fifos.make_all()?;
         Ok(fifos)

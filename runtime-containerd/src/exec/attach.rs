@@ -17,7 +17,7 @@ impl Inner {
         let process = ProcessRef { daemon: self.daemon.clone(), container: id.to_owned(), exec_id: String::new() };
         let stdin = match request.stdin && entry.record.stdin {
             true => {
-                let path = entry.dir.join("stdin");
+                let path = entry.live.join("stdin");
                 let pipe =
                     pipe::OpenOptions::new().open_sender(&path).map_err(|e| error::io("open fifo", &path, &e))?;
                 // Without `stdinOnce` the container's input stays open for the next who attaches.

@@ -1,7 +1,7 @@
 //! Making, stopping and removing a sandbox. Every step can be repeated.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use inboard::k8s_openapi::api::core::v1::PodSpec;
 use inboard::runtime::{RuntimeError, SandboxConfig, SandboxStatus};
@@ -15,6 +15,9 @@ use crate::{cgroup, clock, error, os, spec, state};
 
 /// The size of `/dev/shm` when nobody says otherwise: Docker's and containerd's 64 MiB.
 const SHM_BYTES: u64 = 64 << 20;
+
+/// More than pins and fifos ever need.
+const LIVE_BYTES: u64 = 16 << 20;
 
 impl Inner {
     pub(crate) async fn run_sandbox(&self, config: &SandboxConfig) -> Result<SandboxStatus, RuntimeError> {
@@ -47,6 +50,7 @@ impl Inner {
         let dir = self.dirs.sandbox(&record.id);
         std::fs::create_dir_all(&dir).map_err(|e| error::io("create directory", &dir, &e))?;
         self.save_sandbox(record)?;
+        let live = self.make_live(&record.id)?;
         let write = |name: &str, text: &str| {
             let path = dir.join(name);
             std::fs::write(&path, text).map_err(|e| error::io("write", &path, &e))
@@ -61,12 +65,12 @@ impl Inner {
         write("hostname", &format!("{hostname}\n"))?;
         write("resolv.conf", &files::resolv_conf(config.dns.as_ref(), &of_host("/etc/resolv.conf")))?;
         if !record.host_ipc {
-            let shm = dir.join("shm");
+            let shm = live.join("shm");
             std::fs::create_dir_all(&shm).map_err(|e| error::io("create directory", &shm, &e))?;
             os::mount_memory(&shm, 0o1777, Some(SHM_BYTES)).map_err(|e| error::io("mount", &shm, &e))?;
         }
         let plan = NamespacePlan {
-            dir: dir.clone(),
+            dir: live.clone(),
             net: !record.host_network,
             ipc: !record.host_ipc,
             uts: !record.host_network,
@@ -75,11 +79,14 @@ impl Inner {
         };
         self.make_namespaces(plan, record.user_ids).await?;
         if !record.host_network {
-            record.ips = self.network.add(&record.id, &dir, &config.ports).await?;
+            record.ips = self.network.add(&record.id, &dir, &live.join("net"), &config.ports).await?;
         }
         write("hosts", &files::hosts(config, &record.ips, &of_host("/etc/hosts")))?;
-        let own = ["hosts", "hostname", "resolv.conf", "shm"].map(|name| dir.join(name));
-        own.iter().filter(|path| path.exists()).try_for_each(|path| record.give_to_root(path))?;
+        let own = ["hosts", "hostname", "resolv.conf"].map(|name| dir.join(name));
+        own.iter()
+            .chain([&live.join("shm")])
+            .filter(|path| path.exists())
+            .try_for_each(|path| record.give_to_root(path))?;
         let limits = spec::PodLimits::of(&config.spec, self.settings.pod_pids_limit);
         cgroup::limit(&record.cgroup, &limits).map_err(|e| error::system("limit what the pod may use", e))?;
         if record.shares_processes {
@@ -133,13 +140,15 @@ impl Inner {
 
     /// Gives back network, namespaces and mounts; what is not there is passed over.
     async fn take_down(&self, record: &SandboxRecord) -> Result<(), RuntimeError> {
-        let dir = self.dirs.sandbox(&record.id);
+        let (dir, live) = (self.dirs.sandbox(&record.id), self.dirs.live(&record.id));
         if record.shares_processes {
             self.release_processes(record).await?;
         }
-        self.network.remove(&record.id, &dir).await?;
+        if !record.host_network {
+            self.network.remove(&record.id, &dir, &live.join("net")).await?;
+        }
         for name in ["net", "ipc", "uts", users::PIN, "shm"] {
-            let path = dir.join(name);
+            let path = live.join(name);
             os::unmount(&path).map_err(|e| error::io("unmount", &path, &e))?;
         }
         Ok(())
@@ -147,6 +156,7 @@ impl Inner {
 
     fn forget_sandbox(&self, record: &SandboxRecord) -> Result<(), RuntimeError> {
         cgroup::remove(&record.cgroup);
+        self.remove_live(&record.id)?;
         remove_all_but_record(&self.dirs.sandbox(&record.id))?;
         guard(&self.sandboxes).remove(&record.id);
         let mut group = Path::new(&self.settings.cgroup_root);
@@ -159,12 +169,34 @@ impl Inner {
         Ok(())
     }
 
+    /// The directory of what a sandbox has in memory; the first one brings the memory.
+    fn make_live(&self, id: &str) -> Result<PathBuf, RuntimeError> {
+        let (root, live) = (self.dirs.live_root(), self.dirs.live(id));
+        let _alone = guard(&self.live);
+        if !os::is_mount(&root) {
+            os::mount_memory(&root, 0o755, Some(LIVE_BYTES)).map_err(|e| error::io("mount", &root, &e))?;
+        }
+        std::fs::create_dir_all(&live).map_err(|e| error::io("create directory", &live, &e))?;
+        Ok(live)
+    }
+
+    /// Removes it; the last one takes the memory away.
+    fn remove_live(&self, id: &str) -> Result<(), RuntimeError> {
+        let root = self.dirs.live_root();
+        let _alone = guard(&self.live);
+        state::remove_dir(&self.dirs.live(id))?;
+        if state::entries(&root).is_empty() {
+            os::unmount(&root).map_err(|e| error::io("unmount", &root, &e))?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn sandbox_record(&self, id: &str) -> Option<SandboxRecord> {
         guard(&self.sandboxes).get(id).cloned()
     }
 
     fn save_sandbox(&self, record: &SandboxRecord) -> Result<(), RuntimeError> {
-        state::write_json(&self.dirs.sandbox(&record.id).join("sandbox.json"), record)?;
+        state::add_line(&self.dirs.sandbox(&record.id).join("sandbox.json"), record)?;
         guard(&self.sandboxes).insert(record.id.clone(), record.clone());
         Ok(())
     }

@@ -30,7 +30,7 @@ impl Inner {
     pub(super) async fn hold_processes(&self, record: &SandboxRecord) -> Result<(), RuntimeError> {
         let root = self.dirs.sandbox(&record.id).join("processes");
         lay_out(&root)?;
-        let (id, dir) = (id_of(record), self.dirs.sandbox(&record.id));
+        let (id, dir) = (id_of(record), self.dirs.live(&record.id));
         let value = serde_json::to_vec(&specification(record, &dir, &root, OOM_SCORE.max(self.host.oom_score_min)))
             .map_err(spec::invalid)?;
         let container = Container {

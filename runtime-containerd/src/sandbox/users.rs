@@ -72,7 +72,7 @@ impl Inner {
         made.map_err(|e| error::io("make", &target, &e))?;
         // An earlier try may have mounted it already.
         os::unmount(&target).map_err(|e| error::io("unmount", &target, &e))?;
-        let namespace = self.dirs.sandbox(&sandbox.id).join(PIN);
+        let namespace = self.dirs.live(&sandbox.id).join(PIN);
         bind_as_seen_by(&namespace, &source, &target).map_err(|e| {
             let why = format!("{} cannot be mounted for other users: {e}", source.display());
             spec::unsupported("spec.hostUsers", &why)

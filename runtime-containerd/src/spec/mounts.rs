@@ -43,7 +43,7 @@ pub(super) fn mounts(input: &SpecInput<'_>, container: &Container) -> Vec<Mount>
 fn kernel_mounts(input: &SpecInput<'_>, privileged: bool) -> Vec<Mount> {
     let access = if privileged { "rw" } else { "ro" };
     let host_ipc = input.config.spec.host_ipc == Some(true);
-    let shm = if host_ipc { PathBuf::from("/dev/shm") } else { input.sandbox.dir.join("shm") };
+    let shm = if host_ipc { PathBuf::from("/dev/shm") } else { input.sandbox.live.join("shm") };
     vec![
         mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
         mount("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
