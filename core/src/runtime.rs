@@ -11,6 +11,7 @@
 
 mod call;
 mod error;
+mod plugin;
 mod simulated;
 mod stream;
 mod types;
@@ -27,15 +28,18 @@ use crate::time::Time;
 
 pub use self::call::{Call, Reply};
 pub use self::error::{RuntimeError, RuntimeErrorKind};
+pub(crate) use self::plugin::WithDevices;
+pub use self::plugin::{Allocation, DevicePlugin, HostDevice, PluginDevice};
 pub use self::simulated::{Completion, SimulatedRuntime};
 pub use self::stream::{ByteSink, ExecSession, LogEntry, LogOptions, LogStream, PortForward, StdStream, TerminalSize};
 pub use self::types::{
     ContainerConfig, ContainerId, ContainerKind, ContainerResources, ContainerState, ContainerStats, ContainerStatus,
-    Containers, EnvVar, ExecOutput, ExecRequest, ExitReason, ExitStatus, FileEntry, FileSystemRoom, FileSystemStats,
+    Containers, Device, DeviceAccess, DeviceAmount, DeviceSource, EnvVar, ExecOutput, ExecRequest, ExitReason,
+    ExitStatus, FileEntry, FileSystemRoom, FileSystemStats, GivenDevice, HostFile, HostMount, HostPathStep,
     ImageCredentials, ImagePull, ImageStatus, Inventory, Mount, MountPropagation, NetworkStats, NodeStats, PodIdentity,
     PodSandboxStats, PortMapping, ProbeAction, ProbeOutcome, ProbePurpose, ProbeRequest, Room, RuntimeEvent,
     RuntimeInfo, SandboxConfig, SandboxDns, SandboxId, SandboxState, SandboxStatus, VolumeConfig, VolumeSource,
-    VolumeStats,
+    VolumeStats, check_host_path,
 };
 
 /// What runs the containers of one node.

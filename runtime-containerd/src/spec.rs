@@ -29,6 +29,7 @@ pub(crate) use self::refuse::{check_sandbox, unsupported};
 use self::resources::oom_score;
 pub(crate) use self::resources::resized;
 use crate::apparmor::AppArmor;
+use crate::devices::DeviceNode;
 use crate::selinux::SeLinux;
 
 /// What an image says about the processes made from it.
@@ -95,6 +96,8 @@ pub(crate) struct SpecInput<'a> {
     pub(crate) sandbox: &'a SandboxPaths,
     /// The mounts of volumes with their places on the host.
     pub(crate) volumes: &'a [VolumeMount],
+    /// The devices that it gets beside those of every container.
+    pub(crate) devices: &'a [DeviceNode],
     /// The file that appears at the container's termination message path.
     pub(crate) termination_log: &'a Path,
     /// The process whose process namespace the container joins.
@@ -115,7 +118,9 @@ pub(crate) fn runtime_spec(input: &SpecInput<'_>) -> Result<Spec, RuntimeError> 
     let mut spec =
         SpecBuilder::default().version("1.0.2").root(root).process(process).mounts(mounts).linux(linux).build();
     if let Ok(spec) = &mut spec {
-        spec.set_hostname(None).set_annotations(None);
+        let annotations = &input.config.annotations;
+        let annotations = (!annotations.is_empty()).then(|| annotations.clone().into_iter().collect());
+        spec.set_hostname(None).set_annotations(annotations);
     }
     spec.map_err(invalid)
 }

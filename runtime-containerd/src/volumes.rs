@@ -3,18 +3,21 @@
 //! Each prepared volume leaves a record of where it is; a mount names the volume and is looked up there.
 
 mod files;
+mod host;
 mod ownership;
 mod usage;
 
 use std::fs::DirBuilder;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use inboard::runtime::{
-    ContainerConfig, Mount, PodIdentity, RuntimeError, RuntimeErrorKind, VolumeConfig, VolumeSource,
+    ContainerConfig, Device, DeviceSource, Mount, PodIdentity, RuntimeError, RuntimeErrorKind, VolumeConfig,
+    VolumeSource,
 };
 use serde::{Deserialize, Serialize};
 
+use crate::devices::{self, DeviceNode};
 use crate::runtime::Inner;
 use crate::sandbox::{PodRecord, SandboxRecord, hashed_id};
 use crate::spec::VolumeMount;
@@ -54,8 +57,16 @@ impl Inner {
                 VolumeRecord { path, mounted: *memory, counted: !*memory }
             }
             VolumeSource::Host { path, check } => {
-                check_host_path(Path::new(path), check)?;
+                host::host(path, check)?;
                 VolumeRecord { path: path.into(), mounted: false, counted: false }
+            }
+            VolumeSource::Local { path } => {
+                host::local(path)?;
+                VolumeRecord { path: path.into(), mounted: false, counted: false }
+            }
+            VolumeSource::Block { handle } => {
+                host::block(handle)?;
+                VolumeRecord { path: handle.as_ref().into(), mounted: false, counted: false }
             }
             VolumeSource::Files(entries) => {
                 make_dir(&path, 0o755)?;
@@ -118,13 +129,8 @@ impl Inner {
         sandbox: &SandboxRecord,
         config: &ContainerConfig,
     ) -> Result<Vec<VolumeMount>, RuntimeError> {
-        let volumes = self.dirs.pod(&config.pod.uid.to_string()).join("volumes");
         let locate = |(index, mount): (usize, &Mount)| {
-            let record = state::read_json::<VolumeRecord>(&volumes.join(format!("{}.json", mount.volume)));
-            let Some(record) = record else {
-                let message = format!("volume {} of pod {:?} is not prepared", mount.volume, config.pod);
-                return Err(RuntimeError::new(RuntimeErrorKind::FailedPrecondition, message));
-            };
+            let record = self.prepared(&config.pod, &mount.volume)?;
             let source = match mount.sub_path.as_str() {
                 "" => record.path,
                 sub_path => self.pin_sub_path(id, index, &record.path, sub_path)?,
@@ -133,6 +139,26 @@ impl Inner {
             Ok(VolumeMount { source, mount: mount.clone() })
         };
         config.mounts.iter().enumerate().map(locate).collect()
+    }
+
+    /// The devices that a container gets beside those of every container.
+    pub(crate) fn container_devices(&self, config: &ContainerConfig) -> Result<Vec<DeviceNode>, RuntimeError> {
+        let locate = |device: &Device| {
+            let path = match &device.source {
+                DeviceSource::Volume(volume) => self.prepared(&config.pod, volume)?.path,
+                DeviceSource::Host(path) => path.as_ref().into(),
+            };
+            devices::look(&path, device)
+        };
+        config.devices.iter().map(locate).collect()
+    }
+
+    fn prepared(&self, pod: &PodIdentity, volume: &str) -> Result<VolumeRecord, RuntimeError> {
+        let path = self.dirs.pod(&pod.uid.to_string()).join("volumes").join(format!("{volume}.json"));
+        state::read_json(&path).ok_or_else(|| {
+            let message = format!("volume {volume} of pod {pod:?} is not prepared");
+            RuntimeError::new(RuntimeErrorKind::FailedPrecondition, message)
+        })
     }
 
     /// Binds a part of a volume to a place that only we can change: a container that writes to the volume could
@@ -156,39 +182,6 @@ impl Inner {
         }
         os::bind_open(&opened, &pin).map_err(|e| error::io("bind sub path", &pin, &e))?;
         Ok(pin)
-    }
-}
-
-/// What the `type` of a hostPath asks for: checked, and with `...OrCreate` made.
-fn check_host_path(path: &Path, check: &str) -> Result<(), RuntimeError> {
-    let kind = std::fs::metadata(path).ok().map(|metadata| metadata.file_type());
-    let is = |test: fn(&std::fs::FileType) -> bool, what: &str| {
-        if kind.as_ref().is_some_and(test) {
-            return Ok(());
-        }
-        let message = format!("hostPath type check failed: {} is not a {what}", path.display());
-        Err(RuntimeError::new(RuntimeErrorKind::FailedPrecondition, message))
-    };
-    match check {
-        "" => {
-            // Nothing is checked, but runc would not find a source that is not there: Docker's way is to make it.
-            if kind.is_none() { make_dir(path, 0o755) } else { Ok(()) }
-        }
-        "DirectoryOrCreate" if kind.is_none() => make_dir(path, 0o755),
-        "FileOrCreate" if kind.is_none() => {
-            std::fs::write(path, "").map_err(|e| error::io("create file", path, &e))?;
-            let mode = std::fs::Permissions::from_mode(0o644);
-            std::fs::set_permissions(path, mode).map_err(|e| error::io("create file", path, &e))
-        }
-        "Directory" | "DirectoryOrCreate" => is(std::fs::FileType::is_dir, "directory"),
-        "File" | "FileOrCreate" => is(std::fs::FileType::is_file, "file"),
-        "Socket" => is(FileTypeExt::is_socket, "socket"),
-        "CharDevice" => is(FileTypeExt::is_char_device, "character device"),
-        "BlockDevice" => is(FileTypeExt::is_block_device, "block device"),
-        other => {
-            let message = format!("hostPath type {other:?} is not known");
-            Err(RuntimeError::new(RuntimeErrorKind::InvalidArgument, message))
-        }
     }
 }
 

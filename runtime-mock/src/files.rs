@@ -10,7 +10,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use inboard::ids::Uid;
-use inboard::runtime::{Mount, PodIdentity, VolumeConfig, VolumeSource, VolumeStats};
+use inboard::runtime::{
+    Device, DeviceSource, HostFile, HostMount, HostPathStep, Mount, MountPropagation, PodIdentity, VolumeConfig,
+    VolumeSource, VolumeStats, check_host_path,
+};
 
 pub(crate) use self::tree::Tree;
 
@@ -38,12 +41,28 @@ enum Volume {
     Persistent(Arc<str>),
 }
 
+/// What begins the names of mounts that show the host and no volume of the pod: no volume's name has a colon.
+const HOST: &str = "host:";
+
+/// A part of the host, as a mount.
+pub(crate) fn mount_of_host(host: &HostMount) -> Mount {
+    Mount {
+        volume: format!("{HOST}{}", host.host_path).into(),
+        container_path: host.container_path.clone(),
+        sub_path: String::new(),
+        read_only: host.read_only,
+        recursive_read_only: false,
+        propagation: MountPropagation::Private,
+    }
+}
+
 /// What a container sees.
 #[derive(Debug)]
 pub(crate) struct Files<'f> {
     pub(crate) own: &'f mut Tree,
     pub(crate) volumes: &'f mut Volumes,
     pub(crate) mounts: &'f [Mount],
+    pub(crate) devices: &'f [Device],
     pub(crate) pod: Uid,
     pub(crate) hostname: &'f str,
     pub(crate) ip: Option<std::net::IpAddr>,
@@ -79,6 +98,18 @@ impl Volumes {
                 self.check_host(path, check)?;
                 Volume::Host(tree::normal(path)?)
             }
+            VolumeSource::Local { path } => {
+                let path = tree::normal(path)?;
+                self.host.make_folder(&path)?;
+                Volume::Host(path)
+            }
+            VolumeSource::Block { handle } => {
+                let device = self.persistent.entry(handle.clone()).or_insert_with(Tree::device);
+                if device.is_folder("") {
+                    return Err(format!("{handle} is not a block device"));
+                }
+                Volume::Persistent(handle.clone())
+            }
             VolumeSource::Persistent { handle } => {
                 self.persistent.entry(handle.clone()).or_default();
                 Volume::Persistent(handle.clone())
@@ -98,17 +129,15 @@ impl Volumes {
     /// Makes or demands what the `type` of a host path says.
     fn check_host(&mut self, path: &str, check: &str) -> Result<(), String> {
         let at = tree::normal(path)?;
-        match check {
-            "" | "DirectoryOrCreate" => self.host.make_folder(&at),
-            "FileOrCreate" => self.host.write(&at, &[], true),
-            "Directory" if self.host.is_folder(&at) => Ok(()),
-            "File" if self.host.exists(&at) && !self.host.is_folder(&at) => Ok(()),
-            "Directory" => Err(format!("hostPath type check failed: {path} is not a directory")),
-            "File" => Err(format!("hostPath type check failed: {path} is not a file")),
-            "Socket" => Err(format!("hostPath type check failed: {path} is not a socket file")),
-            "CharDevice" => Err(format!("hostPath type check failed: {path} is not a character device")),
-            "BlockDevice" => Err(format!("hostPath type check failed: {path} is not a block device")),
-            other => Err(format!("{other} is an invalid volume type")),
+        let found = match (self.host.is_folder(&at), self.host.exists(&at)) {
+            (true, _) => Some(HostFile::Directory),
+            (false, true) => Some(HostFile::File),
+            (false, false) => None,
+        };
+        match check_host_path(path, check, found)? {
+            HostPathStep::Nothing => Ok(()),
+            HostPathStep::MakeDirectory => self.host.make_folder(&at),
+            HostPathStep::MakeFile => self.host.write(&at, &[], true),
         }
     }
 
@@ -161,15 +190,28 @@ impl Volumes {
         self.persistent.get(handle)?.read(&tree::normal(path).ok()?).ok()
     }
 
-    fn place(&self, pod: Uid, volume: &str) -> Option<(Place<'_>, &str, bool)> {
+    /// Makes a device of the host, where there is nothing yet.
+    pub(crate) fn make_device(&mut self, path: &str) -> Result<(), String> {
+        let path = tree::normal(path)?;
+        if self.host.exists(&path) { Ok(()) } else { self.host.write(&path, &[], false) }
+    }
+
+    /// Where a volume is: a tree, the path in it, and whether it is only for reading.
+    fn place(&self, pod: Uid, volume: &str) -> Option<(Place<'_>, String, bool)> {
+        if let Some(path) = volume.strip_prefix(HOST) {
+            return Some((&self.host, tree::normal(path).ok()?, false));
+        }
         match self.pods.get(&pod)?.volumes.get(volume)? {
-            Volume::Own { tree, read_only, .. } => Some((tree, "", *read_only)),
-            Volume::Host(path) => Some((&self.host, path, false)),
-            Volume::Persistent(handle) => Some((self.persistent.get(handle)?, "", false)),
+            Volume::Own { tree, read_only, .. } => Some((tree, String::new(), *read_only)),
+            Volume::Host(path) => Some((&self.host, path.clone(), false)),
+            Volume::Persistent(handle) => Some((self.persistent.get(handle)?, String::new(), false)),
         }
     }
 
     fn place_mut(&mut self, pod: Uid, volume: &str) -> Option<&mut Tree> {
+        if volume.starts_with(HOST) {
+            return Some(&mut self.host);
+        }
         match self.pods.get_mut(&pod)?.volumes.get_mut(volume)? {
             Volume::Own { tree, .. } => Some(tree),
             Volume::Host(_) => Some(&mut self.host),
@@ -182,15 +224,29 @@ type Place<'v> = &'v Tree;
 
 /// Where a path of a container leads.
 struct Found {
-    /// The mount that it is below, or the container's own layer.
-    mount: Option<usize>,
+    at: At,
     path: String,
     read_only: bool,
+}
+
+/// What a path of a container is below.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// The container's own layer.
+    Own,
+    Mount(usize),
+    Device(usize),
 }
 
 impl Files<'_> {
     fn find(&self, path: &str) -> Result<Found, String> {
         let path = tree::normal(path)?;
+        let mut devices = self.devices.iter().enumerate();
+        if let Some((index, device)) = devices.find(|(_, one)| tree::normal(&one.container_path).as_ref() == Ok(&path))
+        {
+            let base = self.device(device).ok_or_else(|| format!("{path}: No such device"))?.1;
+            return Ok(Found { at: At::Device(index), path: base, read_only: !device.access.write });
+        }
         let mounts = self.mounts.iter().enumerate();
         let below = mounts.filter_map(|(index, mount)| {
             let at = tree::normal(&mount.container_path).ok()?;
@@ -198,40 +254,62 @@ impl Files<'_> {
         });
         // The deepest mount wins; of two at the same place, the later one.
         let Some((_, index, rest)) = below.max_by_key(|found| (found.0, found.1)) else {
-            return Ok(Found { mount: None, path, read_only: self.read_only_root });
+            return Ok(Found { at: At::Own, path, read_only: self.read_only_root });
         };
         let mount = &self.mounts[index];
         let (_, base, read_only) =
             self.volumes.place(self.pod, &mount.volume).ok_or_else(|| format!("{path}: No such device"))?;
-        let path = tree::joined(&[base, &tree::normal(&mount.sub_path)?, &rest]);
-        Ok(Found { mount: Some(index), path, read_only: read_only || mount.read_only })
+        let path = tree::joined(&[&base, &tree::normal(&mount.sub_path)?, &rest]);
+        Ok(Found { at: At::Mount(index), path, read_only: read_only || mount.read_only })
+    }
+
+    /// Where a device is, and its path there.
+    fn device(&self, device: &Device) -> Option<(&Tree, String)> {
+        match &device.source {
+            DeviceSource::Volume(volume) => self.volumes.place(self.pod, volume).map(|(tree, base, _)| (tree, base)),
+            DeviceSource::Host(path) => Some((&self.volumes.host, tree::normal(path).ok()?)),
+        }
     }
 
     fn tree(&self, found: &Found) -> Option<&Tree> {
-        match found.mount.and_then(|index| self.mounts.get(index)) {
-            Some(mount) => self.volumes.place(self.pod, &mount.volume).map(|place| place.0),
-            None => Some(self.own),
+        match found.at {
+            At::Own => Some(self.own),
+            At::Mount(index) => self.volumes.place(self.pod, &self.mounts.get(index)?.volume).map(|place| place.0),
+            At::Device(index) => self.device(self.devices.get(index)?).map(|place| place.0),
         }
     }
 
     fn tree_mut(&mut self, path: &str, found: &Found) -> Result<&mut Tree, String> {
         if found.read_only {
-            return Err(format!("can't create {path}: Read-only file system"));
+            let why =
+                if matches!(found.at, At::Device(_)) { "Operation not permitted" } else { "Read-only file system" };
+            return Err(format!("can't create {path}: {why}"));
         }
-        match found.mount.and_then(|index| self.mounts.get(index)) {
-            Some(mount) => self
-                .volumes
-                .place_mut(self.pod, &mount.volume)
-                .ok_or_else(|| format!("can't create {path}: No such device")),
-            None => Ok(self.own),
-        }
+        let volume = match found.at {
+            At::Own => return Ok(self.own),
+            At::Mount(index) => self.mounts.get(index).map(|mount| &mount.volume),
+            At::Device(index) => match self.devices.get(index).map(|device| &device.source) {
+                Some(DeviceSource::Host(_)) => return Ok(&mut self.volumes.host),
+                Some(DeviceSource::Volume(volume)) => Some(volume),
+                None => None,
+            },
+        };
+        let tree = volume.and_then(|volume| self.volumes.place_mut(self.pod, volume));
+        tree.ok_or_else(|| format!("can't create {path}: No such device"))
+    }
+
+    /// Where something of the pod's or the node's appears, as normal paths.
+    fn places(&self) -> impl Iterator<Item = String> {
+        let mounts = self.mounts.iter().map(|mount| &mount.container_path);
+        let devices = self.devices.iter().map(|device| &device.container_path);
+        mounts.chain(devices).filter_map(|path| tree::normal(path).ok())
     }
 
     /// The content of a file.
     pub(crate) fn read(&self, path: &str) -> Result<Bytes, String> {
         let found = self.find(path)?;
         let read = self.tree(&found).and_then(|tree| tree.read(&found.path).ok());
-        let read = read.or_else(|| found.mount.is_none().then(|| self.made(&found.path)).flatten());
+        let read = read.or_else(|| (found.at == At::Own).then(|| self.made(&found.path)).flatten());
         read.ok_or_else(|| match self.is_folder(path) {
             true => format!("{path}: Is a directory"),
             false => format!("can't open '{path}': No such file or directory"),
@@ -264,9 +342,14 @@ impl Files<'_> {
         if self.mounts_below(path) {
             return Err(format!("can't create {path}: Is a directory"));
         }
-        self.tree_mut(path, &found)?
-            .write(&found.path, bytes, append)
-            .map_err(|error| format!("can't create {path}: {error}"))
+        let tree = self.tree_mut(path, &found)?;
+        let written = match (found.at, append) {
+            (At::Device(_), false) => tree.overwrite(&found.path, bytes),
+            // There is nothing behind the end of a disk.
+            (At::Device(_), true) => Err("No space left on device".to_owned()),
+            (At::Own | At::Mount(_), append) => tree.write(&found.path, bytes, append),
+        };
+        written.map_err(|error| format!("can't create {path}: {error}"))
     }
 
     pub(crate) fn make_folder(&mut self, path: &str) -> Result<(), String> {
@@ -282,6 +365,9 @@ impl Files<'_> {
         if self.is_folder(path) && !recursive {
             return Err(format!("'{path}' is a directory"));
         }
+        if matches!(found.at, At::Device(_)) {
+            return Err(format!("can't remove '{path}': Device or resource busy"));
+        }
         self.tree_mut(path, &found)?.remove(&found.path);
         Ok(())
     }
@@ -293,15 +379,14 @@ impl Files<'_> {
     pub(crate) fn is_folder(&self, path: &str) -> bool {
         const ALWAYS: [&str; 8] = ["", "bin", "dev", "etc", "proc", "tmp", "usr", "var"];
         let Ok(found) = self.find(path) else { return false };
-        let usual = found.mount.is_none() && ALWAYS.contains(&&*found.path);
+        let usual = found.at == At::Own && ALWAYS.contains(&&*found.path);
         usual || self.mounts_below(path) || self.tree(&found).is_some_and(|tree| tree.is_folder(&found.path))
     }
 
-    /// Whether a volume is mounted somewhere below this path.
+    /// Whether a volume or a device appears somewhere below this path.
     fn mounts_below(&self, path: &str) -> bool {
         let Ok(path) = tree::normal(path) else { return false };
-        let places = self.mounts.iter().filter_map(|mount| tree::normal(&mount.container_path).ok());
-        places.into_iter().any(|place| place != path && tree::below(&place, &path).is_some())
+        self.places().any(|place| place != path && tree::below(&place, &path).is_some())
     }
 
     /// The names in a folder, or the path itself for a file.
@@ -315,12 +400,11 @@ impl Files<'_> {
         let found = self.find(path)?;
         let mut names = self.tree(&found).map(|tree| tree.list(&found.path)).unwrap_or_default();
         let at = tree::normal(path)?;
-        for mount in self.mounts {
-            let place = tree::normal(&mount.container_path)?;
+        for place in self.places() {
             let first = tree::below(&place, &at).and_then(|rest| rest.split('/').next());
             names.extend(first.filter(|first| !first.is_empty()).map(str::to_owned));
         }
-        if found.mount.is_none() && found.path == "etc" {
+        if found.at == At::Own && found.path == "etc" {
             names.extend(["hostname".to_owned(), "hosts".to_owned()]);
         }
         names.sort();

@@ -1,6 +1,7 @@
 //! Real containers in tests: a containerd of the test's own, images made from Debian's packages, and a look at the
 //! machine before and after that finds whatever was left behind.
 
+mod disk;
 mod host;
 mod images;
 mod journal;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use inboard_runtime_containerd::{ContainerdBuilder, ContainerdRuntime};
 use tokio::sync::{Mutex, MutexGuard};
 
+pub use self::disk::Disk;
 pub use self::host::HostState;
 pub use self::journal::Journal;
 pub use self::pod::TestPod;

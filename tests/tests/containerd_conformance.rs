@@ -7,8 +7,8 @@ use inboard::runtime::Runtime;
 use inboard::runtime::conformance::{self, Feature, Fixture};
 use inboard::time::Time;
 use inboard_runtime_containerd::ContainerdRuntime;
-use inboard_tests::containerd::TestDaemon;
 use inboard_tests::containerd::registry::{Access, TestRegistry};
+use inboard_tests::containerd::{Disk, TestDaemon};
 
 inboard_tests::on_each_containerd!(containerd_conforms);
 
@@ -17,6 +17,7 @@ struct Containerd {
     runtime: ContainerdRuntime,
     /// A name that the test's registry does not have.
     missing: String,
+    disk: Disk,
 }
 
 #[async_trait]
@@ -31,6 +32,10 @@ impl Fixture for Containerd {
 
     fn missing_image(&self) -> &str {
         &self.missing
+    }
+
+    fn block_device(&self) -> Arc<str> {
+        self.disk.device().into()
     }
 
     #[expect(clippy::disallowed_methods, reason = "real containers live in real time")]
@@ -49,6 +54,7 @@ async fn containerd_conforms(daemon: TestDaemon) {
     let runtime = daemon.node(1).await;
     let registry = TestRegistry::start(daemon.dir(), "registry", Access::Open).await;
     let missing = format!("{}/missing:1", registry.host());
-    conformance::run(&Containerd { runtime: runtime.clone(), missing }).await;
+    let disk = Disk::new(daemon.dir(), "disk");
+    conformance::run(&Containerd { runtime: runtime.clone(), missing, disk }).await;
     runtime.close().await;
 }

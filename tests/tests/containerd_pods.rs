@@ -329,7 +329,7 @@ async fn volumes_hold_what_they_should() {
         )
         .await
         .expect_err("there is no such file");
-    assert_eq!(error.to_string(), "hostPath type check failed: /no/such is not a file");
+    assert_eq!(error.to_string(), "hostPath /no/such doesn't exist");
     runtime.remove_volumes(&pod.identity).await.expect("the removal");
     runtime.close().await;
 }

@@ -287,3 +287,75 @@ async fn a_provisioner_of_the_program_makes_grows_and_removes_volumes_and_is_ask
     let asked = "provision for data";
     assert_eq!(shelf.calls, [asked, asked, asked, "expand to 20Mi", "delete"]);
 }
+
+const DISK: &str = "
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: disk}
+spec:
+  capacity: {storage: 1Gi}
+  accessModes: [ReadWriteOnce]
+  storageClassName: disks
+  volumeMode: Block
+  local: {path: /dev/sdb}
+  nodeAffinity:
+    required:
+      nodeSelectorTerms:
+      - matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [host02]}]
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: disk}
+spec:
+  storageClassName: disks
+  volumeMode: Block
+  accessModes: [ReadWriteOnce]
+  resources: {requests: {storage: 1Gi}}
+";
+
+fn disk_user(name: &str, used: &str) -> String {
+    format!(
+        "
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}}}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - {{name: main, image: busybox, command: [/bin/sleep, '3600'], {used}}}
+  volumes: [{{name: disk, persistentVolumeClaim: {{claimName: disk}}}}]
+"
+    )
+}
+
+/// `volumeMode: Block`: what one pod writes to the device the next one reads, on the disk's node; who wants files of it does
+/// not start and is told why.
+#[tokio::test(start_paused = true)]
+async fn a_raw_disk_is_a_device_in_containers() {
+    let world = World::new(NodeLocal::class("longhorn")).await;
+    world.apply(DISK).await;
+    let devices = "volumeDevices: [{name: disk, devicePath: /dev/xvda}]";
+    world.apply(&disk_user("writer", devices)).await;
+    assert_eq!(node(&world.ready("writer").await), "host02");
+    assert_eq!(world.shell("writer", "printf 12345 > /dev/xvda; printf ab > /dev/xvda; ls /dev").await.1, 0);
+    world.delete_pod("writer").await;
+    world.apply(&disk_user("reader", devices)).await;
+    world.ready("reader").await;
+    assert_eq!(world.shell("reader", "cat /dev/xvda").await, ("ab345".to_owned(), 0));
+    world.delete_pod("reader").await;
+
+    world.apply(&disk_user("files", "volumeMounts: [{name: disk, mountPath: /data}]")).await;
+    let events: Api<Event> = Api::default_namespaced(&world.cluster);
+    tokio::time::sleep(MINUTE).await;
+    let said: Vec<String> = events
+        .list(&ListParams::default())
+        .await
+        .expect("events")
+        .items
+        .into_iter()
+        .filter_map(|event| event.message)
+        .collect();
+    let wrong = "Unable to attach or mount volumes: unmounted volumes=[disk], unattached volumes=[], failed to process \
+                 volumes=[disk]: volume disk has volumeMode Block, but is specified in volumeMounts";
+    assert!(said.iter().any(|message| message == wrong), "{said:?}");
+}

@@ -22,7 +22,7 @@ use crate::object::kind::{KindConflict, KindInfo, Kinds};
 use crate::object::quantity::{Quantity, QuantityError};
 use crate::object::validation::names;
 use crate::provision::Provisioner;
-use crate::runtime::{Runtime, RuntimeError};
+use crate::runtime::{DevicePlugin, Runtime, RuntimeError, WithDevices};
 use crate::scheduler::SchedulerConfig;
 use crate::store::{
     AutoscalingSettings, Committed, Draft, Durability, DurabilityError, Memory, NodeMonitorGrace, RestoreError,
@@ -91,6 +91,7 @@ pub struct NodeSpec {
     labels: Vec<(String, String)>,
     taints: Vec<Taint>,
     eviction: Option<EvictionRules>,
+    plugins: Vec<Arc<dyn DevicePlugin>>,
 }
 
 impl NodeSpec {
@@ -110,6 +111,7 @@ impl NodeSpec {
             labels: Vec::new(),
             taints: Vec::new(),
             eviction: None,
+            plugins: Vec::new(),
         }
     }
 
@@ -158,6 +160,15 @@ impl NodeSpec {
         self
     }
 
+    /// Hands out devices to containers that ask for them by the plugin's resource: see [`DevicePlugin`]. The node has as much of
+    /// the resource as the plugin has devices. A second plugin for a resource takes the place of the first.
+    #[must_use]
+    pub fn device_plugin(mut self, plugin: impl DevicePlugin) -> Self {
+        self.plugins.retain(|other| other.resource() != plugin.resource());
+        self.plugins.push(Arc::new(plugin));
+        self
+    }
+
     pub(super) async fn into_config(self) -> Result<(NodeConfig, Arc<dyn Runtime>), StartError> {
         let node = self.name;
         if let Some(problem) = names::dns1123_subdomain(node.as_str()).into_iter().next() {
@@ -178,15 +189,21 @@ impl NodeSpec {
         }
         config.capacity = Arc::new(capacity);
         config.allocatable = Arc::clone(&config.capacity);
+        let mut runtime = self.runtime;
+        if !self.plugins.is_empty() {
+            let with_devices = WithDevices::new(runtime, self.plugins);
+            config.set_devices(&with_devices.amounts());
+            runtime = Arc::new(with_devices);
+        }
         Arc::make_mut(&mut config.labels).extend(self.labels);
         config.taints = self.taints.into();
         if let Some(rules) = self.eviction {
-            if let Err(source) = self.runtime.node_stats().await {
+            if let Err(source) = runtime.node_stats().await {
                 return Err(StartError::Runtime { node, source });
             }
             config.eviction = Some(Arc::new(rules));
         }
-        Ok((config, self.runtime))
+        Ok((config, runtime))
     }
 }
 

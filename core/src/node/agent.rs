@@ -233,6 +233,10 @@ impl NodeAgent {
                 }
                 self.health.runtime_is(Ok(()));
             }
+            RuntimeEvent::Devices(amounts) => {
+                Arc::make_mut(&mut self.config).set_devices(&amounts);
+                self.health.has_other_devices();
+            }
             RuntimeEvent::Unavailable(why) => self.health.runtime_is(Err(why)),
         }
     }

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::eviction::EvictionRules;
 use crate::ids::NodeName;
-use crate::runtime::RuntimeInfo;
+use crate::runtime::{DeviceAmount, RuntimeInfo};
 use crate::store::StringMap;
 
 /// Amounts of resources by name: `cpu`, `memory`, `pods`, ...
@@ -58,6 +58,15 @@ impl NodeConfig {
             pulls_at_a_time: 1,
             eviction: None,
             report_every: None,
+        }
+    }
+
+    /// Says how much it has of extended resources.
+    pub(crate) fn set_devices(&mut self, amounts: &[DeviceAmount]) {
+        let (capacity, allocatable) = (Arc::make_mut(&mut self.capacity), Arc::make_mut(&mut self.allocatable));
+        for amount in amounts {
+            capacity.insert(amount.resource.to_string(), Quantity(amount.capacity.to_string()));
+            allocatable.insert(amount.resource.to_string(), Quantity(amount.allocatable.to_string()));
         }
     }
 }

@@ -1,11 +1,12 @@
 //! What a container is made of: the spec with everything resolved that it refers to.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::plan::View;
 use super::work::{LaunchImage, Slot, SpecRef};
 use super::{env, restart};
-use crate::runtime::{ContainerConfig, EnvVar, Mount, MountPropagation};
+use crate::runtime::{ContainerConfig, Device, DeviceAccess, DeviceSource, EnvVar, Mount, MountPropagation};
 
 /// Why a container cannot be configured, in upstream's words (`CreateContainerConfigError`).
 #[derive(Debug)]
@@ -35,6 +36,10 @@ pub(super) fn config(
         command: spec.command().iter().map(expand).collect(),
         args: spec.args().iter().map(expand).collect(),
         mounts: mounts(view, spec, &env)?,
+        devices: devices(view, spec)?,
+        given: Vec::new(),
+        host_mounts: Vec::new(),
+        annotations: BTreeMap::new(),
         env,
     })
 }
@@ -81,6 +86,24 @@ fn mounts(view: &View<'_>, spec: SpecRef<'_>, env: &[EnvVar]) -> Result<Vec<Moun
         })
     };
     spec.mounts().iter().map(mount).collect()
+}
+
+/// The volumes that the container gets as what they are: block devices.
+fn devices(view: &View<'_>, spec: SpecRef<'_>) -> Result<Vec<Device>, ConfigError> {
+    let device = |device: &k8s_openapi::api::core::v1::VolumeDevice| {
+        if !device.device_path.starts_with('/') {
+            return Err(ConfigError(format!("error DevicePath `{}` must be an absolute path", device.device_path)));
+        }
+        Ok(Device {
+            source: DeviceSource::Volume(device.name.as_str().into()),
+            container_path: device.device_path.clone(),
+            access: match is_read_only(view, &device.name) {
+                true => DeviceAccess::READ_ONLY,
+                false => DeviceAccess::FULL,
+            },
+        })
+    };
+    spec.devices().iter().map(device).collect()
 }
 
 /// Whether the pod has the claim behind this volume for reading only.

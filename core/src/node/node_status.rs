@@ -1,5 +1,7 @@
 //! What a node says of itself: the `Node` object it registers, its conditions, and its `Ready` report.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::core::v1::{
     DaemonEndpoint, Node, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeSpec, NodeStatus, NodeSystemInfo,
 };
@@ -23,6 +25,7 @@ pub(super) struct Health {
     pressures: Pressures,
     reported_at: Option<Time>,
     news: bool,
+    other_devices: bool,
 }
 
 impl Health {
@@ -45,6 +48,12 @@ impl Health {
         self.news = true;
     }
 
+    /// The node has other amounts of extended resources.
+    pub(super) const fn has_other_devices(&mut self) {
+        self.other_devices = true;
+        self.news = true;
+    }
+
     pub(super) const fn has_news(&self) -> bool {
         self.news
     }
@@ -62,7 +71,9 @@ impl Health {
             self.news = false;
             self.reported_at = Some(now);
             let ready = self.trouble.as_deref().map_or(Ok(()), |why| Err(why.to_owned()));
-            out.report = Some(NodeReport { at: now, ready, pressures: self.pressures });
+            let has_other = std::mem::take(&mut self.other_devices);
+            let amounts = has_other.then(|| (Arc::clone(&config.capacity), Arc::clone(&config.allocatable)));
+            out.report = Some(NodeReport { at: now, ready, pressures: self.pressures, amounts });
         }
     }
 }
@@ -126,6 +137,10 @@ fn label_or(config: &NodeConfig, label: &str, default: &str) -> String {
 
 /// Writes a report into a node's status: heartbeats, and the `Ready` condition with the time of its last change kept.
 pub fn apply_report(status: &mut NodeStatus, report: &NodeReport) {
+    if let Some((capacity, allocatable)) = &report.amounts {
+        status.capacity = Some((**capacity).clone());
+        status.allocatable = Some((**allocatable).clone());
+    }
     let conditions = status.conditions.get_or_insert_default();
     for current in conditions.iter_mut() {
         current.last_heartbeat_time = Some(report.at.to_api());

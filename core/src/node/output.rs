@@ -1,5 +1,8 @@
 //! What a node agent asks for.
 
+use std::sync::Arc;
+
+use super::config::Resources;
 use super::pressure::Pressures;
 use crate::ids::{Revision, Uid};
 use crate::runtime::Call;
@@ -43,7 +46,7 @@ pub enum PodWrite {
 }
 
 /// What a node says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NodeReport {
     /// When it said so.
     pub at: Time,
@@ -51,6 +54,8 @@ pub struct NodeReport {
     pub ready: Result<(), String>,
     /// What it is short of.
     pub pressures: Pressures,
+    /// Its capacity and what of it is allocatable, when that has changed.
+    pub amounts: Option<(Arc<Resources>, Arc<Resources>)>,
 }
 
 /// What one [`step`](super::NodeAgent::step) asks for. Writes come first: a call leaves after they are committed.

@@ -77,7 +77,7 @@ pub(super) enum Action {
     /// It may not run here any more, and why.
     Condemn(Verdict),
     /// A volume cannot be made now.
-    VolumeFailed(u16, Text),
+    VolumeFailed(u16, super::volumes::Trouble),
     /// A container cannot be started now.
     Fail(u16, Failure),
     /// An exit is answered with a delay, which is now shown.

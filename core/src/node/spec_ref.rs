@@ -56,6 +56,10 @@ impl<'a> SpecRef<'a> {
         common!(self, c => c.volume_mounts.as_deref().unwrap_or_default())
     }
 
+    pub(super) fn devices(self) -> &'a [k8s_openapi::api::core::v1::VolumeDevice] {
+        common!(self, c => c.volume_devices.as_deref().unwrap_or_default())
+    }
+
     pub(super) fn ports(self) -> &'a [ContainerPort] {
         common!(self, c => c.ports.as_deref().unwrap_or_default())
     }

@@ -2,11 +2,14 @@
 //! event and tried again.
 
 mod files;
+mod mode;
+mod trouble;
 
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Volume};
 
+pub(super) use self::trouble::Trouble;
 use super::plan::{Action, PodPlan, View, WaitingOn};
 use super::work::{Flight, VolumeStep, Volumes};
 use crate::object::kind;
@@ -41,7 +44,7 @@ pub(super) fn make(view: &View<'_>, plan: &mut PodPlan) -> bool {
                 let call = Call::PrepareVolume(view.work.identity.clone(), Arc::new(config));
                 plan.call(Flight::Volume(place), call);
             }
-            Err(wrong) => plan.actions.push(Action::VolumeFailed(place, wrong.into())),
+            Err(wrong) => plan.actions.push(Action::VolumeFailed(place, wrong)),
         }
     }
     // A pod that runs already goes on while the content of a volume is renewed.
@@ -58,7 +61,7 @@ pub(super) const fn is_projection(volume: &Volume) -> bool {
 }
 
 /// Where the content of a volume comes from; an error is the reason why it cannot be made now.
-fn source(view: &View<'_>, plan: &mut PodPlan, volume: &Volume) -> Result<VolumeSource, String> {
+fn source(view: &View<'_>, plan: &mut PodPlan, volume: &Volume) -> Result<VolumeSource, Trouble> {
     if let Some(empty) = &volume.empty_dir {
         let limit = empty.size_limit.as_ref().and_then(|limit| Quantity::from_api(limit).ok()).map(Quantity::value);
         let size_limit = limit.and_then(|limit| u64::try_from(limit).ok()).filter(|limit| *limit > 0);
@@ -68,25 +71,55 @@ fn source(view: &View<'_>, plan: &mut PodPlan, volume: &Volume) -> Result<Volume
         return Ok(VolumeSource::Host { path: host.path.clone(), check: host.type_.clone().unwrap_or_default() });
     }
     if let Some(claim) = &volume.persistent_volume_claim {
-        return claimed(view, &claim.claim_name);
+        return claimed(view, &volume.name, &claim.claim_name);
     }
     if volume.ephemeral.is_some() {
-        return claimed(view, &storage::ephemeral_claim(&view.work.identity.name, &volume.name));
+        let claim = storage::ephemeral_claim(&view.work.identity.name, &volume.name);
+        return claimed(view, &volume.name, &claim);
     }
-    if let Some(files) = files::of_volume(view, plan, volume)? {
+    if let Some(files) = files::of_volume(view, plan, volume).map_err(Trouble::unmade)? {
         return Ok(VolumeSource::Files(files));
     }
     let names = serde_json::to_value(volume).ok();
     let names = names.as_ref().and_then(serde_json::Value::as_object);
     match names.and_then(|fields| fields.keys().find(|key| *key != "name")) {
-        Some(other) => Err(format!("volume type {other:?} is not supported by this node")),
+        Some(other) => Err(Trouble::unmade(format!("volume type {other:?} is not supported by this node"))),
         // A volume without a source is an empty directory.
         None => Ok(VolumeSource::Empty { memory: false, size_limit: None }),
     }
 }
 
 /// The volume behind a claim.
-fn claimed(view: &View<'_>, name: &str) -> Result<VolumeSource, String> {
+fn claimed(view: &View<'_>, name: &str, claim: &str) -> Result<VolumeSource, Trouble> {
+    let (volume_name, volume) = bound(view, claim).map_err(Trouble::unresolved)?;
+    let Some(spec) = &volume.spec else {
+        return Err(Trouble::unmade(format!("persistentvolume {volume_name:?} has no spec")));
+    };
+    mode::check(&view.work.spec, name, spec.volume_mode.as_deref()).map_err(Trouble::unresolved)?;
+    let is_block = spec.volume_mode.as_deref() == Some(mode::BLOCK);
+    if let Some(host) = &spec.host_path {
+        return match is_block {
+            true => Err(Trouble::unmade("a volume of type \"hostPath\" cannot be a block device".to_owned())),
+            false => Ok(VolumeSource::Host { path: host.path.clone(), check: host.type_.clone().unwrap_or_default() }),
+        };
+    }
+    if let Some(local) = &spec.local {
+        return Ok(match is_block {
+            true => VolumeSource::Block { handle: local.path.as_str().into() },
+            false => VolumeSource::Local { path: local.path.clone() },
+        });
+    }
+    match &spec.csi {
+        Some(csi) if is_block => Ok(VolumeSource::Block { handle: csi.volume_handle.as_str().into() }),
+        Some(csi) => Ok(VolumeSource::Persistent { handle: csi.volume_handle.as_str().into() }),
+        None => Err(Trouble::unmade(format!(
+            "the volume source of persistentvolume {volume_name:?} is not supported by this node"
+        ))),
+    }
+}
+
+/// The persistent volume that a claim is bound to, by its name.
+fn bound<'v>(view: &View<'v>, name: &str) -> Result<(&'v str, &'v PersistentVolume), String> {
     let namespace = &view.work.identity.namespace;
     let claim: &PersistentVolumeClaim = view
         .snapshot
@@ -98,24 +131,11 @@ fn claimed(view: &View<'_>, name: &str) -> Result<VolumeSource, String> {
     let (true, Some(volume_name)) = (bound, volume_name) else {
         return Err(format!("error processing PVC {namespace}/{name}: PVC is not bound"));
     };
-    let volume: &PersistentVolume = view
-        .snapshot
-        .find(kind::PERSISTENT_VOLUME, "", volume_name)
-        .and_then(|object| object.typed())
-        .ok_or_else(|| {
-            format!("failed to fetch PV {volume_name:?} from API server: persistentvolume {volume_name:?} not found")
-        })?;
-    let spec = volume.spec.as_ref();
-    if let Some(host) = spec.and_then(|spec| spec.host_path.as_ref()) {
-        return Ok(VolumeSource::Host { path: host.path.clone(), check: host.type_.clone().unwrap_or_default() });
-    }
-    if let Some(local) = spec.and_then(|spec| spec.local.as_ref()) {
-        return Ok(VolumeSource::Host { path: local.path.clone(), check: String::new() });
-    }
-    match spec.and_then(|spec| spec.csi.as_ref()) {
-        Some(csi) => Ok(VolumeSource::Persistent { handle: csi.volume_handle.as_str().into() }),
-        None => Err(format!("the volume source of persistentvolume {volume_name:?} is not supported by this node")),
-    }
+    let volume = view.snapshot.find(kind::PERSISTENT_VOLUME, "", volume_name).and_then(|object| object.typed());
+    let volume = volume.ok_or_else(|| {
+        format!("failed to fetch PV {volume_name:?} from API server: persistentvolume {volume_name:?} not found")
+    })?;
+    Ok((volume_name, volume))
 }
 
 /// Says once that a service account token is left out.

@@ -87,6 +87,11 @@ pub trait Fixture: fmt::Debug + Send + Sync {
         NodeName::new("conformance-1")
     }
 
+    /// The handle of a block device of the node that nobody uses, for [`Feature::BlockVolumes`].
+    fn block_device(&self) -> Arc<str> {
+        "conformance-disk".into()
+    }
+
     /// Which optional features the runtime has; all when not said.
     fn features(&self) -> Vec<Feature> {
         Feature::ALL.to_vec()
@@ -118,6 +123,8 @@ pub enum Feature {
     Stats,
     /// It keeps persistent volumes.
     PersistentVolumes,
+    /// It gives containers volumes that are block devices.
+    BlockVolumes,
     /// It mounts parts of volumes (`subPath`).
     SubPath,
     /// It gives running containers other resources, which they find below `/sys/fs/cgroup`.
@@ -126,7 +133,7 @@ pub enum Feature {
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Pull,
         Self::LongRunningImage,
         Self::PodNetwork,
@@ -135,6 +142,7 @@ impl Feature {
         Self::PortForward,
         Self::Stats,
         Self::PersistentVolumes,
+        Self::BlockVolumes,
         Self::SubPath,
         Self::Resize,
     ];

@@ -1,6 +1,8 @@
 //! What is passed to a runtime and what it reports.
 
 mod container;
+mod device;
+mod host_path;
 mod identity;
 mod image;
 mod node;
@@ -14,6 +16,8 @@ pub use self::container::{
     ContainerConfig, ContainerKind, ContainerResources, ContainerState, ContainerStatus, Containers, EnvVar,
     ExitReason, ExitStatus, Mount, MountPropagation,
 };
+pub use self::device::{Device, DeviceAccess, DeviceAmount, DeviceSource, GivenDevice, HostMount};
+pub use self::host_path::{HostFile, HostPathStep, check_host_path};
 pub use self::identity::{ContainerId, PodIdentity, SandboxId};
 pub use self::image::{ImageCredentials, ImagePull, ImageStatus};
 pub use self::node::{Inventory, RuntimeEvent, RuntimeInfo};

@@ -96,6 +96,11 @@ impl Inner {
         open_to_all(&termination_log)?;
         sandbox.give_to_root(&termination_log)?;
         let volumes = self.volume_mounts(id, sandbox, config)?;
+        let devices = self.container_devices(config)?;
+        if sandbox.user_ids.is_some() && !devices.is_empty() {
+            let why = "nobody but the users of the host can make device nodes";
+            return Err(spec::unsupported("spec.hostUsers", why));
+        }
         let container = spec::container_of(config)?;
         let input = SpecInput {
             id,
@@ -110,6 +115,7 @@ impl Inner {
                 user_ids: sandbox.user_ids,
             },
             volumes: &volumes,
+            devices: &devices,
             termination_log: &termination_log,
             target_pid: self.target_pid(sandbox, config).await?,
             host: &self.host,
@@ -139,6 +145,7 @@ impl Inner {
             tty: container.tty == Some(true),
             message_from_log: container.termination_message_policy.as_deref() == Some("FallbackToLogsOnError"),
             cgroup: format!("{}/{id}", sandbox.cgroup),
+            devices: config.given.clone(),
             process: serde_json::to_value(specification.process()).map_err(spec::invalid)?,
         };
         state::add_line(&dir.join(RECORD), &record)?;

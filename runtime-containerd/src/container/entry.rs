@@ -136,6 +136,7 @@ impl ContainerEntry {
             created_at: Time::from_nanos(record.created_at),
             state,
             termination_message,
+            devices: record.devices.clone(),
         })
     }
 }

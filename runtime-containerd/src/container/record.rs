@@ -1,6 +1,6 @@
 //! What is written down of a container: what it is, once, and how far it has got.
 
-use inboard::runtime::{ContainerConfig, ContainerKind, ExitReason, ExitStatus};
+use inboard::runtime::{ContainerConfig, ContainerKind, ExitReason, ExitStatus, GivenDevice};
 use inboard::time::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -26,6 +26,9 @@ pub(crate) struct ContainerRecord {
     /// `terminationMessagePolicy: FallbackToLogsOnError`.
     pub(crate) message_from_log: bool,
     pub(crate) cgroup: String,
+    /// The devices that it was given for extended resources.
+    #[serde(default)]
+    pub(crate) devices: Vec<GivenDevice>,
     /// The process of the specification: what further commands in the container are modelled on.
     pub(crate) process: Value,
 }

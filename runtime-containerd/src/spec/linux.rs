@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use inboard::k8s_openapi::api::core::v1::Container;
 use inboard::runtime::RuntimeError;
 use oci_spec::runtime::{
-    Linux, LinuxBuilder, LinuxIdMapping, LinuxIdMappingBuilder, LinuxNamespace, LinuxNamespaceBuilder,
+    Linux, LinuxBuilder, LinuxDevice, LinuxIdMapping, LinuxIdMappingBuilder, LinuxNamespace, LinuxNamespaceBuilder,
     LinuxNamespaceType, Process,
 };
 
@@ -46,7 +46,8 @@ pub(super) fn linux(input: &SpecInput<'_>, container: &Container, process: &Proc
         Some(first) => builder.uid_mappings(vec![ids_from(first)?]).gid_mappings(vec![ids_from(first)?]),
         None => builder,
     };
-    let builder = if privileged { builder.devices(input.host.devices.clone()) } else { builder };
+    let devices = devices(input, privileged);
+    let builder = if devices.is_empty() { builder } else { builder.devices(devices) };
     let pod = input.config.spec.security_context.clone().unwrap_or_default();
     let rights = process.capabilities().as_ref().and_then(|sets| sets.bounding().clone()).unwrap_or_default();
     let builder = match seccomp::seccomp(&input.host.seccomp_dir, &pod, &security, &rights)? {
@@ -56,6 +57,14 @@ pub(super) fn linux(input: &SpecInput<'_>, container: &Container, process: &Proc
     let mut linux = builder.build().map_err(invalid)?;
     linux.set_mount_label(confine::selinux(input, container)?.map(|labels| labels.file));
     Ok(linux)
+}
+
+/// The container's own devices, and before them all of the machine for a privileged one.
+fn devices(input: &SpecInput<'_>, privileged: bool) -> Vec<LinuxDevice> {
+    let own = || input.devices.iter().map(|device| device.node.clone());
+    let is_hidden = |device: &LinuxDevice| input.devices.iter().any(|own| own.node.path() == device.path());
+    let of_machine = input.host.devices.iter().filter(|device| privileged && !is_hidden(device)).cloned();
+    of_machine.chain(own()).collect()
 }
 
 /// All ids that the pod has, as those from this one on of the machine.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use inboard::k8s_openapi::api::core::v1::Container;
-use inboard::runtime::{Mount as PodMount, MountPropagation};
+use inboard::runtime::{HostMount, Mount as PodMount, MountPropagation};
 use oci_spec::runtime::Mount;
 
 use super::SpecInput;
@@ -34,7 +34,8 @@ pub(super) fn mounts(input: &SpecInput<'_>, container: &Container) -> Vec<Mount>
     let mut all: Vec<Mount> = kernel_mounts(input, privileged);
     all.extend(sandbox_mounts(input, container));
     all.retain(|mount| !taken(mount.destination()));
-    let mut volumes: Vec<Mount> = input.volumes.iter().map(volume_mount).collect();
+    let of_devices = input.config.host_mounts.iter().map(host_mount);
+    let mut volumes: Vec<Mount> = of_devices.chain(input.volumes.iter().map(volume_mount)).collect();
     volumes.sort_by_key(|mount| mount.destination().components().count());
     all.extend(volumes);
     all
@@ -90,6 +91,12 @@ fn volume_mount(volume: &VolumeMount) -> Mount {
         (false, false) => "rw",
     };
     mount(clean(&volume.mount.container_path), "bind", volume.source.clone(), &["rbind", propagation, access])
+}
+
+/// What comes with a device of the node.
+fn host_mount(host: &HostMount) -> Mount {
+    let access = if host.read_only { "ro" } else { "rw" };
+    mount(clean(&host.container_path), "bind", &host.host_path, &["rbind", "rprivate", access])
 }
 
 /// The same path with a leading slash and without `.`, `..` or double slashes.

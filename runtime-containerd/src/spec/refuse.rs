@@ -42,9 +42,6 @@ fn check_sysctl(spec: &PodSpec, name: &str) -> Result<(), RuntimeError> {
 pub(super) fn check_container(container: &Container) -> Result<(), RuntimeError> {
     let security = container.security_context.clone().unwrap_or_default();
     let field = |name: &str| format!("container {}: {name}", container.name);
-    if container.volume_devices.as_ref().is_some_and(|devices| !devices.is_empty()) {
-        return Err(unsupported(&field("volumeDevices"), "raw block volumes are not built in yet"));
-    }
     if security.windows_options.is_some() {
         return Err(unsupported(&field("securityContext.windowsOptions"), "only linux"));
     }

@@ -13,6 +13,7 @@ use oci_spec::runtime::{
 use serde::Serialize;
 
 use super::{HostFacts, SpecInput, invalid};
+use crate::devices::DeviceNode;
 
 /// The period of the processor quota in microseconds: the kubelet's `--cpu-cfs-quota-period` default.
 const QUOTA_PERIOD_US: u64 = 100_000;
@@ -29,7 +30,7 @@ pub(super) fn resources(input: &SpecInput<'_>, container: &Container) -> Result<
     let requests = container.resources.as_ref().and_then(|r| r.requests.clone()).unwrap_or_default();
     let privileged = container.security_context.as_ref().and_then(|sc| sc.privileged) == Some(true);
     let resources = LinuxResourcesBuilder::default()
-        .devices(vec![device_rule(privileged)?])
+        .devices(device_rules(input, privileged)?)
         .cpu(cpu(&requests, &limits)?)
         .memory(memory(&limits, input.host.swap_accounting)?)
         .hugepage_limits(huge_pages(&limits, &input.host.huge_pages)?)
@@ -72,9 +73,19 @@ pub(crate) fn resized(container: &Container, host: &HostFacts) -> Result<Resized
     Ok(Resized { cpu, memory, unified: if host.cgroup_v2 { unified(host) } else { BTreeMap::new() } })
 }
 
-/// Everything for a privileged container; otherwise nothing but the few devices that runc itself allows.
-fn device_rule(allow: bool) -> Result<LinuxDeviceCgroup, RuntimeError> {
-    LinuxDeviceCgroupBuilder::default().allow(allow).access("rwm").build().map_err(invalid)
+/// Everything for a privileged container; otherwise nothing but its own devices, and the few that runc itself allows.
+fn device_rules(input: &SpecInput<'_>, privileged: bool) -> Result<Vec<LinuxDeviceCgroup>, RuntimeError> {
+    let mut rules = vec![LinuxDeviceCgroupBuilder::default().allow(privileged).access("rwm").build().map_err(invalid)?];
+    for DeviceNode { node, access } in input.devices {
+        let rule = LinuxDeviceCgroupBuilder::default()
+            .allow(true)
+            .typ(node.typ())
+            .major(node.major())
+            .minor(node.minor())
+            .access(access.to_string());
+        rules.push(rule.build().map_err(invalid)?);
+    }
+    Ok(rules)
 }
 
 fn cpu(requests: &List, limits: &List) -> Result<LinuxCpu, RuntimeError> {

@@ -24,6 +24,7 @@ struct Row {
     apparmor: AppArmor,
     selinux: Option<SeLinux>,
     volumes: Vec<VolumeMount>,
+    devices: Vec<DeviceNode>,
     own: fn(&mut ContainerConfig),
 }
 
@@ -37,6 +38,7 @@ fn row(story: &'static str, patch: Value) -> Row {
         apparmor: AppArmor::Absent,
         selinux: None,
         volumes: Vec::new(),
+        devices: Vec::new(),
         own: |_| {},
     }
 }
@@ -68,6 +70,20 @@ fn volume(path: &str, mount: impl FnOnce(&mut PodMount)) -> VolumeMount {
     };
     mount(&mut pod_mount);
     VolumeMount { source: "/vol/data".into(), mount: pod_mount }
+}
+
+/// A disk of the machine that can be read from, as it appears at a path of the container.
+fn disk(path: &str) -> DeviceNode {
+    let node = oci_spec::runtime::LinuxDeviceBuilder::default()
+        .path(path)
+        .typ(oci_spec::runtime::LinuxDeviceType::B)
+        .major(7)
+        .minor(3)
+        .file_mode(0o660_u32)
+        .uid(0_u32)
+        .gid(6_u32)
+        .build();
+    DeviceNode { node: node.expect("a device"), access: inboard::runtime::DeviceAccess::READ_ONLY }
 }
 
 fn rows() -> Vec<Row> {
@@ -166,7 +182,14 @@ fn rows() -> Vec<Row> {
             ..row("volumes: parents first, one hides the sandbox's own file", json!({}))
         },
         row("critical for the node", json!({"priority": 2_000_001_000})),
-        row("a raw block volume", container(json!({"volumeDevices": [{"name": "disk", "devicePath": "/dev/x"}]}))),
+        Row { devices: vec![disk("/dev/x")], ..row("a raw block volume, to read from", json!({})) },
+        Row {
+            devices: vec![disk("/dev/x"), disk("/dev/sda")],
+            ..row(
+                "with all devices of the machine, one behind another",
+                container(json!({"securityContext": {"privileged": true}})),
+            )
+        },
     ]
 }
 
@@ -187,6 +210,10 @@ fn spec_of(row: &Row) -> Result<Value, String> {
         args: Vec::new(),
         env: Vec::new(),
         mounts: Vec::new(),
+        devices: Vec::new(),
+        given: Vec::new(),
+        host_mounts: Vec::new(),
+        annotations: BTreeMap::new(),
     };
     (row.own)(&mut config);
     let sandbox = SandboxPaths {
@@ -205,7 +232,7 @@ fn spec_of(row: &Row) -> Result<Value, String> {
         swap_accounting: true,
         huge_pages: if row.cgroup_v2 { vec!["2MB".into(), "1GB".into()] } else { Vec::new() },
         memory_bytes: 4 << 30,
-        devices: Vec::new(),
+        devices: vec![disk("/dev/sda").node, disk("/dev/sdb").node],
         seccomp_dir: "/profiles".into(),
         apparmor: row.apparmor.clone(),
         selinux: row.selinux.clone(),
@@ -218,6 +245,7 @@ fn spec_of(row: &Row) -> Result<Value, String> {
         accounts: &accounts,
         sandbox: &sandbox,
         volumes: &row.volumes,
+        devices: &row.devices,
         termination_log: Path::new("/run/c1/termination-log"),
         target_pid: None,
         host: &host,

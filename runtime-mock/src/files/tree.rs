@@ -61,6 +61,23 @@ fn appended(content: Bytes, bytes: &[u8]) -> Bytes {
 }
 
 impl Tree {
+    /// A tree that is nothing but one file, at its root: a device.
+    pub(crate) fn device() -> Self {
+        let root = Node::File { content: Bytes::new(), mode: 0o660 };
+        Self { nodes: BTreeMap::from([(String::new(), root)]) }
+    }
+
+    /// Writes over the first bytes of a file; the others stay, as on a disk.
+    pub(crate) fn overwrite(&mut self, path: &str, bytes: &[u8]) -> Result<(), String> {
+        let kept = self.read(path)?.get(bytes.len()..).map(Bytes::copy_from_slice).unwrap_or_default();
+        if bytes.len() + kept.len() > MAX_FILE {
+            return Err("No space left on device".to_owned());
+        }
+        let mode = self.mode(path).unwrap_or(0o660);
+        self.nodes.insert(path.to_owned(), Node::File { content: [bytes, &kept].concat().into(), mode });
+        Ok(())
+    }
+
     pub(crate) fn read(&self, path: &str) -> Result<Bytes, String> {
         match self.nodes.get(path) {
             Some(Node::File { content, .. }) => Ok(content.clone()),

@@ -6,8 +6,8 @@ use std::time::Duration;
 use inboard::k8s_openapi::api::core::v1::{self as k8s, PodSpec};
 use inboard::object::quantity::Quantity;
 use inboard::runtime::{
-    ContainerConfig, ContainerId, ContainerKind, ContainerResources, ContainerState, ContainerStatus, ExitReason,
-    ExitStatus, Mount, RuntimeError, RuntimeErrorKind, SandboxId,
+    ContainerConfig, ContainerId, ContainerKind, ContainerResources, ContainerState, ContainerStatus, Device,
+    DeviceSource, ExitReason, ExitStatus, GivenDevice, Mount, RuntimeError, RuntimeErrorKind, SandboxId,
 };
 use inboard::time::Time;
 
@@ -17,7 +17,7 @@ use super::serve::About;
 use super::stats::CpuMeter;
 use super::{Answer, MockState, error, not_found};
 use crate::calls::Verb;
-use crate::files::Tree;
+use crate::files::{self, Tree};
 use crate::ids::Key;
 use crate::script::{Script, Subject};
 use crate::shell::Process;
@@ -56,6 +56,8 @@ pub(super) struct Given {
     /// `NAME=value`, each followed by a zero byte.
     pub(super) environment: Box<str>,
     pub(super) mounts: Box<[Mount]>,
+    pub(super) devices: Box<[Device]>,
+    pub(super) given: Box<[GivenDevice]>,
 }
 
 /// What happens in it, for those in which something does.
@@ -128,6 +130,7 @@ impl Container {
             created_at: self.created_at,
             state,
             termination_message: if self.is_exited() { self.termination_message() } else { None },
+            devices: self.given.as_ref().map(|given| given.given.to_vec()).unwrap_or_default(),
         }
     }
 
@@ -169,7 +172,9 @@ impl Container {
 
 impl Given {
     fn of(config: &ContainerConfig) -> Option<Box<Self>> {
-        if config.command.is_empty() && config.args.is_empty() && config.env.is_empty() && config.mounts.is_empty() {
+        let sees_nothing = config.mounts.is_empty() && config.devices.is_empty() && config.host_mounts.is_empty();
+        let sees_nothing = sees_nothing && config.given.is_empty();
+        if config.command.is_empty() && config.args.is_empty() && config.env.is_empty() && sees_nothing {
             return None;
         }
         let mut environment = String::new();
@@ -179,7 +184,9 @@ impl Given {
         Some(Box::new(Self {
             command: config.command.iter().chain(&config.args).cloned().collect(),
             environment: environment.into(),
-            mounts: config.mounts.clone().into(),
+            mounts: config.mounts.iter().cloned().chain(config.host_mounts.iter().map(files::mount_of_host)).collect(),
+            devices: config.devices.clone().into(),
+            given: config.given.clone().into(),
         }))
     }
 }
@@ -237,10 +244,20 @@ impl MockState {
         if !self.has_image(now, &config.image) {
             return Err(not_found("image", &config.image));
         }
-        for mount in &config.mounts {
-            if !self.volumes.has(config.pod.uid, &mount.volume) {
-                let message = format!("mount {}: volume {:?} was not prepared", mount.container_path, mount.volume);
+        let mounts = config.mounts.iter().map(|mount| (&mount.container_path, &mount.volume));
+        let devices = config.devices.iter().filter_map(|device| match &device.source {
+            DeviceSource::Volume(volume) => Some((&device.container_path, volume)),
+            DeviceSource::Host(_) => None,
+        });
+        for (path, volume) in mounts.chain(devices) {
+            if !self.volumes.has(config.pod.uid, volume) {
+                let message = format!("mount {path}: volume {volume:?} was not prepared");
                 return Err(error(RuntimeErrorKind::CannotRun, message));
+            }
+        }
+        for device in &config.devices {
+            if let DeviceSource::Host(path) = &device.source {
+                self.volumes.make_device(path).map_err(|why| error(RuntimeErrorKind::CannotRun, why))?;
             }
         }
         let script = self.script_for(config);

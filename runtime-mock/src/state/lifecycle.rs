@@ -163,6 +163,7 @@ impl MockState {
             own: &mut own,
             volumes: &mut self.volumes,
             mounts: given.as_ref().map_or(&[], |given| &given.mounts),
+            devices: given.as_ref().map_or(&[], |given| &given.devices),
             pod,
             hostname: &hostname,
             ip,

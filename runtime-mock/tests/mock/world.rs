@@ -58,6 +58,10 @@ pub(crate) fn container_config(name: &str, image: &str, command: &[&str], attemp
         args: Vec::new(),
         env: Vec::new(),
         mounts: Vec::new(),
+        devices: Vec::new(),
+        given: Vec::new(),
+        host_mounts: Vec::new(),
+        annotations: BTreeMap::new(),
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The processes, mounts, links, firewall rules, control groups, runc containers and sockets of shims that the machine
-/// has, each as a line of text.
+/// The processes, mounts, links, firewall rules, control groups, runc containers, loop devices and sockets of shims that the
+/// machine has, each as a line of text.
 #[derive(Clone, Debug, Default)]
 pub struct HostState {
     things: BTreeSet<String>,
@@ -25,6 +25,7 @@ impl HostState {
         things.extend(rules().into_iter().map(|rule| format!("rule {rule}")));
         things.extend(groups().map(|group| format!("control group {}", group.display())));
         things.extend(runc_containers().map(|dir| format!("{RUNC_CONTAINER}{}", dir.display())));
+        things.extend(loop_devices().map(|device| format!("loop device {device}")));
         things.extend(names(Path::new(SHIM_SOCKETS)).map(|name| format!("{SHIM_SOCKET}{name}")));
         Self { things }
     }
@@ -56,6 +57,12 @@ fn mounts() -> impl Iterator<Item = PathBuf> {
     let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let points: Vec<PathBuf> = table.lines().filter_map(|line| line.split(' ').nth(4).map(PathBuf::from)).collect();
     points.into_iter()
+}
+
+/// The loop devices that have a file.
+fn loop_devices() -> impl Iterator<Item = String> {
+    let blocks = Path::new("/sys/block");
+    names(blocks).filter(move |name| blocks.join(name).join("loop/backing_file").exists())
 }
 
 /// The packet filter of each family of addresses.

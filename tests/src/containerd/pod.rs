@@ -1,11 +1,13 @@
 //! Pods as the node agent would describe them to a runtime, written in few words.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use inboard::ids::Uid;
 use inboard::k8s_openapi::api::core::v1::PodSpec;
 use inboard::runtime::{
-    ContainerConfig, ContainerKind, Mount, MountPropagation, PodIdentity, PortMapping, SandboxConfig,
+    ContainerConfig, ContainerKind, Device, DeviceAccess, DeviceSource, Mount, MountPropagation, PodIdentity,
+    PortMapping, SandboxConfig,
 };
 use serde_json::{Value, json};
 
@@ -64,6 +66,11 @@ impl TestPod {
             recursive_read_only: false,
             propagation: MountPropagation::Private,
         };
+        let device = |device: &inboard::k8s_openapi::api::core::v1::VolumeDevice| Device {
+            source: DeviceSource::Volume(device.name.as_str().into()),
+            container_path: device.device_path.clone(),
+            access: DeviceAccess::FULL,
+        };
         ContainerConfig {
             pod: self.identity.clone(),
             spec: self.spec.clone(),
@@ -77,6 +84,10 @@ impl TestPod {
             args: container.args.clone().unwrap_or_default(),
             env: Vec::new(),
             mounts: container.volume_mounts.iter().flatten().map(mount).collect(),
+            devices: container.volume_devices.iter().flatten().map(device).collect(),
+            given: Vec::new(),
+            host_mounts: Vec::new(),
+            annotations: BTreeMap::new(),
         }
     }
 }

@@ -9,6 +9,7 @@ use super::super::work::{Past, PodStep, PodWork, Seen, SeenPhase, Slot, SlotStep
 use super::{exit_record, lost_record};
 use crate::node::restart;
 use crate::node::status::stored_record;
+use crate::node::volumes::Trouble;
 use crate::runtime::{ContainerId, ContainerKind, ContainerState, ContainerStatus, ProbePurpose};
 use crate::store::{ContainerPhase, ContainerRecord, EventType, ExitRecord, PodState};
 use crate::time::Time;
@@ -123,7 +124,7 @@ impl PodWork {
     }
 
     /// A volume could not be made: said in an event, and tried again after a delay that doubles.
-    pub(in crate::node) fn volume_failed(&mut self, place: u16, wrong: &str, now: Time) {
+    pub(in crate::node) fn volume_failed(&mut self, place: u16, trouble: &Trouble, now: Time) {
         const FIRST: std::time::Duration = std::time::Duration::from_millis(500);
         /// Upstream's longest delay between tries to mount: two minutes and two seconds.
         const LONGEST: std::time::Duration = std::time::Duration::from_secs(122);
@@ -135,12 +136,8 @@ impl PodWork {
         let delay = (earlier * 2).clamp(FIRST, LONGEST);
         let name = self.spec.volumes.as_ref().and_then(|volumes| volumes.get(usize::from(place)));
         let name = name.map(|volume| volume.name.clone()).unwrap_or_default();
-        self.note(
-            None,
-            EventType::Warning,
-            "FailedMount",
-            format!("MountVolume.SetUp failed for volume {name:?} : {wrong}"),
-        );
+        let (reason, said) = trouble.said(&self.spec, &name);
+        self.note(None, EventType::Warning, reason, said);
         self.volumes = Volumes::Partial;
         self.volume_is(place, VolumeStep::Failed { retry_at: now + delay, delay });
     }

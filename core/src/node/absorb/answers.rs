@@ -6,6 +6,7 @@ use super::super::backoff::{Backoff, RETRY_AFTER};
 use super::super::config::NodeConfig;
 use super::super::events::{SHOWN_AFTER, go_duration};
 use super::super::probes::Verdict;
+use super::super::volumes::Trouble;
 use super::super::work::{
     Failure, Flight, LaunchImage, PodStep, PodWork, Sandbox, Seen, SeenPhase, Slot, SlotStep, SpecRef, StopReason,
     VolumeStep, Volumes,
@@ -64,7 +65,7 @@ impl PodWork {
     fn volume_answered(&mut self, place: u16, answer: Answer, now: Time) {
         match answer {
             Ok(_) => self.volume_is(place, VolumeStep::Ready),
-            Err(error) => self.volume_failed(place, error.message(), now),
+            Err(error) => self.volume_failed(place, &Trouble::unmade(error.message().to_owned()), now),
         }
         let all_ready = |transient: &super::super::work::Transient| {
             transient.volumes.iter().all(|volume| *volume == VolumeStep::Ready)

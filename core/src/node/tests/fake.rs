@@ -186,6 +186,7 @@ impl Fake {
             created_at: now,
             state: ContainerState::Created,
             termination_message: None,
+            devices: config.given.clone(),
         });
         id
     }

@@ -9,7 +9,7 @@ use super::fake::secs;
 use super::world::{World, config};
 use crate::authority::{Authority, TokenRequest};
 use crate::node::{ClusterDns, NodeConfig};
-use crate::runtime::{RuntimeEvent, VolumeSource};
+use crate::runtime::{Device, DeviceAccess, DeviceSource, RuntimeEvent, VolumeSource};
 use crate::store::{ContainerPhase, Draft, PodPhase, WriteOptions};
 
 fn create<K: crate::object::kind::BuiltInKind + serde::de::DeserializeOwned>(world: &mut World, yaml: &str) {
@@ -105,21 +105,8 @@ fn volumes_hold_what_they_name_and_follow_it() {
     world.run(1);
     assert!(world.story.contains("PVC is not bound"), "{}", world.story);
     // The claim is bound: the agent is told, and does not wait for its next try.
-    let claim = world
-        .store
-        .edit(
-            crate::object::kind::PERSISTENT_VOLUME_CLAIM,
-            ("default", "c"),
-            crate::store::Part::Status,
-            WriteOptions::default(),
-            world.now,
-            |mut value| {
-                value["status"]["phase"] = "Bound".into();
-                Ok(value)
-            },
-        )
-        .expect("bound");
-    world.agent.inputs_changed(claim.meta.kind, "default", "c");
+    bind(&mut world, "c");
+    world.agent.inputs_changed(crate::object::kind::PERSISTENT_VOLUME_CLAIM, "default", "c");
     world.run(0);
     let files = |world: &World, name: &str| -> BTreeMap<String, (String, u32)> {
         let VolumeSource::Files(files) = &world.fake.files[name].source else { panic!("{name} is not made of files") };
@@ -158,6 +145,65 @@ fn volumes_hold_what_they_name_and_follow_it() {
     world.run(0);
     assert_eq!(files(&world, "map"), [file("d/a", "two", 0o400)].into());
     assert_eq!(world.fake.containers.len(), 1, "nothing is restarted");
+}
+
+/// Says that a claim is bound.
+fn bind(world: &mut World, claim: &str) {
+    let bound = |mut value: serde_json::Value| {
+        value["status"]["phase"] = "Bound".into();
+        Ok(value)
+    };
+    let (kind, part) = (crate::object::kind::PERSISTENT_VOLUME_CLAIM, crate::store::Part::Status);
+    world.store.edit(kind, ("default", claim), part, WriteOptions::default(), world.now, bound).expect("bound");
+}
+
+#[test]
+fn a_volume_is_mounted_or_a_device_as_its_mode_says() {
+    let mut world = World::new();
+    for (name, mode) in [("files", "Filesystem"), ("disk", "Block")] {
+        create::<api::PersistentVolume>(
+            &mut world,
+            &format!(
+                "{{metadata: {{name: {name}}}, spec: {{capacity: {{storage: 1Gi}}, accessModes: [ReadWriteOnce],
+                volumeMode: {mode}, local: {{path: /dev/{name}}}, nodeAffinity: {{required: {{nodeSelectorTerms:
+                [{{matchExpressions: [{{key: disk, operator: Exists}}]}}]}}}}}}}}"
+            ),
+        );
+        create::<api::PersistentVolumeClaim>(
+            &mut world,
+            &format!(
+                "{{metadata: {{name: {name}}}, spec: {{volumeName: {name}, volumeMode: {mode}, accessModes:
+                [ReadWriteOnce], resources: {{requests: {{storage: 1Gi}}}}}}}}"
+            ),
+        );
+        bind(&mut world, name);
+    }
+    let mut pod = |name: &str, volume: &str, claim: &str, used: &str| {
+        let spec = format!(
+            "  volumes: [{{name: {volume}, persistentVolumeClaim: {{claimName: {claim}}}}}]
+  containers: [{{name: {name}, image: 'i:1', {used}}}]\n"
+        );
+        world.pod_with(name, "", &spec);
+        world.run(0);
+    };
+    pod("a", "a", "disk", "volumeMounts: [{name: a, mountPath: /a}]");
+    pod("b", "b", "files", "volumeDevices: [{name: b, devicePath: /b}]");
+    pod("c", "c", "disk", "volumeDevices: [{name: c, devicePath: /c}]");
+    pod("d", "d", "disk", "volumeDevices: [{name: d, devicePath: d}]");
+    for wrong in [
+        "failed to process volumes=[a]: volume a has volumeMode Block, but is specified in volumeMounts",
+        "failed to process volumes=[b]: volume b has volumeMode Filesystem, but is specified in volumeDevices",
+        "error DevicePath `d` must be an absolute path",
+    ] {
+        assert!(world.story.contains(wrong), "{wrong}\n{}", world.story);
+    }
+    assert_eq!(world.fake.files["c"].source, VolumeSource::Block { handle: "/dev/disk".into() });
+    let device = Device {
+        source: DeviceSource::Volume("c".into()),
+        container_path: "/c".to_owned(),
+        access: DeviceAccess::FULL,
+    };
+    assert_eq!(world.fake.configs["c"].devices, [device]);
 }
 
 #[test]
@@ -312,7 +358,12 @@ fn a_runtime_that_is_away_makes_the_node_unready_until_it_is_back() {
     let status = &mut world.agent.config().to_node(world.now).status.expect("a status");
     crate::node::apply_report(
         status,
-        &crate::node::NodeReport { at: world.now, ready: Err("away".to_owned()), pressures: Default::default() },
+        &crate::node::NodeReport {
+            at: world.now,
+            ready: Err("away".to_owned()),
+            pressures: Default::default(),
+            amounts: None,
+        },
     );
     let ready = status.conditions.iter().flatten().find(|condition| condition.type_ == "Ready").expect("a condition");
     assert_eq!((ready.status.as_str(), ready.message.as_deref()), ("False", Some("away")));

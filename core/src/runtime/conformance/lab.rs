@@ -172,6 +172,10 @@ impl<'f> Lab<'f> {
             args: Vec::new(),
             env: Vec::new(),
             mounts: Vec::new(),
+            devices: Vec::new(),
+            given: Vec::new(),
+            host_mounts: Vec::new(),
+            annotations: BTreeMap::new(),
         }
     }
 

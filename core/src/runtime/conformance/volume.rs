@@ -6,7 +6,10 @@ use bytes::Bytes;
 
 use super::lab::{At as _, Failure, Lab, Pod, ensure, mount, must_fail};
 use super::{Check, Feature};
-use crate::runtime::{ContainerId, FileEntry, Mount, RuntimeErrorKind, SandboxId, VolumeSource};
+use crate::runtime::{
+    ContainerId, Device, DeviceAccess, DeviceSource, FileEntry, GivenDevice, Mount, RuntimeErrorKind, SandboxId,
+    VolumeSource,
+};
 
 pub(super) const CHECKS: &[Check] = &[
     Check::new("an empty volume is shared, and outlives containers", |lab| Box::pin(shared(lab))),
@@ -17,6 +20,8 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("a part of a volume can be mounted", |lab| Box::pin(sub_path(lab))).needs(Feature::SubPath),
     Check::new("a persistent volume outlives its pods, until it is removed", |lab| Box::pin(persistent(lab)))
         .needs(Feature::PersistentVolumes),
+    Check::new("a block volume is a device that keeps what is written", |lab| Box::pin(block(lab)))
+        .needs(Feature::BlockVolumes),
     Check::new("a mount of a volume that was not prepared fails", |lab| Box::pin(unprepared(lab))),
 ];
 
@@ -160,6 +165,37 @@ async fn persistent(lab: &Lab<'_>) -> Result<(), Failure> {
     lab.runtime.remove_pod_sandbox(&sandbox).await.at("removing the third pod")?;
     lab.runtime.remove_volumes(&third.identity).await.at("giving back its volumes")?;
     lab.runtime.remove_persistent_volume(&handle).await.at("removing the data")?;
+    Ok(())
+}
+
+async fn block(lab: &Lab<'_>) -> Result<(), Failure> {
+    let device = |path: &str, access| Device {
+        source: DeviceSource::Volume("disk".into()),
+        container_path: path.to_owned(),
+        access,
+    };
+    let pods = [(DeviceAccess::FULL, "12345", true), (DeviceAccess::READ_ONLY, "no", false)];
+    for (access, text, is_written) in pods {
+        let pod = lab.pod();
+        lab.prepare(&pod, "disk", VolumeSource::Block { handle: lab.fixture.block_device() }).await?;
+        let sandbox = lab.sandbox(&pod).await?.id;
+        let mut config = lab.container(&pod, "main", "sleep 3600");
+        config.devices = vec![device("/dev/disk", access)];
+        config.given = vec![GivenDevice { resource: "example.com/disk".into(), id: "0".into() }];
+        let main = lab.start(&sandbox, &config).await?;
+        let listed = lab.runtime.inventory().await.at("listing")?.containers;
+        let given = listed.iter().find(|container| container.id == main).map(|container| &container.devices);
+        ensure!(given == Some(&config.given), "the container is listed with the devices {given:?}");
+        let written = lab.sh(&main, &format!("printf {text} > /dev/disk")).await?;
+        ensure!((written.code == 0) == is_written, "writing with {access} gave {written:?}");
+        if is_written {
+            lab.out(&main, "printf ab > /dev/disk").await?;
+        }
+        let seen = lab.out(&main, "cat /dev/disk").await?;
+        ensure!(seen.starts_with("ab345"), "on the disk is {:?}", seen.chars().take(8).collect::<String>());
+        lab.runtime.remove_pod_sandbox(&sandbox).await.at("removing the pod")?;
+        lab.runtime.remove_volumes(&pod.identity).await.at("giving back its volumes")?;
+    }
     Ok(())
 }
 

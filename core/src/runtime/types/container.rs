@@ -1,10 +1,12 @@
 //! What a container is made of, and how it is.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 use serde::{Deserialize, Serialize};
 
+use super::device::{Device, GivenDevice, HostMount};
 use super::identity::{ContainerId, PodIdentity, SandboxId};
 use crate::time::Time;
 
@@ -95,6 +97,15 @@ pub struct ContainerConfig {
     pub env: Vec<EnvVar>,
     /// The mounts of volumes.
     pub mounts: Vec<Mount>,
+    /// The devices that it gets beside those of every container.
+    pub devices: Vec<Device>,
+    /// Which devices of extended resources are among them: to be reported as [`ContainerStatus::devices`] as long as the
+    /// container is there, also after the process was started anew.
+    pub given: Vec<GivenDevice>,
+    /// Files and directories of the host that belong to its devices.
+    pub host_mounts: Vec<HostMount>,
+    /// Annotations for what runs it.
+    pub annotations: BTreeMap<String, String>,
 }
 
 impl ContainerConfig {
@@ -210,6 +221,8 @@ pub struct ContainerStatus {
     pub state: ContainerState,
     /// What it wrote to its termination message path; filled in when it has exited.
     pub termination_message: Option<Arc<str>>,
+    /// The devices that it was given for extended resources.
+    pub devices: Vec<GivenDevice>,
 }
 
 impl ContainerStatus {
@@ -227,6 +240,7 @@ impl ContainerStatus {
             created_at: now,
             state: ContainerState::Created,
             termination_message: None,
+            devices: config.given.clone(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::container::ContainerStatus;
+use super::device::DeviceAmount;
 use super::identity::{PodIdentity, SandboxId};
 use super::sandbox::SandboxStatus;
 
@@ -36,6 +37,8 @@ pub enum RuntimeEvent {
     SandboxLost(SandboxId),
     /// The runtime was away, or came back: take the inventory again.
     Relist,
+    /// The node has other amounts of extended resources from now on.
+    Devices(Vec<DeviceAmount>),
     /// The runtime does not answer; the node is not ready until a [`RuntimeEvent::Relist`].
     Unavailable(String),
 }

@@ -33,12 +33,24 @@ pub enum VolumeSource {
         /// `Socket`, `CharDevice` or `BlockDevice`.
         check: String,
     },
+    /// A directory of the host that is a persistent volume (`local`): it must be there.
+    Local {
+        /// The path.
+        path: String,
+    },
     /// Files with this content (`configMap`, `secret`, `downwardAPI`, `projected`), by relative path. They are replaced
     /// all at once.
     Files(BTreeMap<String, FileEntry>),
     /// A directory that outlives the pod and is known to the node by this name (a bound persistent volume). A name that
     /// begins with `/` is the path of the directory itself, where the node has real directories.
     Persistent {
+        /// The name under which the node keeps it.
+        handle: Arc<str>,
+    },
+    /// A block device that outlives the pod and is known to the node by this name (a bound persistent volume of
+    /// `volumeMode: Block`). It is not mounted: containers get it as a device. A name that begins with `/` is the path of
+    /// the device itself, where the node has real devices.
+    Block {
         /// The name under which the node keeps it.
         handle: Arc<str>,
     },
