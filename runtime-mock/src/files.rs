@@ -344,12 +344,24 @@ impl Files<'_> {
         }
         let tree = self.tree_mut(path, &found)?;
         let written = match (found.at, append) {
-            (At::Device(_), false) => tree.overwrite(&found.path, bytes),
-            // There is nothing behind the end of a disk.
+            // A disk cannot be emptied, and there is nothing behind its end.
+            (At::Device(_), _) if bytes.is_empty() => Ok(()),
+            (At::Device(_), false) => tree.overwrite(&found.path, 0, bytes),
             (At::Device(_), true) => Err("No space left on device".to_owned()),
             (At::Own | At::Mount(_), append) => tree.write(&found.path, bytes, append),
         };
         written.map_err(|error| format!("can't create {path}: {error}"))
+    }
+
+    pub(crate) fn is_device(&self, path: &str) -> bool {
+        self.find(path).is_ok_and(|found| matches!(found.at, At::Device(_)))
+    }
+
+    /// Writes to a device, from a place on.
+    pub(crate) fn write_at(&mut self, path: &str, at: usize, bytes: &[u8]) -> Result<(), String> {
+        let found = self.find(path)?;
+        let written = self.tree_mut(path, &found)?.overwrite(&found.path, at, bytes);
+        written.map_err(|error| format!("can't write {path}: {error}"))
     }
 
     pub(crate) fn make_folder(&mut self, path: &str) -> Result<(), String> {

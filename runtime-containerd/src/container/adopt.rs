@@ -26,16 +26,16 @@ impl Inner {
         let registered = self.registered().await?;
         let tasks = self.tasks().await?;
         for id in state::entries(&self.dirs.containers()) {
-            let path = self.dirs.container(&id).join(RECORD);
-            let mut lines = state::lines(&path).into_iter();
+            let mut lines = state::lines(&self.dirs.container(&id).join(RECORD)).into_iter();
             let record = lines.next().and_then(|line| serde_json::from_value::<ContainerRecord>(line).ok());
+            let run = lines.rev().find_map(|line| serde_json::from_value::<RunRecord>(line).ok()).unwrap_or_default();
+            let task = tasks.get(&id).copied();
             match record.filter(|_| registered.contains(&id)) {
-                Some(record) => {
-                    let run = lines.rev().find_map(|line| serde_json::from_value(line).ok()).unwrap_or_default();
-                    self.adopt_container(record, run, tasks.get(&id).copied()).await?;
+                Some(record) if task.is_some() || run.is_begun() || self.has_layers(&id).await? => {
+                    self.adopt_container(record, run, task).await?;
                 }
                 // Its making was cut short, or its removal.
-                None => self.discard_container(&id).await?,
+                _ => self.discard_container(&id).await?,
             }
         }
         let known = |id: &str| guard(&self.containers).contains_key(id);

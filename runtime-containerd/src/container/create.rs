@@ -12,7 +12,7 @@ use tonic::Code;
 
 use super::entry::{ContainerEntry, RECORD};
 use super::record::{ContainerRecord, container_id};
-use crate::client::{already, call};
+use crate::client::{already, call, optional};
 use crate::image::ImageInfo;
 use crate::lock::guard;
 use crate::runtime::Inner;
@@ -226,6 +226,14 @@ impl Inner {
         let request = self.daemon.request(request);
         let answer = call("find the container's layers", self.daemon.services().snapshots().mounts(request)).await?;
         Ok(answer.mounts)
+    }
+
+    /// Whether it has a root file system: it is made at the same time as the daemon's record.
+    pub(crate) async fn has_layers(&self, id: &str) -> Result<bool, RuntimeError> {
+        let request = MountsRequest { snapshotter: self.settings.snapshotter.clone(), key: id.to_owned() };
+        let request = self.daemon.request(request);
+        let answer = call("find the container's layers", self.daemon.services().snapshots().mounts(request)).await;
+        Ok(optional(answer)?.is_some())
     }
 
     /// The process whose namespace the container joins: what holds the pod's together, or the one that an ephemeral

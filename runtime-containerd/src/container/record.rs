@@ -40,6 +40,13 @@ pub(crate) struct RunRecord {
     pub(crate) exit: Option<ExitRecord>,
 }
 
+impl RunRecord {
+    /// Whether somebody has tried to start it.
+    pub(crate) const fn is_begun(&self) -> bool {
+        self.started_at.is_some() || self.exit.is_some()
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ExitRecord {
     pub(crate) finished_at: i64,

@@ -67,14 +67,17 @@ impl Tree {
         Self { nodes: BTreeMap::from([(String::new(), root)]) }
     }
 
-    /// Writes over the first bytes of a file; the others stay, as on a disk.
-    pub(crate) fn overwrite(&mut self, path: &str, bytes: &[u8]) -> Result<(), String> {
-        let kept = self.read(path)?.get(bytes.len()..).map(Bytes::copy_from_slice).unwrap_or_default();
-        if bytes.len() + kept.len() > MAX_FILE {
+    /// Writes over the bytes of a file from a place on; the others stay, as on a disk.
+    pub(crate) fn overwrite(&mut self, path: &str, at: usize, bytes: &[u8]) -> Result<(), String> {
+        let end = at.saturating_add(bytes.len());
+        if end > MAX_FILE {
             return Err("No space left on device".to_owned());
         }
+        let mut content = self.read(path)?.to_vec();
+        content.resize(content.len().max(end), 0);
+        content[at..end].copy_from_slice(bytes);
         let mode = self.mode(path).unwrap_or(0o660);
-        self.nodes.insert(path.to_owned(), Node::File { content: [bytes, &kept].concat().into(), mode });
+        self.nodes.insert(path.to_owned(), Node::File { content: content.into(), mode });
         Ok(())
     }
 

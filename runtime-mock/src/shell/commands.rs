@@ -131,6 +131,8 @@ enum Target {
     /// The stream of the container's first process.
     Container(StdStream),
     File(String),
+    /// A device, and where in it the next bytes go.
+    Device(String, usize),
 }
 
 impl<'a> Streams<'a> {
@@ -167,8 +169,12 @@ impl<'a> Streams<'a> {
             "/proc/1/fd/1" => Target::Container(StdStream::Stdout),
             "/proc/1/fd/2" => Target::Container(StdStream::Stderr),
             _ => {
-                world.files.write(path, &[], append || self.appending)?;
-                Target::File(path.to_owned())
+                let append = append || self.appending;
+                world.files.write(path, &[], append)?;
+                match world.files.is_device(path) && !append {
+                    true => Target::Device(path.to_owned(), 0),
+                    false => Target::File(path.to_owned()),
+                }
             }
         };
         *self.target(descriptor) = target;
@@ -190,6 +196,10 @@ impl<'a> Streams<'a> {
                     world.container_output.push((stream, Bytes::copy_from_slice(bytes)));
                 }
             }
+            Target::Device(path, at) => match world.files.write_at(&path, at, bytes) {
+                Ok(()) => *self.target(descriptor) = Target::Device(path, at + bytes.len()),
+                Err(error) => world.write(StdStream::Stderr, format!("sh: {error}\n").into()),
+            },
             Target::File(path) => {
                 if let Err(error) = world.files.write(&path, bytes, true) {
                     world.write(StdStream::Stderr, format!("sh: {error}\n").into());
