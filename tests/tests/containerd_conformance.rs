@@ -17,7 +17,7 @@ struct Containerd {
     runtime: ContainerdRuntime,
     /// A name that the test's registry does not have.
     missing: String,
-    disk: Disk,
+    disk: Option<Disk>,
 }
 
 #[async_trait]
@@ -35,7 +35,7 @@ impl Fixture for Containerd {
     }
 
     fn block_device(&self) -> Arc<str> {
-        self.disk.device().into()
+        self.disk.as_ref().map_or("none", Disk::device).into()
     }
 
     #[expect(clippy::disallowed_methods, reason = "real containers live in real time")]
@@ -46,7 +46,12 @@ impl Fixture for Containerd {
 
     /// All but one: busybox without a command is a shell that ends for want of input.
     fn features(&self) -> Vec<Feature> {
-        Feature::ALL.into_iter().filter(|feature| *feature != Feature::LongRunningImage).collect()
+        let has = |feature: &Feature| match feature {
+            Feature::LongRunningImage => false,
+            Feature::BlockVolumes => self.disk.is_some(),
+            _ => true,
+        };
+        Feature::ALL.into_iter().filter(has).collect()
     }
 }
 
