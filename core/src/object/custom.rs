@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::definition::Defined;
 use super::field::{FieldError, FieldErrors, FieldProblem, Path};
 use super::kind::{KindInfo, Scope};
+use super::manifest::whole_numbers;
 use super::scale::ScalePaths;
 use super::structural::{NO_FIELD, accessor_error, rules};
 use super::validation::meta;
@@ -30,6 +31,7 @@ pub(crate) fn complete(
     value: &mut Value,
     mut unknown: Option<&mut Vec<String>>,
 ) -> Result<(), String> {
+    whole_numbers(value);
     defined.schema.prune(value, unknown.as_deref_mut());
     if defined.schema.has_embedded() {
         let coerced = defined.schema.coerce(value);

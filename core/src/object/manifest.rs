@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::decode;
 use super::kind::{BuiltInKind, KindInfo, Kinds, TypedObject};
 
+pub(crate) use document::whole_numbers;
 pub use document::{Document, SyntaxError};
 pub use error::{ManifestError, ManifestProblem};
 pub(crate) use locate::repeated as repeated_keys;

@@ -39,12 +39,13 @@ impl<'de> De<'_, 'de> {
         Err(DecodeError::wrong_type(self.found(), wanted))
     }
 
-    /// A whole number between two bounds; `3.0` is one, since YAML does not tell it from `3`.
+    /// A whole number between two bounds; `3.0` is none.
     fn integer(self, wanted: &str, min: i128, max: i128) -> Result<i128, DecodeError> {
         let Value::Number(number) = self.value else {
             return if self.value.is_null() { Ok(0) } else { self.wrong(wanted) };
         };
-        whole(number)
+        let whole = number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from));
+        whole
             .filter(|whole| (min..=max).contains(whole))
             .ok_or_else(|| DecodeError::wrong_type(format!("number {number}"), wanted))
     }

@@ -67,6 +67,10 @@ fn wrong_types_are_told_in_upstreams_words() {
             "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32",
         ),
         (
+            error::<Pod>(json!({"spec": {"priority": 3.0}})),
+            "json: cannot unmarshal number 3.0 into Go struct field PodSpec.spec.priority of type int32",
+        ),
+        (
             error::<Service>(json!({"spec": {"ports": [{"port": 1, "targetPort": 1.5}]}})),
             "json: cannot unmarshal number 1.5 into Go struct field ServicePort.spec.ports.targetPort of type int32",
         ),
@@ -105,7 +109,7 @@ fn what_kubernetes_tolerates_is_tolerated() {
     let limits = json!({"limits": {"cpu": 1.5, "memory": "2.5Gi", "pods": 1000, "x": null}});
     let (pod, unknown) = from_value::<Pod>(&json!({
         "metadata": null,
-        "spec": {"containers": [{"name": "c", "args": null, "resources": limits}, null], "priority": 3.0}
+        "spec": {"containers": [{"name": "c", "args": null, "resources": limits}, null], "priority": 3}
     }))
     .expect("nothing that Kubernetes would refuse");
     assert!(unknown.is_empty());

@@ -42,12 +42,17 @@ pub struct SyntaxError {
 }
 
 impl Document {
-    /// Reads one JSON text.
+    /// Reads one JSON text. Its numbers are as they are written: `3.0` is not `3`.
     ///
     /// # Errors
     /// When it is no JSON.
     pub fn from_json(text: &[u8]) -> Result<Self, SyntaxError> {
-        serde_json::from_slice(text).map_err(|error| json_error(&error))
+        let duplicates = RefCell::default();
+        let build = Build { path: Path(None, Step::Root), keeps_floats: true, duplicates: &duplicates };
+        let mut deserializer = serde_json::Deserializer::from_slice(text);
+        let read = build.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+        let value = read.map_err(|error| json_error(&error))?;
+        Ok(Self { value, duplicate_fields: duplicates.into_inner() })
     }
 
     /// Reads all documents of a YAML text; empty ones are left out.
@@ -118,8 +123,30 @@ pub(super) fn options() -> serde_saphyr::Options {
 impl<'de> Deserialize<'de> for Document {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let duplicates = RefCell::default();
-        let value = Build { path: Path(None, Step::Root), duplicates: &duplicates }.deserialize(deserializer)?;
+        let build = Build { path: Path(None, Step::Root), keeps_floats: false, duplicates: &duplicates };
+        let value = build.deserialize(deserializer)?;
         Ok(Self { value, duplicate_fields: duplicates.into_inner() })
+    }
+}
+
+/// The whole number that a float is exactly.
+fn whole(float: f64) -> Option<i64> {
+    // Below 2^53 each float without a fraction is one.
+    (float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0).then_some(float as i64)
+}
+
+/// Makes the numbers of a value that are whole, and written as if they were not, what they are: as YAML and Go's JSON do
+/// where no type says otherwise.
+pub(crate) fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            if let Some(whole) = number.as_f64().and_then(whole) {
+                *value = whole.into();
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(whole_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
@@ -150,6 +177,8 @@ impl fmt::Display for Path<'_> {
 #[derive(Clone, Copy)]
 struct Build<'a> {
     path: Path<'a>,
+    /// Whether `3.0` stays what it is.
+    keeps_floats: bool,
     duplicates: &'a RefCell<Vec<String>>,
 }
 
@@ -194,10 +223,10 @@ impl<'de> Visitor<'de> for Build<'_> {
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
         // A whole number in a floating point coat, `1e3`, is the number.
-        if value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0 {
-            return Ok((value as i64).into());
+        match whole(value).filter(|_| !self.keeps_floats) {
+            Some(whole) => Ok(whole.into()),
+            None => Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number must be finite")),
         }
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number must be finite"))
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
@@ -318,6 +347,15 @@ mod tests {
         let merged = Document::from_yaml("base: &base {a: 1, b: 2}\nc: {<<: *base, b: 3}\n").expect("YAML");
         assert_eq!(merged[0].value["c"], json!({"a": 1, "b": 3}));
         assert!(merged[0].duplicate_fields.is_empty());
+    }
+
+    #[test]
+    fn json_tells_a_float_from_a_whole_number() {
+        let text = br#"{"a": [3.0, 1e3, -2.0, 1.5, 3], "b": {"c": 0.0}}"#;
+        let mut value = Document::from_json(text).expect("JSON").value;
+        assert_eq!(value, json!({"a": [3.0, 1000.0, -2.0, 1.5, 3], "b": {"c": 0.0}}));
+        whole_numbers(&mut value);
+        assert_eq!(value, json!({"a": [3, 1000, -2, 1.5, 3], "b": {"c": 0}}));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::Patch;
 use crate::object::body;
-use crate::object::manifest::FieldValidation;
+use crate::object::manifest::{FieldValidation, whole_numbers};
 
 /// How a patch is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,11 @@ pub fn read(bytes: &[u8], format: PatchFormat, validation: FieldValidation) -> P
     let read = read.and_then(|value| match format {
         PatchFormat::Json => operations(value, is_judged).map(Patch::Json),
         PatchFormat::Merge => merge(value).map(Patch::Merge),
-        PatchFormat::Strategic => mapping(value).map(Patch::Strategic),
+        PatchFormat::Strategic => mapping(value).map(|mut value| {
+            // It is read without types.
+            whole_numbers(&mut value);
+            Patch::Strategic(value)
+        }),
     });
     read.unwrap_or_else(|problem| {
         Patch::Unreadable(match format {
@@ -137,6 +141,10 @@ mod tests {
         ] {
             assert_eq!(read(text.as_bytes(), format, validation), Patch::Unreadable(problem.to_owned()), "{text}");
         }
+        // Only what is read without types does not tell 3.0 from 3.
+        let text = br#"{"a": [3.0, 1.5]}"#;
+        assert_eq!(read(text, Strategic, Warn), Patch::Strategic(json!({"a": [3, 1.5]})));
+        assert_eq!(read(text, Merge, Warn), Patch::Merge(json!({"a": [3.0, 1.5]})));
         assert_eq!(read(b"null", Json, Warn), Patch::Json(json!([])));
         assert_eq!(read(b"[null]", Json, Warn), Patch::Json(json!([null])));
         assert_eq!(read(b"null", Strategic, Warn), Patch::Strategic(json!({})));
