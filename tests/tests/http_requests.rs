@@ -132,13 +132,16 @@ async fn media_types_are_agreed_on() {
 async fn bodies_are_read_in_their_format_and_with_their_types() {
     let server = server().await;
     let json = [("content-type", "application/json")];
-    for (options, part) in [
-        (json!({ "gracePeriodSeconds": "5" }), "json: cannot unmarshal string into Go struct field"),
-        (json!({ "dryRun": "All" }), "json: cannot unmarshal string into Go struct field"),
-        (json!({ "preconditions": 1 }), "json: cannot unmarshal number into Go struct field"),
+    for (options, code, part) in [
+        (json!({ "gracePeriodSeconds": "5" }), 400, "json: cannot unmarshal string into Go struct field"),
+        (json!({ "gracePeriodSeconds": 5.0 }), 400, "json: cannot unmarshal number 5.0 into Go struct field"),
+        (json!({ "dryRun": "All" }), 400, "json: cannot unmarshal string into Go struct field"),
+        (json!({ "preconditions": 1 }), 400, "json: cannot unmarshal number into Go struct field"),
+        (json!({ "preconditions": { "uid": "x" } }), 409, "the UID in the precondition (x) does not match the UID"),
+        (json!({ "preconditions": { "resourceVersion": "x" } }), 409, "the ResourceVersion in the precondition (x)"),
     ] {
         let answer = send(&server, "DELETE", &format!("{MAPS}/a"), &json, options.to_string()).await;
-        assert!(answer.code == 400 && text(&answer.body).contains(part), "{options}: {answer:?}");
+        assert!(answer.code == code && text(&answer.body).contains(part), "{options}: {answer:?}");
     }
     let yaml = [("content-type", "application/yaml")];
     let gone = send(&server, "DELETE", &format!("{MAPS}/a"), &yaml, "propagationPolicy: Background\n".to_owned()).await;
@@ -150,16 +153,27 @@ async fn bodies_are_read_in_their_format_and_with_their_types() {
         pod["metadata"]["name"] = name.into();
         assert_eq!(send(&server, "POST", PODS, &[], pod.to_string()).await.code, 201);
     }
-    let node = json!({ "metadata": { "name": "host" } });
+    let (zone, region) = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region");
+    let node = json!({ "metadata": { "name": "host", "labels": { zone: "z", region: "r" } } });
     assert_eq!(send(&server, "POST", "/api/v1/nodes", &[], node.to_string()).await.code, 201);
     // A binding by either path.
     let binding = "metadata: {name: p}\ntarget: {kind: Node, name: host}\n".to_owned();
     let bound = send(&server, "POST", &format!("{PODS}/p/binding"), &yaml, binding).await;
     assert_eq!(bound.code, 201, "{bound:?}");
-    let binding = json!({ "metadata": { "name": "q" }, "target": { "kind": "Node", "name": "host" } });
+    // The pod takes over what the binding says, and where the node is.
+    let metadata = json!({ "name": "q", "labels": { zone: "y", "a": "b" }, "annotations": { "c": "d" } });
+    let binding = json!({ "metadata": metadata, "target": { "kind": "Node", "name": "host" } });
+    let mut other = binding.clone();
+    other["metadata"]["uid"] = json!("x");
+    let refused = send(&server, "POST", &format!("{PODS}/q/binding"), &json, other.to_string()).await;
+    let problem = "Precondition failed: UID in precondition: x, UID in object meta: ";
+    assert!(refused.code == 409 && text(&refused.body).contains(problem), "{refused:?}");
     let path = "/api/v1/namespaces/test/bindings";
     let bound = send(&server, "POST", path, &json, binding.to_string()).await;
     assert_eq!((bound.code, &bound.body["status"]), (201, &json!("Success")), "{bound:?}");
+    let shown = send(&server, "GET", &format!("{PODS}/q"), &[], String::new()).await.body;
+    assert_eq!(shown["metadata"]["labels"], json!({ zone: "y", region: "r", "a": "b" }));
+    assert_eq!(shown["metadata"]["annotations"]["c"], "d");
     let again = send(&server, "POST", path, &json, binding.to_string()).await;
     assert_eq!(again.code, 409, "{again:?}");
     let evicted = send(&server, "POST", &format!("{PODS}/p/eviction"), &yaml, "metadata: {name: p}\n".to_owned()).await;

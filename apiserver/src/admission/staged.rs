@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use inboard::cluster::Moment;
-use inboard::ids::NodeName;
 use inboard::kernel::{Answer, Request};
 use inboard::object::admission::{Asked, Objects, Operation};
 use inboard::object::kind::KindInfo;
@@ -93,12 +92,10 @@ fn is_wanted(place: &Place<'_>, hooks: &Hooks, request: &Request, outline: &Outl
 
 fn outline(place: &Place<'_>, request: &Request) -> Option<Outline> {
     let plain = |operation, part| Some(Outline { operation, part, beside: None });
-    let beside = |subresource, api_version: &str, kind: &str, more: Value| {
+    let beside = |subresource, api_version: &str, kind: &str, add: &dyn Fn(&mut Value)| {
         let mut object = json!({ "apiVersion": api_version, "kind": kind });
         object["metadata"] = json!({ "name": place.name, "namespace": place.namespace });
-        for (field, value) in more.as_object().into_iter().flatten() {
-            object[field] = value.clone();
-        }
+        add(&mut object);
         Some(Outline { operation: Operation::Create, part: Part::Main, beside: Some((subresource, object)) })
     };
     match request {
@@ -110,13 +107,13 @@ fn outline(place: &Place<'_>, request: &Request) -> Option<Outline> {
         Request::Evict { options, .. } => {
             let asked = options.to_json();
             let is_plain = asked.as_object().is_none_or(serde_json::Map::is_empty);
-            let more = if is_plain { Value::Null } else { json!({ "deleteOptions": asked }) };
-            beside("eviction", "policy/v1", "Eviction", more)
+            beside("eviction", "policy/v1", "Eviction", &|eviction| {
+                if !is_plain {
+                    eviction["deleteOptions"] = asked.clone();
+                }
+            })
         }
-        Request::Bind { node, .. } => {
-            let target = json!({ "target": { "kind": "Node", "name": node.as_str() } });
-            beside("binding", "v1", "Binding", target)
-        }
+        Request::Bind { binding, .. } => beside("binding", "v1", "Binding", &|object| binding.write_to(object)),
         _ => None,
     }
 }
@@ -127,9 +124,9 @@ fn as_changed(request: Request, changed: &Value) -> Result<Request, ApiError> {
         Request::Evict { namespace, name, .. } => {
             Request::Evict { namespace, name, options: DeleteOptions::read(&changed["deleteOptions"])? }
         }
-        Request::Bind { namespace, name, node, uid } => {
-            let node = changed["target"]["name"].as_str().map_or(node, NodeName::from);
-            Request::Bind { namespace, name, node, uid }
+        Request::Bind { namespace, name, mut binding } => {
+            binding.take_over(changed);
+            Request::Bind { namespace, name, binding }
         }
         other => other,
     })

@@ -15,6 +15,7 @@ use inboard::object::field::{FieldErrors, Path};
 use inboard::object::kind::KindInfo;
 use inboard::object::validation::pod_binding;
 use inboard::object::{body, decode};
+use inboard::store::{self, Expect};
 use inboard::{Api, ApiError, Reason};
 use serde_json::{Value, json};
 
@@ -84,12 +85,16 @@ pub(crate) async fn bind(place: &Place<'_>, sent: &Sent) -> Result<Response<Body
     if !errors.is_empty() {
         return Err(ApiError::new(Reason::Unknown, errors.to_string()));
     }
-    let request = Request::Bind {
-        namespace: place.namespace.to_owned(),
-        name: named,
+    let metadata = binding.metadata;
+    let (expect, misread) = Expect::read(metadata.uid.as_deref(), metadata.resource_version.as_deref());
+    let binding = store::Binding {
         node: NodeName::from(binding.target.name.unwrap_or_default()),
-        uid: binding.metadata.uid.and_then(|uid| uid.parse().ok()),
+        expect,
+        misread,
+        labels: metadata.labels.unwrap_or_default(),
+        annotations: metadata.annotations.unwrap_or_default(),
     };
+    let request = Request::Bind { namespace: place.namespace.to_owned(), name: named, binding: Box::new(binding) };
     place.ask(sent, request).await?;
     Ok(respond::value(StatusCode::CREATED, &success(), sent.wanted.whole()))
 }

@@ -7,7 +7,7 @@ use inboard::ApiError;
 use inboard::control::Propagation;
 use inboard::kernel::{Answer, Request};
 use inboard::object::kind::KindInfo;
-use inboard::store::{DeleteOptions, Deleted, Expect, Object};
+use inboard::store::{DeleteOptions, Deleted, Object};
 use serde_json::{Value, json};
 
 use crate::body::Body;
@@ -83,7 +83,7 @@ pub(crate) async fn delete_collection(
             kind: place.info.stored_as,
             namespace: object.meta.namespace.to_string(),
             name: object.meta.name.to_string(),
-            options,
+            options: options.clone(),
         };
         match place.ask(sent, request).await {
             Ok(Answer::Deleted(deleted)) => shown.push(Arc::clone(deleted.object())),
@@ -106,8 +106,8 @@ fn delete_options(sent: &Sent) -> Result<DeleteOptions, ApiError> {
         return Ok(DeleteOptions {
             grace_seconds: query.number("gracePeriodSeconds")?,
             propagation: Propagation::named(policy, orphan)?,
-            expect: Expect::default(),
             dry_run: query.dry_run("DeleteOptions")?,
+            ..DeleteOptions::default()
         });
     }
     options_of(&read_options(sent)?)

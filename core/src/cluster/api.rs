@@ -257,7 +257,7 @@ impl<K: Kind> Api<K> {
             kind,
             namespace: self.space(kinds.info(kind)).to_owned(),
             name: name.to_owned(),
-            options: delete_options(params)?,
+            options: delete_options(params),
         };
         object_of(self.cluster.ask(request).await?, &kinds)
     }
@@ -412,24 +412,22 @@ fn kernel_patch<P: Serialize + fmt::Debug>(patch: &Patch<P>) -> Result<KernelPat
     }
 }
 
-pub(super) fn delete_options(params: &DeleteParams) -> Result<DeleteOptions, ApiError> {
+pub(super) fn delete_options(params: &DeleteParams) -> DeleteOptions {
     let preconditions = params.preconditions.as_ref();
-    let bad = |what: &str, text: &str| ApiError::bad_request(format!("preconditions.{what}: `{text}` is not valid"));
     let uid = preconditions.and_then(|preconditions| preconditions.uid.as_deref());
     let revision = preconditions.and_then(|preconditions| preconditions.resource_version.as_deref());
-    Ok(DeleteOptions {
+    let (expect, misread) = Expect::read(uid, revision);
+    DeleteOptions {
         grace_seconds: params.grace_period_seconds.map(i64::from),
         propagation: params.propagation_policy.as_ref().map(|policy| match policy {
             PropagationPolicy::Orphan => Propagation::Orphan,
             PropagationPolicy::Background => Propagation::Background,
             PropagationPolicy::Foreground => Propagation::Foreground,
         }),
-        expect: Expect {
-            uid: uid.map(|uid| uid.parse().map_err(|_| bad("uid", uid))).transpose()?,
-            revision: revision.map(|text| text.parse().map_err(|_| bad("resourceVersion", text))).transpose()?,
-        },
+        expect,
+        misread,
         dry_run: params.dry_run,
-    })
+    }
 }
 
 fn scale_of(info: Option<&KindInfo>, name: &str, value: &Value) -> Result<Scale, ApiError> {

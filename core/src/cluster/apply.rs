@@ -209,7 +209,7 @@ impl Cluster {
     pub async fn delete_manifest(&self, text: &str) -> Result<Vec<DeletedObject>, ApplyError<DeletedObject>> {
         let params =
             DeleteParams { propagation_policy: Some(PropagationPolicy::Background), ..DeleteParams::default() };
-        let options = delete_options(&params)?;
+        let options = delete_options(&params);
         let kinds = self.kinds().await?;
         let mut done = Vec::new();
         let mut refused = Vec::new();
@@ -221,7 +221,7 @@ impl Cluster {
                 kind: info.stored_as,
                 namespace: if info.is_namespaced() { namespace.to_owned() } else { String::new() },
                 name: name.clone(),
-                options,
+                options: options.clone(),
             };
             match self.ask(request).await {
                 Ok(Answer::Deleted(deleted)) => {

@@ -191,7 +191,7 @@ impl Api<Pod> {
     /// `NotFound` when there is no such pod, `TooManyRequests` when its budget does not allow it now, `Unknown` when more
     /// than one budget is for it, `Conflict` when a precondition does not hold.
     pub async fn evict(&self, name: &str, params: &EvictParams) -> Result<(), ApiError> {
-        let mut options = delete_options(&params.delete_options.clone().unwrap_or_default())?;
+        let mut options = delete_options(&params.delete_options.clone().unwrap_or_default());
         options.dry_run |= params.post_options.dry_run;
         let namespace = self.namespace.clone().unwrap_or_else(|| "default".to_owned());
         let request = Request::Evict { namespace, name: name.to_owned(), options };

@@ -141,7 +141,7 @@ impl DynamicApi {
             kind: info.id,
             namespace: self.space(info).to_owned(),
             name: name.to_owned(),
-            options: delete_options(params)?,
+            options: delete_options(params),
         };
         match self.cluster.ask(request).await? {
             Answer::Deleted(deleted) => Ok(deleted.object().to_value(&known)),

@@ -188,7 +188,7 @@ fn request(store: &Store, action: Action) -> Option<(Request, Option<Box<EventDr
                 grace_seconds,
                 propagation: Some(propagation),
                 expect: Expect { uid: Some(target.uid), revision: target.seen },
-                dry_run: false,
+                ..DeleteOptions::default()
             };
             let (namespace, name) = (object.meta.namespace.to_string(), object.meta.name.to_string());
             Some((Request::Delete { kind: object.meta.kind, namespace, name, options }, announce))

@@ -10,16 +10,16 @@ use super::patching::Patching;
 use super::warning::Written;
 use super::{Asker, Input, Kernel, Output, Referral};
 use crate::access::User;
-use crate::control::{Action, ControllerMode, Target};
+use crate::control::ControllerMode;
 use crate::error::{ApiError, Reason, Subject};
-use crate::ids::{NodeName, Uid};
+use crate::ids::NodeName;
 use crate::node::NodeConfig;
 use crate::object::kind::{self, KindId, KindInfo};
 use crate::object::manifest::FieldValidation;
 use crate::object::patch::Patch;
 use crate::object::prepare::app_armor_notes;
 use crate::store::{
-    Application, Author, Body, CommitError, DeleteOptions, Deleted, Draft, Object, Part, PodUsage, ScaleEdit, Snapshot,
+    Application, Author, Binding, Body, DeleteOptions, Deleted, Draft, Object, Part, PodUsage, ScaleEdit, Snapshot,
     WriteOptions,
 };
 use crate::time::Time;
@@ -99,10 +99,8 @@ pub enum Request {
         namespace: String,
         /// Its name.
         name: String,
-        /// The node.
-        node: NodeName,
-        /// The pod's identity, where it must hold.
-        uid: Option<Uid>,
+        /// To which, and what else it says.
+        binding: Box<Binding>,
     },
     /// Give the cluster a node with an agent, and create its `Node` object.
     AddNode(Box<NodeConfig>),
@@ -277,7 +275,7 @@ impl Kernel {
             Request::Evict { namespace, name, options } => {
                 self.store.evict(&namespace, &name, options, now).map(|()| Answer::Done)
             }
-            Request::Bind { namespace, name, node, uid } => self.bind(&namespace, &name, node, uid, now),
+            Request::Bind { namespace, name, binding } => self.bind(&namespace, &name, *binding, now),
             Request::AddNode(config) => self.add_node(*config, now),
             Request::RemoveAgent(node) => {
                 self.remove_agent(&node, now);
@@ -317,23 +315,14 @@ impl Kernel {
         Ok(Answer::Done)
     }
 
-    fn bind(
-        &mut self,
-        namespace: &str,
-        name: &str,
-        node: NodeName,
-        uid: Option<Uid>,
-        now: Time,
-    ) -> Result<Answer, ApiError> {
+    fn bind(&mut self, namespace: &str, name: &str, binding: Binding, now: Time) -> Result<Answer, ApiError> {
         let subject = || Subject::new("", "pods/binding", name);
         let pod = self
             .snapshot()
             .find(kind::POD, namespace, name)
             .cloned()
             .ok_or_else(|| ApiError::not_found(Subject::new("", "pods", name)))?;
-        if let Some(uid) = uid.filter(|uid| *uid != pod.meta.uid) {
-            return Err(self.store.other_uid(&pod, &uid.to_string()));
-        }
+        self.store.check_precondition(&pod, binding.expect, &binding.misread)?;
         let Some(body) = pod.pod() else { return Err(ApiError::internal("a pod that is not a pod")) };
         if pod.meta.is_deleting() {
             let detail = format_args!("pod {name} is being deleted, cannot be assigned to a host");
@@ -347,11 +336,7 @@ impl Kernel {
             let detail = format_args!("pod {name} has non-empty .spec.schedulingGates");
             return Err(ApiError::conflict(subject(), detail));
         }
-        let bind = Action::Bind { target: Target::seen(&pod), node };
-        self.store.commit(vec![bind], now).map_err(|error| match error {
-            CommitError::Refused { error } => error,
-            CommitError::Conflict { .. } => ApiError::stale(subject()),
-        })?;
+        self.store.bind(pod, binding, now)?;
         Ok(Answer::Done)
     }
 }

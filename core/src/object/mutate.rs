@@ -4,7 +4,7 @@
 //! order: `LimitRanger`, `ServiceAccount`, `TaintNodesByCondition`, `Priority`, `DefaultTolerationSeconds`,
 //! `DefaultStorageClass`, `StorageObjectInUseProtection`, `RuntimeClass`, `DefaultIngressClass`, `PodTopologyLabels`.
 //! All act on creation; `Priority` and `DefaultTolerationSeconds` also when a pod is replaced ([`on_update`]), and
-//! `PodTopologyLabels` when it is bound ([`topology_labels`]). Plugins that only
+//! `PodTopologyLabels` when it is created with a node ([`topology_labels`]; bindings see to the rest). Plugins that only
 //! judge are in [`permit`](super::permit).
 
 mod classes;
@@ -25,7 +25,7 @@ use super::kind::{self, BuiltInKind, KindId, TypedObject};
 pub(crate) use classes::{CLAIM_PROTECTION, DEFAULT_STORAGE_CLASS, STORAGE_CLASS_ANNOTATION, VOLUME_PROTECTION};
 pub use classes::{best_default, default_ingress_class, default_storage_class, in_use_protection};
 pub use limits::default_limits;
-pub use node::{not_ready_taint, topology_labels};
+pub use node::{TOPOLOGY_LABELS, not_ready_taint, topology_labels};
 pub use priority::{keep_priority, priority};
 pub use runtime_class::runtime_class;
 pub use service_account::service_account;

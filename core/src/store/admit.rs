@@ -16,7 +16,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
 use super::commit::Store;
-use super::draft::{Draft, Expect};
+use super::draft::{Draft, Expect, Misread};
 use super::object::{Body, Meta, Object};
 use super::owners::{Entries, SharedEntries};
 pub use super::part::Part;
@@ -163,9 +163,10 @@ impl Store {
         now: Time,
     ) -> Result<Arc<Object>, ApiError> {
         let namespace = self.namespace_of(draft.meta.kind, &draft.meta.namespace)?;
-        if let Some(uid) = &draft.misread.uid {
+        if draft.misread.uid.is_some() {
             let there = self.expect(draft.meta.kind, &namespace, &draft.meta.name, Expect::default())?;
-            return Err(self.other_uid(&there, uid));
+            let uid_alone = Misread { revision: None, ..draft.misread };
+            return self.check_precondition(&there, Expect::default(), &uid_alone).map(|()| there);
         }
         let uid_alone = Expect { revision: None, ..draft.expect };
         self.expect(draft.meta.kind, &namespace, &draft.meta.name, uid_alone)?;

@@ -12,26 +12,26 @@ use serde_json::{Value, json};
 
 use super::admit::Part;
 use super::apply::ScaleEdit;
+use super::binding::Binding;
 use super::change::{Change, ChangeKind};
 use super::deletion::holds_namespace;
-use super::draft::{Draft, Expect};
+use super::draft::{Draft, Expect, Misread};
 use super::event::EventDraft;
 use super::event_log::EventIndex;
 use super::ids::IdSource;
 use super::memo::SpecMemo;
 use super::object::{Body, Meta, Object};
 use super::owners::FieldManager;
-use super::policing::{Voice, of_pod};
+use super::policing::Voice;
 use super::snapshot::Snapshot;
 use super::writing::WriteOptions;
 use crate::authority::Authority;
 use crate::control::plan::{Action, MetaEdit, Target};
 use crate::error::{ApiError, Reason, Subject};
-use crate::ids::{NodeName, Uid};
+use crate::ids::Uid;
 use crate::object::kind::{self, KindId, KindInfo, Kinds, TypedObject};
 use crate::object::patch::Patch;
 use crate::object::scale::Scale;
-use crate::store::pod::{ConditionKind, ConditionStatus, PodCondition};
 use crate::text::shared;
 use crate::time::Time;
 
@@ -173,7 +173,10 @@ impl Store {
                     Body::Typed(_) | Body::Custom(_) | Body::Event(_) => body.clone(),
                 })?
             }
-            Action::Bind { target, node } => self.bind(target, node, now)?,
+            Action::Bind { target, node } => {
+                let Some(pod) = self.live.get(target.uid).cloned() else { return Ok(()) };
+                self.bind(pod, Binding::to(node), now)?;
+            }
             Action::EditMeta { target, edit } => self.edit_meta(target, edit, now)?,
             Action::Delete { target, grace_seconds, propagation, announce } => {
                 let Some(object) = self.live.get(target.uid).cloned() else { return Ok(()) };
@@ -249,40 +252,6 @@ impl Store {
         let before = self.live.get(target.uid).and_then(|object| object.typed::<Namespace>().map(finalizers));
         let next = next.as_any().downcast_ref::<Namespace>().map(finalizers);
         if before == next { Part::Main } else { Part::Finalize }
-    }
-
-    fn bind(&mut self, target: Target, node: NodeName, now: Time) -> Result<(), ApiError> {
-        let Some(before) = self.live.get(target.uid).cloned() else { return Ok(()) };
-        let binding = self.pass_beside(&before, "binding", || {
-            let mut binding = of_pod(&before, "v1", "Binding");
-            binding["metadata"]["uid"] = before.meta.uid.to_string().into();
-            binding["target"] = json!({ "kind": "Node", "name": node.as_str() });
-            binding
-        })?;
-        let (mut meta, mut body) = (before.meta.clone(), before.body.clone());
-        let node = match binding {
-            None => node,
-            Some(changed) => {
-                for (key, value) in changed["metadata"]["annotations"].as_object().into_iter().flatten() {
-                    let value = value.as_str().unwrap_or_default().to_owned();
-                    Arc::make_mut(&mut meta.annotations).insert(key.clone(), value);
-                }
-                changed["target"]["name"].as_str().map_or(node, NodeName::from)
-            }
-        };
-        if let Body::Pod(pod) = &mut body {
-            pod.node = Some(node);
-            pod.state.nominated_node = None;
-            pod.state.set_condition(PodCondition {
-                kind: ConditionKind::PodScheduled,
-                status: ConditionStatus::True,
-                since: Some(now.whole_second()),
-                observed_generation: meta.generation,
-                why: None,
-            });
-        }
-        self.put(before, meta, body);
-        Ok(())
     }
 
     /// Puts a new version in place, or takes the object out when nothing holds it any more.
@@ -367,23 +336,43 @@ impl Store {
     ) -> Result<Arc<Object>, ApiError> {
         let subject = || self.subject(kind, name);
         let object = self.live.find(kind, namespace, name).ok_or_else(|| ApiError::not_found(subject()))?;
-        if let Some(uid) = expect.uid.filter(|uid| *uid != object.meta.uid) {
-            return Err(self.other_uid(object, &uid.to_string()));
-        }
+        self.check_precondition(object, Expect { revision: None, ..expect }, &Misread::default())?;
         if expect.revision.is_some_and(|revision| revision != object.meta.revision) {
             return Err(ApiError::stale(subject()));
         }
         Ok(Arc::clone(object))
     }
 
-    /// That an object is not the one with this uid. Upstream's storage says it, and where it looked.
-    pub(crate) fn other_uid(&self, object: &Object, uid: &str) -> ApiError {
-        let Meta { kind, namespace, name, uid: found, .. } = &object.meta;
+    /// Whether an object is the one that a write is for, and the version of it.
+    pub(crate) fn check_precondition(
+        &self,
+        object: &Object,
+        expect: Expect,
+        misread: &Misread,
+    ) -> Result<(), ApiError> {
+        let meta = &object.meta;
+        let odd = |what, given: &str, found: String| Err(self.other_object(object, what, given, &found));
+        match (expect.uid, &misread.uid) {
+            (Some(uid), _) if uid != meta.uid => return odd("UID", &uid.to_string(), meta.uid.to_string()),
+            (None, Some(uid)) => return odd("UID", uid, meta.uid.to_string()),
+            _ => {}
+        }
+        let found = meta.revision.to_string();
+        match (expect.revision, &misread.revision) {
+            (Some(revision), _) if revision != meta.revision => odd("ResourceVersion", &revision.to_string(), found),
+            (None, Some(revision)) => odd("ResourceVersion", revision, found),
+            _ => Ok(()),
+        }
+    }
+
+    /// That an object is not the one that was meant. Upstream's storage says it, and where it looked.
+    fn other_object(&self, object: &Object, what: &str, given: &str, found: &str) -> ApiError {
+        let Meta { kind, namespace, name, .. } = &object.meta;
         let place = self.live.kinds.info(*kind).map(KindInfo::storage_place).unwrap_or_default();
         let slash = if namespace.is_empty() { "" } else { "/" };
         let detail = format_args!(
             "StorageError: invalid object, Code: 4, Key: /registry/{place}/{namespace}{slash}{name}, ResourceVersion: 0, \
-             AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {found}"
+             AdditionalErrorMsg: Precondition failed: {what} in precondition: {given}, {what} in object meta: {found}"
         );
         ApiError::conflict(self.subject(*kind, name), detail)
     }

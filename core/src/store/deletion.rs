@@ -61,7 +61,7 @@ impl Store {
         now: Time,
     ) -> Result<Deleted, ApiError> {
         let object = self.expect(kind, namespace, name, Expect::default())?;
-        self.check_preconditions(&object, options.expect)?;
+        options.check(&object, self.kind_subject(kind, name))?;
         if kind == kind::NAMESPACE && matches!(name, "default" | "kube-system" | "kube-public") {
             return Err(ApiError::forbidden(self.subject(kind, name), "this namespace may not be deleted"));
         }
@@ -72,27 +72,6 @@ impl Store {
             Ok(deleted)
         };
         if options.dry_run { self.rehearse(delete) } else { delete(self) }
-    }
-
-    /// What a client says must still hold before a deletion; the words are not those of an update.
-    fn check_preconditions(&self, object: &Object, expect: Expect) -> Result<(), ApiError> {
-        let conflict =
-            |detail: String| Err(ApiError::conflict(self.kind_subject(object.meta.kind, &object.meta.name), detail));
-        if let Some(uid) = expect.uid.filter(|uid| *uid != object.meta.uid) {
-            return conflict(format!(
-                "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been \
-                 deleted and then recreated",
-                object.meta.uid
-            ));
-        }
-        if let Some(revision) = expect.revision.filter(|revision| *revision != object.meta.revision) {
-            return conflict(format!(
-                "the ResourceVersion in the precondition ({revision}) does not match the ResourceVersion in record ({}). \
-                 The object might have been modified",
-                object.meta.revision
-            ));
-        }
-        Ok(())
     }
 
     pub(super) fn delete_object(

@@ -22,7 +22,20 @@ pub struct Expect {
     pub revision: Option<Revision>,
 }
 
-/// A uid and a version that are none, as a client has given them.
+impl Expect {
+    /// From what a client has given; what is no uid and no version comes apart.
+    pub fn read(uid: Option<&str>, revision: Option<&str>) -> (Self, Misread) {
+        fn read<T: FromStr>(given: Option<&str>) -> (Option<T>, Option<String>) {
+            let Some(text) = given.filter(|text| !text.is_empty()) else { return (None, None) };
+            text.parse().map_or_else(|_| (None, Some(text.to_owned())), |value| (Some(value), None))
+        }
+        let (uid, odd_uid) = read(uid);
+        let (revision, odd_revision) = read(revision);
+        (Self { uid, revision }, Misread { uid: odd_uid, revision: odd_revision })
+    }
+}
+
+/// A uid and a version that are none, as a client has given them: no object can meet them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Misread {
     /// The identity of the object.
@@ -94,12 +107,7 @@ impl Draft {
 
 /// What metadata says must still hold, and what nothing can be compared with. Version 0 is whichever is there.
 fn expectations(meta: &ObjectMeta) -> (Expect, Misread) {
-    fn read<T: FromStr>(given: Option<&String>) -> (Option<T>, Option<String>) {
-        let Some(text) = given.filter(|text| !text.is_empty()) else { return (None, None) };
-        text.parse().map_or_else(|_| (None, Some(text.clone())), |value| (Some(value), None))
-    }
-    let (uid, odd_uid) = read::<Uid>(meta.uid.as_ref());
-    let (revision, odd_revision) = read::<Revision>(meta.resource_version.as_ref());
-    let revision = revision.filter(|revision| *revision != Revision::ZERO);
-    (Expect { uid, revision }, Misread { uid: odd_uid, revision: odd_revision })
+    let (expect, misread) = Expect::read(meta.uid.as_deref(), meta.resource_version.as_deref());
+    let revision = expect.revision.filter(|revision| *revision != Revision::ZERO);
+    (Expect { revision, ..expect }, misread)
 }

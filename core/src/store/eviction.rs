@@ -12,7 +12,6 @@ use serde_json::Value;
 
 use super::commit::Store;
 use super::deletion::DeleteOptions;
-use super::draft::Expect;
 use super::object::Object;
 use super::pod::{ConditionKind, ConditionStatus, PodBody, PodCondition, PodPhase, Why};
 use super::policing::{Author, of_pod};
@@ -79,7 +78,7 @@ impl Store {
         {
             actions.push(Action::UpdateStatus { target: Target::seen(&budget), object: Arc::new(*after) });
         }
-        check(&object, options.expect)?;
+        options.check(&object, self.kind_subject(kind::POD, name))?;
         let mut state = pod.state.clone();
         state.set_condition(PodCondition {
             kind: ConditionKind::DisruptionTarget,
@@ -114,28 +113,6 @@ fn the_budget(snapshot: &Snapshot, pod: &Object) -> Result<Option<Arc<Object>>, 
         return Err(ApiError::new(Reason::Unknown, message));
     }
     Ok(first)
-}
-
-/// Whether it is still the pod that was meant.
-fn check(pod: &Object, expect: Expect) -> Result<(), ApiError> {
-    let subject = || Subject::new("", "Pod", &*pod.meta.name);
-    if let Some(uid) = expect.uid.filter(|uid| *uid != pod.meta.uid) {
-        let detail = format!(
-            "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been \
-             deleted and then recreated",
-            pod.meta.uid
-        );
-        return Err(ApiError::conflict(subject(), detail));
-    }
-    if let Some(revision) = expect.revision.filter(|revision| *revision != pod.meta.revision) {
-        let detail = format!(
-            "the ResourceVersion in the precondition ({revision}) does not match the ResourceVersion in record ({}). The \
-             object might have been modified",
-            pod.meta.revision
-        );
-        return Err(ApiError::conflict(subject(), detail));
-    }
-    Ok(())
 }
 
 /// The pods that a budget is for.

@@ -10,7 +10,7 @@ use inboard::object::kind::{self, KindInfo, Kinds};
 use inboard::object::manifest::FieldValidation;
 use inboard::object::patch::Patch;
 use inboard::object::quantity::Quantity;
-use inboard::store::{ContainerUsage, DeleteOptions, Part, PodUsage, WriteOptions};
+use inboard::store::{Binding, ContainerUsage, DeleteOptions, Part, PodUsage, WriteOptions};
 use inboard::time::Time;
 use serde_json::{Value, json};
 
@@ -176,8 +176,8 @@ impl Stage {
 
     fn bind(&mut self, bind: &Value) -> Result<Result<(), ApiError>, String> {
         let text = |field: &str| bind[field].as_str().ok_or_else(|| format!("a binding without {field}"));
-        let node = NodeName::new(text("node")?);
-        let request = Request::Bind { namespace: NAMESPACE.to_owned(), name: text("pod")?.to_owned(), node, uid: None };
+        let binding = Box::new(Binding::to(NodeName::new(text("node")?)));
+        let request = Request::Bind { namespace: NAMESPACE.to_owned(), name: text("pod")?.to_owned(), binding };
         Ok(self.request(request).map(|_| ()))
     }
 

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
 
 /// The labels of a node that its pods take over.
-const TOPOLOGY_LABELS: [&str; 2] = ["topology.kubernetes.io/region", "topology.kubernetes.io/zone"];
+pub const TOPOLOGY_LABELS: [&str; 2] = ["topology.kubernetes.io/region", "topology.kubernetes.io/zone"];
 
 /// Keeps pods off a node until its controller has seen it ready.
 pub fn not_ready_taint(node: &mut Node) {

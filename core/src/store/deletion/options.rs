@@ -7,10 +7,11 @@ use crate::control::plan::Propagation;
 use crate::error::{ApiError, Subject};
 use crate::object::decode;
 use crate::object::field::{FieldErrors, Path};
-use crate::store::draft::Expect;
+use crate::store::draft::{Expect, Misread};
+use crate::store::object::Object;
 
 /// How to delete.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeleteOptions {
     /// Seconds of grace; the object's own when absent.
     pub grace_seconds: Option<i64>,
@@ -18,6 +19,8 @@ pub struct DeleteOptions {
     pub propagation: Option<Propagation>,
     /// What must still hold.
     pub expect: Expect,
+    /// What else must hold, and cannot.
+    pub misread: Misread,
     /// Only try.
     pub dry_run: bool,
 }
@@ -31,21 +34,45 @@ impl DeleteOptions {
         let read = decode::from_value::<meta::DeleteOptions>(options);
         let (options, _) = read.map_err(|error| ApiError::bad_request(error.to_string()))?;
         let conditions = options.preconditions.unwrap_or_default();
-        let bad =
-            |what: &str, text: &str| ApiError::bad_request(format!("preconditions.{what}: `{text}` is not valid"));
-        let uid = conditions.uid.map(|uid| uid.parse().map_err(|_| bad("uid", &uid))).transpose()?;
-        let revision = conditions.resource_version;
-        let revision = revision.map(|text| text.parse().map_err(|_| bad("resourceVersion", &text))).transpose()?;
+        let (expect, misread) = Expect::read(conditions.uid.as_deref(), conditions.resource_version.as_deref());
         Ok(Self {
             grace_seconds: options.grace_period_seconds,
             propagation: Propagation::named(options.propagation_policy.as_deref(), options.orphan_dependents)?,
-            expect: Expect { uid, revision },
+            expect,
+            misread,
             dry_run: options.dry_run.is_some_and(|stages| !stages.is_empty()),
         })
     }
 
+    /// Whether it is still the object that was meant; the words are not those of an update.
+    pub(in crate::store) fn check(&self, object: &Object, subject: Subject) -> Result<(), ApiError> {
+        let (uid, revision) = self.expected();
+        let (found_uid, found_revision) = (object.meta.uid.to_string(), object.meta.revision.to_string());
+        let detail = if let Some(uid) = uid.filter(|uid| *uid != found_uid) {
+            format!(
+                "the UID in the precondition ({uid}) does not match the UID in record ({found_uid}). The object might have \
+                 been deleted and then recreated"
+            )
+        } else if let Some(revision) = revision.filter(|revision| *revision != found_revision) {
+            format!(
+                "the ResourceVersion in the precondition ({revision}) does not match the ResourceVersion in record \
+                 ({found_revision}). The object might have been modified"
+            )
+        } else {
+            return Ok(());
+        };
+        Err(ApiError::conflict(subject, detail))
+    }
+
+    /// The uid and the version that the object must have, as they were given.
+    fn expected(&self) -> (Option<String>, Option<String>) {
+        let uid = self.expect.uid.map(|uid| uid.to_string()).or_else(|| self.misread.uid.clone());
+        let revision = self.expect.revision.map(|revision| revision.to_string());
+        (uid, revision.or_else(|| self.misread.revision.clone()))
+    }
+
     /// Their JSON, without a kind: what is not said is not there.
-    pub fn to_json(self) -> Value {
+    pub fn to_json(&self) -> Value {
         let mut value = json!({});
         if let Some(seconds) = self.grace_seconds {
             value["gracePeriodSeconds"] = seconds.into();
@@ -53,11 +80,11 @@ impl DeleteOptions {
         if let Some(propagation) = self.propagation {
             value["propagationPolicy"] = propagation.name().into();
         }
-        if let Some(uid) = self.expect.uid {
-            value["preconditions"]["uid"] = uid.to_string().into();
-        }
-        if let Some(revision) = self.expect.revision {
-            value["preconditions"]["resourceVersion"] = revision.to_string().into();
+        let (uid, revision) = self.expected();
+        for (field, given) in [("uid", uid), ("resourceVersion", revision)] {
+            if let Some(given) = given {
+                value["preconditions"][field] = given.into();
+            }
         }
         if self.dry_run {
             value["dryRun"] = json!(["All"]);
