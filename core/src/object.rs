@@ -22,6 +22,7 @@ pub mod manifest;
 pub mod mutate;
 pub mod owner;
 pub mod patch;
+pub mod pem;
 pub mod permit;
 pub mod pod_total;
 pub mod prepare;

@@ -1,5 +1,7 @@
 //! Elements of DER, in which certificates are written: a tag, a length, and what stands in it.
 
+/// True or false.
+pub const BOOLEAN: u8 = 0x01;
 /// A whole number.
 pub const INTEGER: u8 = 0x02;
 /// A string of bits.

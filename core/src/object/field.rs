@@ -170,6 +170,15 @@ impl FieldErrors {
         }
     }
 
+    /// Takes back those of the errors from this one on that `keeps` is false for.
+    pub(crate) fn retain_from(&mut self, start: usize, keeps: impl Fn(&FieldError) -> bool) {
+        let mut index = 0;
+        self.0.retain(|error| {
+            index += 1;
+            index <= start || keeps(error)
+        });
+    }
+
     /// Whether no more errors are told, however many there are.
     pub const fn is_full(&self) -> bool {
         self.0.len() >= ERRORS_MAX
@@ -353,17 +362,43 @@ impl fmt::Display for GoQuoted<'_> {
                 '\x0b' => f.write_str("\\v")?,
                 '\x0c' => f.write_str("\\f")?,
                 '\0'..='\x1f' | '\x7f' => write!(f, "\\x{:02x}", u32::from(character))?,
-                '\u{80}'..='\u{a0}' | '\u{ad}' => write!(f, "\\u{:04x}", u32::from(character))?,
-                _ => write!(f, "{character}")?,
+                _ if is_printable(character) => write!(f, "{character}")?,
+                _ if u32::from(character) < 0x10000 => write!(f, "\\u{:04x}", u32::from(character))?,
+                _ => write!(f, "\\U{:08x}", u32::from(character))?,
             }
         }
         f.write_str("\"")
     }
 }
 
+/// Whether a character is one that Go prints as it is: a letter, mark, number, punctuation, symbol, or a space.
+pub(crate) fn is_printable(character: char) -> bool {
+    if character.is_ascii() {
+        return matches!(character, ' '..='~');
+    }
+    // Behind another character marks are not escaped.
+    let mut text = [0; 5];
+    text[0] = b'a';
+    let length = character.encode_utf8(&mut text[1..]).len();
+    let text = std::str::from_utf8(&text[..=length]).unwrap_or_default();
+    text.escape_debug().nth(1) == Some(character)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_are_quoted_as_go_quotes_them() {
+        for (text, expected) in [
+            ("a \"b\" \\", r#""a \"b\" \\""#),
+            ("\u{e9} e\u{301} \u{4e16} \u{1f600}", "\"\u{e9} e\u{301} \u{4e16} \u{1f600}\""),
+            ("\0\t\u{7f}\u{85}\u{a0}", r#""\x00\t\x7f\u0085\u00a0""#),
+            ("\u{200b}\u{ad}\u{feff}\u{e000}\u{e0001}", r#""\u200b\u00ad\ufeff\ue000\U000e0001""#),
+        ] {
+            assert_eq!(GoQuoted(text).to_string(), expected);
+        }
+    }
 
     #[test]
     fn errors_read_as_upstream_writes_them() {

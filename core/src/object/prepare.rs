@@ -12,6 +12,7 @@
 
 mod cluster;
 mod definition;
+mod devices;
 mod disabled;
 mod job;
 mod metadata;
@@ -39,6 +40,7 @@ use k8s_openapi::api::policy::v1 as policy;
 use k8s_openapi::api::resource::v1 as resource;
 use k8s_openapi::api::scheduling::v1 as scheduling;
 use k8s_openapi::api::storage::v1 as csi;
+use k8s_openapi::api::storagemigration::v1 as migration;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
@@ -157,6 +159,7 @@ pub fn has_generation(kind: KindId) -> bool {
         kind::PRIORITY_LEVEL_CONFIGURATION,
         kind::DEVICE_CLASS,
         kind::RESOURCE_SLICE,
+        kind::DEVICE_TAINT_RULE,
         kind::CUSTOM_RESOURCE_DEFINITION,
     ]
     .contains(&kind)
@@ -233,6 +236,9 @@ fn each_kind(object: &mut dyn Any, stage: &mut Stage<'_>) {
         || stage.on::<resource::ResourceClaim>(object)
         || stage.on::<resource::ResourceSlice>(object)
         || stage.on::<resource::DeviceClass>(object)
+        || stage.on::<resource::DeviceTaintRule>(object)
+        || stage.on::<certificates::PodCertificateRequest>(object)
+        || stage.on::<migration::StorageVersionMigration>(object)
         || stage.on::<CustomResourceDefinition>(object);
 }
 

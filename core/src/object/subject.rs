@@ -2,10 +2,11 @@
 //!
 //! Only as much of X.509 and PKCS#10 is read as it takes to get there.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
-use super::der::{INTEGER, NUMBERED, OBJECT_ID, OCTET_STRING, SEQUENCE, SET, UTF8_STRING, any, element, skip, wrapped};
+use super::der::{
+    BIT_STRING, BOOLEAN, INTEGER, NUMBERED, OBJECT_ID, OCTET_STRING, SEQUENCE, SET, UTF8_STRING, any, element, skip,
+    wrapped,
+};
+use super::pem;
 
 /// The version of a certificate, which stands before everything else where it is not the first.
 const VERSION: u8 = 0xa0;
@@ -15,6 +16,9 @@ const ORGANIZATION: [u8; 3] = [0x55, 0x04, 0x0a];
 /// `1.2.840.113549.1.9.14` and `2.5.29.17`.
 const EXTENSION_REQUEST: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x0e];
 const ALTERNATIVE_NAMES: [u8; 3] = [0x55, 0x1d, 0x11];
+/// What a certificate says beyond the first versions, and what it may sign by that: `2.5.29.19`.
+const EXTENSIONS: u8 = 0xa3;
+const BASIC_CONSTRAINTS: [u8; 3] = [0x55, 0x1d, 0x13];
 
 /// Whom a certificate names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -160,16 +164,53 @@ pub fn before_subject(signed: &[u8]) -> Option<usize> {
 
 /// What stands in a block of PEM of this kind.
 pub(crate) fn unwrapped(pem: &[u8], kind: &str) -> Option<Vec<u8>> {
-    let text = std::str::from_utf8(pem).ok()?;
-    let (_, rest) = text.split_once("-----BEGIN ")?;
-    let (found, body) = rest.split_once("-----")?;
-    let (body, _) = body.split_once(&format!("-----END {found}-----"))?;
-    let packed: String = body.split_whitespace().collect();
-    STANDARD.decode(packed).ok().filter(|bytes| found == kind && !bytes.is_empty())
+    let block = pem::blocks(std::str::from_utf8(pem).ok()?).next()?;
+    Some(block.bytes).filter(|bytes| block.kind == kind && !bytes.is_empty())
+}
+
+/// Whether a certificate in DER is one of an authority; none where it is no certificate.
+pub fn is_authority(certificate: &[u8]) -> Option<bool> {
+    let (certificate, rest) = element(certificate, SEQUENCE)?;
+    let (signed, signature) = element(certificate, SEQUENCE)?;
+    let (_, signature) = element(signature, SEQUENCE)?;
+    let (_, after) = element(signature, BIT_STRING)?;
+    // The subject, and its key.
+    let (_, key) = element(&signed[before_subject(signed)?..], SEQUENCE)?;
+    let (_, mut more) = element(key, SEQUENCE)?;
+    if !(rest.is_empty() && after.is_empty()) {
+        return None;
+    }
+    while !more.is_empty() {
+        let (tag, inner, next) = any(more)?;
+        if tag == EXTENSIONS {
+            return extensions_of_authority(inner);
+        }
+        more = next;
+    }
+    Some(false)
+}
+
+fn extensions_of_authority(extensions: &[u8]) -> Option<bool> {
+    let (mut extensions, _) = element(extensions, SEQUENCE)?;
+    while !extensions.is_empty() {
+        let (extension, next) = element(extensions, SEQUENCE)?;
+        let (id, value) = element(extension, OBJECT_ID)?;
+        if *id == BASIC_CONSTRAINTS {
+            let value = element(value, BOOLEAN).map_or(value, |(_, value)| value);
+            let (value, _) = element(value, OCTET_STRING)?;
+            let (constraints, _) = element(value, SEQUENCE)?;
+            return Some(element(constraints, BOOLEAN).is_some_and(|(is_authority, _)| *is_authority == [0xff]));
+        }
+        extensions = next;
+    }
+    Some(false)
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
 
     #[test]

@@ -5,14 +5,16 @@ use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicyBinding, ValidatingWebhookConfiguration,
 };
 use k8s_openapi::api::autoscaling::{v1 as autoscaling_v1, v2 as autoscaling};
+use k8s_openapi::api::certificates::v1::PodCertificateRequest;
 use k8s_openapi::api::core::v1::ResourceQuota;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::flowcontrol::v1::{FlowSchema, PriorityLevelConfiguration};
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass, NetworkPolicy, ServiceCIDR};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use k8s_openapi::api::resource::v1::{DeviceClass, ResourceClaim, ResourceSlice};
+use k8s_openapi::api::resource::v1::{DeviceClass, ResourceClaim};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::api::storage::v1::CSIDriver;
+use k8s_openapi::api::storagemigration::v1::StorageVersionMigration;
 
 use super::metadata::{count, keep};
 use super::{Prepare, Request};
@@ -80,6 +82,8 @@ with_status! {
     autoscaling_v1::HorizontalPodAutoscaler;
     ResourceQuota;
     ResourceClaim, metadata kept;
+    PodCertificateRequest, metadata kept;
+    StorageVersionMigration, metadata kept;
     ServiceCIDR;
 }
 
@@ -103,7 +107,6 @@ counted! {
     NetworkPolicy, by spec;
     CSIDriver, by spec;
     DeviceClass, by spec;
-    ResourceSlice, by spec;
     MutatingWebhookConfiguration, by webhooks;
     ValidatingWebhookConfiguration, by webhooks;
     ValidatingAdmissionPolicyBinding, by spec;

@@ -9,6 +9,7 @@ mod names;
 mod nested;
 mod rules;
 mod schema;
+mod shown;
 mod spec;
 mod structure;
 
@@ -28,7 +29,7 @@ const APPROVED: &str = "api-approved.kubernetes.io";
 /// What is wrong with a new definition.
 pub fn definition(definition: &CustomResourceDefinition) -> FieldErrors {
     let mut errors = metadata(definition);
-    spec::check(&definition.spec, &SPEC, &mut errors);
+    spec::check(&definition.spec, None, &SPEC, &mut errors);
     status(definition, &mut errors);
     stored_versions(definition, &mut errors);
     approval(definition, None, &mut errors);
@@ -39,7 +40,7 @@ pub fn definition(definition: &CustomResourceDefinition) -> FieldErrors {
 /// What is wrong with a definition that replaces `old`.
 pub fn definition_update(definition: &CustomResourceDefinition, old: &CustomResourceDefinition) -> FieldErrors {
     let mut errors = meta_update(&definition.metadata, &old.metadata);
-    spec::check(&definition.spec, &SPEC, &mut errors);
+    spec::check(&definition.spec, Some((&old.spec, is_established(old))), &SPEC, &mut errors);
     let (new_spec, old_spec) = (&definition.spec, &old.spec);
     let names = SPEC.field("names");
     let mut immutable = |new: &str, old: &str, path: Path<'_>| {
@@ -69,17 +70,16 @@ pub fn definition_status_update(definition: &CustomResourceDefinition, old: &Cus
 
 /// The name follows from the plural and the group.
 fn metadata(definition: &CustomResourceDefinition) -> FieldErrors {
-    let mut found = FieldErrors::new();
-    meta::create(&definition.metadata, Scope::Cluster, name_is_dns_subdomain, &METADATA, &mut found);
-    let (of_name, others): (Vec<_>, Vec<_>) =
-        found.into_iter().partition(|error| error.field == "metadata.name" || error.field == "metadata.generateName");
+    let wanted = format!("{}.{}", definition.spec.names.plural, definition.spec.group);
+    let rule = |name: &str, generated| {
+        let mut problems = name_is_dns_subdomain(name, generated);
+        if name != wanted {
+            problems.push("must be spec.names.plural+\".\"+spec.group".to_owned());
+        }
+        problems
+    };
     let mut errors = FieldErrors::new();
-    errors.extend(of_name);
-    let name = definition.metadata.name.as_deref().unwrap_or_default();
-    if name != format!("{}.{}", definition.spec.names.plural, definition.spec.group) {
-        errors.invalid(&METADATA.field("name"), name, "must be spec.names.plural+\".\"+spec.group");
-    }
-    errors.extend(others);
+    meta::create(&definition.metadata, Scope::Cluster, rule, &METADATA, &mut errors);
     errors
 }
 

@@ -15,7 +15,7 @@ use super::device_class::{MANY_MAX, configuration, selectors};
 use super::fields::{list, one_of, text};
 use super::names::{self, name_is_dns_subdomain};
 use super::shared::{self, SPEC, STATUS, meta_update};
-use super::{go_type, meta};
+use super::{device_allocation, go_type, meta};
 use crate::object::field::{FieldErrors, Path};
 
 /// How many choices a request may have.
@@ -66,6 +66,8 @@ pub fn resource_claim_status_update(new: &ResourceClaim, old: &ResourceClaim) ->
             errors.duplicate(&path.index(index), consumers[index].uid.as_str());
         }
     }
+    let devices = list(&after.devices);
+    device_allocation::devices(devices, after.allocation.as_ref(), &STATUS.field("devices"), &mut errors);
     if !consumers.is_empty() {
         let is_new = |consumer| !list(&before.reserved_for).contains(consumer);
         if after.allocation.is_none() {
@@ -75,10 +77,15 @@ pub fn resource_claim_status_update(new: &ResourceClaim, old: &ResourceClaim) ->
             errors.forbidden(&path, detail);
         }
     }
-    if let (Some(after), Some(before)) = (&after.allocation, &before.allocation)
-        && !same(after, before)
-    {
-        errors.invalid(&STATUS.field("allocation"), json(after), names::IMMUTABLE);
+    let path = STATUS.field("allocation");
+    match (&after.allocation, &before.allocation) {
+        (Some(after), Some(before)) if !same(after, before) => errors.invalid(&path, json(after), names::IMMUTABLE),
+        (Some(after), None) => {
+            let no_devices = DeviceClaim::default();
+            let asked = new.spec.as_ref().and_then(|spec| spec.devices.as_ref()).unwrap_or(&no_devices);
+            device_allocation::allocation(after, &Requested::of(asked), &path, &mut errors);
+        }
+        _ => {}
     }
     errors
 }
@@ -234,7 +241,8 @@ impl Wanted<'_> {
     }
 }
 
-fn toleration(toleration: &DeviceToleration, path: &Path<'_>, errors: &mut FieldErrors) {
+/// Checks which taints of devices are tolerated.
+pub(super) fn toleration(toleration: &DeviceToleration, path: &Path<'_>, errors: &mut FieldErrors) {
     if !text(&toleration.key).is_empty() {
         meta::label_name(text(&toleration.key), &path.field("key"), errors);
     }
@@ -273,10 +281,10 @@ fn fully_qualified(name: &str, path: &Path<'_>, errors: &mut FieldErrors) {
 }
 
 /// The names of the requests of a claim, and of the choices that each has.
-struct Requested<'c>(BTreeMap<&'c str, Vec<&'c str>>);
+pub(super) struct Requested<'c>(BTreeMap<&'c str, Vec<&'c str>>);
 
 impl<'c> Requested<'c> {
-    fn of(claim: &'c DeviceClaim) -> Self {
+    pub(super) fn of(claim: &'c DeviceClaim) -> Self {
         let choices =
             |request: &'c DeviceRequest| list(&request.first_available).iter().map(|choice| choice.name.as_str());
         let requests = list(&claim.requests).iter();
@@ -291,25 +299,28 @@ impl<'c> Requested<'c> {
     }
 
     /// References to requests: each to one that there is.
-    fn each(&self, references: &[String], path: &Path<'_>, errors: &mut FieldErrors) {
-        let detail =
-            "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'";
+    pub(super) fn each(&self, references: &[String], path: &Path<'_>, errors: &mut FieldErrors) {
         if !few(references, MANY_MAX, path, errors) {
             return;
         }
         for (index, name) in references.iter().enumerate() {
-            let path = path.index(index);
-            if name.matches('/').count() > 1 {
-                errors.invalid(&path, name.as_str(), detail);
-                continue;
-            }
-            for part in name.split('/') {
-                errors.invalid_each(&path, part, names::dns1123_label(part));
-            }
-            if !self.has(name) {
-                errors.invalid(&path, name.as_str(), detail);
-            }
+            self.one(name, &path.index(index), errors);
         }
         distinct(references.iter().map(String::as_str), path, errors);
+    }
+
+    /// A reference to a request, or to one of its choices.
+    pub(super) fn one(&self, name: &str, path: &Path<'_>, errors: &mut FieldErrors) {
+        let detail =
+            "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'";
+        if name.matches('/').count() > 1 {
+            return errors.invalid(path, name, detail);
+        }
+        for part in name.split('/') {
+            errors.invalid_each(path, part, names::dns1123_label(part));
+        }
+        if !self.has(name) {
+            errors.invalid(path, name, detail);
+        }
     }
 }

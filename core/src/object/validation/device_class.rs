@@ -96,11 +96,15 @@ pub(super) fn configuration(opaque: Option<&OpaqueDeviceConfiguration>, path: &P
     let path = path.field("opaque");
     let Some(opaque) = opaque else { return errors.required(&path, "") };
     csi_driver_name(&opaque.driver, &path.field("driver"), errors);
-    let path = path.field("parameters");
-    match &opaque.parameters.0 {
-        Value::Null => errors.required(&path, ""),
-        given if given.to_string().len() > TEXT_MAX => errors.too_long(&path, TEXT_MAX),
+    told(&opaque.parameters.0, TEXT_MAX, &path.field("parameters"), errors);
+}
+
+/// Checks what a driver is told, or tells: an object of this many bytes at most.
+pub(super) fn told(given: &Value, max: usize, path: &Path<'_>, errors: &mut FieldErrors) {
+    match given {
+        Value::Null => errors.required(path, ""),
+        given if given.to_string().len() > max => errors.too_long(path, max),
         Value::Object(_) => {}
-        _ => errors.invalid(&path, "<value omitted>", "must be a valid JSON object"),
+        _ => errors.invalid(path, "<value omitted>", "must be a valid JSON object"),
     }
 }

@@ -10,6 +10,7 @@ use k8s_openapi::api::{
     coordination::v1 as coordination, core::v1 as core, discovery::v1 as discovery, events::v1 as events,
     flowcontrol::v1 as flowcontrol, networking::v1 as networking, node::v1 as node_api, policy::v1 as policy,
     rbac::v1 as rbac_api, resource::v1 as resource, scheduling::v1 as scheduling, storage::v1 as storage,
+    storagemigration::v1 as migration,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
@@ -21,11 +22,12 @@ use super::shared::{METADATA, meta_update};
 use super::warnings::pod_warnings;
 use super::{
     admission, api_service, attributes_class, autoscaler, certificate_request, config_map, controller_revision,
-    cron_job, csi, daemon_set, definition, deployment, device_claim, device_class, disruption_budget, endpoint_slice,
-    endpoints, event, flow_control, ingress, job, lease, limit_range, namespace, network_policy, node,
-    persistent_volume, pod, pod_status, pod_template, pod_update, priority_class, rbac, replica_set,
+    cron_job, csi, daemon_set, definition, deployment, device_claim, device_class, device_taint, disruption_budget,
+    endpoint_slice, endpoints, event, flow_control, ingress, job, lease, limit_range, namespace, network_policy, node,
+    persistent_volume, pod, pod_certificate, pod_status, pod_template, pod_update, priority_class, rbac, replica_set,
     replication_controller, resource_quota, resource_slice, runtime_class, secret, service, service_account,
-    service_range, stateful_set, storage_class, volume_attachment, volume_claim, workload_warnings,
+    service_range, stateful_set, storage_class, trust_bundle, version_migration, volume_attachment, volume_claim,
+    workload_warnings,
 };
 use crate::object::field::FieldErrors;
 use crate::object::kind::{self, KindId, TypedObject};
@@ -119,6 +121,10 @@ fn create_by_kind(object: &dyn TypedObject, request: &Request<'_>) -> Option<Fie
         certificates::CertificateSigningRequest => certificate_request::certificate_request,
         APIService => api_service::api_service,
         CustomResourceDefinition => definition::definition,
+        resource::DeviceTaintRule => device_taint::device_taint_rule,
+        certificates::ClusterTrustBundle => trust_bundle::trust_bundle,
+        certificates::PodCertificateRequest => pod_certificate::pod_certificate_request,
+        migration::StorageVersionMigration => version_migration::version_migration,
         resource::ResourceClaim => device_claim::resource_claim,
         resource::ResourceClaimTemplate => device_claim::resource_claim_template,
         resource::DeviceClass => device_class::device_class,
@@ -212,6 +218,10 @@ fn update_by_kind(new: &dyn TypedObject, old: &dyn TypedObject, request: &Reques
         certificates::CertificateSigningRequest => |new, old| certificate_request::update(new, old, Part::Request),
         APIService => api_service::api_service_update,
         CustomResourceDefinition => definition::definition_update,
+        resource::DeviceTaintRule => device_taint::device_taint_rule_update,
+        certificates::ClusterTrustBundle => trust_bundle::trust_bundle_update,
+        certificates::PodCertificateRequest => pod_certificate::pod_certificate_request_update,
+        migration::StorageVersionMigration => version_migration::version_migration_update,
         resource::ResourceClaim => device_claim::resource_claim_update,
         resource::ResourceClaimTemplate => device_claim::resource_claim_template_update,
         resource::DeviceClass => device_class::device_class_update,
@@ -259,6 +269,9 @@ fn status_by_kind(new: &dyn TypedObject, old: &dyn TypedObject) -> Option<FieldE
         flowcontrol::FlowSchema => |new, _| flow_control::flow_schema_status(new),
         flowcontrol::PriorityLevelConfiguration => |new, _| flow_control::priority_level_status(new),
         certificates::CertificateSigningRequest => |new, old| certificate_request::update(new, old, Part::Status),
+        resource::DeviceTaintRule => device_taint::device_taint_rule_status_update,
+        certificates::PodCertificateRequest => pod_certificate::pod_certificate_request_status_update,
+        migration::StorageVersionMigration => version_migration::version_migration_status_update,
         resource::ResourceClaim => device_claim::resource_claim_status_update,
         APIService => api_service::api_service_status_update,
         CustomResourceDefinition => definition::definition_status_update,

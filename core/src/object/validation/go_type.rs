@@ -58,6 +58,7 @@ HostAlias IP:s Hostnames:-
 PodDNSConfig Nameservers:- Searches:- Options[PodDNSConfigOption
 PodDNSConfigOption Name:s Value:-
 PodReadinessGate ConditionType:s
+Condition type:s status:s ~observedGeneration:- lastTransitionTime:- reason:s message:s
 PodOS Name:s
 PodSchedulingGate Name:s
 PodResourceClaim Name:s ResourceClaimName:- ResourceClaimTemplateName:-

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, OwnerReference, Time};
 use serde_json::Value;
 
-use super::super::field::{FieldErrors, Path};
-use super::names::{self, NameRule};
+use super::super::field::{FieldErrors, Path, is_printable};
+use super::names::{self, Problems};
 
 /// How many bytes an object's annotations may have together, keys and values.
 pub const ANNOTATION_BYTES_MAX: usize = 256 * 1024;
@@ -29,7 +29,13 @@ pub enum Scope {
 }
 
 /// Checks the metadata of an object to create, whose name is already generated.
-pub fn create(meta: &ObjectMeta, scope: Scope, rule: NameRule, path: &Path<'_>, errors: &mut FieldErrors) {
+pub fn create(
+    meta: &ObjectMeta,
+    scope: Scope,
+    rule: impl Fn(&str, bool) -> Problems,
+    path: &Path<'_>,
+    errors: &mut FieldErrors,
+) {
     if let Some(prefix) = meta.generate_name.as_deref().filter(|prefix| !prefix.is_empty()) {
         errors.invalid_each(&path.field("generateName"), prefix, rule(prefix, true));
     }
@@ -277,7 +283,7 @@ pub fn field_manager(manager: &str, path: &Path<'_>, errors: &mut FieldErrors) {
         errors.too_long(path, FIELD_MANAGER_BYTES_MAX);
     }
     for (position, character) in manager.char_indices() {
-        if character.is_control() || (character.is_whitespace() && character != ' ') {
+        if !is_printable(character) {
             let code = u32::from(character);
             errors.invalid(path, manager, format!("invalid character U+{code:04X} (at position {position})"));
         }

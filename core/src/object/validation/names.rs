@@ -7,7 +7,7 @@ mod address;
 
 use super::super::field::{FieldErrors, Path};
 
-pub use address::{cidr, cidr_sloppy, ip_address, ip_sloppy, masked_address};
+pub use address::{cidr, cidr_sloppy, interface_address, ip_address, ip_sloppy, masked_address};
 
 /// What is wrong with a value, one text a rule; empty when nothing is.
 pub type Problems = Vec<String>;

@@ -12,13 +12,13 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::affinity::node_selector;
-use super::checks::{immutable, json};
+use super::checks::{immutable, json, same};
 use super::device_claim::{EFFECTS, distinct, few};
-use super::fields::{list, required_one_of, text};
+use super::fields::{amount, list, required_one_of, text};
 use super::names::{self, name_is_dns_subdomain};
 use super::shared::{self, SPEC, meta_update};
 use super::volume_plugin::csi_driver_name;
-use super::{go_type, meta};
+use super::{go_type, meta, request_policy};
 use crate::object::field::{FieldErrors, Path};
 
 /// How many devices a slice may have, and how many where they have taints or take from counters.
@@ -35,8 +35,8 @@ const VALUE_MAX: usize = 64;
 const POOL_MAX: usize = 253;
 
 static SEMVER: LazyLock<Regex> = LazyLock::new(|| {
-    let number = r"(0|[1-9]\d*)";
-    let before = r"(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)";
+    let number = "(0|[1-9][0-9]*)";
+    let before = "(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)";
     let build = "[0-9a-zA-Z-]+";
     let text = format!(r"^{number}\.{number}\.{number}(-{before}(\.{before})*)?(\+{build}(\.{build})*)?$");
     Regex::new(&text).expect("a pattern of ours")
@@ -83,7 +83,8 @@ fn spec(spec: &ResourceSliceSpec, old: Option<&ResourceSliceSpec>, errors: &mut 
     let path = SPEC.field("devices");
     if few(devices, if has_more { DEVICES_WITH_MORE_MAX } else { DEVICES_MAX }, &path, errors) {
         for (index, each) in devices.iter().enumerate() {
-            device(each, spec.per_device_node_selection == Some(true), &path.index(index), errors);
+            let before = old.and_then(|old| list(&old.devices).iter().find(|before| before.name == each.name));
+            device(each, before, spec.per_device_node_selection == Some(true), &path.index(index), errors);
         }
         distinct(devices.iter().map(|device| device.name.as_str()), &path, errors);
     }
@@ -98,7 +99,7 @@ fn spec(spec: &ResourceSliceSpec, old: Option<&ResourceSliceSpec>, errors: &mut 
 }
 
 /// Checks the name of a pool: some subdomains with slashes between them.
-fn pool_name(name: &str, path: &Path<'_>, errors: &mut FieldErrors) {
+pub(super) fn pool_name(name: &str, path: &Path<'_>, errors: &mut FieldErrors) {
     if name.is_empty() {
         return errors.required(path, "");
     }
@@ -148,11 +149,13 @@ fn nodes_of_slice(spec: &ResourceSliceSpec, errors: &mut FieldErrors) {
     }
 }
 
-fn device(device: &Device, says_where: bool, path: &Path<'_>, errors: &mut FieldErrors) {
+fn device(device: &Device, before: Option<&Device>, says_where: bool, path: &Path<'_>, errors: &mut FieldErrors) {
     errors.invalid_each(&path.field("name"), &device.name, names::dns1123_label(&device.name));
     let (no_attributes, no_capacity) = (BTreeMap::new(), BTreeMap::new());
     let attributes = device.attributes.as_ref().unwrap_or(&no_attributes);
     let capacity = device.capacity.as_ref().unwrap_or(&no_capacity);
+    // What was allowed once may stay.
+    let is_new = |same: fn(&Device, &Device) -> bool| !before.is_some_and(|before| same(device, before));
     let count = attributes.len() + capacity.len();
     if count > ATTRIBUTES_MAX {
         let detail = format!("the total number of attributes and capacities must not exceed {ATTRIBUTES_MAX}");
@@ -160,20 +163,27 @@ fn device(device: &Device, says_where: bool, path: &Path<'_>, errors: &mut Field
     }
     for (name, value) in attributes {
         let all = path.field("attributes");
-        let path = all.key(name);
-        qualified_name(name, &path, errors);
-        attribute(value, &path, errors);
+        qualified_name(name, &all, errors);
+        attribute(value, &all.key(name), errors);
     }
-    for (name, DeviceCapacity { request_policy, .. }) in capacity {
-        let all = path.field("capacity");
-        let path = all.key(name);
-        qualified_name(name, &path, errors);
-        if request_policy.is_some() && device.allow_multiple_allocations != Some(true) {
-            errors.forbidden(&path.field("requestPolicy"), "allowMultipleAllocations must be true");
+    if is_new(|device, before| same(&device.capacity, &before.capacity)) {
+        for (name, DeviceCapacity { request_policy, value }) in capacity {
+            let all = path.field("capacity");
+            qualified_name(name, &all, errors);
+            let Some(policy) = request_policy else { continue };
+            let path = all.key(name);
+            let path = path.field("requestPolicy");
+            if device.allow_multiple_allocations == Some(true) {
+                request_policy::request_policy(policy, amount(value), &path, errors);
+            } else {
+                errors.forbidden(&path, "allowMultipleAllocations must be true");
+            }
         }
     }
     let taints_path = path.field("taints");
-    if few(list(&device.taints), TAINTS_MAX, &taints_path, errors) {
+    if is_new(|device, before| same(&device.taints, &before.taints))
+        && few(list(&device.taints), TAINTS_MAX, &taints_path, errors)
+    {
         for (index, each) in list(&device.taints).iter().enumerate() {
             taint(each, &taints_path.index(index), errors);
         }
@@ -247,7 +257,8 @@ fn attribute(attribute: &DeviceAttribute, path: &Path<'_>, errors: &mut FieldErr
     }
 }
 
-fn taint(taint: &DeviceTaint, path: &Path<'_>, errors: &mut FieldErrors) {
+/// Checks a taint of devices.
+pub(super) fn taint(taint: &DeviceTaint, path: &Path<'_>, errors: &mut FieldErrors) {
     meta::label_name(&taint.key, &path.field("key"), errors);
     let value = text(&taint.value);
     errors.invalid_each(&path.field("value"), value, names::label_value(value));
@@ -267,13 +278,13 @@ fn counters(field: &str, name: &str, counters: &BTreeMap<String, Counter>, path:
         errors.too_many(&path, counters.len(), COUNTERS_MAX);
     } else {
         for name in counters.keys() {
-            errors.invalid_each(&path.key(name), name, names::dns1123_label(name));
+            errors.invalid_each(&path, name, names::dns1123_label(name));
         }
     }
 }
 
 /// Conditions that say that a device is ready to be used, and others that say that it will not be.
-fn binding(conditions: &[String], failures: &[String], path: &Path<'_>, errors: &mut FieldErrors) {
+pub(super) fn binding(conditions: &[String], failures: &[String], path: &Path<'_>, errors: &mut FieldErrors) {
     let (ready_path, failed_path) = (path.field("bindingConditions"), path.field("bindingFailureConditions"));
     for (all, path) in [(conditions, &ready_path), (failures, &failed_path)] {
         if few(all, CONDITIONS_MAX, path, errors) {

@@ -11,7 +11,7 @@ use super::rules::{self, MATCH_POLICIES};
 use super::{FAILURE_POLICIES, list};
 use crate::object::field::{FieldErrors, Path};
 use crate::object::validation::fields::one_of;
-use crate::object::validation::names::{dns1035_label, fully_qualified_name};
+use crate::object::validation::names::{dns1035_label, dns1123_subdomain, fully_qualified_name};
 use crate::object::validation::shared;
 
 const SIDE_EFFECTS: [&str; 2] = ["None", "NoneOnDryRun"];
@@ -140,19 +140,41 @@ pub(in crate::object::validation) fn client(
         (Some(url), None) => self::url(url, &path.field("url"), errors),
         (None, Some(service)) => {
             let path = path.field("service");
-            for (field, name) in [("name", service.name), ("namespace", service.namespace)] {
+            // As upstream, which takes the one for the other.
+            for (field, name) in [("name", service.namespace), ("namespace", service.name)] {
                 if name.is_empty() {
-                    errors.required(&path.field(field), format!("service {field} is required"));
+                    errors.required(&path.field(field), "");
                 }
             }
             if let Some(port) = service.port.filter(|port| !(1..=65535).contains(port)) {
                 errors.invalid(&path.field("port"), port, "port is not valid: must be between 1 and 65535, inclusive");
             }
-            if let Some(given) = service.path.filter(|given| !given.starts_with('/')) {
-                errors.invalid(&path.field("path"), given, "must start with a '/'");
-            }
+            service_path(service.path.unwrap_or_default(), &path.field("path"), errors);
         }
         _ => errors.required(path, "exactly one of url or service is required"),
+    }
+}
+
+/// Checks where a webhook is at its service: some names with slashes before them.
+fn service_path(given: &str, path: &Path<'_>, errors: &mut FieldErrors) {
+    match given {
+        "" | "/" => return,
+        "//" => return errors.invalid(path, given, "segment[0] may not be empty"),
+        _ => {}
+    }
+    if !given.starts_with('/') {
+        errors.invalid(path, given, "must start with a '/'");
+    }
+    // Upstream leaves out what stands in the place of the slash.
+    let rest = given.char_indices().nth(1).map_or("", |(at, _)| &given[at..]);
+    for (index, step) in rest.strip_suffix('/').unwrap_or(rest).split('/').enumerate() {
+        if step.is_empty() {
+            errors.invalid(path, given, format!("segment[{index}] may not be empty"));
+            continue;
+        }
+        for problem in dns1123_subdomain(step) {
+            errors.invalid(path, given, format!("segment[{index}]: {problem}"));
+        }
     }
 }
 

@@ -89,7 +89,6 @@ fn structure(given: &JSONSchemaProps, path: &Path<'_>, errors: &mut FieldErrors)
         ("title", has(&given.title), empty),
         ("description", has(&given.description), empty),
         ("nullable", is(given.nullable), no),
-        ("externalDocs", given.external_docs.is_some(), undefined),
         ("x-kubernetes-preserve-unknown-fields", is(given.x_kubernetes_preserve_unknown_fields), no),
         ("x-kubernetes-embedded-resource", is(given.x_kubernetes_embedded_resource), no),
         ("x-kubernetes-int-or-string", is(given.x_kubernetes_int_or_string), no),

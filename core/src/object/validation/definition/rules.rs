@@ -59,7 +59,7 @@ pub(super) fn shape(given: &JSONSchemaProps, all: &[ValidationRule], path: &Path
 }
 
 /// A rule as upstream shows it.
-fn shown(rule: &ValidationRule) -> String {
+pub(super) fn shown(rule: &ValidationRule) -> String {
     let fields = [
         ("Rule", json!(rule.rule)),
         ("Message", json!(text(&rule.message))),

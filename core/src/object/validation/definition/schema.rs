@@ -13,7 +13,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use serde_json::json;
 
 use super::costs::{self, Costs};
-use super::{defaults, rules, structure};
+use super::{defaults, rules, shown, structure};
 use crate::object::field::{FieldErrors, Path};
 use crate::object::structural::Schema;
 
@@ -107,6 +107,13 @@ fn root(given: &JSONSchemaProps, path: &Path<'_>, errors: &mut FieldErrors) {
     }
     let is_some = |schemas: &Option<Vec<JSONSchemaProps>>| schemas.as_ref().is_some_and(|schemas| !schemas.is_empty());
     let others = given.nullable == Some(true)
+        || given.id.as_ref().is_some_and(|id| !id.is_empty())
+        || given.schema.as_ref().is_some_and(|schema| !schema.is_empty())
+        || given.ref_path.is_some()
+        || given.pattern_properties.is_some()
+        || given.dependencies.is_some()
+        || given.additional_items.is_some()
+        || given.definitions.is_some()
         || given.default.is_some()
         || given.enum_.is_some()
         || given.max_properties.is_some()
@@ -125,17 +132,17 @@ fn root(given: &JSONSchemaProps, path: &Path<'_>, errors: &mut FieldErrors) {
         let detail = format!(
             "only [{AT_ROOT}] fields are allowed at the root of the schema if the status subresource is enabled"
         );
-        errors.invalid(path, json!(given), detail);
+        errors.invalid_json(path, shown::schema(given), detail);
     }
 }
 
 fn node(given: &JSONSchemaProps, path: &Path<'_>, context: Context<'_>, found: &mut Found) {
+    let start = found.schema.len();
     allowed(given, path, context, &mut found.schema);
     if given.unique_items == Some(true) {
         let detail = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic";
         found.schema.forbidden(&path.field("uniqueItems"), detail);
     }
-    let start = found.schema.len();
     below(given, path, context, found);
     if given.x_kubernetes_preserve_unknown_fields == Some(false) {
         let path = path.field("x-kubernetes-preserve-unknown-fields");
@@ -328,7 +335,7 @@ fn map_items(given: &JSONSchemaProps, keys: &[String], path: &Path<'_>, errors: 
         None => return errors.required(&items, "must have a schema if x-kubernetes-list-type is map"),
         Some(JSONSchemaPropsOrArray::Schemas(_)) => {
             let detail = "must only have a single schema if x-kubernetes-list-type is map";
-            return errors.invalid(&items, json!(given.items), detail);
+            return errors.invalid_json(&items, given.items.as_ref().map(shown::items).unwrap_or_default(), detail);
         }
         Some(JSONSchemaPropsOrArray::Schema(element)) => element,
     };

@@ -1,14 +1,17 @@
 //! The spec of a definition: its group, scope, versions, names and conversion.
 
+use k8s_openapi::ByteString;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceColumnDefinition, CustomResourceConversion, CustomResourceDefinitionSpec,
     CustomResourceDefinitionVersion, CustomResourceSubresources, JSONSchemaProps, SelectableField, WebhookClientConfig,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{names, rules, schema};
-use crate::object::field::{FieldErrors, Path};
+use super::{names, rules, schema, shown, structure};
+use crate::object::field::{FieldErrors, Path, is_printable};
+use crate::object::pem;
 use crate::object::structural::Schema;
+use crate::object::subject::is_authority;
 use crate::object::validation::admission::{self, Service};
 use crate::object::validation::names::{dns1035_label, dns1123_subdomain};
 
@@ -21,11 +24,11 @@ const COLUMN_TYPES: [&str; 5] = ["boolean", "date", "integer", "number", "string
 const COLUMN_FORMATS: [&str; 8] = ["byte", "date", "date-time", "double", "float", "int32", "int64", "password"];
 
 /// What the versions of a definition say alike, which upstream then looks at once, as if the spec said it.
-struct Alike {
-    schema: bool,
-    subresources: bool,
-    columns: bool,
-    selectable: bool,
+pub(super) struct Alike {
+    pub(super) schema: bool,
+    pub(super) subresources: bool,
+    pub(super) columns: bool,
+    pub(super) selectable: bool,
 }
 
 impl Alike {
@@ -43,7 +46,13 @@ impl Alike {
     }
 }
 
-pub(super) fn check(spec: &CustomResourceDefinitionSpec, path: &Path<'_>, errors: &mut FieldErrors) {
+/// Checks a spec; `old` is the one that it replaces, and whether its names are established.
+pub(super) fn check(
+    spec: &CustomResourceDefinitionSpec,
+    old: Option<(&CustomResourceDefinitionSpec, bool)>,
+    path: &Path<'_>,
+    errors: &mut FieldErrors,
+) {
     group(&spec.group, &path.field("group"), errors);
     match spec.scope.as_str() {
         "" => errors.required(&path.field("scope"), ""),
@@ -56,6 +65,10 @@ pub(super) fn check(spec: &CustomResourceDefinitionSpec, path: &Path<'_>, errors
         if schema_of(version).is_none() {
             errors.required(&versions.index(index).field("schema").field("openAPIV3Schema"), "");
         }
+    }
+    if spec.preserve_unknown_fields == Some(true) && spec.versions.iter().any(has_defaults) {
+        let detail = "must be false in order to use defaults in the schema";
+        errors.invalid(&path.field("preserveUnknownFields"), true, detail);
     }
     for (index, version) in spec.versions.iter().enumerate() {
         let path = versions.index(index);
@@ -80,8 +93,18 @@ pub(super) fn check(spec: &CustomResourceDefinitionSpec, path: &Path<'_>, errors
             let detail = "must be None if spec.preserveUnknownFields is true";
             errors.invalid(&path.field("strategy"), given.strategy.as_str(), detail);
         }
-        conversion(given, &path, errors);
+        let old = old.map(|(old, is_established)| (old.conversion.as_ref(), is_established));
+        conversion(given, old, &path, errors);
     }
+}
+
+fn has_defaults(version: &CustomResourceDefinitionVersion) -> bool {
+    fn has(schema: &JSONSchemaProps) -> bool {
+        let mut below = false;
+        structure::each_below(schema, &mut |schema| below = below || has(schema));
+        below || schema.default.is_some()
+    }
+    schema_of(version).is_some_and(has)
 }
 
 fn schema_of(version: &CustomResourceDefinitionVersion) -> Option<&JSONSchemaProps> {
@@ -107,39 +130,12 @@ fn group(group: &str, path: &Path<'_>, errors: &mut FieldErrors) {
 fn numbers(spec: &CustomResourceDefinitionSpec, alike: &Alike, path: &Path<'_>, errors: &mut FieldErrors) {
     let names: std::collections::BTreeSet<&str> = spec.versions.iter().map(|version| version.name.as_str()).collect();
     if names.len() != spec.versions.len() {
-        errors.invalid_json(path, shown(&spec.versions, alike), "must contain unique version names");
+        errors.invalid_json(path, shown::versions(&spec.versions, alike), "must contain unique version names");
     }
     if spec.versions.iter().filter(|version| version.storage).count() != 1 {
         let detail = "must have exactly one version marked as storage version";
-        errors.invalid_json(path, shown(&spec.versions, alike), detail);
+        errors.invalid_json(path, shown::versions(&spec.versions, alike), detail);
     }
-}
-
-/// The versions as upstream shows them: without what they say alike.
-fn shown(versions: &[CustomResourceDefinitionVersion], alike: &Alike) -> String {
-    let own = |value: Value, is_alike: bool| if is_alike { Value::Null } else { value };
-    let text =
-        |value: &Value| value.to_string().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
-    let each: Vec<String> = versions
-        .iter()
-        .map(|version| {
-            let fields = [
-                ("Name", json!(version.name)),
-                ("Served", json!(version.served)),
-                ("Storage", json!(version.storage)),
-                ("Deprecated", json!(version.deprecated.unwrap_or(false))),
-                ("DeprecationWarning", json!(version.deprecation_warning)),
-                ("Schema", own(json!(version.schema), alike.schema)),
-                ("Subresources", own(json!(version.subresources), alike.subresources)),
-                ("AdditionalPrinterColumns", own(json!(version.additional_printer_columns), alike.columns)),
-                ("SelectableFields", own(json!(version.selectable_fields), alike.selectable)),
-            ];
-            let fields: Vec<String> =
-                fields.iter().map(|(name, value)| format!("\"{name}\":{}", text(value))).collect();
-            format!("{{{}}}", fields.join(","))
-        })
-        .collect();
-    format!("[{}]", each.join(","))
 }
 
 /// What a version says for itself.
@@ -181,8 +177,13 @@ fn common(
         columns(first.additional_printer_columns.as_deref(), &path.field("additionalPrinterColumns"), errors);
     }
     if alike.selectable {
-        let detail = "may only be set when validations.schema is included";
-        selectable(first, detail, &path.field("selectableFields"), errors);
+        let (path, detail) = (path.field("selectableFields"), "may only be set when validations.schema is included");
+        // As upstream: alike fields do not look into schemas that differ.
+        if !alike.schema && first.selectable_fields.as_ref().is_some_and(|given| !given.is_empty()) {
+            errors.invalid(&path, "", detail);
+        } else {
+            selectable(first, detail, &path, errors);
+        }
     }
 }
 
@@ -198,9 +199,7 @@ fn deprecation(version: &CustomResourceDefinitionVersion) -> Vec<String> {
     if warning.is_empty() {
         problems.push("must not be an empty string".to_owned());
     }
-    if let Some((index, _)) =
-        warning.char_indices().find(|(_, one)| one.is_control() || one.is_whitespace() && *one != ' ')
-    {
+    if let Some((index, _)) = warning.char_indices().find(|(_, one)| !is_printable(*one)) {
         let detail = "must only contain printable UTF-8 characters; non-printable character found at index";
         problems.push(format!("{detail} {index}"));
     }
@@ -305,7 +304,12 @@ fn selectable(version: &CustomResourceDefinitionVersion, detail: &str, path: &Pa
     }
 }
 
-fn conversion(given: &CustomResourceConversion, path: &Path<'_>, errors: &mut FieldErrors) {
+fn conversion(
+    given: &CustomResourceConversion,
+    old: Option<(Option<&CustomResourceConversion>, bool)>,
+    path: &Path<'_>,
+    errors: &mut FieldErrors,
+) {
     let client = given.webhook.as_ref().and_then(|webhook| webhook.client_config.as_ref());
     let versions = given.webhook.as_ref().map(|webhook| webhook.conversion_review_versions.as_slice());
     let (client_path, versions_path) = (path.field("webhookClientConfig"), path.field("conversionReviewVersions"));
@@ -317,9 +321,28 @@ fn conversion(given: &CustomResourceConversion, path: &Path<'_>, errors: &mut Fi
     if given.strategy == "Webhook" {
         match client {
             None => errors.required(&client_path, "required when strategy is set to Webhook"),
-            Some(client) => webhook(client, &client_path, errors),
+            Some(client) => {
+                webhook(client, &client_path, errors);
+                // Nobody believes a bundle that was wrong before, or asks the webhook before the names are established.
+                let had_wrong = |old: Option<&CustomResourceConversion>| bundle(old).and_then(wrong_bundle).is_some();
+                if old.is_some_and(|(old, is_established)| is_established && !had_wrong(old))
+                    && let Some(given) = bundle(Some(given))
+                    && let Some(why) = wrong_bundle(given)
+                {
+                    let detail = format!("unable to load root certificates: {why}");
+                    errors.invalid_json(&client_path.field("caBundle"), json!(given), detail);
+                }
+            }
         }
+        let old_versions = old.and_then(|(old, _)| old?.webhook.as_ref());
+        let old_versions =
+            old_versions.map(|webhook| webhook.conversion_review_versions.as_slice()).unwrap_or_default();
+        let was_unknown = !old_versions.is_empty() && !old_versions.iter().any(|known| is_review_version(known));
+        let before = errors.len();
         admission::review_versions(versions.unwrap_or_default(), "", &versions_path, errors);
+        if was_unknown {
+            errors.retain_from(before, |error| !error.message.contains("must include at least one of"));
+        }
         return;
     }
     let detail = "should not be set when strategy is not set to Webhook";
@@ -329,6 +352,30 @@ fn conversion(given: &CustomResourceConversion, path: &Path<'_>, errors: &mut Fi
     if versions.is_some_and(|versions| !versions.is_empty()) {
         errors.forbidden(&versions_path, detail);
     }
+}
+
+fn is_review_version(version: &str) -> bool {
+    matches!(version, "v1" | "v1beta1")
+}
+
+/// The certificates by which the webhook is known.
+fn bundle(conversion: Option<&CustomResourceConversion>) -> Option<&ByteString> {
+    conversion?.webhook.as_ref()?.client_config.as_ref()?.ca_bundle.as_ref().filter(|bundle| !bundle.0.is_empty())
+}
+
+/// Why none of the certificates can be believed.
+fn wrong_bundle(bundle: &ByteString) -> Option<&'static str> {
+    let text = std::str::from_utf8(&bundle.0).unwrap_or_default();
+    let blocks: Vec<_> = pem::blocks(text).collect();
+    let certificates = || blocks.iter().filter(|block| block.kind == "CERTIFICATE" && !block.has_headers);
+    if certificates().any(|block| is_authority(&block.bytes).is_some()) {
+        return None;
+    }
+    Some(match (blocks.is_empty(), certificates().next()) {
+        (true, _) => "unable to parse bytes as PEM block",
+        (false, Some(_)) => "failed to parse certificate: x509: malformed certificate",
+        (false, None) => "no valid certificate authority data seen",
+    })
 }
 
 fn webhook(client: &WebhookClientConfig, path: &Path<'_>, errors: &mut FieldErrors) {

@@ -1,11 +1,16 @@
 //! What the recorded answers do not cover: a manifest in, what is wrong and what is warned of out.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use self::storage::volume;
-use super::{create, update, warnings};
+use super::{create, status_update, update, warnings};
+use crate::object::kind::TypedObject;
 use crate::object::validation::testing::object_of;
 
+mod certificates;
+mod definitions;
 mod devices;
 mod storage;
 
@@ -24,13 +29,22 @@ fn wrong(manifest: &Value) -> String {
 
 /// What is wrong with a manifest that replaces another.
 fn wrong_change(new: &Value, old: &Value) -> String {
-    let [new, old] = [new, old].map(|manifest| {
-        let mut manifest = manifest.clone();
-        manifest["metadata"]["resourceVersion"] = json!("1");
-        manifest["metadata"]["uid"] = json!("1");
-        object_of(&manifest)
-    });
+    let [new, old] = [new, old].map(stored);
     update(&*new, &*old).to_string()
+}
+
+/// What is wrong with a manifest whose status replaces that of another.
+fn wrong_status(new: &Value, old: &Value) -> String {
+    let [new, old] = [new, old].map(stored);
+    status_update(&*new, &*old).to_string()
+}
+
+/// An object that is there.
+fn stored(manifest: &Value) -> Arc<dyn TypedObject> {
+    let mut manifest = manifest.clone();
+    manifest["metadata"]["resourceVersion"] = json!("1");
+    manifest["metadata"]["uid"] = json!("1");
+    object_of(&manifest)
 }
 
 /// Long explanations of what a name looks like, which other tests state.

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::super::super::field::{FieldErrors, Path};
+use super::super::super::field::{FieldErrors, GoQuoted, Path};
 
 /// An address in its standard form; one that an old object already holds stays allowed.
 pub fn ip_address(value: &str, old: &[String], path: &Path<'_>, errors: &mut FieldErrors) {
@@ -35,6 +35,22 @@ pub fn cidr(value: &str, old: &[String], path: &Path<'_>, errors: &mut FieldErro
         errors.invalid(path, value, "must not have an IPv4-mapped IPv6 address");
     } else if masked_address(address, bits) != address {
         errors.invalid(path, value, "must not have bits set beyond the prefix length");
+    }
+}
+
+/// The address of a network interface, in its standard form: with the length of the prefix of its network.
+pub fn interface_address(value: &str, path: &Path<'_>, errors: &mut FieldErrors) {
+    let Some((address, bits)) = cidr_sloppy(value) else {
+        let detail = "must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)";
+        return errors.invalid(path, value, detail);
+    };
+    // An IPv4 address in the clothes of IPv6 is one; so is its prefix, if it is long enough.
+    let standard = match address.to_canonical() {
+        IpAddr::V4(v4) if bits > 32 => format!("{v4}/{}", i16::from(bits) - 96),
+        canonical => format!("{canonical}/{bits}"),
+    };
+    if value != standard {
+        errors.invalid(path, value, format!("must be in canonical form ({})", GoQuoted(&standard)));
     }
 }
 
@@ -111,6 +127,17 @@ mod tests {
         assert_eq!(judged("0.0.0.0/0", cidr), "");
         assert_eq!(judged("2001:db8::/64", cidr), "");
         assert_eq!(judged("10.0.0.1/8", cidr), "must not have bits set beyond the prefix length");
+        let interface = |value: &str, _: &[String], path: &Path<'_>, errors: &mut FieldErrors| {
+            interface_address(value, path, errors);
+        };
+        assert_eq!(judged("10.0.0.1/8", interface), "");
+        assert_eq!(judged("2001:db8::1/64", interface), "");
+        assert_eq!(judged("10.00.0.1/8", interface), "must be in canonical form (\"10.0.0.1/8\")");
+        assert_eq!(judged("::ffff:1.2.3.4/120", interface), "must be in canonical form (\"1.2.3.4/24\")");
+        assert_eq!(
+            judged("10.0.0.1", interface),
+            "must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)"
+        );
         assert_eq!(judged("10.0.0.0/33", cidr), "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
     }
 }

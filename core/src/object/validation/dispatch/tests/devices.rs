@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{assert_each, object, wrong, wrong_change};
+use super::{assert_each, object, wrong, wrong_change, wrong_status};
 
 fn claim(devices: Value) -> Value {
     object("resource.k8s.io/v1", "ResourceClaim", "c", json!({"spec": {"devices": devices}}))
@@ -122,6 +122,146 @@ is set to true in the ResourceSlice spec, \
         (
             wrong_change(&slice(json!({"nodeName": "m"})), &slice(json!({"nodeName": "n"}))),
             "spec.nodeName: Invalid value: \"m\": field is immutable",
+        ),
+    ]);
+}
+
+#[test]
+fn what_shares_a_device_may_ask_for_as_much_as_its_policy_says() {
+    let shared = |capacity: &str, policy: Value| {
+        let capacity = json!({"m": {"value": capacity, "requestPolicy": policy}});
+        let device = json!({"name": "a", "allowMultipleAllocations": true, "capacity": capacity});
+        let pool = json!({"name": "p", "generation": 1, "resourceSliceCount": 1});
+        let spec = json!({"driver": "d", "pool": pool, "allNodes": true, "devices": [device]});
+        let wrong = wrong(&object("resource.k8s.io/v1", "ResourceSlice", "s", json!({"spec": spec})));
+        wrong.replace("spec.devices[0].capacity[m].requestPolicy", "policy")
+    };
+    assert_each([
+        (shared("10", json!({"default": "2", "validValues": ["1", "2"]})), ""),
+        (shared("10Gi", json!({"default": "1Gi", "validRange": {"min": "1Gi", "max": "9Gi", "step": "2Gi"}})), ""),
+        (
+            shared("10", json!({"default": "1", "validValues": ["1"], "validRange": {"min": "1"}})),
+            "policy: Forbidden: exactly one policy can be specified, cannot specify \"validValues\" and \"validRange\" at the same time",
+        ),
+        (
+            shared("10", json!({"validValues": ["1"]})),
+            "policy.default: Required value: required when validValues is defined",
+        ),
+        (
+            shared("10", json!({"default": "5", "validValues": ["3", "1", "1", "20"]})),
+            "[policy.validValues[1]: Invalid value: \"1\": values must be sorted in ascending order, \
+ policy.validValues[3]: Invalid value: \"20\": option is larger than capacity value: 10, \
+ policy.validValues[2]: Duplicate value: \"1\", \
+ policy.validValues: Invalid value: \"5\": default value is not valid according to the requestPolicy]",
+        ),
+        (
+            shared("10", json!({"default": "5", "validRange": {}})),
+            "policy.validRange.min: Required value: required when validRange is defined",
+        ),
+        (
+            shared("10", json!({"default": "1", "validRange": {"min": "12", "max": "11", "step": "0"}})),
+            "[policy.validRange.min: Invalid value: \"12\": min is larger than capacity value: 10, \
+ policy.validRange.default: Invalid value: \"1\": default is less than min: 12, \
+ policy.validRange.max: Invalid value: \"12\": min is larger than max: 11, \
+ policy.validRange.max: Invalid value: \"11\": max is larger than capacity value: 10, \
+ policy.validRange.step: Invalid value: \"0\": must be greater than zero]",
+        ),
+        (
+            shared("10", json!({"default": "4", "validRange": {"min": "1", "max": "8", "step": "2"}})),
+            "[policy.validRange.step: Invalid value: \"4\": value is not a multiple of a given step (2) from (1), \
+ policy.validRange.step: Invalid value: \"8\": value is not a multiple of a given step (2) from (1)]",
+        ),
+        (
+            shared("10", json!({"default": "1", "validRange": {"min": "-1", "step": "20"}})),
+            "[policy.validRange.step: Invalid value: \"20\": one step 19 is larger than capacity value: 10, \
+ policy.validRange.min: Invalid value: \"-1\": must be greater than or equal to 0]",
+        ),
+    ]);
+}
+
+#[test]
+fn what_a_claim_was_given_is_what_its_drivers_speak_of() {
+    let request = json!({"name": "a", "exactly": {"deviceClassName": "x", "allocationMode": "ExactCount", "count": 1}});
+    let with = |status: Value| {
+        object(
+            "resource.k8s.io/v1",
+            "ResourceClaim",
+            "c",
+            json!({"spec": {"devices": {"requests": [request]}}, "status": status}),
+        )
+    };
+    let given = |result: Value| json!({"allocation": {"devices": {"results": [result]}}});
+    let result = json!({"request": "a", "driver": "d", "pool": "p", "device": "gpu"});
+    let told = |devices: Value| {
+        let mut status = given(result.clone());
+        status["devices"] = devices;
+        wrong_status(&with(status.clone()), &with(given(result.clone())))
+    };
+    let device = json!({"driver": "d", "pool": "p", "device": "gpu"});
+    let other = json!({"driver": "d", "pool": "p", "device": "b"});
+    assert_each([
+        (wrong_status(&with(given(result.clone())), &with(json!({}))), ""),
+        (
+            wrong_status(
+                &with(given(json!({
+                    "request": "b", "driver": "", "pool": "P", "device": "x.y", "shareID": "1",
+                    "tolerations": [{"operator": "X"}],
+                }))),
+                &with(json!({})),
+            ),
+            "[status.allocation.devices.results[0].request: Invalid value: \"b\": must be the name of a request in the claim or \
+the name of a request and a subrequest separated by '/', \
+ status.allocation.devices.results[0].driver: Required value, \
+ status.allocation.devices.results[0].driver: Invalid value: \"\": <subdomain>, \
+ status.allocation.devices.results[0].pool: Invalid value: \"P\": <subdomain>, \
+ status.allocation.devices.results[0].device: Invalid value: \"x.y\": must not contain dots, \
+ status.allocation.devices.results[0].tolerations[0].operator: Unsupported value: \"X\": supported values: \"Equal\", \"Exists\", \
+ status.allocation.devices.results[0].shareID: Invalid value: \"1\": error validating uid: invalid UUID length: 1]",
+        ),
+        (
+            wrong_status(
+                &with(json!({"allocation": {"devices": {"config": [{"source": "X", "requests": ["a"]}]}}})),
+                &with(json!({})),
+            ),
+            "[status.allocation.devices.config[0].source: Unsupported value: \"X\": supported values: \"FromClaim\", \"FromClass\", \
+ status.allocation.devices.config[0].opaque: Required value]",
+        ),
+        (told(json!([device])), ""),
+        (
+            told(json!([device, device, other])),
+            "[status.devices[2]: Invalid value: {\"Driver\":{},\"Pool\":{},\"Device\":{},\"ShareID\":{}}: must be an allocated device \
+in the claim, \
+ status.devices[1]: Duplicate value: {\"Driver\":{},\"Pool\":{},\"Device\":{},\"ShareID\":{}}]",
+        ),
+        (
+            told(json!([{"driver": "d", "pool": "p", "device": "gpu", "data": 5, "networkData": {
+                "hardwareAddress": "x".repeat(129), "ips": ["10.0.0.1/8", "10.0.0.1"],
+            }}])),
+            "[status.devices[0].data: Invalid value: \"<value omitted>\": must be a valid JSON object, \
+ status.devices[0].networkData.hardwareAddress: Too long: may not be more than 128 bytes, \
+ status.devices[0].networkData.ips[1]: Invalid value: \"10.0.0.1\": must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or \
+2001:db8::1/64)]",
+        ),
+    ]);
+}
+
+#[test]
+fn a_rule_taints_the_devices_that_it_selects() {
+    let rule = |spec: Value| object("resource.k8s.io/v1", "DeviceTaintRule", "r", json!({"spec": spec}));
+    let taint = json!({"key": "k", "effect": "NoSchedule"});
+    assert_each([
+        (wrong(&rule(json!({"deviceSelector": {"driver": "d", "pool": "p/q", "device": "a"}, "taint": taint}))), ""),
+        (wrong(&rule(json!({"taint": taint}))), ""),
+        (
+            wrong(&rule(
+                json!({"deviceSelector": {"driver": "", "pool": "P", "device": "a.b"}, "taint": {"key": "k", "value": "/"}}),
+            )),
+            "[spec.deviceSelector.driver: Required value, \
+ spec.deviceSelector.driver: Invalid value: \"\": <subdomain>, \
+ spec.deviceSelector.pool: Invalid value: \"P\": <subdomain>, \
+ spec.deviceSelector.device: Invalid value: \"a.b\": must not contain dots, \
+ spec.taint.value: Invalid value: \"/\": <value>, \
+ spec.taint.effect: Required value]",
         ),
     ]);
 }
