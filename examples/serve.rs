@@ -5,8 +5,8 @@
 //! kubectl --kubeconfig /tmp/inboard.kubeconfig get nodes
 //! ```
 //! It prints one line, `ready` and its address, when it answers, and ends in order at SIGTERM or Ctrl-C. On TCP it serves
-//! TLS with certificates of its own making, on loopback, to whoever has the token in the kubeconfig; with
-//! `--insecure-http` it serves plain HTTP on loopback and asks nobody who they are, for test suites. With `--data` all
+//! TLS with certificates of its own making, on loopback, to whoever has the token in the kubeconfig (with `--anywhere` also
+//! where other machines reach it, at the address that `--listen` names); with `--insecure-http` it serves plain HTTP on loopback and asks nobody who they are, for test suites. With `--data` all
 //! objects are there again after the next start with the same directory, and whoever knew the server or was known to it
 //! still is: a kubeconfig stays good where `--listen` names the port.
 //!
@@ -29,7 +29,7 @@ use inboard_runtime_mock::MockRuntime;
 use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str = "\
-usage: serve [--runtime mock|containerd] [--nodes N] [--listen 127.0.0.1:PORT | --unix PATH]
+usage: serve [--runtime mock|containerd] [--nodes N] [--listen ADDRESS:PORT [--anywhere] | --unix PATH]
              [--kubeconfig FILE] [--insecure-http] [--no-scheduler] [--no-controllers] [--seed N] [--data DIR]
              [--containerd SOCKET] [--image ARCHIVE]...";
 
@@ -40,6 +40,7 @@ struct Options {
     runtime: String,
     nodes: usize,
     listen: SocketAddr,
+    reach: Reach,
     unix: Option<PathBuf>,
     kubeconfig: Option<PathBuf>,
     insecure: bool,
@@ -58,6 +59,7 @@ impl Options {
             runtime: "mock".to_owned(),
             nodes: 3,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            reach: Reach::Loopback,
             unix: None,
             kubeconfig: None,
             insecure: false,
@@ -75,6 +77,7 @@ impl Options {
                 "--runtime" => options.runtime = value()?,
                 "--nodes" => options.nodes = parsed(&word, &value()?)?,
                 "--listen" => options.listen = parsed(&word, &value()?)?,
+                "--anywhere" => options.reach = Reach::Anywhere,
                 "--unix" => options.unix = Some(value()?.into()),
                 "--kubeconfig" => options.kubeconfig = Some(value()?.into()),
                 "--data" => options.data = Some(value()?.into()),
@@ -90,7 +93,23 @@ impl Options {
         if options.runtime == "mock" && (options.containerd.is_some() || !options.images.is_empty()) {
             return Err("--containerd and --image are for --runtime containerd: a mock has every image".into());
         }
+        options.check_reach()?;
         Ok(options)
+    }
+
+    /// Other machines are let in only where that was said, and only by TLS.
+    fn check_reach(&self) -> Outcome {
+        let listen = self.listen;
+        match self.reach {
+            Reach::Anywhere if self.insecure || self.unix.is_some() => {
+                Err("--anywhere is for TLS: neither for --insecure-http nor for --unix".into())
+            }
+            Reach::Loopback if !listen.ip().is_loopback() && !self.insecure => {
+                let problem = "other machines reach it there; say so with --anywhere";
+                Err(format!("--listen {listen}: {problem}").into())
+            }
+            Reach::Loopback | Reach::Anywhere => Ok(()),
+        }
     }
 }
 
@@ -173,7 +192,7 @@ async fn serve(options: Options) -> Outcome {
     let server = match &options.unix {
         Some(path) => Server::unix(api, path).await?,
         None if options.insecure => Server::insecure(api, options.listen).await?,
-        None => Server::tls(api, options.listen, Reach::Loopback, &certificates).await?,
+        None => Server::tls(api, options.listen, options.reach, &certificates).await?,
     };
     if let Some(path) = &options.kubeconfig {
         let config = Kubeconfig::new(server.address().to_string()).token(token);

@@ -1,5 +1,5 @@
-//! What an API server makes in every cluster: the roles that are there from the start, the Service `kubernetes`, and the
-//! objects of flow control that nobody changes.
+//! What an API server makes in every cluster: the roles that are there from the start, the Service `kubernetes`, the objects
+//! of flow control that nobody changes, and an APIService for each group that it serves.
 
 use inboard::k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use inboard::k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -9,13 +9,13 @@ use inboard::object::validation::flow_control::mandatory;
 use inboard::store::{Draft, WriteOptions};
 use inboard::{ApiError, Reason};
 
-use crate::rbac;
 use crate::service::ApiServer;
+use crate::{api_services, rbac};
 
 impl ApiServer {
     /// Makes what an API server makes in every cluster, as far as it is not there: the roles and bindings that are there
     /// from the start (`cluster-admin`, `admin`, `edit`, `view`, `system:discovery` and their like), the Service
-    /// `kubernetes`, and the mandatory objects of flow control. Without the roles nobody but the admin may do anything, not even look what there is.
+    /// `kubernetes`, the mandatory objects of flow control, and the APIServices of its own groups. Without the roles nobody but the admin may do anything, not even look what there is.
     ///
     /// # Errors
     /// When the cluster has been shut down, or does not take them.
@@ -26,7 +26,8 @@ impl ApiServer {
         let is_known = |draft: &Draft| known.find(draft.meta.kind, &draft.meta.namespace, &draft.meta.name).is_some();
         let flows = mandatory::flow_schemas().into_iter().map(Draft::of);
         let flows = mandatory::priority_levels().into_iter().map(Draft::of).chain(flows);
-        let drafts = roles.chain(bindings).chain([Draft::of(own_service())]).chain(flows);
+        let services = api_services::local(self.cluster().moment().await?.now).map(Draft::of);
+        let drafts = roles.chain(bindings).chain([Draft::of(own_service())]).chain(flows).chain(services);
         for draft in drafts.filter(|draft| !is_known(draft)) {
             let request = Request::Create(draft, WriteOptions::default());
             match self.cluster().request(request).await?.result {

@@ -26,6 +26,7 @@
 
 mod access;
 mod admission;
+mod api_services;
 mod apply;
 mod audit;
 mod authenticate;

@@ -13,6 +13,7 @@ mod endpoint_slice;
 mod endpoint_slice_mirroring;
 mod endpoints;
 mod ephemeral_volume;
+mod flow_schema;
 mod garbage;
 mod job;
 mod namespace;
@@ -51,6 +52,7 @@ pub use self::endpoint_slice::EndpointSliceController;
 pub use self::endpoint_slice_mirroring::EndpointSliceMirroringController;
 pub use self::endpoints::EndpointsController;
 pub use self::ephemeral_volume::EphemeralVolumeController;
+pub use self::flow_schema::FlowSchemaController;
 pub use self::garbage::GarbageCollector;
 pub use self::job::JobController;
 pub use self::namespace::NamespaceController;
@@ -102,6 +104,7 @@ pub(crate) fn all() -> Vec<Box<dyn AnyLoop>> {
         Loop::<EndpointSliceMirroringController>::boxed(),
         Loop::<ClusterRoleAggregationController>::boxed(),
         Loop::<AdmissionPolicyStatusController>::boxed(),
+        Loop::<FlowSchemaController>::boxed(),
         Loop::<CertificateCleanerController>::boxed(),
         Loop::<EphemeralVolumeController>::boxed(),
         Loop::<VolumeBinder>::boxed(),
