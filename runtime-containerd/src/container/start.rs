@@ -157,6 +157,8 @@ fn is_in_the_way(status: &Status) -> bool {
     status.code() == Code::AlreadyExists
         // What runc says through the daemon.
         || status.message().contains("container with given ID already exists")
+        // What containerd 2 says of the directory of such a task.
+        || (status.message().starts_with("mkdir ") && status.message().ends_with(": file exists"))
         || error::is_shim_failure(status)
 }
 
