@@ -27,6 +27,7 @@ mod properties;
 pub(crate) mod provisioning;
 mod replica_set;
 mod replication_controller;
+mod resource_claim;
 mod resource_quota;
 mod service_account_tokens;
 mod stateful_set;
@@ -64,6 +65,7 @@ pub use self::node_local::NodeLocalProvisioner;
 pub use self::pod_garbage::PodGarbageCollector;
 pub use self::replica_set::ReplicaSetController;
 pub use self::replication_controller::ReplicationControllerController;
+pub use self::resource_claim::ResourceClaimController;
 pub use self::resource_quota::ResourceQuotaController;
 pub use self::service_account_tokens::ServiceAccountTokensController;
 pub use self::stateful_set::StatefulSetController;
@@ -107,6 +109,7 @@ pub(crate) fn all() -> Vec<Box<dyn AnyLoop>> {
         Loop::<FlowSchemaController>::boxed(),
         Loop::<CertificateCleanerController>::boxed(),
         Loop::<EphemeralVolumeController>::boxed(),
+        Loop::<ResourceClaimController>::boxed(),
         Loop::<VolumeBinder>::boxed(),
         Loop::<VolumeExpansionController>::boxed(),
         Loop::<NodeLocalProvisioner>::boxed(),

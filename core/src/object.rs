@@ -14,6 +14,7 @@ pub mod defaults;
 pub mod definition;
 pub mod der;
 pub mod describe;
+pub mod device;
 pub mod field;
 pub mod int_or_percent;
 pub mod json_path;

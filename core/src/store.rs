@@ -67,8 +67,8 @@ pub use self::object::{Body, Deletion, Meta, Object, StringMap};
 pub use self::owners::FieldManager;
 pub(crate) use self::pod::raise;
 pub use self::pod::{
-    ConditionKind, ConditionStatus, ContainerPhase, ContainerRecord, ExitRecord, Given, GivenResources, PodBody,
-    PodCondition, PodPhase, PodState, QosClass, Why,
+    ClaimRecord, ConditionKind, ConditionStatus, ContainerPhase, ContainerRecord, ExitRecord, Given, GivenResources,
+    PodBody, PodCondition, PodPhase, PodState, QosClass, Why,
 };
 pub use self::policies::Verdict;
 pub use self::policing::Author;

@@ -60,6 +60,7 @@ pub(super) fn pod_state(view: &View<'_>, pod: &PodBody, generation: i64) -> PodS
         init_containers,
         containers,
         ephemeral_containers,
+        resource_claims: old.resource_claims.clone(),
         verbatim: None,
     };
     next.conditions = conditions::conditions(view, pod, &next, generation);

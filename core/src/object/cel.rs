@@ -30,7 +30,7 @@ use self::ast::Expr;
 
 pub(crate) use cost::{Declared, Inside};
 pub(crate) use types::{Fields, Type};
-pub(crate) use value::{Extension, ListKind, Value, WEIGHT_MAX};
+pub(crate) use value::{Extension, Key, ListKind, Value, WEIGHT_MAX};
 pub(crate) use variables::Variables;
 
 /// What an expression may cost.

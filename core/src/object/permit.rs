@@ -5,6 +5,7 @@
 //! certificates is judged in the store, which knows who asks (`core/src/store/signers.rs`). `ResourceQuota` comes last, and
 //! is the store's: it goes by an index (`core/src/store/charge.rs`).
 
+pub(crate) mod admin_access;
 mod certificate_subject;
 mod claim_resize;
 mod limits;

@@ -6,6 +6,7 @@
 //! | `pods`, `requests.cpu`, `limits.memory`, `hugepages-2Mi`, `requests.example.com/gpu`, ... | pods that have not ended |
 //! | `services`, `services.nodeports`, `services.loadbalancers` | services |
 //! | `persistentvolumeclaims`, `requests.storage`, and both for one class | claims |
+//! | `NAME.deviceclass.resource.k8s.io/devices` | devices of a class, as many as claims may get |
 //! | `configmaps`, `secrets`, `resourcequotas`, `replicationcontrollers` | objects, by an older name |
 //!
 //! A quota with scopes counts only pods, or only claims, that are in all of them.
@@ -17,6 +18,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::core::v1::{
     Container, PersistentVolumeClaim, PodSpec, ResourceQuotaSpec, ScopedResourceSelectorRequirement as Scope, Service,
 };
+use k8s_openapi::api::resource::v1::ResourceClaim;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 
 pub use self::scope::{claim_is_in, pod_is_in};
@@ -29,6 +31,10 @@ use super::storage;
 pub const COUNT_OF_PODS: &str = "count/pods";
 /// Comes between the name of a class and what is counted of its claims.
 const OF_CLASS: &str = ".storageclass.storage.k8s.io/";
+/// Comes behind the name of a class of devices.
+const OF_DEVICE_CLASS: &str = ".deviceclass.resource.k8s.io/devices";
+/// How many devices a claim gets at most: who asks for all that there are counts for so many.
+const DEVICES_MAX: i64 = 32;
 /// Kinds that are counted by their plural too.
 const PLAIN_NAMES: [&str; 4] = ["configmaps", "secrets", "resourcequotas", "replicationcontrollers"];
 /// What each container must ask for once a quota limits it. Upstream calls this a mistake that it has to keep.
@@ -77,6 +83,8 @@ pub fn counted_kind(name: &str, kinds: &Kinds) -> Option<KindId> {
         Some(kind::SERVICE)
     } else if is_of_claims(name) || name.split_once(OF_CLASS).is_some_and(|(_, counted)| is_of_claims(counted)) {
         Some(kind::PERSISTENT_VOLUME_CLAIM)
+    } else if name.ends_with(OF_DEVICE_CLASS) {
+        Some(kind::RESOURCE_CLAIM)
     } else if PLAIN_NAMES.contains(&name) {
         kinds.by_group_resource("", name).map(|info| info.stored_as)
     } else {
@@ -164,6 +172,32 @@ pub fn of_claim(claim: &PersistentVolumeClaim) -> Amounts {
     if !class.is_empty() {
         used.insert(format!("{class}{OF_CLASS}persistentvolumeclaims"), one());
         used.extend(storage.map(|amount| (format!("{class}{OF_CLASS}requests.storage"), amount)));
+    }
+    used
+}
+
+/// What a claim for devices uses, by class. Of several choices each class counts with the one that takes the most of it.
+pub fn of_device_claim(claim: &ResourceClaim) -> Amounts {
+    let mut used = Amounts::from([("count/resourceclaims.resource.k8s.io".to_owned(), one())]);
+    let count = |mode: Option<&str>, count: Option<i64>| {
+        let count = if mode == Some("All") { DEVICES_MAX } else { count.unwrap_or(0) };
+        Quantity::new(count, QuantityFormat::DecimalSi)
+    };
+    let devices = claim.spec.as_ref().and_then(|spec| spec.devices.as_ref());
+    for request in devices.and_then(|devices| devices.requests.as_ref()).into_iter().flatten() {
+        let mut most = Amounts::new();
+        for one in request.first_available.iter().flatten() {
+            let asked = count(one.allocation_mode.as_deref(), one.count);
+            let known = most.entry(format!("{}{OF_DEVICE_CLASS}", one.device_class_name)).or_default();
+            *known = asked.max(*known);
+        }
+        if let Some(one) = &request.exactly {
+            let asked = count(one.allocation_mode.as_deref(), one.count);
+            most.insert(format!("{}{OF_DEVICE_CLASS}", one.device_class_name), asked);
+        }
+        for (name, amount) in most {
+            *used.entry(name).or_default() += amount;
+        }
     }
     used
 }

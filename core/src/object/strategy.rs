@@ -75,7 +75,9 @@ pub fn create(
     mutate_new(object, around, suffix)?;
     prepare::for_create(object, request);
     complete(object, None, give_out)?;
-    judged(validation::create_as(object, request))?;
+    let mut errors = permit::admin_access::new(object, around);
+    errors.append(validation::create_as(object, request));
+    judged(errors)?;
     Ok(permit::on_create(object, around)?)
 }
 

@@ -75,6 +75,9 @@ pub(super) fn usage(terms: &Terms, meta: &Meta, body: &Body, kinds: &Kinds) -> O
         }
         _ if !terms.scopes.is_empty() => None,
         Body::Typed(typed) if meta.kind == kind::SERVICE => typed.as_any().downcast_ref().map(quota::of_service),
+        Body::Typed(typed) if meta.kind == kind::RESOURCE_CLAIM => {
+            typed.as_any().downcast_ref().map(quota::of_device_claim)
+        }
         Body::Typed(_) | Body::Custom(_) => kinds.info(meta.kind).map(quota::of_other),
         Body::Event(_) => None,
     };

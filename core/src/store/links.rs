@@ -17,7 +17,7 @@ use super::snapshot::{NameKey, Snapshot};
 use crate::hashing::hash_of;
 use crate::ids::{NodeName, Uid};
 use crate::object::selector::Selector;
-use crate::object::{kind, secret, storage};
+use crate::object::{device, kind, secret, storage};
 use crate::text::shared;
 
 /// The label of a slice with the name of its service.
@@ -28,6 +28,10 @@ pub(crate) const SERVICE_NAME: &str = "kubernetes.io/service-name";
 pub(super) enum Link {
     /// A pod uses the claim of this name.
     PodOfClaim,
+    /// A pod uses the claim for devices of this name.
+    PodOfDeviceClaim,
+    /// A pod has claims made from the template of this name.
+    PodOfClaimTemplate,
     /// A volume is of this class and reserved for nobody.
     FreeVolumeOfClass,
     /// A volume is reserved for, or bound to, the claim of this name.
@@ -92,6 +96,14 @@ pub(super) fn links(object: &Object) -> SmallVec<[LinkKey; 2]> {
         for name in storage::claims_of_pod(&object.meta.name, &pod.spec) {
             add(Link::PodOfClaim, here, name.as_ref().into());
         }
+        for name in device::names_of(pod) {
+            add(Link::PodOfDeviceClaim, here, name.into());
+        }
+        for claim in device::claims_of(&pod.spec) {
+            if let Some(template) = claim.resource_claim_template_name.as_deref() {
+                add(Link::PodOfClaimTemplate, here, template.into());
+            }
+        }
     } else if let Some(volume) = object.typed::<PersistentVolume>() {
         match storage::claim_ref(volume) {
             Some(reference) => add(Link::VolumeOfClaim, &reference.namespace.into(), reference.name.into()),
@@ -150,7 +162,11 @@ fn label_hash(namespace: &str, (key, value): (impl AsRef<str>, impl AsRef<str>))
 /// Whether two versions of an object surely name the same: most writes change nothing of it.
 pub(super) fn are_same(before: &Object, after: &Object) -> bool {
     match (before.pod(), after.pod()) {
-        (Some(now), Some(next)) => Arc::ptr_eq(&now.spec, &next.spec) && before.meta.labels == after.meta.labels,
+        (Some(now), Some(next)) => {
+            Arc::ptr_eq(&now.spec, &next.spec)
+                && before.meta.labels == after.meta.labels
+                && now.state.resource_claims == next.state.resource_claims
+        }
         _ => links(before) == links(after),
     }
 }
@@ -175,6 +191,16 @@ impl Snapshot {
     /// The pods that use a claim, those without a node too.
     pub fn pods_with_claim(&self, namespace: &str, claim: &str) -> impl Iterator<Item = &Arc<Object>> {
         self.linked(Link::PodOfClaim, namespace, claim)
+    }
+
+    /// The pods that use a claim for devices, as far as they know its name.
+    pub fn pods_with_device_claim(&self, namespace: &str, claim: &str) -> impl Iterator<Item = &Arc<Object>> {
+        self.linked(Link::PodOfDeviceClaim, namespace, claim)
+    }
+
+    /// The pods that have claims made from a template.
+    pub fn pods_with_claim_template(&self, namespace: &str, template: &str) -> impl Iterator<Item = &Arc<Object>> {
+        self.linked(Link::PodOfClaimTemplate, namespace, template)
     }
 
     /// The volumes of a class that are reserved for nobody.

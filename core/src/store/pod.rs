@@ -14,8 +14,8 @@ use k8s_openapi::api::core::v1::{Pod, PodSpec};
 pub(crate) use self::given::raise;
 pub use self::given::{Given, GivenResources};
 pub use self::state::{
-    ConditionKind, ConditionStatus, ContainerPhase, ContainerRecord, ExitRecord, PodCondition, PodPhase, PodState,
-    QosClass, Why,
+    ClaimRecord, ConditionKind, ConditionStatus, ContainerPhase, ContainerRecord, ExitRecord, PodCondition, PodPhase,
+    PodState, QosClass, Why,
 };
 use super::object::Meta;
 use crate::ids::NodeName;

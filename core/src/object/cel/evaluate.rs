@@ -153,7 +153,7 @@ impl Evaluation<'_> {
 
     fn each(&mut self, each: &Each) -> Evaluated {
         let over = self.expr(&each.over)?;
-        let is_map = matches!(over, Value::Map(_));
+        let is_map = matches!(over, Value::Map(_) | Value::Extension(_));
         let pairs: Vec<(Value, Value)> = match over {
             Value::List(list) => {
                 let indexed = list.items.iter().enumerate();
@@ -162,6 +162,10 @@ impl Evaluation<'_> {
                     .collect()
             }
             Value::Map(map) => map.iter().map(|(key, value)| (key.to_value(), value.clone())).collect(),
+            Value::Extension(own) => {
+                let map = own.entries().ok_or_else(Failure::no_overload)?;
+                map.iter().map(|(key, value)| (key.to_value(), value.clone())).collect()
+            }
             _ => return Err(Failure::no_overload()),
         };
         let mut outcome = Outcome::default();
@@ -254,6 +258,7 @@ fn select(of: &Value, field: &str, how: Select) -> Evaluated {
     let found = |value: &Value| match value {
         Value::Map(fields) => fields.get(&Key::Text(field.into())).cloned(),
         Value::Made(made) => made.fields.get(field).cloned(),
+        Value::Extension(own) => own.field(field),
         _ => None,
     };
     match (of, how) {

@@ -151,6 +151,10 @@ fn at(of: &Value, index: &Value) -> Result<Option<Value>, Failure> {
             Ok(usize::try_from(place).ok().and_then(|place| list.items.get(place)).cloned())
         }
         Value::Map(map) => Ok(Key::of(index).and_then(|key| map.get(&key)).cloned()),
+        Value::Extension(own) => match index {
+            Value::Text(name) if own.entries().is_some() => Ok(own.field(name)),
+            _ => Err(Failure::no_overload()),
+        },
         _ => Err(Failure::no_overload()),
     }
 }

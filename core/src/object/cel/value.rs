@@ -59,6 +59,11 @@ pub(crate) trait Extension: std::fmt::Debug + Send + Sync {
         None
     }
 
+    /// Its entries, where it is a map: one whose fields are more than that.
+    fn entries(&self) -> Option<&BTreeMap<Key, Value>> {
+        None
+    }
+
     /// Calls one of its methods; `None` where there is no such one.
     fn call(&self, method: &str, arguments: &[Value], budget: &mut Budget) -> Option<Result<Value, Failure>>;
 }
@@ -134,6 +139,11 @@ impl Value {
 
     pub(crate) fn object(fields: Vec<(String, Self)>) -> Self {
         Self::Map(Arc::new(fields.into_iter().map(|(name, value)| (Key::Text(name.into()), value)).collect()))
+    }
+
+    /// A version, as attributes of devices have them.
+    pub(crate) fn semver(text: &str) -> Option<Self> {
+        Some(Self::Semver(Arc::new(Semver::read(text)?)))
     }
 
     pub(crate) fn optional(value: Option<Self>) -> Self {

@@ -34,6 +34,8 @@ fn names_say_which_kind_is_counted() {
         ("secrets", "secrets"),
         ("count/secrets", "secrets"),
         ("count/deployments.apps", "deployments.apps"),
+        ("gpu.deviceclass.resource.k8s.io/devices", "resourceclaims.resource.k8s.io"),
+        ("count/resourceclaims.resource.k8s.io", "resourceclaims.resource.k8s.io"),
         ("count/deployments.extensions", "-"),
         ("count/nodes", "-"),
         ("count/events", "-"),
@@ -145,4 +147,26 @@ fn containers_must_say_what_a_quota_limits() {
     {
         assert_eq!(unsaid(&parsed(spec), all.into_iter()).as_deref(), expected, "{spec}");
     }
+}
+
+#[test]
+fn a_claim_for_devices_uses_as_many_as_it_may_get() {
+    let one =
+        |class: &str, count: i64| json!({"deviceClassName": class, "allocationMode": "ExactCount", "count": count});
+    let choice = |name: &str, class: &str, count: i64| {
+        let mut choice = one(class, count);
+        choice["name"] = name.into();
+        choice
+    };
+    let claim = json!({"spec": {"devices": {"requests": [
+        {"name": "a", "exactly": one("gpu", 2)},
+        {"name": "b", "exactly": {"deviceClassName": "nic", "allocationMode": "All"}},
+        {"name": "c", "firstAvailable": [choice("x", "gpu", 1), choice("y", "gpu", 4), choice("z", "small", 8)]},
+    ]}}});
+    assert_eq!(
+        listed(&of_device_claim(&parsed(&claim))),
+        "count/resourceclaims.resource.k8s.io=1,gpu.deviceclass.resource.k8s.io/devices=6,\
+         nic.deviceclass.resource.k8s.io/devices=32,small.deviceclass.resource.k8s.io/devices=8"
+    );
+    assert_eq!(listed(&of_device_claim(&parsed(&json!({})))), "count/resourceclaims.resource.k8s.io=1");
 }

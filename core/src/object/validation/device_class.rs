@@ -4,7 +4,6 @@
 
 use k8s_openapi::api::resource::v1::{DeviceClass, DeviceSelector, OpaqueDeviceConfiguration};
 use serde_json::Value;
-use std::sync::{Arc, LazyLock};
 
 use super::device_claim::few;
 use super::fields::list;
@@ -12,7 +11,7 @@ use super::names::name_is_dns_subdomain;
 use super::resources::is_extended;
 use super::shared::{self, SPEC, meta_update};
 use super::volume_plugin::csi_driver_name;
-use crate::object::cel::{Env, Type};
+use crate::object::device::selector;
 use crate::object::field::{FieldErrors, Path};
 
 /// How many requests, constraints, selectors or configurations there may be.
@@ -49,20 +48,6 @@ fn spec(class: &DeviceClass, errors: &mut FieldErrors) {
     }
 }
 
-/// What expressions know of a device.
-static DEVICE: LazyLock<Env> = LazyLock::new(|| {
-    let in_domains =
-        |of: Type| Type::Map(Arc::new(Type::String), Arc::new(Type::Map(Arc::new(Type::String), Arc::new(of))));
-    let fields = [
-        ("driver", Type::String),
-        ("attributes", in_domains(Type::Dyn)),
-        ("capacity", in_domains(Type::Named("quantity"))),
-        ("allowMultipleAllocations", Type::Bool),
-    ];
-    let fields = fields.into_iter().map(|(name, of)| (name.to_owned(), of)).collect();
-    Env::new([("device", Type::Object(Arc::new(fields)))])
-});
-
 /// Expressions of which a device must meet each.
 pub(super) fn selectors(selectors: &[DeviceSelector], path: &Path<'_>, errors: &mut FieldErrors) {
     if !few(selectors, MANY_MAX, path, errors) {
@@ -80,13 +65,8 @@ pub(super) fn selectors(selectors: &[DeviceSelector], path: &Path<'_>, errors: &
             errors.too_long(&path, TEXT_MAX);
             continue;
         }
-        match DEVICE.compile(source) {
-            Err(issues) => errors.invalid(&path, source, format!("compilation failed: {issues}")),
-            Ok(program) if matches!(program.output(), Type::Bool | Type::Dyn) => {}
-            Ok(program) => {
-                let detail = format!("must evaluate to bool or the unknown type, not {}", program.output());
-                errors.invalid(&path, source, detail);
-            }
+        if let Err(detail) = selector::compile(source) {
+            errors.invalid(&path, source, detail);
         }
     }
 }

@@ -8,7 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 
 use super::given::{Given, GivenResources};
 use super::state::{
-    ConditionStatus, ContainerPhase, ContainerRecord, ExitRecord, PodCondition, PodPhase, PodState, QosClass, Why,
+    ClaimRecord, ConditionStatus, ContainerPhase, ContainerRecord, ExitRecord, PodCondition, PodPhase, PodState,
+    QosClass, Why,
 };
 use crate::ids::NodeName;
 use crate::text::Text;
@@ -56,6 +57,7 @@ impl PodState {
             init_containers: containers(&status.init_container_statuses),
             containers: containers(&status.container_statuses),
             ephemeral_containers: containers(&status.ephemeral_container_statuses),
+            resource_claims: status.resource_claim_statuses.iter().flatten().map(claim_from_api).collect(),
             verbatim: None,
         }
     }
@@ -91,6 +93,7 @@ impl PodState {
             init_containers: init_container_statuses;
             containers: container_statuses;
             ephemeral_containers: ephemeral_container_statuses;
+            resource_claims: resource_claim_statuses;
         }
         if self.conditions != before.conditions {
             let written = verbatim.conditions.iter().flatten();
@@ -124,6 +127,8 @@ impl PodState {
                 .then(|| self.pod_ips.iter().map(|ip| api::PodIP { ip: ip.to_string() }).collect()),
             qos_class: self.qos.map(|qos| qos.as_str().to_owned()),
             reason: self.why.as_ref().and_then(|why| said(&why.reason)),
+            resource_claim_statuses: (!self.resource_claims.is_empty())
+                .then(|| self.resource_claims.iter().map(claim_to_api).collect()),
             start_time: self.start_time.map(Time::to_api),
             ..api::PodStatus::default()
         }
@@ -165,6 +170,17 @@ fn condition_to_api(condition: &PodCondition) -> api::PodCondition {
         reason: condition.why.as_ref().and_then(|why| said(&why.reason)),
         status: condition.status.as_str().to_owned(),
         type_: condition.kind.as_str().to_owned(),
+    }
+}
+
+fn claim_from_api(status: &api::PodResourceClaimStatus) -> ClaimRecord {
+    ClaimRecord { name: status.name.as_str().into(), claim: status.resource_claim_name.as_deref().map(Arc::from) }
+}
+
+fn claim_to_api(record: &ClaimRecord) -> api::PodResourceClaimStatus {
+    api::PodResourceClaimStatus {
+        name: record.name.to_string(),
+        resource_claim_name: record.claim.as_deref().map(str::to_owned),
     }
 }
 

@@ -233,6 +233,15 @@ pub struct ContainerRecord {
     pub given: Given,
 }
 
+/// One entry of `status.resourceClaimStatuses`: the claim that was made for one of a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimRecord {
+    /// `name`: as the pod calls it.
+    pub name: Arc<str>,
+    /// `resourceClaimName`: the name of the object; `None` where the pod needs none.
+    pub claim: Option<Arc<str>>,
+}
+
 /// `status` of a pod, compact.
 ///
 /// A status that a client wrote with something in it that has no place here is kept whole in `verbatim`, and the other
@@ -263,6 +272,8 @@ pub struct PodState {
     pub containers: Box<[ContainerRecord]>,
     /// `ephemeralContainerStatuses`
     pub ephemeral_containers: Box<[ContainerRecord]>,
+    /// `resourceClaimStatuses`
+    pub resource_claims: Box<[ClaimRecord]>,
     /// The status as a client wrote it, when it says more than the fields above can hold.
     pub verbatim: Option<Box<PodStatus>>,
 }

@@ -23,6 +23,10 @@ pub(super) fn call(name: &str, values: &[Value], budget: &mut Budget) -> Option<
             spent.map(|()| Value::Bool(list.items.iter().any(|item| item.same(one))))
         }
         ("@in", [key, Value::Map(map)]) => Ok(Value::Bool(Key::of(key).is_some_and(|key| map.contains_key(&key)))),
+        ("@in", [key, Value::Extension(own)]) => match own.entries() {
+            Some(map) => Ok(Value::Bool(Key::of(key).is_some_and(|key| map.contains_key(&key)))),
+            None => return None,
+        },
         ("_[_]", [Value::Optional(of), index]) | ("_[?_]", [Value::Optional(of), index]) => match of {
             None => Ok(Value::Optional(None)),
             Some(of) => at(of, index).map(Value::optional),

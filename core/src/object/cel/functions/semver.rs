@@ -31,7 +31,7 @@ impl Semver {
             .then_with(|| self.prerelease.cmp(&other.prerelease))
     }
 
-    fn read(text: &str) -> Option<Self> {
+    pub(in crate::object::cel) fn read(text: &str) -> Option<Self> {
         let (text, build) = text.split_once('+').map_or((text, None), |(text, build)| (text, Some(build)));
         let (numbers, prerelease) =
             text.split_once('-').map_or((text, None), |(numbers, prerelease)| (numbers, Some(prerelease)));
