@@ -7,6 +7,7 @@
 
 mod batch;
 mod budgets;
+mod devices;
 mod disks;
 mod held;
 mod quota;
@@ -143,6 +144,9 @@ pub const CATALOGUE: &[Invariant] = &[
     ),
     on_step("I33", "a pod is bound only where its volumes can be used", disks::volumes_are_usable),
     on_step("I34", "no pod brings a node more volumes of a driver than it can have", disks::nodes_keep_to_limits),
+    on_step("I35", "no device is given to two claims", devices::devices_have_one_owner),
+    on_step("I36", "a claim is used by those it may be used by", devices::claims_are_used_as_allowed),
+    on_step("I37", "a pod gets its node with all its claims", devices::bound_pods_have_their_claims),
     on_step("I40", "no pod is let in that makes a namespace use more than a quota allows", quota::quotas_hold),
     on_step("I41", "no pod is let in with more than a limit range allows a container", quota::bounds_hold),
 ];

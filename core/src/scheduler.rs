@@ -14,6 +14,7 @@ mod class;
 mod classes;
 mod cycle;
 mod decision;
+mod devices;
 mod disks;
 mod effects;
 mod explain;
@@ -40,24 +41,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::resource::v1::{DeviceClass, ResourceClaim, ResourceSlice};
 use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment};
 
 pub use self::arguments::InvalidArgument;
 pub use self::decision::{Decision, Nomination};
+pub use self::devices::Grant;
 pub use self::profile::{Profile, UnknownPlugin};
 pub use self::scoring::{ScoringStrategy, UtilizationShape};
 
+use self::class::Class;
 use self::classes::Classes;
 use self::cycle::{Candidate, Nowhere, Placement};
+use self::devices::Needs;
+use self::explain::Claims;
 use self::happening::{Happening, Rejectors};
-use self::node_table::{NodeTable, Nominated, Tenant};
+use self::node_table::{NodeTable, Nominated, Slot, Tenant};
 use self::people::People;
+use self::plugin::Plugin;
+use self::plugins::dynamic_resources::{DynamicResources, NOT_AVAILABLE};
 use self::preempt::{Preemption, Question};
 use self::queue::{Bounds, Queue, Wait};
 use self::volumes::Given;
 use crate::ids::{NodeName, Uid};
+use crate::object::device;
 use crate::object::kind::KindId;
-use crate::store::{EventDraft, Object, Snapshot};
+use crate::store::{EventDraft, Object, PodBody, Snapshot};
 use crate::text::{Text, shared};
 use crate::time::Time;
 
@@ -65,7 +74,7 @@ use crate::time::Time;
 pub const COMPONENT: &str = "default-scheduler";
 
 /// The kinds whose changes the scheduler must be told of.
-pub const WATCHED: [KindId; 11] = [
+pub const WATCHED: [KindId; 14] = [
     KindId::of::<Namespace>(),
     KindId::of::<Service>(),
     KindId::of::<Pod>(),
@@ -77,6 +86,9 @@ pub const WATCHED: [KindId; 11] = [
     KindId::of::<CSINode>(),
     KindId::of::<CSIStorageCapacity>(),
     KindId::of::<VolumeAttachment>(),
+    KindId::of::<ResourceClaim>(),
+    KindId::of::<ResourceSlice>(),
+    KindId::of::<DeviceClass>(),
 ];
 
 /// How long a pod waits for a cure unless something else is said.
@@ -172,15 +184,19 @@ impl Scheduler {
         self.queue.len()
     }
 
-    /// Tries at most `budget` waiting pods.
+    /// Tries at most `budget` waiting pods; fewer where the next must see what claims for devices got.
     ///
     /// `snapshot` must contain every change that the scheduler was told of.
     pub fn step(&mut self, snapshot: &Snapshot, now: Time, budget: usize, out: &mut Vec<Decision>) {
         for _ in 0..budget {
             let Some(uid) = self.queue.next(now) else { return };
+            let known = out.len();
             match snapshot.get(uid) {
                 Some(object) => self.try_pod(object, snapshot, now, out),
                 None => self.queue.remove(uid),
+            }
+            if out[known..].iter().any(Decision::writes_claims) {
+                return;
             }
         }
     }
@@ -191,7 +207,9 @@ impl Scheduler {
     pub fn ranking(&mut self, object: &Object, snapshot: &Snapshot) -> Vec<(NodeName, i64)> {
         let Some((profile, pod)) = self.profile_of(object).zip(object.pod()) else { return Vec::new() };
         let tenant = self.people.tenant(object, pod);
-        let (class, _) = self.classes.of(&profile, object, pod, &tenant, &self.table, snapshot);
+        let demand = self.device_needs(&profile, object, pod, snapshot).map(|needs| needs.demand);
+        let of = (object, pod);
+        let (class, _) = self.classes.of(&profile, of, demand.as_ref(), &tenant, &self.table, snapshot);
         class.catch_up(&self.table);
         let named = |(slot, points)| Some((self.table.node(slot)?.name.clone(), points));
         let mut ranking: Vec<_> = class.totals(&self.table).into_iter().filter_map(named).collect();
@@ -211,17 +229,31 @@ impl Scheduler {
         let uid = object.meta.uid;
         let Some((profile, pod)) = self.profile_of(object).zip(object.pod()) else { return self.queue.remove(uid) };
         let tenant = self.people.tenant(object, pod);
-        let (class, needs) = self.classes.of(&profile, object, pod, &tenant, &self.table, snapshot);
+        let devices = self.device_needs(&profile, object, pod, snapshot);
+        if devices.as_ref().is_some_and(|needs| needs.held.is_some()) {
+            // Nothing is said of it: whoever makes the claim says why there is none.
+            let claims = devices::names_of(&object.meta, pod);
+            return self.queue.hold(uid, Wait { claims, ..Wait::default() }, now);
+        }
+        let demand = devices.as_ref().map(|needs| &needs.demand);
+        let of = (&**object, pod);
+        let (class, needs) = self.classes.of(&profile, of, demand, &tenant, &self.table, snapshot);
         class.catch_up(&self.table);
         let candidate = Candidate { pod: uid, priority: pod.priority(), nominated: self.promised.get(&uid).cloned() };
         match cycle::place(class, &self.table, &candidate) {
             Placement::At(slot) => {
-                let Some(node) = self.table.node(slot).map(|row| row.name.clone()) else { return };
-                if needs.delayed.is_empty() {
-                    let bound = self.bind(object, Assumed { node, tenant }, now);
-                    return out.push(bound);
-                }
                 let Some(row) = self.table.node(slot) else { return };
+                let node = row.name.clone();
+                if needs.delayed.is_empty() {
+                    let given = devices.map(|needs| devices::given_on(&needs, self.table.devices(), row));
+                    return match given.unwrap_or_else(|| Some(Vec::new())) {
+                        Some(grants) => {
+                            let bound = self.bind(object, Assumed { node, tenant }, grants, now);
+                            out.push(bound);
+                        }
+                        None => self.queue.park(uid, wait_of(by_devices(), class, object, pod, &tenant), now),
+                    };
+                }
                 for (claim, given) in volumes::given_on(&needs, &self.table, row) {
                     let claim_uid = claim.claim;
                     match given {
@@ -247,8 +279,13 @@ impl Scheduler {
                 self.break_promise(uid);
                 out.push(Decision::unschedulable(object, Nomination::Clear, explain::NO_NODES.to_owned()));
             }
-            Placement::Nowhere(Nowhere::OutOfQuestion { message, by }) => {
-                let wait = Wait::of(by, class.shape(), &tenant);
+            Placement::Nowhere(Nowhere::OutOfQuestion { reason, by }) => {
+                let nodes = self.table.len();
+                let message = match by == by_devices() {
+                    true => explain::nothing_for_claims(nodes, &reason),
+                    false => explain::nothing(nodes, &reason),
+                };
+                let wait = wait_of(by, class, object, pod, &tenant);
                 self.queue.park(uid, wait, now);
                 out.push(Decision::unschedulable(object, Nomination::Keep, message));
             }
@@ -257,10 +294,18 @@ impl Scheduler {
                 let table = &self.table;
                 let question = Question { class, table, snapshot, candidate: &candidate, conflicts: &conflicts, never };
                 let preemption = preempt::preempt(&question, &mut self.people);
-                let claims_devices = class.shape().claims_devices();
-                let wait = Wait::of(by, class.shape(), &tenant);
+                let idle = devices.as_ref().map(|needs| idle_claim(needs, uid, class, table, snapshot));
+                let wait = wait_of(by, class, object, pod, &tenant);
                 self.queue.park(uid, wait, now);
                 let nodes = self.table.len();
+                let claims = match idle {
+                    None => Claims::Fine,
+                    Some(None) => Claims::Kept,
+                    Some(Some(claim)) => {
+                        out.push(Decision::Deallocate { claim, pod: uid });
+                        Claims::GivenBack
+                    }
+                };
                 let (nomination, message) = match preemption {
                     Preemption::Found { slot, victims } => {
                         let Some(node) = self.table.node(slot).map(|row| row.name.clone()) else { return };
@@ -268,11 +313,11 @@ impl Scheduler {
                         (Nomination::Set(node), why.sentence(nodes))
                     }
                     Preemption::NotEligible(text) => {
-                        (Nomination::Keep, explain::unschedulable(nodes, &why, claims_devices, text))
+                        (Nomination::Keep, explain::unschedulable(nodes, &why, claims, text))
                     }
                     Preemption::NoHelp(text) => {
                         self.give_up_room(uid, now);
-                        (Nomination::Clear, explain::unschedulable(nodes, &why, claims_devices, &text))
+                        (Nomination::Clear, explain::unschedulable(nodes, &why, claims, &text))
                     }
                 };
                 out.push(Decision::unschedulable(object, nomination, message));
@@ -280,7 +325,15 @@ impl Scheduler {
         }
     }
 
-    fn bind(&mut self, object: &Arc<Object>, assumed: Assumed, now: Time) -> Decision {
+    /// What the claims of a pod for devices demand, if it has any: most have none.
+    fn device_needs(&self, profile: &Profile, object: &Object, pod: &PodBody, snapshot: &Snapshot) -> Option<Needs> {
+        // A profile may leave devices to others.
+        let is_asked = || profile.plugins().any(|(plugin, _)| plugin.name() == DynamicResources.name());
+        let has_claims = !device::claims_of(&pod.spec).is_empty() && is_asked();
+        has_claims.then(|| devices::needs_of(&object.meta, pod, self.table.devices(), snapshot))
+    }
+
+    fn bind(&mut self, object: &Arc<Object>, assumed: Assumed, grants: Vec<Grant>, now: Time) -> Decision {
         let uid = object.meta.uid;
         self.queue.remove(uid);
         match self.promised.get(&uid).is_some_and(|node| *node != assumed.node) {
@@ -293,7 +346,7 @@ impl Scheduler {
         let node = assumed.node.clone();
         self.assumed.insert(uid, assumed);
         let event = EventDraft::normal(&object.meta, named_scheduler(object), "Scheduled", message);
-        Decision::Bind { pod: uid, at: object.meta.revision, node, event }
+        Decision::Bind { pod: uid, at: object.meta.revision, node, grants, event }
     }
 
     /// Promises the node to the pod, and makes the victims go that are not going already.
@@ -358,6 +411,30 @@ impl Scheduler {
         let name = named_scheduler(object);
         self.config.profiles.iter().find(|known| *known.name() == *name).cloned()
     }
+}
+
+/// The plugin that looks after claims for devices.
+fn by_devices() -> Rejectors {
+    Rejectors::named(DynamicResources.name())
+}
+
+/// What a pod waits for that these plugins rejected, its claims among it where those keep it.
+fn wait_of(by: Rejectors, class: &Class, object: &Object, pod: &PodBody, tenant: &Tenant) -> Wait {
+    let mut wait = Wait::of(by, class.shape(), tenant);
+    if by.meets(by_devices()) {
+        wait.claims.extend(devices::names_of(&object.meta, pod));
+    }
+    wait
+}
+
+/// A claim that keeps its pod from nodes that would do, and that can give back what it has.
+fn idle_claim(needs: &Needs, pod: Uid, class: &Class, table: &NodeTable, snapshot: &Snapshot) -> Option<Uid> {
+    let is_out = |slot: &Slot| {
+        let why = class.rejection(table, *slot);
+        why.is_some_and(|why| why.reasons.iter().any(|reason| reason.as_str() == NOT_AVAILABLE))
+    };
+    let rows: Vec<_> = table.iter().filter(|(slot, _)| is_out(slot)).map(|(_, row)| row).collect();
+    devices::idle_elsewhere(needs, pod, snapshot, &rows)
 }
 
 /// Whether a pod is held back (`spec.schedulingGates`).

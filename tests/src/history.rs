@@ -6,6 +6,7 @@ mod autoscalers;
 mod batch;
 mod budgets;
 mod daemons;
+mod devices;
 mod disks;
 mod fixpoint;
 mod people;
@@ -105,6 +106,7 @@ impl History {
         let mut history = Self { dice, cluster, nodes, queue, log: Vec::new() };
         history.found_classes();
         history.found_disks();
+        history.found_devices();
         history
     }
 

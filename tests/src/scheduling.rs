@@ -151,6 +151,7 @@ impl Scheduling {
                 | Decision::SelectNode { .. }
                 | Decision::Reserve { .. }
                 | Decision::Expect { .. }
+                | Decision::Deallocate { .. }
                 | Decision::Preempt { .. }
                 | Decision::Unnominate { .. } => None,
             };

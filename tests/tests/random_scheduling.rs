@@ -88,6 +88,7 @@ fn check(world: &mut Scheduling, pod: &Object, seed: u64, step: usize) -> bool {
         | Decision::SelectNode { .. }
         | Decision::Reserve { .. }
         | Decision::Expect { .. }
+        | Decision::Deallocate { .. }
         | Decision::Unnominate { .. }) => {
             panic!("{context}: {other:?}")
         }

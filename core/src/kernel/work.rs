@@ -167,6 +167,7 @@ impl Kernel {
             | Decision::SelectNode { pod, .. }
             | Decision::Reserve { pod, .. }
             | Decision::Expect { pod, .. }
+            | Decision::Deallocate { pod, .. }
             | Decision::Unnominate { pod } => *pod,
             Decision::Preempt { preemptor, .. } => *preemptor,
         };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::PodSpec;
 
 use super::class::Class;
+use super::devices::Demand;
 use super::kin::{Kin, Terms};
 use super::node_table::{NodeTable, Tenant};
 use super::profile::Profile;
@@ -42,12 +43,12 @@ struct Known {
 }
 
 impl Classes {
-    /// The class of a pod, and what its own claims demand.
+    /// The class of a pod, and what the claims for its volumes demand; `devices` is what those for devices do.
     pub(crate) fn of(
         &mut self,
         profile: &Arc<Profile>,
-        object: &Object,
-        pod: &PodBody,
+        (object, pod): (&Object, &PodBody),
+        devices: Option<&Arc<Demand>>,
         tenant: &Tenant,
         table: &NodeTable,
         snapshot: &Snapshot,
@@ -63,7 +64,8 @@ impl Classes {
             false => Arc::clone(&self.no_needs),
         };
         let is_same = |known: &&Known| {
-            !has_claims && known.kin == tenant.kin && known.owner == owner && known.terms_version == terms_version
+            let has_any = has_claims || devices.is_some();
+            !has_any && known.kin == tenant.kin && known.owner == owner && known.terms_version == terms_version
         };
         let known = self.by_address.get(&address).filter(is_same);
         let known = known.map(|known| Arc::clone(&known.key)).filter(|key| self.by_key.contains_key(key));
@@ -71,7 +73,8 @@ impl Classes {
             let (footprint, kin) = (Arc::clone(&tenant.footprint), Arc::clone(&tenant.kin));
             let spreads = spreads_of(profile, &object.meta, &pod.spec, snapshot);
             let standing = standing(&kin, &spreads, table);
-            let mut shape = Shape::of(Arc::clone(profile), pod, footprint, standing, spreads, Arc::clone(&volumes));
+            let claims = (Arc::clone(&volumes), devices.map(Arc::clone));
+            let mut shape = Shape::of(Arc::clone(profile), pod, footprint, standing, spreads, claims);
             shape.number = self.uses;
             let key: Arc<str> = shape.key().into();
             if self.by_address.len() >= SPECS_MAX {

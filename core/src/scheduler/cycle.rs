@@ -6,11 +6,12 @@
 //! 4. Else: why each node is out.
 
 use super::class::Class;
-use super::explain::{self, Tally};
+use super::explain::Tally;
 use super::happening::Rejectors;
 use super::node_table::{NodeRow, NodeTable, Slot};
 use super::plugin::Rejected;
 use crate::ids::{NodeName, Uid};
+use crate::text::Text;
 
 /// A pod that is to be placed.
 #[derive(Clone, Debug)]
@@ -42,8 +43,8 @@ pub(crate) enum Placement {
 pub(crate) enum Nowhere {
     /// There are no nodes.
     EmptyCluster,
-    /// Nothing comes into question: the whole message.
-    OutOfQuestion { message: String, by: Rejectors },
+    /// Nothing comes into question, for this reason.
+    OutOfQuestion { reason: Text, by: Rejectors },
     /// Each node is out.
     NoNode { why: Tally, by: Rejectors, conflicts: Vec<Conflict> },
 }
@@ -54,8 +55,7 @@ pub(crate) fn place(class: &Class, table: &NodeTable, candidate: &Candidate) -> 
         return Placement::Nowhere(Nowhere::EmptyCluster);
     }
     if let Some((reason, by)) = class.nothing() {
-        let message = explain::nothing(table.len(), reason);
-        return Placement::Nowhere(Nowhere::OutOfQuestion { message, by });
+        return Placement::Nowhere(Nowhere::OutOfQuestion { reason: reason.clone(), by });
     }
     let conflicts = conflicts(class, table, candidate);
     let except: Vec<Slot> = conflicts.iter().map(|conflict| conflict.slot).collect();

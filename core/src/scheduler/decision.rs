@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::PersistentVolume;
+use k8s_openapi::api::resource::v1::ResourceClaim;
 
+use super::devices::Grant;
 use super::named_scheduler;
 use crate::control::plan::{Action, MetaEdit, Propagation, Target};
 use crate::ids::{NodeName, Revision, Uid};
-use crate::object::storage;
+use crate::object::{device, storage};
 use crate::store::{ConditionKind, ConditionStatus, EventDraft, Object, PodCondition, PodState, Snapshot, Why};
 use crate::time::Time;
 
@@ -34,6 +36,8 @@ pub enum Decision {
         at: Revision,
         /// Its node.
         node: NodeName,
+        /// What its claims for devices get with it.
+        grants: Vec<Grant>,
         /// What to tell the user.
         event: EventDraft,
     },
@@ -87,6 +91,13 @@ pub enum Decision {
         /// Its node.
         node: NodeName,
     },
+    /// A claim has devices where its pod cannot go, and nobody else uses it: it gives them back.
+    Deallocate {
+        /// The claim.
+        claim: Uid,
+        /// The pod that uses it.
+        pod: Uid,
+    },
     /// A pod loses the room that it was promised to one with a higher priority: its `status.nominatedNodeName` is
     /// removed.
     Unnominate {
@@ -101,15 +112,31 @@ impl Decision {
         Self::Unschedulable { pod: object.meta.uid, at: object.meta.revision, nomination, event }
     }
 
+    /// Whether those who are tried next must see it: what claims for devices get is gone for others.
+    pub(super) const fn writes_claims(&self) -> bool {
+        match self {
+            Self::Bind { grants, .. } => !grants.is_empty(),
+            Self::Deallocate { .. } => true,
+            Self::Unschedulable { .. }
+            | Self::Preempt { .. }
+            | Self::SelectNode { .. }
+            | Self::Reserve { .. }
+            | Self::Expect { .. }
+            | Self::Unnominate { .. } => false,
+        }
+    }
+
     /// The writes that make it so, for one commit each. A pod that has gone since needs none.
     pub fn into_actions(self, snapshot: &Snapshot, now: Time) -> Vec<Action> {
         match self {
-            Self::Bind { pod, at, node, event } => {
-                vec![
-                    Action::Bind { target: Target { uid: pod, seen: Some(at) }, node },
-                    Action::Emit(Box::new(event.in_series("Binding"))),
-                ]
+            Self::Bind { pod, at, node, grants, event } => {
+                let bind = Action::Bind { target: Target { uid: pod, seen: Some(at) }, node };
+                let meta = snapshot.get(pod).map(|object| &object.meta);
+                let granted = grants.into_iter().zip(meta.into_iter().cycle());
+                let granted = granted.flat_map(|(grant, meta)| grant.into_actions(meta, snapshot, now));
+                granted.chain([bind, Action::Emit(Box::new(event.in_series("Binding")))]).collect()
             }
+            Self::Deallocate { claim, .. } => deallocate(snapshot, claim).into_iter().collect(),
             Self::Unschedulable { pod, at, nomination, event } => {
                 let target = Target { uid: pod, seen: Some(at) };
                 let message = event.message.clone();
@@ -172,6 +199,14 @@ fn reserve(snapshot: &Snapshot, volume: Uid, claim: Uid) -> Option<Action> {
     storage::reserve(&mut next, &claim.meta);
     let write = Action::Update { target: Target::seen(object), object: Arc::new(next.clone()), spec_changed: true };
     (next != *before).then_some(write)
+}
+
+/// The write that takes its devices from a claim.
+fn deallocate(snapshot: &Snapshot, claim: Uid) -> Option<Action> {
+    let object = snapshot.get(claim)?;
+    let mut next = object.typed::<ResourceClaim>()?.clone();
+    device::deallocate(next.status.get_or_insert_default());
+    Some(Action::UpdateStatus { target: Target::seen(object), object: Arc::new(next) })
 }
 
 /// A write of a pod's status; none when nothing changes.

@@ -41,8 +41,36 @@ pub(crate) fn nothing(nodes: usize, reason: &Text) -> String {
     format!("{} {reason}. not found", available(nodes))
 }
 
-/// No node fits, and neither is there a device to give back nor does preemption find a node.
-pub(crate) fn unschedulable(nodes: usize, why: &Tally, claims_devices: bool, preemption: &str) -> String {
-    let devices = if claims_devices { "still not schedulable" } else { "no new claims to deallocate" };
-    format!("{} {devices}, preemption: {preemption}", why.sentence(nodes))
+/// The same, where the reason is in the claims for devices: what comes after them was asked as well.
+pub(crate) fn nothing_for_claims(nodes: usize, reason: &Text) -> String {
+    let mut why = Tally::default();
+    why.add(&"Preemption is not helpful for scheduling".into(), nodes);
+    let (nodes, preemption) = (available(nodes), why.sentence(nodes));
+    format!("{nodes} {reason}. {}, preemption: {preemption}", Claims::Fine.words())
+}
+
+/// What becomes of the claims for devices of a pod that fits nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claims {
+    /// It has none, or they are not what keeps it.
+    Fine,
+    /// None of them can give back what it has.
+    Kept,
+    /// One gives back what it has, so that it can get it elsewhere.
+    GivenBack,
+}
+
+impl Claims {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Fine => "no new claims to deallocate",
+            Self::Kept => "still not schedulable",
+            Self::GivenBack => "deallocation of ResourceClaim completed",
+        }
+    }
+}
+
+/// No node fits, and preemption finds none either.
+pub(crate) fn unschedulable(nodes: usize, why: &Tally, claims: Claims, preemption: &str) -> String {
+    format!("{} {}, preemption: {preemption}", why.sentence(nodes), claims.words())
 }

@@ -36,6 +36,8 @@ pub(crate) enum Happening<'a> {
     NamespaceChanged,
     /// Something that volumes depend on has changed.
     StorageChanged,
+    /// There may be more devices, or other classes of them.
+    DevicesChanged,
 }
 
 /// The plugins that rejected a pod.

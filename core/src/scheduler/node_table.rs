@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 
 use super::attachments::Attachments;
 use super::capacities::Capacities;
+use super::devices::Devices;
 use super::kin::{Kin, Namespaces, Terms};
 use super::node_row::hash;
 pub(crate) use super::node_row::{ClaimName, KinCount, Marks, News, NodeRow, Nominated, Tenant};
@@ -69,6 +70,7 @@ pub(crate) struct NodeTable {
     users: BTreeMap<ClaimName, BTreeMap<NodeName, usize>>,
     attachments: Attachments,
     capacities: Capacities,
+    devices: Devices,
     /// How many nodes have each host name.
     hostnames: BTreeMap<String, usize>,
     hostnames_shared: usize,
@@ -298,6 +300,15 @@ impl NodeTable {
     /// Where there is room for volumes that are still to be made.
     pub(crate) const fn capacities(&self) -> &Capacities {
         &self.capacities
+    }
+
+    /// Which devices there are, and who has them.
+    pub(crate) const fn devices(&self) -> &Devices {
+        &self.devices
+    }
+
+    pub(super) const fn devices_mut(&mut self) -> &mut Devices {
+        &mut self.devices
     }
 
     /// Takes over what is said of such room; says whether there may be more than before.

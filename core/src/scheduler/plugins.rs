@@ -1,7 +1,7 @@
 //! The plugins, one a file, in upstream's default order: a node is rejected by the first that has a reason.
 
 mod balanced_allocation;
-mod dynamic_resources;
+pub(super) mod dynamic_resources;
 mod image_locality;
 mod inter_pod_affinity;
 pub(super) mod node_affinity;

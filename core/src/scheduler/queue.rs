@@ -212,6 +212,15 @@ impl Queue {
         }
     }
 
+    /// Something of the pod is not there yet: it waits for that, and was not tried.
+    pub(crate) fn hold(&mut self, pod: Uid, wait: Wait, now: Time) {
+        self.park(pod, wait, now);
+        if let Some(waiting) = self.pods.get_mut(&pod) {
+            waiting.attempts = waiting.attempts.saturating_sub(1);
+            waiting.backoff_until = Time::EPOCH;
+        }
+    }
+
     /// Something happened: wakes the pods of which one of those that rejected them says that they may be cured.
     pub(crate) fn tell(&mut self, what: &Happening<'_>, table: &NodeTable, now: Time) {
         if self.parked.is_empty() {

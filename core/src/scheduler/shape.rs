@@ -7,6 +7,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{Container, NodeSelector, PodSpec, PreferredSchedulingTerm, Toleration};
 use smallvec::SmallVec;
 
+use super::devices::Demand;
 use super::disks::{self, Disk};
 use super::kin::Kin;
 use super::profile::Profile;
@@ -79,6 +80,8 @@ pub(crate) struct Shape {
     spreads: Vec<Spread>,
     /// What the claims of its pods demand: of each pod its own claims, and all the same.
     pub(crate) volumes: Arc<VolumeNeeds>,
+    /// The same for their claims for devices; `None` for pods without.
+    pub(crate) devices: Option<Arc<Demand>>,
     spec: Arc<PodSpec>,
 }
 
@@ -90,11 +93,11 @@ impl Shape {
         footprint: Arc<Footprint>,
         standing: Option<Kin>,
         spreads: Vec<Spread>,
-        volumes: Arc<VolumeNeeds>,
+        (volumes, devices): (Arc<VolumeNeeds>, Option<Arc<Demand>>),
     ) -> Self {
         let spec = Arc::clone(&pod.spec);
         let (features, images) = (features(&spec), images(&spec));
-        Self { number: 0, profile, node: None, footprint, features, images, standing, spreads, volumes, spec }
+        Self { number: 0, profile, node: None, footprint, features, images, standing, spreads, volumes, devices, spec }
     }
 
     /// Equal for pods of the same shape, and different for others.
@@ -102,7 +105,7 @@ impl Shape {
         let (tolerations, selector) = (self.tolerations(), &self.spec.node_selector);
         let affinity = &self.spec.affinity;
         let standing = self.standing.as_ref().map(|kin| (&kin.namespace, &kin.labels));
-        let others = (standing, &self.spreads, &self.volumes, &self.features, self.claims_devices());
+        let others = (standing, &self.spreads, &self.volumes, &self.features, &self.devices);
         // Which claims they are makes no difference, only what they demand.
         let Footprint { requests, weighed, ports, disks, claims: _, ephemeral: _ } = &*self.footprint;
         let takes = (requests, weighed, ports, disks);
@@ -117,11 +120,6 @@ impl Shape {
     /// Its spread constraints, those that it does not say included.
     pub(crate) fn spreads(&self) -> &[Spread] {
         &self.spreads
-    }
-
-    /// Whether it needs devices (`resourceClaims`).
-    pub(crate) fn claims_devices(&self) -> bool {
-        self.spec.resource_claims.as_ref().is_some_and(|claims| !claims.is_empty())
     }
 
     /// `tolerations`

@@ -3,16 +3,20 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Service};
+use k8s_openapi::api::resource::v1::ResourceClaim;
 use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment};
 
 use super::happening::{Happening, Rejectors};
 use super::node_table::NodeRow;
 use super::resources::requests_of;
-use super::{Assumed, Scheduler, is_gated};
-use crate::object::kind::KindId;
+use super::{Assumed, Scheduler, devices, is_gated};
+use crate::object::kind::{self, KindId};
 use crate::object::storage;
 use crate::store::{Body, Meta, Object};
 use crate::time::Time;
+
+/// The kinds that claims for devices depend on.
+const DEVICE_KINDS: [KindId; 3] = [kind::RESOURCE_CLAIM, kind::RESOURCE_SLICE, kind::DEVICE_CLASS];
 
 impl Scheduler {
     /// Takes in one change of the store: an object before and after, `None` where there was or is none.
@@ -31,6 +35,7 @@ impl Scheduler {
                 }
             }
             _ if kind == KindId::of::<Service>() => self.classes.forget_selectors(),
+            _ if DEVICE_KINDS.contains(&kind) => self.devices_changed(kind, before, after, now),
             _ if super::WATCHED.contains(&kind) => {
                 let (before, after) = (before.map(|object| &**object), after.map(|object| &**object));
                 if self.storage_changed(kind, before, after, now) {
@@ -38,6 +43,34 @@ impl Scheduler {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Takes over something that claims for devices depend on.
+    fn devices_changed(&mut self, kind: KindId, before: Option<&Arc<Object>>, after: Option<&Arc<Object>>, now: Time) {
+        let Some(meta) = after.or(before).map(|object| &object.meta) else { return };
+        let is_cure = match kind {
+            kind::RESOURCE_SLICE => {
+                self.table.put_slice(before, after);
+                after.is_some()
+            }
+            kind::DEVICE_CLASS => {
+                self.table.put_device_class(&meta.name, after.map(|object| &**object));
+                after.is_some()
+            }
+            _ => {
+                let (old, new) = (before.map(|object| &**object), after.map(|object| &**object));
+                let status = |object: Option<&Object>| {
+                    object.and_then(|object| object.typed::<ResourceClaim>()).and_then(|claim| claim.status.clone())
+                };
+                if old.is_none() || new.is_none() || status(old) != status(new) {
+                    self.queue.wake_users(&devices::name_of(&meta.namespace, &meta.name), now);
+                }
+                self.table.put_device_claim(old, new)
+            }
+        };
+        if is_cure {
+            self.queue.tell(&Happening::DevicesChanged, &self.table, now);
         }
     }
 
@@ -149,7 +182,10 @@ impl Scheduler {
                     (Some(before), None) => !asks_for_the_same(before, pod),
                     (None, _) => true,
                 };
-                if is_cure || !self.queue.contains(uid) {
+                // The claims that were made for it stand in its status.
+                let records = before.and_then(|before| before.pod()).map(|before| &before.state.resource_claims);
+                let has_claims_now = records.is_some_and(|records| *records != body.state.resource_claims);
+                if is_cure || has_claims_now || !self.queue.contains(uid) {
                     // Who was held back keeps its place in the line.
                     let since = if before.is_some_and(|before| is_gated(before)) { pod.meta.created } else { now };
                     self.queue.add(uid, body.priority(), since, now);
@@ -220,7 +256,9 @@ impl Scheduler {
 /// Whether a change of a pod that waits makes no difference to where it may go.
 fn asks_for_the_same(before: &Object, after: &Object) -> bool {
     let (Some(old), Some(new)) = (before.pod(), after.pod()) else { return false };
-    (Arc::ptr_eq(&old.spec, &new.spec) || old.spec == new.spec) && before.meta.labels == after.meta.labels
+    (Arc::ptr_eq(&old.spec, &new.spec) || old.spec == new.spec)
+        && before.meta.labels == after.meta.labels
+        && old.state.resource_claims == new.state.resource_claims
 }
 
 /// Which plugins may let a pod through that waits, after this change of itself.

@@ -10,7 +10,7 @@ use inboard::simulation::Simulation;
 use inboard::store::{Object, PodPhase};
 use inboard_runtime_mock::MockState;
 
-use super::{autoscalers, batch, budgets, daemons, disks, policies, quotas, services, storage};
+use super::{autoscalers, batch, budgets, daemons, devices, disks, policies, quotas, services, storage};
 
 pub(super) type Cluster = Simulation<MockState>;
 
@@ -32,6 +32,7 @@ pub(super) fn missing(cluster: &Cluster) -> Option<String> {
         .or_else(stateful)
         .or_else(pods)
         .or_else(|| storage::missing(cluster))
+        .or_else(|| devices::missing(cluster))
         .or_else(|| services::missing(cluster))
         .or_else(|| quotas::missing(cluster))
         .or_else(|| autoscalers::missing(cluster))
@@ -93,6 +94,7 @@ fn pod_missing(cluster: &Cluster, object: &Object) -> Option<String> {
             fits_nowhere(&pod.spec)
                 || storage::waits_for_claim(cluster, object)
                 || pod.node.is_none() && disks::fits_nowhere(cluster, object)
+                || devices::waits_for_devices(cluster, object)
         }
         PodPhase::Unknown => false,
     };
@@ -144,6 +146,7 @@ pub(super) fn unfinished(cluster: &Cluster) -> Option<String> {
         kind::NAMESPACE,
         kind::PERSISTENT_VOLUME,
         kind::PERSISTENT_VOLUME_CLAIM,
+        kind::RESOURCE_CLAIM,
         kind::SERVICE,
         kind::RESOURCE_QUOTA,
         kind::HORIZONTAL_POD_AUTOSCALER,
@@ -182,7 +185,7 @@ pub(super) fn render(cluster: &Cluster) -> String {
             let _ = writeln!(text, "    {controller} waits on {what}");
         }
     }
-    for value in storage::render(cluster) {
+    for value in storage::render(cluster).into_iter().chain(devices::render(cluster)) {
         let _ = writeln!(text, "{value}");
     }
     for (node, runtime) in cluster.runtimes() {

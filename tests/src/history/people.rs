@@ -16,7 +16,8 @@ const GOOD: [&str; 4] = ["web:1", "web:2", "slow:1", "stubborn:1"];
 
 impl History {
     pub(super) fn people(&mut self) {
-        match self.dice.roll(24) {
+        match self.dice.roll(26) {
+            24.. => self.use_devices(),
             21.. => self.use_disks(),
             19 | 20 => self.use_batch(),
             17 | 18 => self.use_daemon_sets(),

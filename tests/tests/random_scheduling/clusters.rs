@@ -68,6 +68,16 @@ pub(super) fn storage() -> Vec<Value> {
             "spec": {"accessModes": modes, "resources": {"requests": room}, "volumeName": name, "storageClassName": ""},
         }));
     }
+    // Claims for a device that nobody has.
+    let api = "resource.k8s.io/v1";
+    made.push(json!({"apiVersion": api, "kind": "DeviceClass", "metadata": {"name": "d"}, "spec": {}}));
+    for namespace in ["test", "other"] {
+        let request = json!({"name": "r", "exactly": {"deviceClassName": "d"}});
+        made.push(json!({
+            "apiVersion": api, "kind": "ResourceClaim", "metadata": {"name": "d", "namespace": namespace},
+            "spec": {"devices": {"requests": [request]}},
+        }));
+    }
     made
 }
 

@@ -48,6 +48,17 @@ pub(crate) fn put(world: &mut Scheduling, line: &str) {
     }
 }
 
+/// A claim for a device that nobody has.
+fn put_claim(world: &mut Scheduling, name: &str, namespace: &str) {
+    let api = "resource.k8s.io/v1";
+    world.create(json!({"apiVersion": api, "kind": "DeviceClass", "metadata": {"name": name}, "spec": {}}));
+    let request = json!({"name": "r", "exactly": {"deviceClassName": name}});
+    world.create(json!({
+        "apiVersion": api, "kind": "ResourceClaim", "metadata": {"name": name, "namespace": namespace},
+        "spec": {"devices": {"requests": [request]}},
+    }));
+}
+
 fn put_pod(world: &mut Scheduling, words: &[&str]) {
     let pod = pod(world, words);
     let (namespace, name) = (pod["metadata"]["namespace"].clone(), pod["metadata"]["name"].clone());
@@ -160,7 +171,10 @@ pub(crate) fn pod(world: &mut Scheduling, words: &[&str]) -> Value {
                 push(&mut spec["volumes"], json!({"name": value, "persistentVolumeClaim": source}));
             }
             "scratch" => push(&mut spec["volumes"], scratch(value)),
-            "device" => push(&mut spec["resourceClaims"], json!({"name": value, "resourceClaimName": value})),
+            "device" => {
+                push(&mut spec["resourceClaims"], json!({"name": value, "resourceClaimName": value}));
+                put_claim(world, value, "test");
+            }
             "restarts-all" => {
                 spec["containers"][0]["restartPolicy"] = "Never".into();
                 let exits = json!({"operator": "In", "values": [1]});

@@ -1,8 +1,14 @@
-//! Devices that pods claim (`spec.resourceClaims`) are not allocated: a pod that needs one gets no node.
+//! A pod goes where the devices that it claims can be used, or where there are some for it (`spec.resourceClaims`).
 
-use crate::scheduler::node_table::NodeTable;
+use crate::scheduler::devices::fits;
+use crate::scheduler::happening::Happening;
+use crate::scheduler::node_table::{NodeRow, NodeTable};
 use crate::scheduler::plugin::{Candidates, Narrowed, Plugin, Rejected};
+use crate::scheduler::plugins::node_affinity::matches_selector;
 use crate::scheduler::shape::Shape;
+
+/// A claim has devices that cannot be used on a node.
+pub(crate) const NOT_AVAILABLE: &str = "resourceclaim not available on the node";
 
 #[derive(Debug)]
 pub(crate) struct DynamicResources;
@@ -13,14 +19,32 @@ impl Plugin for DynamicResources {
     }
 
     fn prepare(&self, shape: &Shape) -> Narrowed {
-        if shape.claims_devices() { Narrowed::All } else { Narrowed::NotMyConcern }
+        let Some(demand) = &shape.devices else { return Narrowed::NotMyConcern };
+        match &demand.waits_for {
+            Some(reason) => Narrowed::None(reason.clone()),
+            None if demand.is_nothing() => Narrowed::NotMyConcern,
+            None => Narrowed::All,
+        }
     }
 
     fn is_late(&self) -> bool {
         true
     }
 
-    fn filter(&self, _shape: &Shape, _table: &NodeTable, candidates: &mut Candidates<'_>) {
-        candidates.retain(|_| Err(Rejected::fixed(self, "cannot allocate all claims")));
+    fn filter(&self, shape: &Shape, table: &NodeTable, candidates: &mut Candidates<'_>) {
+        let Some(demand) = &shape.devices else { return };
+        let is_usable = |row: &NodeRow| demand.usable.iter().all(|selector| matches_selector(selector, row));
+        candidates.retain(|row| {
+            fits(demand, table.devices(), row).map_err(|why| Rejected::fixed(self, why))?;
+            if is_usable(row) { Ok(()) } else { Err(Rejected::fixed(self, NOT_AVAILABLE)) }
+        });
+    }
+
+    fn hears(&self, what: &Happening<'_>) -> bool {
+        match what {
+            Happening::NodeCame(_) | Happening::DevicesChanged => true,
+            Happening::NodeChanged { before, after } => before.labels != after.labels,
+            _ => false,
+        }
     }
 }

@@ -80,7 +80,7 @@ impl Plugin for InterPodAffinity {
     }
 
     fn hears(&self, what: &Happening<'_>) -> bool {
-        !matches!(what, Happening::NodeWent(_) | Happening::StorageChanged)
+        !matches!(what, Happening::NodeWent(_) | Happening::StorageChanged | Happening::DevicesChanged)
     }
 
     /// Whom it wants near may have come, whom it does not want near may have gone, or a node may be elsewhere.
@@ -99,7 +99,10 @@ impl Plugin for InterPodAffinity {
             Happening::PodChanged { before, after } => {
                 !wants(&before.kin) && wants(&after.kin) || minds(&before.kin) && !minds(&after.kin)
             }
-            Happening::NodeWent(_) | Happening::NamespaceChanged | Happening::StorageChanged => true,
+            Happening::NodeWent(_)
+            | Happening::NamespaceChanged
+            | Happening::StorageChanged
+            | Happening::DevicesChanged => true,
         }
     }
 

@@ -70,7 +70,7 @@ impl Plugin for PodTopologySpread {
     }
 
     fn hears(&self, what: &Happening<'_>) -> bool {
-        !matches!(what, Happening::NamespaceChanged | Happening::StorageChanged)
+        !matches!(what, Happening::NamespaceChanged | Happening::StorageChanged | Happening::DevicesChanged)
     }
 
     /// Nodes make a difference where they are in a domain, pods where they are counted.
@@ -98,7 +98,7 @@ impl Plugin for PodTopologySpread {
             Happening::PodChanged { before, after } => {
                 hard().any(|spread| counts(spread, &before.kin) != counts(spread, &after.kin))
             }
-            Happening::NamespaceChanged | Happening::StorageChanged => true,
+            Happening::NamespaceChanged | Happening::StorageChanged | Happening::DevicesChanged => true,
         }
     }
 
