@@ -14,6 +14,7 @@ mod absorb;
 mod admit;
 mod agent;
 mod backoff;
+mod claims;
 mod config;
 mod container;
 mod env;

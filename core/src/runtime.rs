@@ -33,9 +33,9 @@ pub use self::plugin::{Allocation, DevicePlugin, HostDevice, PluginDevice};
 pub use self::simulated::{Completion, SimulatedRuntime};
 pub use self::stream::{ByteSink, ExecSession, LogEntry, LogOptions, LogStream, PortForward, StdStream, TerminalSize};
 pub use self::types::{
-    ContainerConfig, ContainerId, ContainerKind, ContainerResources, ContainerState, ContainerStats, ContainerStatus,
-    Containers, Device, DeviceAccess, DeviceAmount, DeviceSource, EnvVar, ExecOutput, ExecRequest, ExitReason,
-    ExitStatus, FileEntry, FileSystemRoom, FileSystemStats, GivenDevice, HostFile, HostMount, HostPathStep,
+    ClaimConfig, ContainerConfig, ContainerId, ContainerKind, ContainerResources, ContainerState, ContainerStats,
+    ContainerStatus, Containers, Device, DeviceAccess, DeviceAmount, DeviceSource, EnvVar, ExecOutput, ExecRequest,
+    ExitReason, ExitStatus, FileEntry, FileSystemRoom, FileSystemStats, GivenDevice, HostFile, HostMount, HostPathStep,
     ImageCredentials, ImagePull, ImageStatus, Inventory, Mount, MountPropagation, NetworkStats, NodeStats, PodIdentity,
     PodSandboxStats, PortMapping, ProbeAction, ProbeOutcome, ProbePurpose, ProbeRequest, Room, RuntimeEvent,
     RuntimeInfo, SandboxConfig, SandboxDns, SandboxId, SandboxState, SandboxStatus, VolumeConfig, VolumeSource,
@@ -111,8 +111,21 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
         Err(has_no(format_args!("volumes: `{}`", volume.name)))
     }
 
-    /// Gives back all volumes of a pod: content that belongs to the pod is removed, host paths and persistent volumes
-    /// stay.
+    /// Makes the devices of a claim ready for a pod: its containers that name the claim are created after that, and get them.
+    /// Here the drivers of devices come in (upstream's `NodePrepareResources`).
+    async fn prepare_claim(&self, pod: &PodIdentity, claim: &ClaimConfig) -> Result<(), RuntimeError> {
+        let _ = pod;
+        match claim.devices().first() {
+            None => Ok(()),
+            Some(given) => {
+                let text = format!("DRA driver {} is not registered", given.driver);
+                Err(RuntimeError::new(RuntimeErrorKind::Unsupported, text))
+            }
+        }
+    }
+
+    /// Gives back all volumes of a pod, and the devices of its claims: content that belongs to the pod is removed, host
+    /// paths and persistent volumes stay.
     async fn remove_volumes(&self, pod: &PodIdentity) -> Result<(), RuntimeError> {
         let _ = pod;
         Ok(())

@@ -21,6 +21,7 @@ pub enum Verb {
     ListImages,
     RemoveImage,
     PrepareVolume,
+    PrepareClaim,
     RemoveVolumes,
     RemovePersistentVolume,
     CreateContainer,

@@ -17,10 +17,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 use inboard::runtime::{
-    ContainerConfig, ContainerId, ContainerResources, ContainerStatus, ExecOutput, ExecRequest, ExecSession, ImagePull,
-    ImageStatus, Inventory, LogOptions, LogStream, NodeStats, PodIdentity, PodSandboxStats, PortForward, ProbeOutcome,
-    ProbeRequest, Runtime, RuntimeError, RuntimeErrorKind, RuntimeEvent, RuntimeInfo, SandboxConfig, SandboxId,
-    SandboxStatus, SimulatedRuntime, VolumeConfig,
+    ClaimConfig, ContainerConfig, ContainerId, ContainerResources, ContainerStatus, ExecOutput, ExecRequest,
+    ExecSession, ImagePull, ImageStatus, Inventory, LogOptions, LogStream, NodeStats, PodIdentity, PodSandboxStats,
+    PortForward, ProbeOutcome, ProbeRequest, Runtime, RuntimeError, RuntimeErrorKind, RuntimeEvent, RuntimeInfo,
+    SandboxConfig, SandboxId, SandboxStatus, SimulatedRuntime, VolumeConfig,
 };
 use inboard::time::Time;
 use tokio::sync::Notify;
@@ -330,6 +330,10 @@ impl Runtime for MockRuntime {
 
     async fn prepare_volume(&self, pod: &PodIdentity, volume: &VolumeConfig) -> Result<(), RuntimeError> {
         self.call(|state, now| state.prepare_volume(now, pod, volume)).await
+    }
+
+    async fn prepare_claim(&self, pod: &PodIdentity, claim: &ClaimConfig) -> Result<(), RuntimeError> {
+        self.call(|state, now| state.prepare_claim(now, pod, claim)).await
     }
 
     async fn remove_volumes(&self, pod: &PodIdentity) -> Result<(), RuntimeError> {

@@ -228,6 +228,7 @@ impl SimulatedRuntime for MockState {
             Call::PullImage(pull) => reply(self.pull_image(now, pull), |image| Reply::Image(Some(image))),
             Call::ListImages => reply(self.list_images(now), Reply::Images),
             Call::PrepareVolume(pod, volume) => reply(self.prepare_volume(now, pod, volume), done),
+            Call::PrepareClaim(pod, claim) => reply(self.prepare_claim(now, pod, claim), done),
             Call::RemoveVolumes(pod) => reply(self.remove_volumes(now, pod), done),
             Call::RemovePersistentVolume(handle) => reply(self.remove_persistent_volume(now, handle), done),
             Call::CreateContainer(sandbox, config) => {

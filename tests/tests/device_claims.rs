@@ -5,6 +5,8 @@
 
 #[path = "device_claims/cluster.rs"]
 mod cluster;
+#[path = "device_claims/nodes.rs"]
+mod nodes;
 #[path = "device_claims/random.rs"]
 mod random;
 #[path = "device_claims/stories.rs"]

@@ -83,6 +83,12 @@ impl Kernel {
         {
             self.agents.tell(&node.as_str().into(), |agent| agent.volume_changed(object.meta.uid));
         }
+        if object.meta.kind == kind::RESOURCE_CLAIM {
+            let pods = self.store.snapshot().pods_with_device_claim(&object.meta.namespace, &object.meta.name);
+            for (node, pod) in pods.filter_map(|pod| Some((pod.node()?, pod.meta.uid))) {
+                self.agents.tell(node, |agent| agent.claim_changed(pod));
+            }
+        }
         if AGENT_INPUTS.contains(&object.meta.kind) {
             let Meta { kind, namespace, name, .. } = &object.meta;
             self.agents.tell_all(|agent| agent.inputs_changed(*kind, namespace, name));

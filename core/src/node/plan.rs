@@ -78,6 +78,8 @@ pub(super) enum Action {
     Condemn(Verdict),
     /// A volume cannot be made now.
     VolumeFailed(u16, super::volumes::Trouble),
+    /// There is nothing to make of a claim.
+    NoVolume(u16),
     /// A container cannot be started now.
     Fail(u16, Failure),
     /// An exit is answered with a delay, which is now shown.

@@ -1,5 +1,5 @@
-//! The volumes of a pod: each is prepared before the sandbox is made, all at once; one that cannot be is said in an
-//! event and tried again.
+//! The volumes of a pod, and its claims for devices: each is prepared before the sandbox is made, all at once; one that
+//! cannot be is said in an event and tried again.
 
 mod files;
 mod mode;
@@ -10,29 +10,25 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Volume};
 
 pub(super) use self::trouble::Trouble;
+use super::claims;
 use super::plan::{Action, PodPlan, View, WaitingOn};
 use super::work::{Flight, VolumeStep, Volumes};
-use crate::object::kind;
 use crate::object::quantity::Quantity;
 use crate::object::storage;
+use crate::object::{device, kind};
 use crate::runtime::{Call, VolumeConfig, VolumeSource};
 use crate::store::EventType;
 
 /// Prepares what is not ready. True when the pod's containers can be started.
 pub(super) fn make(view: &View<'_>, plan: &mut PodPlan) -> bool {
     let volumes = view.work.spec.volumes.as_deref().unwrap_or_default();
-    if volumes.is_empty() || view.work.volumes == Volumes::Ready {
+    let claims = device::claims_of(&view.work.spec);
+    if (volumes.is_empty() && claims.is_empty()) || view.work.volumes == Volumes::Ready {
         return true;
     }
-    let steps = view.work.transient.as_ref().map(|transient| transient.volumes.as_slice()).unwrap_or_default();
     for (place, volume) in (0_u16..).zip(volumes) {
-        match steps.get(usize::from(place)).copied().unwrap_or(VolumeStep::Wanted) {
-            VolumeStep::Ready | VolumeStep::Preparing { .. } => continue,
-            VolumeStep::Failed { retry_at, .. } if retry_at > view.now => {
-                plan.wake(retry_at);
-                continue;
-            }
-            VolumeStep::Wanted | VolumeStep::Failed { .. } => {}
+        if !is_due(view, plan, place) {
+            continue;
         }
         match source(view, plan, volume) {
             Ok(source) => {
@@ -47,12 +43,38 @@ pub(super) fn make(view: &View<'_>, plan: &mut PodPlan) -> bool {
             Err(wrong) => plan.actions.push(Action::VolumeFailed(place, wrong)),
         }
     }
+    for (place, claim) in (0_u16..).skip(volumes.len()).zip(claims) {
+        if !is_due(view, plan, place) {
+            continue;
+        }
+        match claims::config(view, claim) {
+            Ok(Some(config)) => {
+                let call = Call::PrepareClaim(view.work.identity.clone(), Arc::new(config));
+                plan.call(Flight::Volume(place), call);
+            }
+            Ok(None) => plan.actions.push(Action::NoVolume(place)),
+            Err(wrong) => plan.actions.push(Action::VolumeFailed(place, Trouble::Unprepared(wrong.into()))),
+        }
+    }
     // A pod that runs already goes on while the content of a volume is renewed.
     let runs = view.work.sandbox.as_ref().is_some_and(|sandbox| sandbox.ready) && super::plan::mains_begun(view.work);
     if !runs {
         plan.wait(WaitingOn::Volumes);
     }
     runs
+}
+
+/// Whether a volume or a claim is to be prepared now.
+fn is_due(view: &View<'_>, plan: &mut PodPlan, place: u16) -> bool {
+    let steps = view.work.transient.as_ref().map(|transient| transient.volumes.as_slice()).unwrap_or_default();
+    match steps.get(usize::from(place)).copied().unwrap_or(VolumeStep::Wanted) {
+        VolumeStep::Ready | VolumeStep::Preparing { .. } => false,
+        VolumeStep::Failed { retry_at, .. } if retry_at > view.now => {
+            plan.wake(retry_at);
+            false
+        }
+        VolumeStep::Wanted | VolumeStep::Failed { .. } => true,
+    }
 }
 
 /// Whether the content of a volume follows other objects.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    ContainerConfig, ContainerId, ContainerResources, ContainerStatus, ExecOutput, ImagePull, ImageStatus, Inventory,
-    NodeStats, PodIdentity, PodSandboxStats, ProbeOutcome, ProbeRequest, Runtime, RuntimeError, RuntimeInfo,
+    ClaimConfig, ContainerConfig, ContainerId, ContainerResources, ContainerStatus, ExecOutput, ImagePull, ImageStatus,
+    Inventory, NodeStats, PodIdentity, PodSandboxStats, ProbeOutcome, ProbeRequest, Runtime, RuntimeError, RuntimeInfo,
     SandboxConfig, SandboxId, SandboxStatus, VolumeConfig,
 };
 
@@ -30,6 +30,8 @@ pub enum Call {
     ListImages,
     /// [`Runtime::prepare_volume`]
     PrepareVolume(PodIdentity, Arc<VolumeConfig>),
+    /// [`Runtime::prepare_claim`]
+    PrepareClaim(PodIdentity, Arc<ClaimConfig>),
     /// [`Runtime::remove_volumes`]
     RemoveVolumes(PodIdentity),
     /// [`Runtime::remove_persistent_volume`]
@@ -103,6 +105,7 @@ impl Call {
             Self::PullImage(pull) => runtime.pull_image(pull).await.map(|image| Reply::Image(Some(image))),
             Self::ListImages => runtime.list_images().await.map(Reply::Images),
             Self::PrepareVolume(pod, volume) => runtime.prepare_volume(pod, volume).await.map(|()| Reply::Done),
+            Self::PrepareClaim(pod, claim) => runtime.prepare_claim(pod, claim).await.map(|()| Reply::Done),
             Self::RemoveVolumes(pod) => runtime.remove_volumes(pod).await.map(|()| Reply::Done),
             Self::RemovePersistentVolume(handle) => {
                 runtime.remove_persistent_volume(handle).await.map(|()| Reply::Done)

@@ -1,5 +1,6 @@
 //! What is passed to a runtime and what it reports.
 
+mod claim;
 mod container;
 mod device;
 mod host_path;
@@ -12,6 +13,7 @@ mod sandbox;
 mod stats;
 mod volume;
 
+pub use self::claim::ClaimConfig;
 pub use self::container::{
     ContainerConfig, ContainerKind, ContainerResources, ContainerState, ContainerStatus, Containers, EnvVar,
     ExitReason, ExitStatus, Mount, MountPropagation,

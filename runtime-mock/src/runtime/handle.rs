@@ -2,7 +2,7 @@
 //! [`MockState`] of the same name at the moment of the call.
 
 use bytes::Bytes;
-use inboard::runtime::{Inventory, NodeStats};
+use inboard::runtime::{ClaimConfig, Inventory, NodeStats, PodIdentity};
 use inboard::time::Time;
 
 use super::MockRuntime;
@@ -120,6 +120,11 @@ impl MockRuntime {
     /// See [`MockState::set_machine`].
     pub fn set_machine(&self, stats: NodeStats) {
         self.lock().state.set_machine(stats);
+    }
+
+    /// See [`MockState::prepared_claims`].
+    pub fn prepared_claims(&self) -> Vec<(PodIdentity, ClaimConfig)> {
+        self.lock().state.prepared_claims().map(|(pod, claim)| (pod.clone(), claim.clone())).collect()
     }
 
     /// See [`MockState::persistent_volumes`].

@@ -1,7 +1,7 @@
 //! Volumes: prepare, remove.
 
 use bytes::Bytes;
-use inboard::runtime::{PodIdentity, RuntimeErrorKind, VolumeConfig};
+use inboard::runtime::{ClaimConfig, PodIdentity, RuntimeErrorKind, VolumeConfig};
 use inboard::time::Time;
 
 use super::serve::About;
@@ -18,6 +18,13 @@ impl MockState {
         })
     }
 
+    pub(crate) fn prepare_claim(&mut self, now: Time, pod: &PodIdentity, claim: &ClaimConfig) -> Answer<()> {
+        self.serve(now, Verb::PrepareClaim, About::Pod(pod), |state, now| {
+            state.volumes.prepare_claim(pod, claim);
+            (now, Ok(())).into()
+        })
+    }
+
     pub(crate) fn remove_volumes(&mut self, now: Time, pod: &PodIdentity) -> Answer<()> {
         self.serve(now, Verb::RemoveVolumes, About::Pod(pod), |state, now| {
             state.volumes.remove(pod.uid);
@@ -30,6 +37,11 @@ impl MockState {
             state.volumes.remove_persistent(handle);
             (now, Ok(())).into()
         })
+    }
+
+    /// The claims for devices that are prepared for pods of this node.
+    pub fn prepared_claims(&self) -> impl Iterator<Item = (&PodIdentity, &ClaimConfig)> {
+        self.volumes.claims()
     }
 
     /// The persistent volumes that this node keeps, by their handles.

@@ -10,7 +10,7 @@ use inboard_runtime_mock::{Fault, MockState, Verb};
 use super::History;
 
 /// The calls that faults are injected into.
-const VERBS: [Verb; 14] = [
+const VERBS: [Verb; 15] = [
     Verb::Inventory,
     Verb::RunPodSandbox,
     Verb::StopPodSandbox,
@@ -23,6 +23,7 @@ const VERBS: [Verb; 14] = [
     Verb::RemoveContainer,
     Verb::RemoveVolumes,
     Verb::PrepareVolume,
+    Verb::PrepareClaim,
     Verb::RemovePersistentVolume,
     Verb::Probe,
 ];

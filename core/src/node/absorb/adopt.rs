@@ -148,19 +148,12 @@ impl PodWork {
         let mut volumes = self.spec.volumes.iter().flatten();
         if self.volumes == Volumes::Ready && volumes.any(super::super::volumes::is_projection) {
             self.volumes = Volumes::Partial;
-            let volumes: SmallVec<[VolumeStep; 4]> =
-                self.spec
-                    .volumes
-                    .iter()
-                    .flatten()
-                    .map(|volume| {
-                        if super::super::volumes::is_projection(volume) {
-                            VolumeStep::Wanted
-                        } else {
-                            VolumeStep::Ready
-                        }
-                    })
-                    .collect();
+            let step = |volume| match super::super::volumes::is_projection(volume) {
+                true => VolumeStep::Wanted,
+                false => VolumeStep::Ready,
+            };
+            let mut volumes: SmallVec<[VolumeStep; 4]> = self.spec.volumes.iter().flatten().map(step).collect();
+            volumes.resize(super::super::claims::prepared(&self.spec), VolumeStep::Ready);
             self.transient().volumes = volumes;
         }
     }

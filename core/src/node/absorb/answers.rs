@@ -64,9 +64,19 @@ impl PodWork {
 
     fn volume_answered(&mut self, place: u16, answer: Answer, now: Time) {
         match answer {
-            Ok(_) => self.volume_is(place, VolumeStep::Ready),
-            Err(error) => self.volume_failed(place, &Trouble::unmade(error.message().to_owned()), now),
+            Ok(_) => self.volume_is_ready(place),
+            Err(error) => {
+                let why = error.message().to_owned();
+                let is_claim = usize::from(place) >= self.spec.volumes.as_ref().map_or(0, Vec::len);
+                let trouble = if is_claim { Trouble::Unprepared(why.into()) } else { Trouble::unmade(why) };
+                self.volume_failed(place, &trouble, now);
+            }
         }
+    }
+
+    /// A volume or a claim is prepared, and perhaps it was the last one.
+    pub(in crate::node) fn volume_is_ready(&mut self, place: u16) {
+        self.volume_is(place, VolumeStep::Ready);
         let all_ready = |transient: &super::super::work::Transient| {
             transient.volumes.iter().all(|volume| *volume == VolumeStep::Ready)
         };

@@ -3,6 +3,7 @@
 use super::NodeAgent;
 use crate::ids::Uid;
 use crate::node::backoff::Backoff;
+use crate::node::claims;
 use crate::node::output::{CallId, NodeOutputs, PodWrite};
 use crate::node::plan::{Action, PodPlan};
 use crate::node::work::{Flight, PodStep, PodWork, SlotStep, Stage, VolumeStep, Volumes};
@@ -20,6 +21,14 @@ pub(super) struct Round {
 }
 
 impl NodeAgent {
+    /// A claim for devices that this pod uses has changed.
+    pub(crate) fn claim_changed(&mut self, uid: Uid) {
+        if let Some(work) = self.pods.get_mut(&uid) {
+            work.forget_failures();
+            self.dirty.insert(uid);
+        }
+    }
+
     pub(super) fn apply(
         &mut self,
         work: &mut PodWork,
@@ -171,7 +180,7 @@ impl PodWork {
     }
 
     pub(in crate::node) fn volume_is(&mut self, place: u16, step: VolumeStep) {
-        let count = self.spec.volumes.as_ref().map_or(0, Vec::len);
+        let count = claims::prepared(&self.spec);
         let volumes = &mut self.transient().volumes;
         volumes.resize(count, VolumeStep::Wanted);
         if let Some(volume) = volumes.get_mut(usize::from(place)) {
@@ -198,6 +207,11 @@ impl PodWork {
                 let transient = self.transient();
                 transient.verdict = Some(verdict);
                 transient.excess = None;
+                return true;
+            }
+            Action::NoVolume(place) => {
+                self.volumes = Volumes::Partial;
+                self.volume_is_ready(place);
                 return true;
             }
             Action::VolumeFailed(place, message) => {

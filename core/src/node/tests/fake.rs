@@ -76,6 +76,7 @@ impl Fake {
             Call::PullImage(pull) => format!("PullImage {}", pull.image),
             Call::ListImages => "ListImages".to_owned(),
             Call::PrepareVolume(_, volume) => format!("PrepareVolume {}", volume.name),
+            Call::PrepareClaim(_, claim) => format!("PrepareClaim {}", claim.name),
             Call::RemoveVolumes(_) => "RemoveVolumes".to_owned(),
             Call::RemovePersistentVolume(handle) => format!("RemovePersistentVolume {handle}"),
             Call::CreateContainer(_, config) => format!("CreateContainer {} {}", config.name, config.attempt),
@@ -162,6 +163,7 @@ impl Fake {
             | Call::Info
             | Call::ListImages
             | Call::ExecSync(..)
+            | Call::PrepareClaim(..)
             | Call::FreeImages => Reply::Done,
         })
     }

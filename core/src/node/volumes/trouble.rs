@@ -12,6 +12,8 @@ pub(in crate::node) enum Trouble {
     Unresolved(Text),
     /// It could not be made.
     Unmade(Text),
+    /// It is a claim for devices, which the pod may not use or which could not be prepared.
+    Unprepared(Text),
 }
 
 impl Trouble {
@@ -37,6 +39,9 @@ impl Trouble {
                 ("FailedMapVolume", format!("MapVolume.MapBlockVolume failed for volume {volume:?} : {why}"))
             }
             Self::Unmade(why) => ("FailedMount", format!("MountVolume.SetUp failed for volume {volume:?} : {why}")),
+            Self::Unprepared(why) => {
+                ("FailedPrepareDynamicResources", format!("Failed to prepare dynamic resources: {why}"))
+            }
         }
     }
 }
