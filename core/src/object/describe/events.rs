@@ -33,7 +33,9 @@ pub(super) fn tell(lines: &mut Lines, events: &[Event], now: Time) {
 /// How long ago it happened, and how often since when.
 fn age(event: &Event, now: Time) -> String {
     let ago = |time: Option<Time>| {
-        time.map_or_else(|| UNKNOWN.to_owned(), |time| human_duration(now.as_secs() - time.as_secs()))
+        // Events of a series have fractions of seconds, which count.
+        let seconds = |time: Time| now.as_nanos().saturating_sub(time.as_nanos()) / 1_000_000_000;
+        time.map_or_else(|| UNKNOWN.to_owned(), |time| human_duration(seconds(time)))
     };
     let micro = |time: &k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime| Time::from_timestamp(time.0);
     let happened = event.event_time.as_ref().map(micro);
