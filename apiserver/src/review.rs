@@ -19,6 +19,8 @@ use crate::rbac;
 use crate::respond;
 use crate::sent::Sent;
 
+mod check;
+
 /// Answers a review.
 pub(crate) fn answer(
     moment: &Moment,
@@ -31,26 +33,35 @@ pub(crate) fn answer(
     let read = body::read(&sent.body, sent.format()?, &moment.kinds, info, validation)?;
     sent.said.add(read.warnings);
     let mut review = read.value;
+    let stated = review.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
+    if !stated.is_empty() && stated != namespace {
+        let text = "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(ApiError::bad_request(text));
+    }
+    if review["metadata"].is_null() {
+        review["metadata"] = json!({});
+    }
+    if let Some(metadata) = review["metadata"].as_object_mut().filter(|_| !namespace.is_empty()) {
+        metadata.insert("namespace".to_owned(), namespace.into());
+    }
     let status = match info.id {
         kind::SELF_SUBJECT_REVIEW => json!({ "userInfo": told(user) }),
         kind::TOKEN_REVIEW => {
             let token = review.pointer("/spec/token").and_then(Value::as_str).unwrap_or_default();
+            if token.is_empty() {
+                return Err(ApiError::bad_request("token is required for TokenReview in authentication"));
+            }
             match credentials.of_token(token, moment) {
                 Some(user) => json!({ "authenticated": true, "user": told(&user) }),
                 None => json!({ "user": {}, "error": "invalid bearer token" }),
             }
         }
-        kind::SELF_SUBJECT_ACCESS_REVIEW => decision(moment, user, &review["spec"]),
-        kind::SUBJECT_ACCESS_REVIEW => decision(moment, &asked_about(&review["spec"]), &review["spec"]),
-        kind::LOCAL_SUBJECT_ACCESS_REVIEW => {
-            let asked = review.pointer("/spec/resourceAttributes/namespace").and_then(Value::as_str);
-            if asked.is_some_and(|asked| asked != namespace) {
-                let message = format!(
-                    "spec.resourceAttributes.namespace: Invalid value: {:?}: must match metadata.namespace",
-                    asked.unwrap_or_default()
-                );
-                return Err(ApiError::bad_request(message));
-            }
+        kind::SELF_SUBJECT_ACCESS_REVIEW => {
+            check::check(info.id, &review)?;
+            decision(moment, user, &review["spec"])
+        }
+        kind::SUBJECT_ACCESS_REVIEW | kind::LOCAL_SUBJECT_ACCESS_REVIEW => {
+            check::check(info.id, &review)?;
             decision(moment, &asked_about(&review["spec"]), &review["spec"])
         }
         kind::SELF_SUBJECT_RULES_REVIEW => {
@@ -63,9 +74,6 @@ pub(crate) fn answer(
         _ => return Err(not_allowed()),
     };
     review["status"] = status;
-    if review["metadata"].is_null() {
-        review["metadata"] = json!({});
-    }
     Ok(respond::value(StatusCode::CREATED, &review, sent.wanted.whole()))
 }
 

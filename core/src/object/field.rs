@@ -196,7 +196,7 @@ impl FieldErrors {
     }
 
     /// A text breaks each of the rules that `problems` names: one error a rule.
-    pub fn invalid_each(&mut self, path: &Path<'_>, value: &str, problems: Vec<String>) {
+    pub fn invalid_each(&mut self, path: &Path<'_>, value: &str, problems: impl IntoIterator<Item = String>) {
         for problem in problems {
             self.invalid(path, value, problem);
         }

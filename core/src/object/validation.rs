@@ -74,6 +74,7 @@ mod fields;
 mod go;
 pub(crate) mod go_json;
 mod mount;
+mod pod_resize;
 mod pod_resources;
 mod pod_status;
 mod pod_update;
@@ -93,6 +94,7 @@ pub use dispatch::{
     approval_update, create, create_as, finalizers_update, pod_part_update, status_update, update, update_as, warnings,
 };
 pub use pod::{pod, pod_template_spec};
+pub use pod_resize::pod_resize;
 pub use pod_status::pod_status_update;
-pub use pod_update::{pod_binding, pod_ephemeral_containers_update, pod_resize, pod_update};
+pub use pod_update::{pod_binding, pod_ephemeral_containers_update, pod_update};
 pub use warnings::{pod_template_warnings, pod_warnings};

@@ -18,7 +18,7 @@ use serde_json::json;
 use self::expressions::Expressions;
 use super::fields::{list, one_of, text};
 use super::names::{dns1035_label, dns1123_subdomain, name_is_dns_subdomain, path_segment, qualified_name};
-use super::shared::{self, SPEC, meta_update};
+use super::shared::{self, SPEC};
 use crate::object::cel::Type;
 use crate::object::field::{FieldErrors, Path};
 
@@ -77,11 +77,9 @@ pub fn validating_webhooks(configuration: &ValidatingWebhookConfiguration) -> Fi
 /// What is wrong with a changed configuration.
 pub fn validating_webhooks_update(
     new: &ValidatingWebhookConfiguration,
-    old: &ValidatingWebhookConfiguration,
+    _: &ValidatingWebhookConfiguration,
 ) -> FieldErrors {
-    let mut errors = meta_update(&new.metadata, &old.metadata);
-    errors.append(validating_webhooks(new));
-    errors
+    validating_webhooks(new)
 }
 
 /// What is wrong with a new configuration.
@@ -92,10 +90,8 @@ pub fn mutating_webhooks(configuration: &MutatingWebhookConfiguration) -> FieldE
 }
 
 /// What is wrong with a changed configuration.
-pub fn mutating_webhooks_update(new: &MutatingWebhookConfiguration, old: &MutatingWebhookConfiguration) -> FieldErrors {
-    let mut errors = meta_update(&new.metadata, &old.metadata);
-    errors.append(mutating_webhooks(new));
-    errors
+pub fn mutating_webhooks_update(new: &MutatingWebhookConfiguration, _: &MutatingWebhookConfiguration) -> FieldErrors {
+    mutating_webhooks(new)
 }
 
 fn policy_spec(name: &str, spec: &ValidatingAdmissionPolicySpec, errors: &mut FieldErrors) {
@@ -214,14 +210,14 @@ fn param_kind(kind: &ParamKind, path: &Path<'_>, errors: &mut FieldErrors) {
     let (api_version, name, at) = (text(&kind.api_version), text(&kind.kind), path.field("apiVersion"));
     match api_version.split('/').collect::<Vec<_>>().as_slice() {
         [""] => errors.required(&at, ""),
-        [version] => errors.invalid_each(&at, version, dns1035_label(version)),
+        [version] => invalid_joined(&at, version, &dns1035_label(version), errors),
         [group, version] => {
             if !group.is_empty() {
-                errors.invalid_each(&at, group, dns1123_subdomain(group));
+                invalid_joined(&at, group, &dns1123_subdomain(group), errors);
             }
             match *version {
                 "" => errors.invalid(&at, api_version, "version must be specified"),
-                version => errors.invalid_each(&at, version, dns1035_label(version)),
+                version => invalid_joined(&at, version, &dns1035_label(version), errors),
             }
         }
         _ => errors.invalid(&at, api_version, format!("unexpected GroupVersion string: {api_version}")),
@@ -235,6 +231,12 @@ fn param_kind(kind: &ParamKind, path: &Path<'_>, errors: &mut FieldErrors) {
     if !problems.is_empty() {
         let detail = format!("may have mixed case, but should otherwise match: {}", problems.join(","));
         errors.invalid(&at, name, detail);
+    }
+}
+
+fn invalid_joined(path: &Path<'_>, value: &str, problems: &[String], errors: &mut FieldErrors) {
+    if !problems.is_empty() {
+        errors.invalid(path, value, problems.join(","));
     }
 }
 

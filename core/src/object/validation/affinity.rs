@@ -303,7 +303,8 @@ fn spread_details(constraint: &TopologySpreadConstraint, path: &Path<'_>, errors
     label_keys(keys, constraint.label_selector.is_some(), &keys_path, errors);
     if let Some(selector) = &constraint.label_selector {
         if !keys.is_empty() {
-            keys_twice_selected(keys, selector, &keys_path, errors);
+            // As for the affinity to pods: the index stands where a field should.
+            keys_twice_selected(keys, selector, path, errors);
         }
         selector::label_selector(selector, Values::Checked, &path.field("labelSelector"), errors);
     }

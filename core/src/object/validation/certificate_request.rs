@@ -11,9 +11,10 @@ use k8s_openapi::api::certificates::v1::{CertificateSigningRequest, CertificateS
 use super::checks::json;
 use super::fields::{list, one_of};
 use super::names::{self, Problems};
-use super::shared::{self, SPEC, STATUS};
+use super::shared::{self, SPEC, STATUS, meta_update};
 use crate::object::field::{FieldErrors, GoQuoted, Path};
-use crate::object::subject::unwrapped;
+use crate::object::pem;
+use crate::object::subject::{is_authority, unwrapped};
 
 /// What a key may be used for, in order.
 const USAGES: [&str; 23] = [
@@ -88,6 +89,7 @@ pub fn update(new: &CertificateSigningRequest, old: &CertificateSigningRequest, 
     } else if after != before && !before.is_empty() {
         errors.forbidden(&path, "updates may not modify existing certificate content");
     }
+    errors.append(meta_update(&new.metadata, &old.metadata));
     errors
 }
 
@@ -125,7 +127,35 @@ fn always(request: &CertificateSigningRequest, old: Option<&CertificateSigningRe
         errors.invalid(&SPEC.field("expirationSeconds"), seconds, detail);
     }
     decided(conditions(request), old.map(conditions).unwrap_or_default(), &mut errors);
+    // What was stored may stay, and so may what replaces something that was wrong already.
+    let may_be_anything =
+        old.is_some_and(|old| certificate(old) == certificate(request) || certificate_problem(old).is_some());
+    if let Some(problem) = certificate_problem(request).filter(|_| !may_be_anything) {
+        errors.invalid(&STATUS.field("certificate"), "<certificate data>", problem);
+    }
     errors
+}
+
+/// What is wrong with what was signed: certificates it is, one or more, and nothing beside them.
+fn certificate_problem(request: &CertificateSigningRequest) -> Option<String> {
+    let given = certificate(request);
+    if given.is_empty() {
+        return None;
+    }
+    let text = String::from_utf8_lossy(given);
+    let mut blocks = pem::blocks(&text).peekable();
+    if blocks.peek().is_none() {
+        return Some("must contain at least one CERTIFICATE PEM block".to_owned());
+    }
+    blocks.find_map(|block| {
+        if block.kind != "CERTIFICATE" {
+            return Some(format!("only CERTIFICATE PEM blocks are allowed, found {}", GoQuoted(block.kind)));
+        }
+        if block.has_headers {
+            return Some("no PEM block headers are permitted".to_owned());
+        }
+        is_authority(&block.bytes).is_none().then(|| "x509: malformed certificate".to_owned())
+    })
 }
 
 fn usages(usages: &[String], old: &[String], errors: &mut FieldErrors) {
@@ -152,13 +182,13 @@ fn decided(
     old: &[CertificateSigningRequestCondition],
     errors: &mut FieldErrors,
 ) {
-    let path = STATUS.field("conditions");
+    let all = STATUS.field("conditions");
     let had: BTreeSet<&str> = old.iter().map(|condition| condition.type_.as_str()).collect();
     let had_both = had.contains("Approved") && had.contains("Denied");
     let had_twice = had.len() < old.len();
     let mut earlier = BTreeSet::new();
     for (index, condition) in conditions.iter().enumerate() {
-        let path = path.index(index);
+        let path = all.index(index);
         let kind = condition.type_.as_str();
         if kind.is_empty() && !had.contains("") {
             errors.required(&path.field("type"), "");
@@ -176,7 +206,7 @@ fn decided(
         };
         if contrary && !had_both {
             let detail = "Approved and Denied conditions are mutually exclusive";
-            errors.invalid(&path.field("type"), kind, detail);
+            errors.invalid(&all, kind, detail);
         }
         if !earlier.insert(kind) && !had_twice {
             errors.duplicate(&path.field("type"), kind);

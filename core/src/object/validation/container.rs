@@ -26,6 +26,9 @@ pub const PROTOCOLS: &[&str] = &["SCTP", "TCP", "UDP"];
 /// How many rules may say when a container starts again.
 const RESTART_RULES_MAX: usize = 20;
 
+/// The resize policy that starts the container once more.
+pub(super) const RESTART: &str = "RestartContainer";
+
 /// How many exit codes one rule may name.
 const EXIT_CODES_MAX: usize = 255;
 
@@ -122,18 +125,30 @@ pub(super) fn init_containers(
         host_ports(std::slice::from_ref(container), path, errors);
         if container.restart_policy.as_deref() == Some("Always") {
             hooks_and_probes(container, shared, &entry, errors);
-            continue;
+        } else {
+            runs_once(container, &entry, errors);
         }
-        for (field, is_set) in [
-            ("lifecycle", container.lifecycle.is_some()),
-            ("livenessProbe", container.liveness_probe.is_some()),
-            ("readinessProbe", container.readiness_probe.is_some()),
-            ("startupProbe", container.startup_probe.is_some()),
-        ] {
-            if is_set {
-                let detail = "may not be set for init containers without restartPolicy=Always";
-                errors.forbidden(&entry.field(field), detail);
-            }
+    }
+}
+
+/// What an init container that ends may not have: nobody would look at it, or start it once more.
+fn runs_once(container: &Container, path: &Path<'_>, errors: &mut FieldErrors) {
+    for (field, is_set) in [
+        ("lifecycle", container.lifecycle.is_some()),
+        ("livenessProbe", container.liveness_probe.is_some()),
+        ("readinessProbe", container.readiness_probe.is_some()),
+        ("startupProbe", container.startup_probe.is_some()),
+    ] {
+        if is_set {
+            let detail = "may not be set for init containers without restartPolicy=Always";
+            errors.forbidden(&path.field(field), detail);
+        }
+    }
+    let policies = path.field("resizePolicy");
+    for (index, policy) in list(&container.resize_policy).iter().enumerate() {
+        if policy.restart_policy == RESTART {
+            let detail = "must not be set to 'RestartContainer' for non-sidecar initContainers";
+            errors.invalid(&policies.index(index).field("restartPolicy"), RESTART, detail);
         }
     }
 }
@@ -336,7 +351,7 @@ fn resize_policy(policies: &[ContainerResizePolicy], restart_policy: &str, path:
             errors.duplicate(&path.index(index), policy.resource_name.as_str());
         }
         required_one_of(&policy.resource_name, &["cpu", "memory"], path, errors);
-        required_one_of(&policy.restart_policy, &["NotRequired", "RestartContainer"], path, errors);
+        required_one_of(&policy.restart_policy, &["NotRequired", RESTART], path, errors);
         if restart_policy == "Never" && policy.restart_policy != "NotRequired" {
             let detail = "must be 'NotRequired' when `restartPolicy` is 'Never'";
             errors.invalid(path, policy.restart_policy.as_str(), detail);

@@ -24,10 +24,10 @@ use super::{
     admission, api_service, attributes_class, autoscaler, certificate_request, config_map, controller_revision,
     cron_job, csi, daemon_set, definition, deployment, device_claim, device_class, device_taint, disruption_budget,
     endpoint_slice, endpoints, event, flow_control, ingress, job, lease, limit_range, namespace, network_policy, node,
-    persistent_volume, pod, pod_certificate, pod_status, pod_template, pod_update, priority_class, rbac, replica_set,
-    replication_controller, resource_quota, resource_slice, runtime_class, secret, service, service_account,
-    service_range, stateful_set, storage_class, trust_bundle, version_migration, volume_attachment, volume_claim,
-    workload_warnings,
+    persistent_volume, pod, pod_certificate, pod_resize, pod_status, pod_template, pod_update, priority_class, rbac,
+    replica_set, replication_controller, resource_quota, resource_slice, runtime_class, secret, service,
+    service_account, service_range, stateful_set, storage_class, trust_bundle, version_migration, volume_attachment,
+    volume_claim, workload_warnings,
 };
 use crate::object::field::FieldErrors;
 use crate::object::kind::{self, KindId, TypedObject};
@@ -285,7 +285,7 @@ pub fn pod_part_update(new: &dyn TypedObject, old: &dyn TypedObject, part: PodPa
     if let (Some(new), Some(old)) = (of::<core::Pod>(new), of::<core::Pod>(old)) {
         errors.append(match part {
             PodPart::EphemeralContainers => pod_update::pod_ephemeral_containers_update(new, old),
-            PodPart::Resources => pod_update::pod_resize(new, old),
+            PodPart::Resources => pod_resize::pod_resize(new, old),
         });
     }
     errors

@@ -1,5 +1,7 @@
 //! PodDisruptionBudgets: either how many must stay or how many may go, and a selector.
 //!
+//! Upstream has no rules of their own for their metadata: those for all kinds hold, so that names may have capitals.
+//!
 //! Source: `pkg/apis/policy/validation`.
 
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
@@ -7,27 +9,24 @@ use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec}
 use super::checks::{self, json, nonnegative_if};
 use super::conditions;
 use super::fields::{list, one_of};
-use super::names::name_is_dns_subdomain;
-use super::shared::{self, SPEC, STATUS, meta_update};
+use super::shared::{self, SPEC, STATUS};
 use crate::object::field::FieldErrors;
 
 /// What is wrong with a new PodDisruptionBudget.
 pub fn disruption_budget(budget: &PodDisruptionBudget) -> FieldErrors {
-    let mut errors = shared::namespaced(&budget.metadata, name_is_dns_subdomain);
+    let mut errors = FieldErrors::new();
     spec(budget.spec.as_ref().unwrap_or(&PodDisruptionBudgetSpec::default()), &mut errors);
     errors
 }
 
 /// What is wrong with a changed PodDisruptionBudget.
-pub fn disruption_budget_update(new: &PodDisruptionBudget, old: &PodDisruptionBudget) -> FieldErrors {
-    let mut errors = meta_update(&new.metadata, &old.metadata);
-    spec(new.spec.as_ref().unwrap_or(&PodDisruptionBudgetSpec::default()), &mut errors);
-    errors
+pub fn disruption_budget_update(new: &PodDisruptionBudget, _old: &PodDisruptionBudget) -> FieldErrors {
+    disruption_budget(new)
 }
 
 /// What is wrong with a changed status of a PodDisruptionBudget.
-pub fn disruption_budget_status_update(new: &PodDisruptionBudget, old: &PodDisruptionBudget) -> FieldErrors {
-    let mut errors = meta_update(&new.metadata, &old.metadata);
+pub fn disruption_budget_status_update(new: &PodDisruptionBudget, _old: &PodDisruptionBudget) -> FieldErrors {
+    let mut errors = FieldErrors::new();
     let Some(status) = &new.status else { return errors };
     conditions::all(list(&status.conditions), &STATUS.field("conditions"), &mut errors);
     nonnegative_if(status.disruptions_allowed, &STATUS.field("disruptionsAllowed"), &mut errors);

@@ -9,7 +9,7 @@ use k8s_openapi::api::discovery::v1::{Endpoint, EndpointHints, EndpointPort, End
 use super::fields::{list, one_of, required_one_of, text};
 use super::names::{self, name_is_dns_subdomain};
 use super::service::PROTOCOLS;
-use super::shared::{self, meta_update};
+use super::shared;
 use super::{addresses, checks, meta};
 use crate::object::field::{FieldErrors, Path};
 
@@ -25,7 +25,7 @@ const CONTROLLERS: [&str; 2] = ["endpointslice-controller.k8s.io", "endpointslic
 
 /// What is wrong with a new EndpointSlice.
 pub fn endpoint_slice(slice: &EndpointSlice) -> FieldErrors {
-    always(slice, &[])
+    always(slice, None)
 }
 
 /// What a client is warned of when it writes an EndpointSlice; the cluster's own controllers know what they write.
@@ -48,29 +48,31 @@ pub(super) fn endpoint_slice_warnings(slice: &EndpointSlice) -> Vec<String> {
 
 /// What is wrong with a changed EndpointSlice.
 pub fn endpoint_slice_update(new: &EndpointSlice, old: &EndpointSlice) -> FieldErrors {
-    let known: Vec<String> = list(&old.endpoints).iter().flat_map(|endpoint| endpoint.addresses.clone()).collect();
-    let mut errors = meta_update(&new.metadata, &old.metadata);
-    errors.append(always(new, &known));
+    let mut errors = always(new, Some(old));
     checks::immutable(&new.address_type, &old.address_type, &Path::new("addressType"), &mut errors);
     errors
 }
 
-fn always(slice: &EndpointSlice, known: &[String]) -> FieldErrors {
+fn always(slice: &EndpointSlice, old: Option<&EndpointSlice>) -> FieldErrors {
     let mut errors = shared::namespaced(&slice.metadata, name_is_dns_subdomain);
     required_one_of(&slice.address_type, &TYPES, &Path::new("addressType"), &mut errors);
+    ports(list(&slice.ports), &Path::new("ports"), &mut errors);
+    if old.is_some_and(|old| checks::same(&slice.endpoints, &old.endpoints)) {
+        // What was stored before a rule existed may stay as it is.
+        return errors;
+    }
     let (endpoints, path) = (list(&slice.endpoints), Path::new("endpoints"));
     if endpoints.len() > ENDPOINTS_MAX {
         errors.too_many(&path, endpoints.len(), ENDPOINTS_MAX);
     } else {
         for (index, one) in endpoints.iter().enumerate() {
-            endpoint(one, &slice.address_type, known, &path.index(index), &mut errors);
+            endpoint(one, &slice.address_type, &path.index(index), &mut errors);
         }
     }
-    ports(list(&slice.ports), &Path::new("ports"), &mut errors);
     errors
 }
 
-fn endpoint(endpoint: &Endpoint, kind: &str, known: &[String], path: &Path<'_>, errors: &mut FieldErrors) {
+fn endpoint(endpoint: &Endpoint, kind: &str, path: &Path<'_>, errors: &mut FieldErrors) {
     let addresses_path = path.field("addresses");
     match endpoint.addresses.len() {
         0 => errors.required(&addresses_path, "must contain at least 1 address"),
@@ -78,7 +80,7 @@ fn endpoint(endpoint: &Endpoint, kind: &str, known: &[String], path: &Path<'_>, 
         _ => {}
     }
     for (index, one) in endpoint.addresses.iter().enumerate() {
-        address(one, kind, known, &addresses_path.index(index), errors);
+        address(one, kind, &addresses_path, index, errors);
     }
     if let Some(node) = &endpoint.node_name {
         errors.invalid_each(&path.field("nodeName"), node, names::dns1123_subdomain(node));
@@ -98,20 +100,21 @@ fn endpoint(endpoint: &Endpoint, kind: &str, known: &[String], path: &Path<'_>, 
     }
 }
 
-fn address(value: &str, kind: &str, known: &[String], path: &Path<'_>, errors: &mut FieldErrors) {
+fn address(value: &str, kind: &str, list: &Path<'_>, index: usize, errors: &mut FieldErrors) {
+    let path = list.index(index);
     match kind {
         "IPv4" | "IPv6" => {
-            let before = errors.len();
-            names::ip_address(value, known, path, errors);
+            if let Some(problem) = names::ip_problem(value) {
+                return errors.invalid(&path, value, problem);
+            }
             let is_v6 = matches!(names::ip_sloppy(value), Some(IpAddr::V6(_)));
-            if errors.len() == before && is_v6 != (kind == "IPv6") {
-                errors.invalid(path, value, format!("must be an {kind} address"));
+            if is_v6 != (kind == "IPv6") {
+                // Upstream names the list.
+                errors.invalid(list, value, format!("must be an {kind} address"));
             }
-            if errors.len() == before {
-                addresses::not_special(value, path, errors);
-            }
+            addresses::not_special(value, &path, errors);
         }
-        "FQDN" => names::fully_qualified_domain(value, path, errors),
+        "FQDN" => names::fully_qualified_domain(value, &path, errors),
         _ => {}
     }
 }
@@ -122,8 +125,7 @@ fn hints(hints: &EndpointHints, path: &Path<'_>, errors: &mut FieldErrors) {
     for (field, given) in [("forZones", zones), ("forNodes", nodes)] {
         let path = path.field(field);
         if given.len() > HINTS_MAX {
-            errors.too_many(&path, given.len(), HINTS_MAX);
-            continue;
+            return errors.too_many(&path, given.len(), HINTS_MAX);
         }
         let repeated = shared::repeated(given.iter());
         for (index, name) in given.iter().enumerate() {

@@ -2,33 +2,25 @@
 //!
 //! Source: `pkg/apis/core/validation`.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::api::core::v1::{EndpointAddress, EndpointPort, Endpoints};
 
 use super::addresses;
-use super::checks::port_number;
+use super::checks::{self, port_number};
 use super::fields::{list, required_one_of, text};
 use super::names::{self, name_is_dns_subdomain};
 use super::service::PROTOCOLS;
 use super::shared::{self, meta_update};
 use crate::object::field::{FieldErrors, Path};
 
-const CAUSE: &str = "endpoints.kubernetes.io/last-change-trigger-time";
-
 /// What is wrong with new Endpoints.
 pub fn endpoints(endpoints: &Endpoints) -> FieldErrors {
-    always(endpoints, &[])
+    always(endpoints, None)
 }
 
 /// What is wrong with changed Endpoints.
 pub fn endpoints_update(new: &Endpoints, old: &Endpoints) -> FieldErrors {
     let mut errors = meta_update(&new.metadata, &old.metadata);
-    // What was stored before addresses had to have their usual form stays allowed.
-    let subsets = list(&old.subsets).iter();
-    let all = subsets.flat_map(|subset| list(&subset.addresses).iter().chain(list(&subset.not_ready_addresses)));
-    let known: Vec<String> = all.map(|address| address.ip.clone()).collect();
-    errors.append(always(new, &known));
+    errors.append(always(new, Some(old)));
     errors
 }
 
@@ -37,9 +29,14 @@ pub fn endpoints_warnings(_endpoints: &Endpoints) -> Vec<String> {
     vec!["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".to_owned()]
 }
 
-fn always(endpoints: &Endpoints, known: &[String]) -> FieldErrors {
+fn always(endpoints: &Endpoints, old: Option<&Endpoints>) -> FieldErrors {
     let mut errors = shared::namespaced(&endpoints.metadata, name_is_dns_subdomain);
-    trigger_time(endpoints.metadata.annotations.as_ref(), &mut errors);
+    if let Some(old) = old
+        && checks::same(&old.subsets, &endpoints.subsets)
+    {
+        // What was stored before a rule existed may stay as it is.
+        return errors;
+    }
     let path = Path::new("subsets");
     for (index, subset) in list(&endpoints.subsets).iter().enumerate() {
         let path = path.index(index);
@@ -50,7 +47,7 @@ fn always(endpoints: &Endpoints, known: &[String]) -> FieldErrors {
         for (field, given) in [("addresses", ready), ("notReadyAddresses", not_ready)] {
             let path = path.field(field);
             for (index, one) in given.iter().enumerate() {
-                address(one, known, &path.index(index), &mut errors);
+                address(one, &path.index(index), &mut errors);
             }
         }
         let (ports, ports_path) = (list(&subset.ports), path.field("ports"));
@@ -61,17 +58,9 @@ fn always(endpoints: &Endpoints, known: &[String]) -> FieldErrors {
     errors
 }
 
-fn trigger_time(annotations: Option<&BTreeMap<String, String>>, errors: &mut FieldErrors) {
-    let Some(time) = annotations.and_then(|all| all.get(CAUSE)) else { return };
-    if time.parse::<jiff::Timestamp>().is_err() {
-        let path = Path::new("annotations");
-        errors.invalid(&path.key(CAUSE), time.as_str(), "must be a valid RFC3339 timestamp");
-    }
-}
-
-fn address(address: &EndpointAddress, known: &[String], path: &Path<'_>, errors: &mut FieldErrors) {
+fn address(address: &EndpointAddress, path: &Path<'_>, errors: &mut FieldErrors) {
     let ip = path.field("ip");
-    names::ip_address(&address.ip, known, &ip, errors);
+    names::ip_address(&address.ip, &[], &ip, errors);
     let host = text(&address.hostname);
     if !host.is_empty() {
         errors.invalid_each(&path.field("hostname"), host, names::dns1123_label(host));

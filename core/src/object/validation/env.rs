@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 
 use super::super::field::{FieldErrors, Path};
-use super::fields::{amount, text, unreserved_path};
+use super::fields::{amount, no_backsteps, text};
 use super::names;
 
 /// The fields of the pod that a variable can show.
@@ -128,7 +128,7 @@ fn file_key_selector(selector: &FileKeySelector, path: &Path<'_>, errors: &mut F
     if selector.path.is_empty() {
         errors.required(&path.field("path"), "");
     } else {
-        unreserved_path(&selector.path, &path.field("path"), errors);
+        no_backsteps(&selector.path, &path.field("path"), errors);
     }
 }
 

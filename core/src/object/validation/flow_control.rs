@@ -12,13 +12,15 @@ use k8s_openapi::api::flowcontrol::v1::{
 use super::checks::json;
 use super::fields::{list, text};
 use super::names::{self, name_is_dns_subdomain};
-use super::shared::{self, SPEC, STATUS};
+use super::shared::{self, METADATA, SPEC, STATUS};
 use crate::object::field::{FieldErrors, Path};
 
 mod level;
 pub mod mandatory;
 
 const PRECEDENCE_MAX: i32 = 10_000;
+/// Told an older version that there are to be no shares.
+const ROUND_TRIP: &str = "flowcontrol.k8s.io/v1beta3-preserve-zero-concurrency-shares";
 const VERBS: [&str; 9] = ["create", "delete", "deletecollection", "get", "list", "patch", "proxy", "update", "watch"];
 
 /// What is wrong with a FlowSchema, new or changed.
@@ -40,6 +42,10 @@ pub fn flow_schema_status(schema: &FlowSchema) -> FieldErrors {
 /// What is wrong with a PriorityLevelConfiguration, new or changed.
 pub fn priority_level(level: &PriorityLevelConfiguration) -> FieldErrors {
     let mut errors = shared::cluster_wide(&level.metadata, name_is_dns_subdomain);
+    if level.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(ROUND_TRIP)) {
+        let detail = format!("annotation '{ROUND_TRIP}' is forbidden in flowcontrol.apiserver.k8s.io/v1");
+        errors.forbidden(&METADATA.field("annotations"), detail);
+    }
     let name = text(&level.metadata.name);
     level::spec(&level.spec, name, &mut errors);
     mandatory::level(&level.spec, name, &mut errors);

@@ -23,14 +23,20 @@ const INDEXED_MAX: i32 = 100_000;
 /// With a backoff limit per index, more completions than this lower the two limits below.
 const COMPLETIONS_SOFT_MAX: i32 = 100_000;
 const HIGH_COMPLETIONS_MAX: i32 = 10_000;
+const CONTROLLER_UID: &str = "batch.kubernetes.io/controller-uid";
+const JOB_NAME: &str = "batch.kubernetes.io/job-name";
 const MANAGED_BY_BYTES_MAX: usize = 63;
 
 /// What is wrong with a new Job, whose selector and labels are already generated.
 pub fn job(job: &Job) -> FieldErrors {
+    whole(job, true)
+}
+
+fn whole(job: &Job, needs_prefixed_labels: bool) -> FieldErrors {
     let mut errors = shared::namespaced(&job.metadata, name_is_dns_subdomain);
     let default = JobSpec::default();
     let spec = job.spec.as_ref().unwrap_or(&default);
-    generated_selector(job, spec, &mut errors);
+    generated_selector(job, spec, needs_prefixed_labels, &mut errors);
     spec_and_selector(spec, &mut errors);
     if let (true, Some(completions @ 1..)) = (is_indexed(spec), spec.completions) {
         // The last index is part of a host name.
@@ -47,15 +53,16 @@ pub fn job(job: &Job) -> FieldErrors {
 /// What is wrong with a changed Job.
 pub fn job_update(new: &Job, old: &Job) -> FieldErrors {
     // Upstream checks the new one by itself first, and once more as a change.
-    let mut errors = job(new);
-    errors.append(meta_update(&new.metadata, &old.metadata));
     let default = JobSpec::default();
     let before = old.spec.as_ref().unwrap_or(&default);
+    let had = |key: &str| shared::template_labels(&before.template).is_some_and(|labels| labels.contains_key(key));
+    let mut errors = whole(new, had(CONTROLLER_UID) && had(JOB_NAME));
+    errors.append(meta_update(&new.metadata, &old.metadata));
     let after = new.spec.as_ref().unwrap_or(&default);
     spec_and_selector(after, &mut errors);
     completions_update(after, before, &mut errors);
     checks::immutable_selector(&after.selector, &before.selector, &SPEC.field("selector"), &mut errors);
-    template::update(new, old, after, before, &mut errors);
+    template::update(old, after, before, &mut errors);
     immutable(&after.completion_mode, &before.completion_mode, &SPEC.field("completionMode"), &mut errors);
     policy::immutable(after, before, &mut errors);
     errors
@@ -66,21 +73,18 @@ fn is_indexed(spec: &JobSpec) -> bool {
 }
 
 /// A selector that is not the user's must be the one that the cluster generates.
-fn generated_selector(job: &Job, spec: &JobSpec, errors: &mut FieldErrors) {
+fn generated_selector(job: &Job, spec: &JobSpec, needs_prefixed_labels: bool, errors: &mut FieldErrors) {
     let Some(selector) = spec.selector.as_ref().filter(|_| spec.manual_selector != Some(true)) else { return };
     let (uid, name) = (text(&job.metadata.uid), text(&job.metadata.name));
     if uid.is_empty() {
         errors.required(&METADATA.field("uid"), "");
     }
-    let expected = [
-        ("controller-uid", uid),
-        ("job-name", name),
-        ("batch.kubernetes.io/controller-uid", uid),
-        ("batch.kubernetes.io/job-name", name),
-    ];
+    let expected = [("controller-uid", uid), ("job-name", name), (CONTROLLER_UID, uid), (JOB_NAME, name)];
+    // Jobs that are older than the labels with a prefix do without these.
+    let expected = expected.into_iter().take(if needs_prefixed_labels { 4 } else { 2 });
     let (template, labels) = (SPEC.field("template"), shared::template_labels(&spec.template));
     let (metadata, has) = (template.field("metadata"), |key| labels.and_then(|labels| labels.get(key)));
-    for (key, value) in expected {
+    for (key, value) in expected.clone() {
         let path = metadata.field("labels");
         match has(key) {
             None => errors.required(&path.key(key), format!("must be '{value}'")),
@@ -91,7 +95,7 @@ fn generated_selector(job: &Job, spec: &JobSpec, errors: &mut FieldErrors) {
             Some(_) => {}
         }
     }
-    let expected = expected.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let expected = expected.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     if shared::matches(selector, Some(&expected)) == Some(false) {
         let shown = checks::selector_text(selector);
         errors.invalid_json(&SPEC.field("selector"), shown, "`selector` not auto-generated");

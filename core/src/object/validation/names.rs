@@ -7,7 +7,10 @@ mod address;
 
 use super::super::field::{FieldErrors, Path};
 
-pub use address::{cidr, cidr_sloppy, interface_address, ip_address, ip_sloppy, masked_address};
+pub use address::{
+    canonical_cidr, cidr, cidr_sloppy, interface_address, ip_address, ip_problem, ip_sloppy, masked_address,
+    not_canonical,
+};
 
 /// What is wrong with a value, one text a rule; empty when nothing is.
 pub type Problems = Vec<String>;

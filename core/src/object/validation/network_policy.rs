@@ -84,7 +84,8 @@ fn port(port: &NetworkPolicyPort, path: &Path<'_>, errors: &mut FieldErrors) {
             port_number(*number, &port_path, errors);
             if let Some(end) = end {
                 if end < *number {
-                    errors.invalid(&end_path, end, "must be greater than or equal to `port`");
+                    // Upstream shows the port, not the end.
+                    errors.invalid(&end_path, *number, "must be greater than or equal to `port`");
                 }
                 port_number(end, &end_path, errors);
             }

@@ -2,6 +2,7 @@
 //!
 //! Source: `pkg/apis/core/validation`.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -16,7 +17,7 @@ use super::names::{self, name_is_dns_label, name_is_dns_subdomain};
 use super::shared::{self, METADATA, SPEC, STATUS, meta_update};
 use super::{go_type, meta, resources};
 use crate::object::body;
-use crate::object::field::{FieldErrors, Path};
+use crate::object::field::{FieldErrors, GoQuoted, Path};
 
 const TAINTS: &str = "scheduler.alpha.kubernetes.io/taints";
 const AVOID: &str = "scheduler.alpha.kubernetes.io/preferAvoidPods";
@@ -29,6 +30,8 @@ pub fn node(node: &Node) -> FieldErrors {
     // Upstream gives this path for taints.
     taints(list(&spec.taints), &METADATA.field("taints"), &mut errors);
     amounts(&status, &mut errors);
+    swap(&status, &mut errors);
+    declared_features(&status, &mut errors);
     pod_ranges(&spec, &mut errors);
     errors
 }
@@ -54,6 +57,7 @@ fn change(new: &Node, old: &Node) -> FieldErrors {
     annotations(new, &mut errors);
     let ((spec, status), (old_spec, _)) = (parts(new), parts(old));
     amounts(&status, &mut errors);
+    declared_features(&status, &mut errors);
     let addresses = STATUS.field("addresses");
     let given = list(&status.addresses);
     let repeated = shared::repeated(given.iter().map(|address| (&address.type_, &address.address)));
@@ -170,6 +174,50 @@ fn amounts(status: &NodeStatus, errors: &mut FieldErrors) {
     all("allocatable", &status.allocatable, errors);
 }
 
+fn swap(status: &NodeStatus, errors: &mut FieldErrors) {
+    let swap = status.node_info.as_ref().and_then(|info| info.swap.as_ref());
+    if let Some(capacity) = swap.and_then(|swap| swap.capacity).filter(|capacity| *capacity <= 0) {
+        // Upstream gives this path.
+        let path = METADATA.field("nodeSwapStatus");
+        errors.invalid(&path.field("capacity"), capacity, "must be greater than zero");
+    }
+}
+
+/// What the agent of the node can do: names in order, each once.
+fn declared_features(status: &NodeStatus, errors: &mut FieldErrors) {
+    let (features, path) = (list(&status.declared_features), STATUS.field("declaredFeatures"));
+    for (index, feature) in features.iter().enumerate() {
+        if let Some(problem) = feature_problem(feature) {
+            let detail = format!("invalid feature name {}: {problem}", GoQuoted(feature));
+            errors.invalid(&path.index(index), feature.as_str(), detail);
+        }
+        let Some(next) = features.get(index + 1) else { continue };
+        let path = path.index(index + 1);
+        match feature.cmp(next) {
+            Ordering::Less => {}
+            Ordering::Equal => errors.duplicate(&path, next.as_str()),
+            Ordering::Greater => errors.invalid(&path, next.as_str(), "list must be sorted alphabetically"),
+        }
+    }
+}
+
+/// `MyFeature` or `MyFeature/mySubFeature`.
+fn feature_problem(name: &str) -> Option<String> {
+    if name.len() > names::SUBDOMAIN_BYTES_MAX {
+        return Some(names::max_characters(names::SUBDOMAIN_BYTES_MAX));
+    }
+    let segments_fit = name.split('/').all(|segment| {
+        let letter_first = segment.starts_with(|first: char| first.is_ascii_alphabetic());
+        letter_first && segment.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    });
+    let fits = segments_fit && name.starts_with(|first: char| first.is_ascii_uppercase());
+    (!fits).then(|| {
+        "must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or \
+         MyFeature/mySubFeature), and contain only alphanumeric characters and slashes"
+            .to_owned()
+    })
+}
+
 fn pod_ranges(spec: &NodeSpec, errors: &mut FieldErrors) {
     let (ranges, path) = (list(&spec.pod_cidrs), SPEC.field("podCIDRs"));
     for (index, range) in ranges.iter().enumerate() {
@@ -194,12 +242,6 @@ fn pod_ranges(spec: &NodeSpec, errors: &mut FieldErrors) {
     let dual = families.len() == ranges.len() && families.contains(&true) && families.contains(&false);
     if !dual || ranges.len() > 2 {
         errors.invalid(&path, json(&ranges), "may specify no more than one CIDR for each IP family");
-    }
-    let repeated = shared::repeated(ranges.iter());
-    for (index, range) in ranges.iter().enumerate() {
-        if repeated[index] {
-            errors.duplicate(&path.index(index), range.as_str());
-        }
     }
 }
 
@@ -231,7 +273,7 @@ fn config_map(source: &ConfigMapNodeConfigSource, in_status: bool, path: &Path<'
     for (field, value) in [("uid", text(&source.uid)), ("resourceVersion", text(&source.resource_version))] {
         match (in_status, value.is_empty()) {
             (false, false) => errors.forbidden(&path.field(field), format!("{field} must not be set in spec")),
-            (true, true) => errors.required(&path.field(field), format!("{field} must be set in status")),
+            (true, true) => errors.required(&path.field(field), ""),
             _ => {}
         }
     }
@@ -243,7 +285,7 @@ fn config_map(source: &ConfigMapNodeConfigSource, in_status: bool, path: &Path<'
     ];
     for (field, value, problems) in rules {
         if value.is_empty() {
-            errors.required(&path.field(field), format!("{field} must be set"));
+            errors.required(&path.field(field), "");
         } else {
             errors.invalid_each(&path.field(field), value, problems);
         }

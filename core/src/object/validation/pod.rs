@@ -198,24 +198,26 @@ fn pod_spec(spec: &PodSpec, owner: Owner<'_>, path: &Path<'_>, errors: &mut Fiel
     let others: [&[Container]; 2] = [&spec.containers, init];
     let ephemeral = list(&spec.ephemeral_containers);
     container::ephemeral_containers(ephemeral, &others, &shared, &path.field("ephemeralContainers"), errors);
-    file_variables(spec, &shared, path, errors);
     if let Some(asked) = &spec.resources {
         pod_resources::pod_resources(asked, spec, &shared.claims, &path.field("resources"), errors);
     }
     placement(spec, owner, path, errors);
     identity(spec, path, errors);
     windows::operating_system(spec, path, errors);
+    file_variables(spec, path, errors);
 }
 
 /// Variables from files need a volume that the pod itself can write.
-fn file_variables(spec: &PodSpec, shared: &Shared<'_>, path: &Path<'_>, errors: &mut FieldErrors) {
+fn file_variables(spec: &PodSpec, path: &Path<'_>, errors: &mut FieldErrors) {
+    // The last of a name counts, as in upstream's map, and it need not be well-formed.
+    let volume_of = |name: &str| list(&spec.volumes).iter().rev().find(|volume| volume.name == name);
     visit::containers(spec, path, |container, path| {
         for (index, volume) in env::file_volumes(container.env()) {
             let list = path.field("env");
             let entry = list.index(index);
             let source = entry.field("valueFrom");
             let file = source.field("fileKeyRef");
-            match shared.volumes.get(volume) {
+            match volume_of(volume) {
                 None => errors.not_found(&file.field("volumeName"), volume),
                 Some(found) if found.empty_dir.is_none() => {
                     errors.invalid(&file.field("volumeName"), volume, "referenced volume must be of type emptyDir");
@@ -322,6 +324,7 @@ fn own_users(spec: &PodSpec, path: &Path<'_>, errors: &mut FieldErrors) {
 
 /// The names by which the pod is known and that it refers to.
 fn identity(spec: &PodSpec, path: &Path<'_>, errors: &mut FieldErrors) {
+    host_name_override(spec, &path.field("hostnameOverride"), errors);
     for (field, name) in [("serviceAccountName", &spec.service_account_name), ("nodeName", &spec.node_name)] {
         let name = text(name);
         if !name.is_empty() {
@@ -333,7 +336,12 @@ fn identity(spec: &PodSpec, path: &Path<'_>, errors: &mut FieldErrors) {
             errors.invalid(&path.field("activeDeadlineSeconds"), seconds, problem);
         }
     }
-    host_names(spec, path, errors);
+    for (field, name) in [("hostname", &spec.hostname), ("subdomain", &spec.subdomain)] {
+        let name = text(name);
+        if !name.is_empty() {
+            errors.invalid_each(&path.field(field), name, names::dns1123_label(name));
+        }
+    }
     affinity::tolerations(list(&spec.tolerations), &path.field("tolerations"), errors);
     host_aliases(list(&spec.host_aliases), &path.field("hostAliases"), errors);
     let class = text(&spec.priority_class_name);
@@ -353,25 +361,18 @@ fn identity(spec: &PodSpec, path: &Path<'_>, errors: &mut FieldErrors) {
     }
 }
 
-fn host_names(spec: &PodSpec, path: &Path<'_>, errors: &mut FieldErrors) {
-    for (field, name) in [("hostname", &spec.hostname), ("subdomain", &spec.subdomain)] {
-        let name = text(name);
-        if !name.is_empty() {
-            errors.invalid_each(&path.field(field), name, names::dns1123_label(name));
-        }
-    }
+fn host_name_override(spec: &PodSpec, path: &Path<'_>, errors: &mut FieldErrors) {
     let Some(name) = spec.hostname_override.as_deref() else { return };
-    let path = path.field("hostnameOverride");
-    errors.invalid_each(&path, name, names::dns1123_subdomain(name));
-    if name.len() > HOST_NAME_BYTES_MAX {
-        errors.too_long(&path, HOST_NAME_BYTES_MAX);
-    }
     if spec.set_hostname_as_fqdn == Some(true) {
-        errors.forbidden(&path, "may not be specified when setHostnameAsFQDN is true");
+        errors.forbidden(path, "may not be specified when setHostnameAsFQDN is true");
     }
     if spec.host_network == Some(true) {
-        errors.forbidden(&path, "may not be specified when hostNetwork is true");
+        errors.forbidden(path, "may not be specified when hostNetwork is true");
     }
+    if name.len() > HOST_NAME_BYTES_MAX {
+        errors.too_long(path, HOST_NAME_BYTES_MAX);
+    }
+    errors.invalid_each(path, name, names::dns1123_subdomain(name));
 }
 
 fn host_aliases(aliases: &[HostAlias], path: &Path<'_>, errors: &mut FieldErrors) {

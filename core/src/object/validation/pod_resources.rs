@@ -4,7 +4,6 @@ use k8s_openapi::api::core::v1::{PodSpec, ResourceRequirements};
 
 use super::super::field::{FieldErrors, Path};
 use super::super::pod_total::{self, List};
-use super::super::quantity::Quantity;
 use super::fields::{Names, amount};
 use super::resources::{self, Holder};
 
@@ -16,18 +15,15 @@ pub(super) fn pod_resources(
     path: &Path<'_>,
     errors: &mut FieldErrors,
 ) {
+    if spec.os.as_ref().is_some_and(|os| os.name == "windows") {
+        return errors.forbidden(path, "may not be set for a windows pod");
+    }
     if asked.claims.is_some() {
-        errors.forbidden(&path.field("claims"), "claims cannot be set for Resources at pod-level");
+        errors.forbidden(&path.field("claims"), "claims may not be set for Resources at pod-level");
     }
     resources::requirements(asked, Holder::Pod, claims, path, errors);
-    let requests = path.field("requests");
-    for (name, together) in pod_total::of_containers(spec, List::Requests) {
-        let own = asked.requests.as_ref().and_then(|requests| requests.get(&name)).map_or(Quantity::ZERO, amount);
-        if together > own {
-            let detail = format!("must be greater than or equal to aggregate container requests of {together}");
-            errors.invalid(&requests.key(&name), own.to_string(), detail);
-        }
-    }
+    together(asked, spec, List::Requests, &path.field("requests"), errors);
+    together(asked, spec, List::Limits, &path.field("limits"), errors);
     let containers = path.field("containers");
     for (index, container) in spec.containers.iter().enumerate() {
         for (name, limit) in container.resources.iter().flat_map(|asked| asked.limits.iter().flatten()) {
@@ -38,6 +34,22 @@ pub(super) fn pod_resources(
                 let detail = format!("must be less than or equal to pod limits of {own}");
                 errors.invalid(&entry.key(name).field("limits"), limit.to_string(), detail);
             }
+        }
+    }
+}
+
+/// What all containers ask for together. Of limits only those of huge pages count: they are what is asked for, too.
+fn together(asked: &ResourceRequirements, spec: &PodSpec, list: List, path: &Path<'_>, errors: &mut FieldErrors) {
+    let (own, what) = match list {
+        List::Requests => (&asked.requests, "requests"),
+        List::Limits => (&asked.limits, "limits"),
+    };
+    for (name, together) in pod_total::of_containers(spec, list) {
+        let counts = list == List::Requests || resources::is_huge_pages(&name);
+        let own = own.as_ref().and_then(|own| own.get(&name)).map(amount).filter(|_| counts);
+        if let Some(own) = own.filter(|own| together > *own) {
+            let detail = format!("must be greater than or equal to aggregate container {what} of {together}");
+            errors.invalid(&path.key(&name), own.to_string(), detail);
         }
     }
 }

@@ -5,13 +5,16 @@
 use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::{
-    Container, ContainerStatus, Pod, PodCondition, PodResourceClaimStatus, PodSpec, PodStatus, ResourceStatus,
+    Container, ContainerStatus, Pod, PodCondition, PodExtendedResourceClaimStatus, PodResourceClaimStatus, PodSpec,
+    PodStatus, ResourceStatus,
 };
 
 use super::super::field::{FieldErrors, Path};
 use super::fields::{Names, list, one_of, text};
 use super::pod_update::annotation_changes;
 use super::{go_type, meta, names};
+
+const HEALTH_MESSAGE_BYTES_MAX: usize = 1024;
 
 /// Checks a pod whose status replaces that of `old`.
 pub fn pod_status_update(new: &Pod, old: &Pod) -> FieldErrors {
@@ -22,22 +25,28 @@ pub fn pod_status_update(new: &Pod, old: &Pod) -> FieldErrors {
     let (no_spec, no_status) = (PodSpec::default(), PodStatus::default());
     let (new_spec, old_spec) = (new.spec.as_ref().unwrap_or(&no_spec), old.spec.as_ref().unwrap_or(&no_spec));
     let (new, old) = (new.status.as_ref().unwrap_or(&no_status), old.status.as_ref().unwrap_or(&no_status));
-    // The path is that of the metadata, as upstream has it.
-    conditions(list(&new.conditions), &metadata.field("conditions"), &mut errors);
-
     let path = Path::new("status");
+    conditions(list(&new.conditions), &path.field("conditions"), &mut errors);
     if text(&new_spec.node_name) != text(&old_spec.node_name) {
         errors.forbidden(&path.field("nodeName"), "may not be changed directly");
     }
     let nominated = text(&new.nominated_node_name);
     if nominated != text(&old.nominated_node_name) && !nominated.is_empty() {
-        errors.invalid_each(&path.field("nominatedNodeName"), nominated, names::dns1123_subdomain(nominated));
+        let path = path.field("nominatedNodeName");
+        errors.invalid_each(&path, nominated, names::dns1123_subdomain(nominated));
+        if !text(&old_spec.node_name).is_empty() {
+            errors.forbidden(&path, "may not be set on pods that are already bound to a node");
+        }
     }
+    observed_generation(new.observed_generation, &path, &mut errors);
     if text(&new.qos_class) != text(&old.qos_class) {
         errors.invalid(&path.field("qosClass"), text(&new.qos_class), names::IMMUTABLE);
     }
     transitions(new, old, old_spec, &path, &mut errors);
     claims(list(&new.resource_claim_statuses), new_spec, &path.field("resourceClaimStatuses"), &mut errors);
+    if let Some(status) = &new.extended_resource_claim_status {
+        extended_claim(status, new_spec, &path.field("extendedResourceClaimStatus"), &mut errors);
+    }
     pod_addresses(new, old, &path.field("podIPs"), &mut errors);
     host_addresses(new, old, &path.field("hostIPs"), &mut errors);
     let os = new_spec.os.as_ref().map_or("linux", |os| os.name.as_str());
@@ -67,6 +76,7 @@ fn of_containers(status: &PodStatus) -> [(&'static str, &[ContainerStatus]); 3] 
 
 fn conditions(conditions: &[PodCondition], path: &Path<'_>, errors: &mut FieldErrors) {
     for (index, condition) in conditions.iter().enumerate() {
+        observed_generation(condition.observed_generation, &path.index(index), errors);
         let name = condition.type_.as_str();
         if !matches!(name, "PodScheduled" | "Ready" | "Initialized") {
             errors.invalid_each(&path.index(index).field("Type"), name, names::qualified_name(name));
@@ -74,23 +84,31 @@ fn conditions(conditions: &[PodCondition], path: &Path<'_>, errors: &mut FieldEr
     }
 }
 
+fn observed_generation(generation: Option<i64>, path: &Path<'_>, errors: &mut FieldErrors) {
+    if let Some(negative) = generation.filter(|generation| *generation < 0) {
+        errors.invalid(&path.field("observedGeneration"), negative, "must be a non-negative integer");
+    }
+}
+
 /// A container that ended for good may not be said to run again.
 fn transitions(new: &PodStatus, old: &PodStatus, spec: &PodSpec, path: &Path<'_>, errors: &mut FieldErrors) {
-    let none: &[Container] = &[];
-    let containers = [spec.containers.as_slice(), list(&spec.init_containers), none];
+    let all_may_restart = restarts_all(spec);
+    let of_spec = [Some(spec.containers.as_slice()), Some(list(&spec.init_containers)), None];
     for (((field, before), (_, after)), containers) in
-        of_containers(old).into_iter().zip(of_containers(new)).zip(containers)
+        of_containers(old).into_iter().zip(of_containers(new)).zip(of_spec)
     {
         let path = path.field(field);
-        // Ephemeral containers never start again, whatever the pod's policy.
-        let policy = if field == "ephemeralContainerStatuses" { "Never" } else { text(&spec.restart_policy) };
         for (index, before) in before.iter().enumerate() {
             let Some(ended) = before.state.as_ref().and_then(|state| state.terminated.as_ref()) else { continue };
-            let container = containers.iter().find(|container| container.name == before.name);
-            if may_restart(container, policy, ended.exit_code) {
-                continue;
-            }
-            for _ in after.iter().filter(|after| after.name == before.name && !is_terminated(after)) {
+            let may_restart = containers.is_some_and(|containers| {
+                let container = containers.iter().find(|container| container.name == before.name);
+                let policy = text(&spec.restart_policy);
+                all_may_restart || container.is_some_and(|one| may_restart(one, policy, ended.exit_code))
+            });
+            // Of ephemeral containers, which never start again, upstream tells each.
+            let told = if containers.is_some() { 1 } else { usize::MAX };
+            let running = after.iter().filter(|after| after.name == before.name && !is_terminated(after));
+            for _ in running.take(told).filter(|_| !may_restart) {
                 let detail = "may not be transitioned to non-terminated state";
                 errors.forbidden(&path.index(index).field("state"), detail);
             }
@@ -98,21 +116,27 @@ fn transitions(new: &PodStatus, old: &PodStatus, spec: &PodSpec, path: &Path<'_>
     }
 }
 
+/// Whether a container by its rules restarts all others with it.
+fn restarts_all(spec: &PodSpec) -> bool {
+    spec.containers
+        .iter()
+        .chain(list(&spec.init_containers))
+        .flat_map(|container| list(&container.restart_policy_rules))
+        .any(|rule| rule.action == "RestartAllContainers")
+}
+
 fn is_terminated(status: &ContainerStatus) -> bool {
     status.state.as_ref().is_some_and(|state| state.terminated.is_some())
 }
 
 /// Whether a container that ended with a code starts again: by its own rules, its own policy, or the pod's policy.
-fn may_restart(container: Option<&Container>, pod_policy: &str, exit_code: i32) -> bool {
-    let own = container.and_then(|container| container.restart_policy.as_deref());
-    let by_rule = container.is_some_and(|container| {
-        list(&container.restart_policy_rules).iter().any(|rule| {
-            rule.exit_codes
-                .as_ref()
-                .is_some_and(|codes| list(&codes.values).contains(&exit_code) == (codes.operator == "In"))
-        })
+fn may_restart(container: &Container, pod_policy: &str, exit_code: i32) -> bool {
+    let by_rule = list(&container.restart_policy_rules).iter().any(|rule| {
+        rule.exit_codes
+            .as_ref()
+            .is_some_and(|codes| list(&codes.values).contains(&exit_code) == (codes.operator == "In"))
     });
-    match own.unwrap_or(pod_policy) {
+    match container.restart_policy.as_deref().unwrap_or(pod_policy) {
         "Always" => true,
         "OnFailure" => by_rule || exit_code != 0,
         _ => by_rule,
@@ -132,9 +156,51 @@ fn claims(statuses: &[PodResourceClaimStatus], spec: &PodSpec, path: &Path<'_>, 
             errors.duplicate(&path, status.name.as_str());
         }
         if let Some(claim) = status.resource_claim_name.as_deref() {
-            errors.invalid_each(&path, claim, names::dns1123_subdomain(claim));
+            errors.invalid_each(&entry.field("resourceClaimName"), claim, names::dns1123_subdomain(claim));
         }
     }
+}
+
+/// The claim made for what containers ask for by the names of resources.
+fn extended_claim(status: &PodExtendedResourceClaimStatus, spec: &PodSpec, path: &Path<'_>, errors: &mut FieldErrors) {
+    let mappings = path.field("requestMappings");
+    if status.request_mappings.is_empty() {
+        errors.required(&mappings, "at least one request mapping is required");
+    }
+    let containers = || spec.containers.iter().chain(list(&spec.init_containers));
+    for (index, mapping) in status.request_mappings.iter().enumerate() {
+        let entry = mappings.index(index);
+        match containers().find(|container| container.name == mapping.container_name) {
+            None => {
+                let detail = "must match the name of an entry in spec.initContainers.name or spec.containers.name";
+                errors.invalid(&entry.field("containerName"), mapping.container_name.as_str(), detail);
+            }
+            Some(container) if !requests(container, &mapping.resource_name) => {
+                let detail = "must match the extended resource name of an entry in \
+                              spec.initContainers.resources.requests or spec.containers.resources.requests";
+                errors.invalid(&entry.field("resourceName"), mapping.resource_name.as_str(), detail);
+            }
+            Some(_) => {}
+        }
+        // Upstream gives this path, without the index.
+        let request = mapping.request_name.as_str();
+        errors.invalid_each(&path.field("requestName"), request, names::dns1123_label(request));
+        if status.request_mappings.iter().take(index).any(|known| known == mapping) {
+            errors.duplicate(&entry.field("containerName"), mapping.container_name.as_str());
+            errors.duplicate(&entry.field("resourceName"), mapping.resource_name.as_str());
+            errors.duplicate(&entry.field("requestName"), request);
+        }
+    }
+    let (claim, path) = (status.resource_claim_name.as_str(), path.field("resourceClaimName"));
+    if claim.is_empty() {
+        return errors.required(&path, "");
+    }
+    errors.invalid_each(&path, claim, names::dns1123_subdomain(claim));
+}
+
+fn requests(container: &Container, resource: &str) -> bool {
+    let requests = container.resources.as_ref().and_then(|asked| asked.requests.as_ref());
+    requests.is_some_and(|requests| requests.contains_key(resource))
 }
 
 fn pod_addresses(new: &PodStatus, old: &PodStatus, path: &Path<'_>, errors: &mut FieldErrors) {
@@ -145,7 +211,6 @@ fn pod_addresses(new: &PodStatus, old: &PodStatus, path: &Path<'_>, errors: &mut
     }
     if addresses.len() > 1 {
         one_of_each_family(&addresses, &go_type::compact(&new.pod_ips, "PodIP"), path, errors);
-        duplicate_addresses(&addresses, path, errors);
     }
 }
 
@@ -160,7 +225,6 @@ fn host_addresses(new: &PodStatus, old: &PodStatus, path: &Path<'_>, errors: &mu
         names::ip_address(address, &known, &path.index(index), errors);
     }
     if addresses.len() > 1 {
-        duplicate_addresses(&addresses, path, errors);
         one_of_each_family(&addresses, &go_type::compact(&new.host_ips, "HostIP"), path, errors);
     }
 }
@@ -179,20 +243,12 @@ fn one_of_each_family(addresses: &[&str], shown: &str, path: &Path<'_>, errors: 
     }
 }
 
-fn duplicate_addresses(addresses: &[&str], path: &Path<'_>, errors: &mut FieldErrors) {
-    let mut known = Names::default();
-    for (index, address) in addresses.iter().enumerate() {
-        if !known.insert(address) {
-            errors.duplicate(&path.index(index), serde_json::json!({ "IP": address }));
-        }
-    }
-}
-
 fn users(statuses: &[ContainerStatus], os: &str, path: &Path<'_>, errors: &mut FieldErrors) {
     for (index, status) in statuses.iter().enumerate() {
         let Some(linux) = status.user.as_ref().and_then(|user| user.linux.as_ref()) else { continue };
         let entry = path.index(index);
-        let path = entry.field("linux");
+        let user = entry.field("user");
+        let path = user.field("linux");
         if os == "windows" {
             errors.forbidden(&path, "cannot be set for a windows pod");
             continue;
@@ -229,6 +285,7 @@ fn health(statuses: &[ContainerStatus], containers: &[Container], path: &Path<'_
                 let path = resources.index(index);
                 let states = ["Healthy", "Unhealthy", "Unknown"];
                 one_of(text(&resource.health), &states, &path.field("health"), errors);
+                health_message(resource.message.as_deref(), &path.field("message"), errors);
                 if !known.insert(&resource.resource_id) {
                     errors.duplicate(&path.field("resourceID"), resource.resource_id.as_str());
                 }
@@ -237,16 +294,21 @@ fn health(statuses: &[ContainerStatus], containers: &[Container], path: &Path<'_
     }
 }
 
+fn health_message(message: Option<&str>, path: &Path<'_>, errors: &mut FieldErrors) {
+    match message {
+        Some("") => errors.required(path, "must be non-empty if specified"),
+        Some(long) if long.len() > HEALTH_MESSAGE_BYTES_MAX => errors.too_long(path, HEALTH_MESSAGE_BYTES_MAX),
+        _ => {}
+    }
+}
+
 fn not_asked_for(allocated: &ResourceStatus, container: &Container) -> Option<&'static str> {
-    let asked = container.resources.as_ref();
     let name = allocated.name.as_str();
     let Some(claim) = name.strip_prefix("claim:") else {
-        let is_asked =
-            asked.and_then(|asked| asked.requests.as_ref()).is_some_and(|requests| requests.contains_key(name));
-        return (!is_asked).then_some("must match one of the container's resource requests");
+        return (!requests(container, name)).then_some("must match one of the container's resource requests");
     };
     let (claim, request) = claim.split_once('/').unwrap_or((claim, ""));
-    let claims = asked.map(|asked| list(&asked.claims)).unwrap_or_default();
+    let claims = container.resources.as_ref().map(|asked| list(&asked.claims)).unwrap_or_default();
     let is_asked = claims.iter().any(|known| known.name == claim && text(&known.request) == request);
     (!is_asked).then_some(
         "must match one of the container's resource claims in a format 'claim:<claimName>/<request>' or \

@@ -1,19 +1,15 @@
 //! Updates of pods: hardly anything of a spec may change once a pod exists, and what its status says must be possible.
 //!
-//! Source: `ValidatePodUpdate`, `ValidatePodEphemeralContainersUpdate` and `ValidatePodResize` in upstream's
-//! `pkg/apis/core/validation`.
+//! Source: `ValidatePodUpdate` and `ValidatePodEphemeralContainersUpdate` in upstream's `pkg/apis/core/validation`.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Affinity, Binding, Container, NodeAffinity, NodeSelectorTerm, Pod, PodSchedulingGate, PodSpec,
-    ResourceRequirements, Toleration,
+    Affinity, Binding, Container, NodeAffinity, NodeSelectorTerm, Pod, PodSchedulingGate, PodSpec, Toleration,
 };
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 use serde_json::Value;
 
 use super::super::field::{FieldErrors, Path};
-use super::super::prepare::qos_class;
 use super::fields::{list, text};
 use super::pod::{MIRROR, metadata_and_spec};
 use super::{affinity, container, go_type, meta, pod, security, text_diff};
@@ -166,7 +162,7 @@ fn gated_changes(munged: &mut PodSpec, old: &PodSpec, path: &Path<'_>, errors: &
     let after = munged.node_selector.as_ref().unwrap_or(&empty);
     let before = old.node_selector.as_ref().unwrap_or(&empty);
     if before.iter().any(|(key, value)| after.get(key) != Some(value)) {
-        let shown = serde_json::to_value(after).unwrap_or(Value::Null);
+        let shown = serde_json::to_value(&munged.node_selector).unwrap_or(Value::Null);
         let detail = "only additions to spec.nodeSelector are allowed (no mutations or deletions)";
         errors.invalid(&path.field("nodeSelector"), shown, detail);
     }
@@ -252,108 +248,8 @@ pub fn pod_ephemeral_containers_update(new: &Pod, old: &Pod) -> FieldErrors {
     errors
 }
 
-/// Checks a resize: only cpu and memory may change, and neither may vanish nor change the quality of service.
-pub fn pod_resize(new: &Pod, old: &Pod) -> FieldErrors {
-    let mut errors = FieldErrors::new();
-    if is_mirror(old) {
-        errors.forbidden(&Path::new(""), "static pods cannot be resized");
-        return errors;
-    }
-    let empty = PodSpec::default();
-    let (new_spec, old_spec) = (new.spec.as_ref().unwrap_or(&empty), old.spec.as_ref().unwrap_or(&empty));
-    if old_spec.os.as_ref().is_some_and(|os| os.name == "windows") {
-        errors.forbidden(&Path::new(""), "windows pods cannot be resized");
-        return errors;
-    }
-    meta::update(&new.metadata, &old.metadata, &Path::new("metadata"), &mut errors);
-    metadata_and_spec(new, &mut errors);
-    let path = Path::new("spec");
-    if qos_class(old_spec) != qos_class(new_spec) {
-        let class = new.status.as_ref().map(|status| text(&status.qos_class)).unwrap_or_default();
-        errors.invalid(&path, class, "Pod QOS Class may not change as a result of resizing");
-    }
-    if !node_can_resize(old) {
-        errors.forbidden(&path, "Pod running on node without support for resize");
-    }
-    resized_containers(new_spec, old_spec, &path, &mut errors);
-    if errors.is_empty() {
-        let mut munged = new_spec.clone();
-        munged.containers.clone_from(&old_spec.containers);
-        munged.init_containers.clone_from(&old_spec.init_containers);
-        munged.resources.clone_from(&old_spec.resources);
-        if !go_type::same(&munged, old_spec, "PodSpec") {
-            errors.forbidden(&path, "only cpu and memory resources are mutable");
-        }
-    }
-    errors
-}
-
-fn is_mirror(pod: &Pod) -> bool {
+pub(super) fn is_mirror(pod: &Pod) -> bool {
     pod.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(MIRROR))
-}
-
-/// A node that can resize reports the resources of what runs.
-fn node_can_resize(pod: &Pod) -> bool {
-    let statuses = pod.status.as_ref().map(|status| list(&status.container_statuses)).unwrap_or_default();
-    let running = statuses.iter().find(|status| status.state.as_ref().is_some_and(|state| state.running.is_some()));
-    running.is_none_or(|status| status.resources.is_some())
-}
-
-fn resized_containers(new: &PodSpec, old: &PodSpec, path: &Path<'_>, errors: &mut FieldErrors) {
-    let (new_init, old_init) = (list(&new.init_containers), list(&old.init_containers));
-    if new.containers.len() != old.containers.len() || new_init.len() != old_init.len() {
-        return errors.forbidden(path, "only cpu and memory resources are mutable");
-    }
-    let is_sidecar = |container: &Container| container.restart_policy.as_deref() == Some("Always");
-    let inits = path.field("initContainers");
-    for (index, (new, old)) in new_init.iter().zip(old_init).enumerate() {
-        nothing_removed(new, old, &inits.index(index).field("resources"), errors);
-    }
-    let apps = path.field("containers");
-    for (index, (new, old)) in new.containers.iter().zip(&old.containers).enumerate() {
-        nothing_removed(new, old, &apps.index(index).field("resources"), errors);
-    }
-    for (new, old) in new.containers.iter().zip(&old.containers) {
-        if !same_but_compute(new, old) {
-            errors.forbidden(path, "only cpu and memory resources are mutable");
-        }
-    }
-    for (new, old) in new_init.iter().zip(old_init) {
-        if !same_but_compute(new, old) {
-            let of = if is_sidecar(new) { " for sidecar containers" } else { "" };
-            errors.forbidden(path, format!("only cpu and memory resources{of} are mutable"));
-        }
-    }
-}
-
-type Amounts = Option<BTreeMap<String, ApiQuantity>>;
-
-fn nothing_removed(new: &Container, old: &Container, path: &Path<'_>, errors: &mut FieldErrors) {
-    let empty = ResourceRequirements::default();
-    let (new, old) = (new.resources.as_ref().unwrap_or(&empty), old.resources.as_ref().unwrap_or(&empty));
-    let removed = |new: &Amounts, old: &Amounts| {
-        old.iter().flatten().any(|(name, _)| !new.as_ref().is_some_and(|new| new.contains_key(name)))
-    };
-    if removed(&new.requests, &old.requests) {
-        errors.forbidden(&path.field("requests"), "resource requests cannot be removed");
-    }
-    if removed(&new.limits, &old.limits) {
-        errors.forbidden(&path.field("limits"), "resource limits cannot be removed");
-    }
-}
-
-/// Whether two containers differ in cpu and memory only.
-fn same_but_compute(new: &Container, old: &Container) -> bool {
-    let without_compute = |container: &Container| {
-        let mut container = container.clone();
-        let mut resources = container.resources.take().unwrap_or_default();
-        for amounts in [&mut resources.requests, &mut resources.limits].into_iter().flatten() {
-            amounts.retain(|name, _| !matches!(name.as_str(), "cpu" | "memory"));
-        }
-        container.resources = Some(resources);
-        container
-    };
-    go_type::same(&without_compute(new), &without_compute(old), "Container")
 }
 
 /// Checks the binding of a pod to a node.
@@ -370,7 +266,6 @@ pub fn pod_binding(binding: &Binding) -> FieldErrors {
     errors
 }
 
-/// The names under which the messages for updates are known.
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -419,40 +314,6 @@ mod tests {
             updated(gated(json!({"a": "b"})), gated(json!({"a": "c"}))),
             "spec.nodeSelector: Invalid value: {\"a\":\"c\"}: \
              only additions to spec.nodeSelector are allowed (no mutations or deletions)"
-        );
-    }
-
-    #[test]
-    fn a_resize_keeps_the_quality_of_service() {
-        let sized = |requests: Value, limits: Value| json!({"containers": [{"name": "c", "image": "a", "resources": {"requests": requests, "limits": limits}}]});
-        let resized = |old: Value, new: Value| {
-            let (mut old, mut new) = (pod_of(old), pod_of(new));
-            for pod in [&mut old, &mut new] {
-                pod.metadata.resource_version = Some("1".to_owned());
-            }
-            pod_resize(&new, &old).to_string()
-        };
-        assert_eq!(resized(sized(json!({"cpu": "1"}), json!({})), sized(json!({"cpu": "2"}), json!({}))), "");
-        assert_eq!(
-            resized(sized(json!({"cpu": "1", "memory": "1"}), json!({})), sized(json!({"cpu": "1"}), json!({}))),
-            "spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed"
-        );
-        assert_eq!(
-            resized(
-                sized(json!({"example.com/a": "1"}), json!({"example.com/a": "1"})),
-                sized(json!({"example.com/a": "2"}), json!({"example.com/a": "2"})),
-            ),
-            "spec: Forbidden: only cpu and memory resources are mutable"
-        );
-        let init = |cpu: &str, command: &str| {
-            let container =
-                json!({"name": "i", "image": "a", "command": [command], "resources": {"requests": {"cpu": cpu}}});
-            json!({"containers": [{"name": "c", "image": "a"}], "initContainers": [container]})
-        };
-        assert_eq!(resized(init("1", "x"), init("2", "x")), "");
-        assert_eq!(
-            resized(init("1", "x"), init("1", "y")),
-            "spec: Forbidden: only cpu and memory resources are mutable"
         );
     }
 }

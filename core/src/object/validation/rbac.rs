@@ -41,7 +41,11 @@ pub fn cluster_role(role: &ClusterRole) -> FieldErrors {
             errors.required(&path, "at least one clusterRoleSelector required if aggregationRule is non-nil");
         }
         for (index, selector) in selectors.iter().enumerate() {
-            shared::selector(selector, &path.index(index), &mut errors);
+            let path = path.index(index);
+            shared::selector(selector, &path, &mut errors);
+            if shared::matches(selector, None).is_none() {
+                errors.invalid(&path, serde_json::Value::Null, "invalid label selector.");
+            }
         }
     }
     errors

@@ -2,10 +2,11 @@
 //!
 //! Source: `pkg/apis/core/validation`.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{
     PodTemplateSpec, ReplicationController, ReplicationControllerSpec, ReplicationControllerStatus,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::checks::{nonnegative, nonnegative_if};
 use super::names::name_is_dns_subdomain;
@@ -57,19 +58,16 @@ fn spec(spec: &ReplicationControllerSpec, errors: &mut FieldErrors) {
         None => errors.required(&SPEC.field("replicas"), ""),
     }
     match &spec.template {
-        Some(given) => template(given, labels.cloned().map(by_labels), errors),
+        Some(given) => template(given, labels, errors),
         None => errors.required(&SPEC.field("template"), ""),
     }
 }
 
-fn by_labels(labels: std::collections::BTreeMap<String, String>) -> LabelSelector {
-    LabelSelector { match_labels: Some(labels), match_expressions: None }
-}
-
-fn template(template: &PodTemplateSpec, selector: Option<LabelSelector>, errors: &mut FieldErrors) {
+fn template(template: &PodTemplateSpec, selector: Option<&BTreeMap<String, String>>, errors: &mut FieldErrors) {
     let path = SPEC.field("template");
-    let mismatch = |selector| shared::matches(&selector, shared::template_labels(template)) == Some(false);
-    if selector.is_some_and(mismatch) {
+    let labels = shared::template_labels(template);
+    let fits = |key: &str, value: &String| labels.and_then(|labels| labels.get(key)) == Some(value);
+    if selector.is_some_and(|selector| !selector.iter().all(|(key, value)| fits(key, value))) {
         shared::mismatch(template, &path, errors);
     }
     shared::long_running_template(template, "ReplicationController", &path, errors);

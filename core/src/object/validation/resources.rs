@@ -170,7 +170,8 @@ fn is_compute(name: &str) -> bool {
     matches!(name, "cpu" | "memory")
 }
 
-fn is_huge_pages(name: &str) -> bool {
+/// Whether a resource is memory in pages of one size.
+pub(super) fn is_huge_pages(name: &str) -> bool {
     name.starts_with("hugepages-")
 }
 

@@ -29,7 +29,8 @@ pub fn runtime_class(class: &RuntimeClass) -> FieldErrors {
             meta::labels(selector, &path.field("nodeSelector"), &mut errors);
         }
         let (tolerations, path) = (list(&scheduling.tolerations), path.field("tolerations"));
-        affinity::tolerations(tolerations, &path, &mut errors);
+        // Upstream names the list twice.
+        affinity::tolerations(tolerations, &path.field("tolerations"), &mut errors);
         let key = |one: &'_ Toleration| (one.key.clone(), one.operator.clone(), one.value.clone(), one.effect.clone());
         let repeated = shared::repeated(tolerations.iter().map(key));
         for (index, toleration) in tolerations.iter().enumerate() {

@@ -33,7 +33,10 @@ pub(super) const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
 
 /// What is wrong with a new Service.
 pub fn service(service: &Service) -> FieldErrors {
-    always(service, &ServiceSpec::default())
+    // RelaxedServiceNameValidation is on: a name may begin with a digit.
+    let mut errors = shared::namespaced(&service.metadata, name_is_dns_label);
+    errors.append(always(service, &Service::default()));
+    errors
 }
 
 /// What is wrong with the addresses and families of a Service that may replace another one.
@@ -56,7 +59,7 @@ pub fn service_update(new: &Service, old: &Service) -> FieldErrors {
     {
         errors.forbidden(&SPEC.field("healthCheckNodePort"), names::IMMUTABLE);
     }
-    errors.append(always(new, before));
+    errors.append(always(new, old));
     errors
 }
 
@@ -73,11 +76,10 @@ fn needs_health_check(spec: &ServiceSpec) -> bool {
 }
 
 /// The rules for every Service; addresses that `old` has need not have the form that new ones must have.
-fn always(service: &Service, old: &ServiceSpec) -> FieldErrors {
-    // RelaxedServiceNameValidation is on: a name may begin with a digit.
-    let mut errors = shared::namespaced(&service.metadata, name_is_dns_label);
+fn always(service: &Service, old_service: &Service) -> FieldErrors {
+    let mut errors = FieldErrors::new();
     let default = ServiceSpec::default();
-    let spec = service.spec.as_ref().unwrap_or(&default);
+    let (spec, old) = (service.spec.as_ref().unwrap_or(&default), old_service.spec.as_ref().unwrap_or(&default));
     topology_annotations(service, &mut errors);
     if list(&spec.ports).is_empty() && !is_headless(spec) && kind_of(spec) != "ExternalName" {
         errors.required(&SPEC.field("ports"), "");
@@ -93,7 +95,7 @@ fn always(service: &Service, old: &ServiceSpec) -> FieldErrors {
     let types = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
     required_one_of(kind_of(spec), &types, &SPEC.field("type"), &mut errors);
     node_ports(spec, &mut errors);
-    source_ranges(service, spec, list(&old.load_balancer_source_ranges), &mut errors);
+    source_ranges(service, old_service, spec, list(&old.load_balancer_source_ranges), &mut errors);
     let allocate = spec.allocate_load_balancer_node_ports;
     match kind_of(spec) {
         "LoadBalancer" if allocate.is_none() => {
@@ -242,7 +244,13 @@ fn node_ports(spec: &ServiceSpec, errors: &mut FieldErrors) {
     }
 }
 
-fn source_ranges(service: &Service, spec: &ServiceSpec, old: &[String], errors: &mut FieldErrors) {
+fn source_ranges(
+    service: &Service,
+    old_service: &Service,
+    spec: &ServiceSpec,
+    old: &[String],
+    errors: &mut FieldErrors,
+) {
     let balanced = kind_of(spec) == "LoadBalancer";
     let ranges = list(&spec.load_balancer_source_ranges);
     if !ranges.is_empty() {
@@ -251,19 +259,27 @@ fn source_ranges(service: &Service, spec: &ServiceSpec, old: &[String], errors: 
         if !balanced {
             errors.forbidden(&path, ONLY_LOAD_BALANCER);
         }
+        let known: Vec<String> = old.iter().map(|range| range.trim().to_owned()).collect();
         for (index, range) in ranges.iter().enumerate() {
-            names::cidr(range.trim(), old, &path.index(index), errors);
+            names::cidr(range.trim(), &known, &path.index(index), errors);
         }
         return;
     }
-    let Some(ranges) = service.metadata.annotations.as_ref().and_then(|all| all.get(SOURCE_RANGES)) else { return };
+    let annotated = |service: &Service| -> Option<String> {
+        service.metadata.annotations.as_ref().and_then(|all| all.get(SOURCE_RANGES)).cloned()
+    };
+    let Some(ranges) = annotated(service) else { return };
     let annotations = METADATA.field("annotations");
     let path = annotations.key(SOURCE_RANGES);
     if !balanced {
         errors.forbidden(&path, ONLY_LOAD_BALANCER);
     }
-    for range in ranges.split(',').map(str::trim).filter(|_| !ranges.trim().is_empty()) {
-        names::cidr(range, old, &path, errors);
+    // What was allowed once stays allowed. (None before is as good as an empty one.)
+    if annotated(old_service).unwrap_or_default() == ranges || ranges.trim().is_empty() {
+        return;
+    }
+    for range in ranges.split(',').map(str::trim) {
+        names::cidr(range, &[], &path, errors);
     }
 }
 

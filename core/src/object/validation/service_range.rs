@@ -2,35 +2,38 @@
 //!
 //! Source: `pkg/apis/networking/validation`.
 
-use std::net::IpAddr;
-
 use k8s_openapi::api::networking::v1::{IPAddress, ParentReference, ServiceCIDR};
 
 use super::checks::{self, json};
 use super::fields::{list, text};
 use super::names::{self, Problems, name_is_dns_subdomain};
 use super::shared::{self, SPEC, meta_update};
-use crate::object::field::{FieldErrors, GoQuoted, Path};
+use crate::object::field::{FieldErrors, Path};
 
 /// What is wrong with a new ServiceCIDR.
 pub fn service_range(range: &ServiceCIDR) -> FieldErrors {
     let mut errors = shared::cluster_wide(&range.metadata, name_is_dns_subdomain);
-    let (ranges, path) = (ranges_of(range), SPEC.field("cidrs"));
-    let shown = || format!("{{\"CIDRs\":{}}}", json(&ranges));
-    match ranges {
-        [] => errors.required(&path, "at least one CIDR required"),
-        [_, _, _, ..] => errors.invalid_json(&path, shown(), "may only hold up to 2 values"),
-        [one, other] if !of_both_families(one, other) => {
-            let detail = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/96";
-            errors.invalid_json(&path, shown(), detail);
-        }
-        ranges => {
-            for (index, range) in ranges.iter().enumerate() {
-                names::cidr(range, &[], &path.index(index), &mut errors);
-            }
-        }
-    }
+    all(ranges_of(range), &SPEC.field("cidrs"), &mut errors);
     errors
+}
+
+fn all(ranges: &[String], path: &Path<'_>, errors: &mut FieldErrors) {
+    if ranges.is_empty() {
+        return errors.required(path, "at least one CIDR required");
+    }
+    if ranges.len() > 2 {
+        let shown = format!("{{\"CIDRs\":{}}}", json(&ranges));
+        return errors.invalid_json(path, shown, "may only hold up to 2 values");
+    }
+    for (index, range) in ranges.iter().enumerate() {
+        names::canonical_cidr(range, &path.index(index), errors);
+    }
+    if let [one, other] = ranges
+        && of_one_family(one, other)
+    {
+        let detail = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64";
+        errors.invalid(path, json(&ranges), detail);
+    }
 }
 
 /// What is wrong with a changed ServiceCIDR: a second range may be added, of the other family.
@@ -40,13 +43,17 @@ pub fn service_range_update(new: &ServiceCIDR, old: &ServiceCIDR) -> FieldErrors
     let path = SPEC.field("cidrs");
     match (after, before) {
         ([first, _], [only]) => {
-            let known = &path.index(0);
             if first != only {
-                errors.invalid(known, first.as_str(), "field is immutable");
+                errors.invalid(&path.index(0), first.as_str(), names::IMMUTABLE);
             }
-            errors.append(service_range(new));
+            all(after, &path, &mut errors);
         }
-        _ => checks::immutable(&after, &before, &path, &mut errors),
+        _ if after.len() == before.len() => {
+            for (index, (new, old)) in after.iter().zip(before).enumerate() {
+                checks::immutable(new, old, &path.index(index), &mut errors);
+            }
+        }
+        _ => errors.invalid(&path, json(&after), names::IMMUTABLE),
     }
     errors
 }
@@ -55,9 +62,9 @@ fn ranges_of(range: &ServiceCIDR) -> &[String] {
     range.spec.as_ref().map(|spec| list(&spec.cidrs)).unwrap_or_default()
 }
 
-fn of_both_families(one: &str, other: &str) -> bool {
+fn of_one_family(one: &str, other: &str) -> bool {
     let is_v6 = |range: &str| names::cidr_sloppy(range).map(|(address, _)| address.is_ipv6());
-    matches!((is_v6(one), is_v6(other)), (Some(one), Some(other)) if one != other)
+    is_v6(one).is_some() && is_v6(one) == is_v6(other)
 }
 
 /// What is wrong with a new IPAddress.
@@ -86,11 +93,10 @@ pub fn ip_address_update(new: &IPAddress, old: &IPAddress) -> FieldErrors {
 
 /// An address is named as it is written.
 fn canonical(name: &str, _generated: bool) -> Problems {
-    match name.parse::<IpAddr>() {
-        Err(_) => vec![format!("ParseAddr({}): unable to parse IP", GoQuoted(name))],
-        Ok(address) if address.to_string() != name => vec!["must be a canonical format IP address".to_owned()],
-        Ok(_) => Problems::new(),
-    }
+    names::ip_problem(name)
+        .or_else(|| names::not_canonical(name, names::ip_sloppy(name)?.to_string()))
+        .into_iter()
+        .collect()
 }
 
 fn parent(parent: &ParentReference, path: &Path<'_>, errors: &mut FieldErrors) {

@@ -43,17 +43,29 @@ pub fn volume_claim_update(new: &PersistentVolumeClaim, old: &PersistentVolumeCl
     }
     size(&after, &before, old, &mut errors);
     checks::immutable(&after.volume_mode, &before.volume_mode, &Path::new("volumeMode"), &mut errors);
-    if before.volume_attributes_class_name.is_some() {
-        let path = SPEC.field("volumeAttributesClassName");
-        match after.volume_attributes_class_name.as_deref() {
-            None => errors.forbidden(&path, "update from non-nil value to nil is forbidden"),
-            Some("") if after.volume_attributes_class_name != before.volume_attributes_class_name => {
-                errors.forbidden(&path, "update from non-nil value to an empty string is forbidden");
-            }
-            Some(_) => {}
-        }
-    }
+    attributes_class(&after, &before, old, &mut errors);
     errors
+}
+
+/// A class whose attributes the volume has may be exchanged, not taken away.
+fn attributes_class(
+    after: &PersistentVolumeClaimSpec,
+    before: &PersistentVolumeClaimSpec,
+    old: &PersistentVolumeClaim,
+    errors: &mut FieldErrors,
+) {
+    let class = after.volume_attributes_class_name.as_deref();
+    let applied = old.status.as_ref().is_some_and(|status| status.current_volume_attributes_class_name.is_some());
+    if !applied || class == before.volume_attributes_class_name.as_deref() {
+        return;
+    }
+    let nothing = match class {
+        None => "nil",
+        Some("") => "empty string",
+        Some(_) => return,
+    };
+    let detail = format!("update to {nothing} is forbidden when status.currentVolumeAttributesClassName is not nil");
+    errors.forbidden(&SPEC.field("volumeAttributesClassName"), detail);
 }
 
 /// Both specs, made equal where they may differ.
@@ -77,9 +89,7 @@ fn as_allowed(
         if let (Some(requests), Some(storage)) = (requests, storage) {
             requests.insert("storage".to_owned(), storage);
         }
-        if after.volume_attributes_class_name.is_some() {
-            after.volume_attributes_class_name.clone_from(&before.volume_attributes_class_name);
-        }
+        after.volume_attributes_class_name.clone_from(&before.volume_attributes_class_name);
     }
     (after, before)
 }
@@ -158,7 +168,7 @@ pub fn volume_claim_status_update(new: &PersistentVolumeClaim, old: &PersistentV
     for (name, quantity) in status.capacity.iter().flatten() {
         not_negative(amount(quantity), &capacity.key(name), &mut errors);
     }
-    let path = STATUS.field("allocatedResourceStatus");
+    let path = STATUS.field("allocatedResourceStatuses");
     for (name, resize) in status.allocated_resource_statuses.iter().flatten() {
         resource_key(name, &path, &mut errors);
         if !RESIZE_STATUSES.contains(&resize.as_str()) {

@@ -360,7 +360,9 @@ fn csi(source: &CSIVolumeSource, path: &Path<'_>, errors: &mut FieldErrors) {
 
 /// Checks the name of a CSI driver.
 pub fn csi_driver_name(driver: &str, path: &Path<'_>, errors: &mut FieldErrors) {
-    given(driver, path, errors);
+    if driver.is_empty() {
+        return errors.required(path, "");
+    }
     if driver.len() > names::LABEL_BYTES_MAX {
         errors.too_long(path, names::LABEL_BYTES_MAX);
     }

@@ -18,7 +18,7 @@ const USER_BYTES_MAX: usize = 104;
 pub(super) fn operating_system(spec: &PodSpec, path: &Path<'_>, errors: &mut FieldErrors) {
     let Some(os) = &spec.os else { return };
     match os.name.as_str() {
-        "" => errors.required(&path.field("os").field("name"), "cannot be empty"),
+        "" => errors.required(&path.field("os").field("name"), ""),
         "linux" => linux(spec, path, errors),
         "windows" => windows(spec, path, errors),
         other => errors.not_supported(&path.field("os"), other, &["linux", "windows"]),

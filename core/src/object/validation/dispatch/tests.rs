@@ -12,7 +12,9 @@ use crate::object::validation::testing::object_of;
 mod certificates;
 mod definitions;
 mod devices;
+mod pods;
 mod storage;
+mod workloads;
 
 fn object(api_version: &str, kind: &str, name: &str, fields: Value) -> Value {
     let mut manifest = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}});
@@ -202,7 +204,7 @@ fn ranges_services_and_requests_are_checked() {
         (wrong(&range(json!([]))), "spec.cidrs: Required value: at least one CIDR required"),
         (
             wrong(&range(json!(["10.0.0.0/8", "11.0.0.0/8"]))),
-            "spec.cidrs: Invalid value: {\"CIDRs\":[\"10.0.0.0/8\",\"11.0.0.0/8\"]}: may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/96",
+            "spec.cidrs: Invalid value: [\"10.0.0.0/8\",\"11.0.0.0/8\"]: may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64",
         ),
         (
             wrong(&range(json!(["10.0.0.1/8"]))),
@@ -218,16 +220,20 @@ fn ranges_services_and_requests_are_checked() {
         ),
         (
             wrong_change(&range(json!(["11.0.0.0/8"])), &range(json!(["10.0.0.0/8"]))),
-            "spec.cidrs: Invalid value: [\"11.0.0.0/8\"]: field is immutable",
+            "spec.cidrs[0]: Invalid value: \"11.0.0.0/8\": field is immutable",
+        ),
+        (
+            wrong(&range(json!(["fd00:0::/64"]))),
+            "spec.cidrs[0]: Invalid value: \"fd00:0::/64\": must be in canonical form (\"fd00::/64\")",
         ),
         (
             wrong(&address("a", json!({}))),
-            "[metadata.name: Invalid value: \"a\": ParseAddr(\"a\"): unable to parse IP, \
+            "[metadata.name: Invalid value: \"a\": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff), \
  spec.parentRef: Required value]",
         ),
         (
             wrong(&address("fd00:0::1", json!({"group": "A", "resource": "", "name": "a/b", "namespace": ".."}))),
-            "[metadata.name: Invalid value: \"fd00:0::1\": must be a canonical format IP address, \
+            "[metadata.name: Invalid value: \"fd00:0::1\": must be in canonical form (\"fd00::1\"), \
  spec.parentRef.group: Invalid value: \"A\": <subdomain>, \
  spec.parentRef.resource: Required value, \
  spec.parentRef.name: Invalid value: \"a/b\": may not contain '/', \
@@ -312,15 +318,15 @@ fn duplicates_and_scopes_are_found() {
                 "RuntimeClass",
                 "q",
                 json!({"handler": "h", "scheduling": {"nodeSelector": {"a": "b c"},
-            "tolerations": [{"key": "a", "operator": "Exists"}, {"key": "a", "operator": "Exists"}]}}),
+            "tolerations": [{"key": "a", "operator": "Exists"}, {"key": "a", "operator": "Exists"}, {"key": "b c"}]}}),
             )),
             "[scheduling.nodeSelector: Invalid value: \"b c\": <value>, \
+ scheduling.tolerations.tolerations[2].key: Invalid value: \"b c\": <name>, \
  scheduling.tolerations[1]: Duplicate value: {\"Key\":\"a\",\"Operator\":\"Exists\",\"Value\":\"\",\"Effect\":\"\",\"TolerationSeconds\":null}]",
         ),
         (
             wrong(&object("v1", "Node", "n", json!({"spec": {"podCIDRs": ["10.0.0.0/8", "10.0.0.0/8"]}}))),
-            "[spec.podCIDRs: Invalid value: [\"10.0.0.0/8\",\"10.0.0.0/8\"]: may specify no more than one CIDR for each IP family, \
- spec.podCIDRs[1]: Duplicate value: \"10.0.0.0/8\"]",
+            "spec.podCIDRs: Invalid value: [\"10.0.0.0/8\",\"10.0.0.0/8\"]: may specify no more than one CIDR for each IP family",
         ),
         (
             wrong(&object("v1", "Node", "n", json!({"spec": {"podCIDRs": ["10.0.0.0/8", "fd00::/64", "11.0.0.0/8"]}}))),

@@ -61,7 +61,7 @@ struct Change<'a> {
     old: &'a JobStatus,
 }
 
-fn is_true(status: &JobStatus, condition: &str) -> bool {
+pub(super) fn is_true(status: &JobStatus, condition: &str) -> bool {
     list(&status.conditions).iter().any(|found| found.type_ == condition && found.status == "True")
 }
 
@@ -94,7 +94,8 @@ impl Change<'_> {
         if complete && self.is("FailureTarget") && (self.becomes("Complete") || self.becomes("FailureTarget")) {
             errors.invalid_omitted(&path, "cannot set Complete=True and FailureTarget=true conditions");
         }
-        if let Some(time) = self.new.completion_time.as_ref().filter(|_| completion_changes)
+        let no_longer = is_true(self.old, "Complete") && !complete;
+        if let Some(time) = self.new.completion_time.as_ref().filter(|_| completion_changes || no_longer)
             && !complete
         {
             let detail = "cannot set completionTime when there is no Complete=True condition";
@@ -110,11 +111,13 @@ impl Change<'_> {
         {
             errors.invalid(&completion, json(end), "must be equal to or after `startTime`");
         }
-        if self.becomes("Failed") && !self.is("FailureTarget") {
+        let failed_indexes_change = self.new.failed_indexes != self.old.failed_indexes;
+        if failed && (self.becomes("Failed") || failed_indexes_change) && !self.is("FailureTarget") {
             let detail = "cannot set Failed=True condition without the FailureTarget=true condition";
             errors.invalid_omitted(&path, detail);
         }
-        if self.becomes("Complete") && !self.is("SuccessCriteriaMet") {
+        let was_met = is_true(self.old, "SuccessCriteriaMet");
+        if complete && (self.becomes("Complete") || was_met) && !self.is("SuccessCriteriaMet") {
             let detail = "cannot set Complete=True condition without the SuccessCriteriaMet=true condition";
             errors.invalid_omitted(&path, detail);
         }
@@ -126,7 +129,9 @@ impl Change<'_> {
         if finished && active > 0 && (finishes || self.new.active != self.old.active) {
             errors.invalid(&STATUS.field("active"), active, "active>0 is invalid for finished job");
         }
-        if finished && self.new.start_time.is_none() && (finishes || self.old.start_time.is_some()) {
+        let never_starts = self.spec.suspend == Some(true) && self.spec.completions == Some(0);
+        let lost_start = finishes || self.old.start_time.is_some();
+        if finished && self.new.start_time.is_none() && lost_start && !never_starts {
             errors.required(&STATUS.field("startTime"), "startTime is required for finished job");
         }
         let uncounted_changes = !same(&self.new.uncounted_terminated_pods, &self.old.uncounted_terminated_pods);
@@ -212,8 +217,10 @@ impl Change<'_> {
             ("failed", self.new.failed.unwrap_or(0), self.old.failed.unwrap_or(0)),
             ("succeeded", self.new.succeeded.unwrap_or(0), self.old.succeeded.unwrap_or(0)),
         ];
+        // Scaling down an Indexed job may take away some that succeeded.
+        let scales = is_indexed(self.spec) && self.spec.completions == self.spec.parallelism;
         for (field, new, old) in counters {
-            if new < old {
+            if new < old && !(field == "succeeded" && scales) {
                 errors.invalid(&STATUS.field(field), new, format!("cannot decrease the {field} counter"));
             }
         }
@@ -222,11 +229,15 @@ impl Change<'_> {
         {
             errors.invalid(&STATUS.field("completionTime"), json(new), names::IMMUTABLE);
         }
+        let resumes = is_true(self.old, "Suspended")
+            && list(&self.new.conditions).iter().any(|one| one.type_ == "Suspended" && one.status == "False");
         if self.old.start_time.is_some()
             && self.new.start_time != self.old.start_time
             && self.spec.suspend != Some(true)
+            && !resumes
         {
-            errors.required(&STATUS.field("startTime"), "startTime cannot be removed for unsuspended job");
+            let detail = "field is immutable for unsuspended job once set";
+            errors.invalid(&STATUS.field("startTime"), json(&self.new.start_time), detail);
         }
         let (was_met, is_met) = (is_true(self.old, "SuccessCriteriaMet"), self.is("SuccessCriteriaMet"));
         if was_met && !is_met {

@@ -6,24 +6,19 @@ use k8s_openapi::api::core::v1::{Affinity, Container, PodSpec, PodTemplateSpec};
 use super::super::checks::same;
 use super::super::shared::SPEC;
 use super::super::{go_type, names};
+use super::status::is_true;
 use crate::object::field::FieldErrors;
 
-pub(super) fn update(new_job: &Job, old_job: &Job, new: &JobSpec, old: &JobSpec, errors: &mut FieldErrors) {
+pub(super) fn update(old_job: &Job, new: &JobSpec, old: &JobSpec, errors: &mut FieldErrors) {
     if same(&new.template, &old.template) {
         return;
     }
-    let suspended = old.suspend == Some(true);
+    if !may_change(old_job, old) {
+        let shown = go_type::compact(&new.template, "PodTemplateSpec");
+        return errors.invalid_json(&SPEC.field("template"), shown, names::IMMUTABLE);
+    }
     let mut before = old.template.clone();
-    if suspended && has_no_pods(new_job, old_job, new) {
-        scheduling(&mut before, &new.template);
-    }
-    let template = SPEC.field("template");
-    if !suspended {
-        if !same(&new.template, &before) {
-            errors.invalid_json(&template, go_type::compact(&new.template, "PodTemplateSpec"), names::IMMUTABLE);
-        }
-        return;
-    }
+    scheduling(&mut before, &new.template);
     let pod = new.template.spec.clone().unwrap_or_default();
     let mut before = before.spec.unwrap_or_default();
     resources(&mut before, &pod);
@@ -32,13 +27,11 @@ pub(super) fn update(new_job: &Job, old_job: &Job, new: &JobSpec, old: &JobSpec,
     }
 }
 
-/// Where pods go may change for a suspended Job that has not started, or whose pods are all gone.
-fn has_no_pods(new: &Job, old: &Job, spec: &JobSpec) -> bool {
-    let status = old.status.clone().unwrap_or_default();
-    let not_started = status.start_time.is_none();
-    let _ = new;
-    let suspended = spec.suspend == Some(true) || old.spec.as_ref().is_some_and(|spec| spec.suspend == Some(true));
-    not_started || (suspended && status.active.unwrap_or(0) == 0)
+/// A suspended Job may be changed that has not started, or that is known to be suspended and has no pods.
+fn may_change(job: &Job, spec: &JobSpec) -> bool {
+    let status = job.status.clone().unwrap_or_default();
+    let waits = status.start_time.is_none() || is_true(&status, "Suspended");
+    spec.suspend == Some(true) && waits && status.active.unwrap_or(0) == 0
 }
 
 fn scheduling(old: &mut PodTemplateSpec, new: &PodTemplateSpec) {

@@ -10,13 +10,31 @@ pub fn ip_address(value: &str, old: &[String], path: &Path<'_>, errors: &mut Fie
     if old.iter().any(|known| known == value) {
         return;
     }
-    match ip_sloppy(value) {
-        None => errors.invalid(path, value, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"),
-        Some(_) if value.parse::<IpAddr>().is_err() => errors.invalid(path, value, "must not have leading 0s"),
-        Some(IpAddr::V6(address)) if address.to_ipv4_mapped().is_some() => {
-            errors.invalid(path, value, "must not be an IPv4-mapped IPv6 address");
-        }
-        Some(_) => {}
+    errors.invalid_each(path, value, ip_problem(value));
+}
+
+/// What is wrong with an address.
+pub fn ip_problem(value: &str) -> Option<String> {
+    let problem = match ip_sloppy(value) {
+        None => "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
+        Some(_) if value.parse::<IpAddr>().is_err() => "must not have leading 0s",
+        Some(IpAddr::V6(address)) if address.to_ipv4_mapped().is_some() => "must not be an IPv4-mapped IPv6 address",
+        Some(_) => return None,
+    };
+    Some(problem.to_owned())
+}
+
+/// What is wrong with what is not written in its one canonical form.
+pub fn not_canonical(value: &str, canonical: String) -> Option<String> {
+    (value != canonical).then(|| format!("must be in canonical form ({})", GoQuoted(&canonical)))
+}
+
+/// A range of addresses in its canonical form.
+pub fn canonical_cidr(value: &str, path: &Path<'_>, errors: &mut FieldErrors) {
+    let before = errors.len();
+    cidr(value, &[], path, errors);
+    if let (true, Some((address, bits))) = (errors.len() == before, cidr_sloppy(value)) {
+        errors.invalid_each(path, value, not_canonical(value, format!("{address}/{bits}")));
     }
 }
 
@@ -49,9 +67,7 @@ pub fn interface_address(value: &str, path: &Path<'_>, errors: &mut FieldErrors)
         IpAddr::V4(v4) if bits > 32 => format!("{v4}/{}", i16::from(bits) - 96),
         canonical => format!("{canonical}/{bits}"),
     };
-    if value != standard {
-        errors.invalid(path, value, format!("must be in canonical form ({})", GoQuoted(&standard)));
-    }
+    errors.invalid_each(path, value, not_canonical(value, standard));
 }
 
 /// An address as Go's older parser reads it: leading zeros in the parts of an IPv4 address are ignored.

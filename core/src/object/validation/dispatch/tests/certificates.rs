@@ -208,3 +208,34 @@ invalid syntax",
         ),
     ]);
 }
+
+#[test]
+fn a_signer_gives_certificates_and_decides_nothing() {
+    let request = |status: Value| {
+        let request = pem("CERTIFICATE REQUEST", b"r");
+        let spec = json!({
+            "request": STANDARD.encode(request), "signerName": "acme.io/s", "usages": ["client auth"],
+        });
+        object("certificates.k8s.io/v1", "CertificateSigningRequest", "r", json!({"spec": spec, "status": status}))
+    };
+    let signed =
+        |text: &str| wrong_status(&request(json!({"certificate": STANDARD.encode(text)})), &request(json!({})));
+    let is = |kind: &str| json!({"type": kind, "status": "True"});
+    let both = json!({"conditions": [is("Approved"), is("Denied")]});
+    assert_each([
+        (signed(&certificate(1, false)), ""),
+        (
+            signed("-"),
+            "status.certificate: Invalid value: \"<certificate data>\": must contain at least one CERTIFICATE PEM block",
+        ),
+        (
+            signed(&format!("{}{}", certificate(1, false), pem("KEY", b"k"))),
+            "status.certificate: Invalid value: \"<certificate data>\": \
+             only CERTIFICATE PEM blocks are allowed, found \"KEY\"",
+        ),
+        (
+            wrong(&request(both)),
+            "status.conditions: Invalid value: \"Denied\": Approved and Denied conditions are mutually exclusive",
+        ),
+    ]);
+}

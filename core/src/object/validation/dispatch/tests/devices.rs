@@ -212,7 +212,6 @@ fn what_a_claim_was_given_is_what_its_drivers_speak_of() {
             "[status.allocation.devices.results[0].request: Invalid value: \"b\": must be the name of a request in the claim or \
 the name of a request and a subrequest separated by '/', \
  status.allocation.devices.results[0].driver: Required value, \
- status.allocation.devices.results[0].driver: Invalid value: \"\": <subdomain>, \
  status.allocation.devices.results[0].pool: Invalid value: \"P\": <subdomain>, \
  status.allocation.devices.results[0].device: Invalid value: \"x.y\": must not contain dots, \
  status.allocation.devices.results[0].tolerations[0].operator: Unsupported value: \"X\": supported values: \"Equal\", \"Exists\", \
@@ -257,7 +256,6 @@ fn a_rule_taints_the_devices_that_it_selects() {
                 json!({"deviceSelector": {"driver": "", "pool": "P", "device": "a.b"}, "taint": {"key": "k", "value": "/"}}),
             )),
             "[spec.deviceSelector.driver: Required value, \
- spec.deviceSelector.driver: Invalid value: \"\": <subdomain>, \
  spec.deviceSelector.pool: Invalid value: \"P\": <subdomain>, \
  spec.deviceSelector.device: Invalid value: \"a.b\": must not contain dots, \
  spec.taint.value: Invalid value: \"/\": <value>, \
