@@ -96,7 +96,7 @@ impl Runtime for Processes {
     async fn inventory(&self) -> Answer<Inventory> {
         let state = self.state();
         let containers = state.containers.values().map(|process| process.status.clone()).collect();
-        Ok(Inventory { sandboxes: state.sandboxes.values().cloned().collect(), containers, volumes: Vec::new() })
+        Ok(Inventory { sandboxes: state.sandboxes.values().cloned().collect(), containers, ..Inventory::default() })
     }
 
     fn events(&self) -> BoxStream<'static, RuntimeEvent> {

@@ -10,6 +10,7 @@
 //! ```
 
 mod call;
+mod driver;
 mod error;
 mod plugin;
 mod simulated;
@@ -27,19 +28,21 @@ use futures_core::stream::BoxStream;
 use crate::time::Time;
 
 pub use self::call::{Call, Reply};
+pub use self::driver::DeviceDriver;
+pub(crate) use self::driver::Drivers;
 pub use self::error::{RuntimeError, RuntimeErrorKind};
 pub(crate) use self::plugin::WithDevices;
 pub use self::plugin::{Allocation, DevicePlugin, HostDevice, PluginDevice};
 pub use self::simulated::{Completion, SimulatedRuntime};
 pub use self::stream::{ByteSink, ExecSession, LogEntry, LogOptions, LogStream, PortForward, StdStream, TerminalSize};
 pub use self::types::{
-    ClaimConfig, ContainerConfig, ContainerId, ContainerKind, ContainerResources, ContainerState, ContainerStats,
-    ContainerStatus, Containers, Device, DeviceAccess, DeviceAmount, DeviceSource, EnvVar, ExecOutput, ExecRequest,
-    ExitReason, ExitStatus, FileEntry, FileSystemRoom, FileSystemStats, GivenDevice, HostFile, HostMount, HostPathStep,
-    ImageCredentials, ImagePull, ImageStatus, Inventory, Mount, MountPropagation, NetworkStats, NodeStats, PodIdentity,
-    PodSandboxStats, PortMapping, ProbeAction, ProbeOutcome, ProbePurpose, ProbeRequest, Room, RuntimeEvent,
-    RuntimeInfo, SandboxConfig, SandboxDns, SandboxId, SandboxState, SandboxStatus, VolumeConfig, VolumeSource,
-    VolumeStats, check_host_path,
+    ClaimConfig, ClaimIdentity, ContainerConfig, ContainerId, ContainerKind, ContainerResources, ContainerState,
+    ContainerStats, ContainerStatus, Containers, Device, DeviceAccess, DeviceAmount, DeviceSource, DriverShare, EnvVar,
+    ExecOutput, ExecRequest, ExitReason, ExitStatus, FileEntry, FileSystemRoom, FileSystemStats, GivenDevice,
+    HeldClaim, HostFile, HostMount, HostPathStep, ImageCredentials, ImagePull, ImageStatus, Inventory, Mount,
+    MountPropagation, NetworkStats, NodeStats, PodIdentity, PodSandboxStats, PortMapping, PreparedDevice, ProbeAction,
+    ProbeOutcome, ProbePurpose, ProbeRequest, Room, RuntimeEvent, RuntimeInfo, SandboxConfig, SandboxDns, SandboxId,
+    SandboxState, SandboxStatus, VolumeConfig, VolumeSource, VolumeStats, check_host_path,
 };
 
 /// What runs the containers of one node.
@@ -111,21 +114,37 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
         Err(has_no(format_args!("volumes: `{}`", volume.name)))
     }
 
-    /// Makes the devices of a claim ready for a pod: its containers that name the claim are created after that, and get them.
-    /// Here the drivers of devices come in (upstream's `NodePrepareResources`).
+    /// Keeps a claim for a pod, with what the drivers that the node was given ([`DeviceDriver`]) made ready of it: containers of
+    /// the pod that name the claim are created after that, and get [`HeldClaim::devices_of`]. Called before the drivers are
+    /// asked, and again with their answers; [`Inventory::claims`] lists the last of these calls, also after the process was started
+    /// anew.
+    ///
+    /// Devices of a driver that has no share in it ([`ClaimConfig::missing_driver`]) are refused, unless the runtime plays all
+    /// drivers itself, as the mock does.
     async fn prepare_claim(&self, pod: &PodIdentity, claim: &ClaimConfig) -> Result<(), RuntimeError> {
         let _ = pod;
-        match claim.devices().first() {
-            None => Ok(()),
-            Some(given) => {
-                let text = format!("DRA driver {} is not registered", given.driver);
-                Err(RuntimeError::new(RuntimeErrorKind::Unsupported, text))
-            }
+        match (claim.missing_driver(), claim.devices().is_empty()) {
+            (Some(driver), _) => Err(RuntimeError::no_driver(driver)),
+            (None, true) => Ok(()),
+            (None, false) => Err(has_no(format_args!("claims for devices: `{}`", claim.name))),
         }
     }
 
-    /// Gives back all volumes of a pod, and the devices of its claims: content that belongs to the pod is removed, host
-    /// paths and persistent volumes stay.
+    /// A pod is done with a claim, and the drivers know what of it they need to: it is not listed any more. One that is not there
+    /// is no error.
+    async fn forget_claim(&self, pod: &PodIdentity, name: &str) -> Result<(), RuntimeError> {
+        let _ = (pod, name);
+        Ok(())
+    }
+
+    /// Gives back all claims of a pod, whose containers have ended for good. A claim that a driver has a share in was forgotten
+    /// before; if it was not, nobody told that driver, and the call is refused.
+    async fn release_claims(&self, pod: &PodIdentity) -> Result<(), RuntimeError> {
+        let _ = pod;
+        Ok(())
+    }
+
+    /// Gives back all volumes of a pod: content that belongs to the pod is removed, host paths and persistent volumes stay.
     async fn remove_volumes(&self, pod: &PodIdentity) -> Result<(), RuntimeError> {
         let _ = pod;
         Ok(())

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::cdi;
 use crate::error::BuildError;
 use crate::image::ImageCollection;
 use crate::logs::LogLimits;
@@ -26,6 +27,7 @@ pub struct ContainerdBuilder {
     pod_pids_limit: Option<u32>,
     first_user_id: u32,
     seccomp_dir: PathBuf,
+    cdi_dirs: Vec<PathBuf>,
     logs: LogLimits,
     image_collection: Option<ImageCollection>,
 }
@@ -48,6 +50,7 @@ impl Default for ContainerdBuilder {
             pod_pids_limit: None,
             first_user_id: 1 << 20,
             seccomp_dir: "/var/lib/inboard/seccomp".into(),
+            cdi_dirs: cdi::DIRS.map(PathBuf::from).into(),
             logs: LogLimits::default(),
             image_collection: Some(ImageCollection::default()),
         }
@@ -163,6 +166,15 @@ impl ContainerdBuilder {
         self
     }
 
+    /// Where the files of the Container Device Interface are, which say what a container gets for a device
+    /// (`vendor.com/class=name`) of a driver or a plugin. They are read when such a container is made; of two directories with the
+    /// same device the later one counts. Default: `/etc/cdi` and `/var/run/cdi`, as containerd's own `cdi_spec_dirs`.
+    #[must_use]
+    pub fn cdi_dirs<P: Into<PathBuf>>(mut self, paths: impl IntoIterator<Item = P>) -> Self {
+        self.cdi_dirs = paths.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// How large the log of a container gets: after how many bytes a new file is begun, and how many files are kept.
     /// Default: 10 MiB and 5, as upstream's `containerLogMaxSize` and `containerLogMaxFiles`.
     #[must_use]
@@ -217,6 +229,7 @@ impl ContainerdBuilder {
             pod_pids_limit: self.pod_pids_limit,
             first_user_id: self.first_user_id,
             seccomp_dir: self.seccomp_dir,
+            cdi_dirs: self.cdi_dirs,
             logs: self.logs,
             image_collection: self.image_collection,
         };

@@ -8,14 +8,14 @@
 //! Linux, root, containerd 1.6 or later with runc, `iptables`, and the CNI plugin `portmap` (or a network configuration of
 //! your own with its plugins, see [`ContainerdBuilder::cni_config`]). Building it needs `protoc`.
 //!
-//! # What it does not do yet
-//! Raw block volumes, devices of drivers. What a pod asks for and this runtime, or the kernel under it, cannot do is
-//! refused with the name of the field.
+//! What a pod asks for and this runtime, or the kernel under it, cannot do is refused with the name of the field.
 
 mod apparmor;
 pub mod archive;
 mod builder;
+mod cdi;
 mod cgroup;
+mod claims;
 mod client;
 mod clock;
 mod container;

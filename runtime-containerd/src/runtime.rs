@@ -52,6 +52,7 @@ pub(crate) struct Settings {
     pub(crate) pod_pids_limit: Option<u32>,
     pub(crate) first_user_id: u32,
     pub(crate) seccomp_dir: PathBuf,
+    pub(crate) cdi_dirs: Vec<PathBuf>,
     pub(crate) logs: LogLimits,
     pub(crate) image_collection: Option<ImageCollection>,
 }
@@ -290,6 +291,7 @@ impl Inner {
             sandboxes: sandboxes.iter().filter_map(SandboxRecord::status).collect(),
             containers: containers.iter().filter_map(|entry| entry.status().ok()).collect(),
             volumes: self.pods_with_volumes(),
+            claims: self.held_claims(),
         }
     }
 }

@@ -23,7 +23,7 @@ use inboard::runtime::{ContainerConfig, ContainerKind, RuntimeError, RuntimeErro
 use oci_spec::runtime::{LinuxDevice, RootBuilder, Spec, SpecBuilder};
 
 pub(crate) use self::accounts::Accounts;
-pub(crate) use self::mounts::VolumeMount;
+pub(crate) use self::mounts::{VolumeMount, clean};
 pub(crate) use self::pod::PodLimits;
 pub(crate) use self::refuse::{check_sandbox, unsupported};
 use self::resources::oom_score;

@@ -8,6 +8,7 @@
 //! containers/ID/  container.json log termination-log  mounts layers
 //! live/ID/        net ipc uts user (pins) shm of sandboxes, stdin stdout stderr (fifos) of containers; a file system in memory
 //! pods/UID/       pod.json  volumes/NAME.json  volumes/NAME/
+//! claims/UID/     NAME.json of the devices that a pod claims
 //! persistent/     NAME/ of volumes that outlive their pods
 //! ipam/           addresses in use, kept by the network plugin
 //! registries/      how the registries of pulls under way are reached, for the daemon
@@ -33,7 +34,15 @@ pub(crate) struct StateDir {
 impl StateDir {
     pub(crate) fn open(root: PathBuf) -> Result<Self, RuntimeError> {
         let dir = Self { root };
-        let all = [dir.sandboxes(), dir.containers(), dir.live_root(), dir.pods(), dir.persistent_root(), dir.ipam()];
+        let all = [
+            dir.sandboxes(),
+            dir.containers(),
+            dir.live_root(),
+            dir.pods(),
+            dir.claims(),
+            dir.persistent_root(),
+            dir.ipam(),
+        ];
         for path in all {
             std::fs::create_dir_all(&path).map_err(|e| error::io("create directory", &path, &e))?;
         }
@@ -71,6 +80,10 @@ impl StateDir {
 
     pub(crate) fn pod(&self, uid: &str) -> PathBuf {
         self.pods().join(uid)
+    }
+
+    pub(crate) fn claims(&self) -> PathBuf {
+        self.root.join("claims")
     }
 
     pub(crate) fn persistent_root(&self) -> PathBuf {

@@ -22,6 +22,8 @@ pub enum Verb {
     RemoveImage,
     PrepareVolume,
     PrepareClaim,
+    ForgetClaim,
+    ReleaseClaims,
     RemoveVolumes,
     RemovePersistentVolume,
     CreateContainer,

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use inboard::ids::Uid;
 use inboard::runtime::{
-    ClaimConfig, Device, DeviceSource, HostFile, HostMount, HostPathStep, Mount, MountPropagation, PodIdentity,
-    VolumeConfig, VolumeSource, VolumeStats, check_host_path,
+    Device, DeviceSource, HostFile, HostMount, HostPathStep, Mount, MountPropagation, PodIdentity, VolumeConfig,
+    VolumeSource, VolumeStats, check_host_path,
 };
 
 pub(crate) use self::tree::Tree;
@@ -29,13 +29,6 @@ pub(crate) struct Volumes {
 struct PodVolumes {
     pod: PodIdentity,
     volumes: BTreeMap<Arc<str>, Volume>,
-    claims: BTreeMap<Arc<str>, ClaimConfig>,
-}
-
-impl PodVolumes {
-    fn of(pod: &PodIdentity) -> Self {
-        Self { pod: pod.clone(), volumes: BTreeMap::new(), claims: BTreeMap::new() }
-    }
 }
 
 #[derive(Debug)]
@@ -124,7 +117,8 @@ impl Volumes {
             other => return Err(format!("the volume source {other:?} is not known")),
         };
         let pod_volumes = self.pods.entry(pod.uid);
-        let volumes = &mut pod_volumes.or_insert_with(|| PodVolumes::of(pod)).volumes;
+        let none = || PodVolumes { pod: pod.clone(), volumes: BTreeMap::new() };
+        let volumes = &mut pod_volumes.or_insert_with(none).volumes;
         let keep = matches!(volume.source, VolumeSource::Empty { .. }) && volumes.contains_key(&volume.name);
         if !keep {
             volumes.insert(volume.name.clone(), made);
@@ -147,18 +141,7 @@ impl Volumes {
         }
     }
 
-    /// Notes that the devices of a claim are ready for a pod.
-    pub(crate) fn prepare_claim(&mut self, pod: &PodIdentity, claim: &ClaimConfig) {
-        let prepared = self.pods.entry(pod.uid).or_insert_with(|| PodVolumes::of(pod));
-        prepared.claims.insert(Arc::clone(&claim.name), claim.clone());
-    }
-
-    /// The claims that are prepared, and for which pods.
-    pub(crate) fn claims(&self) -> impl Iterator<Item = (&PodIdentity, &ClaimConfig)> {
-        self.pods.values().flat_map(|of_pod| of_pod.claims.values().map(|claim| (&of_pod.pod, claim)))
-    }
-
-    /// Gives back the volumes and the claims of a pod.
+    /// Gives back the volumes of a pod.
     pub(crate) fn remove(&mut self, pod: Uid) {
         self.pods.remove(&pod);
     }

@@ -29,6 +29,7 @@
 mod address;
 mod builder;
 mod calls;
+mod claims;
 mod fault;
 mod files;
 mod ids;

@@ -336,6 +336,14 @@ impl Runtime for MockRuntime {
         self.call(|state, now| state.prepare_claim(now, pod, claim)).await
     }
 
+    async fn forget_claim(&self, pod: &PodIdentity, name: &str) -> Result<(), RuntimeError> {
+        self.call(|state, now| state.forget_claim(now, pod, name)).await
+    }
+
+    async fn release_claims(&self, pod: &PodIdentity) -> Result<(), RuntimeError> {
+        self.call(|state, now| state.release_claims(now, pod)).await
+    }
+
     async fn remove_volumes(&self, pod: &PodIdentity) -> Result<(), RuntimeError> {
         self.call(|state, now| state.remove_volumes(now, pod)).await
     }

@@ -35,6 +35,7 @@ use inboard::time::Time;
 use crate::address::Addresses;
 use crate::builder::MockBuilder;
 use crate::calls::Recorder;
+use crate::claims::Claims;
 use crate::fault::Fault;
 use crate::files::Volumes;
 use crate::ids::Key;
@@ -90,6 +91,7 @@ pub struct MockState {
     events: VecDeque<RuntimeEvent>,
     pub(crate) images: Vec<Image>,
     volumes: Volumes,
+    claims: Claims,
     scripts: Arc<[Arc<Script>]>,
     pub(crate) faults: Vec<Fault>,
     pub(crate) recorder: Option<Box<Recorder>>,
@@ -138,6 +140,7 @@ impl MockState {
             events: VecDeque::new(),
             images: Vec::new(),
             volumes: Volumes::default(),
+            claims: Claims::default(),
             scripts,
             faults: Vec::new(),
             recorder: None,
@@ -229,6 +232,7 @@ impl SimulatedRuntime for MockState {
             Call::ListImages => reply(self.list_images(now), Reply::Images),
             Call::PrepareVolume(pod, volume) => reply(self.prepare_volume(now, pod, volume), done),
             Call::PrepareClaim(pod, claim) => reply(self.prepare_claim(now, pod, claim), done),
+            Call::ReleaseClaims(pod) => reply(self.release_claims(now, pod), done),
             Call::RemoveVolumes(pod) => reply(self.remove_volumes(now, pod), done),
             Call::RemovePersistentVolume(handle) => reply(self.remove_persistent_volume(now, handle), done),
             Call::CreateContainer(sandbox, config) => {

@@ -22,7 +22,7 @@ use crate::object::kind::{KindConflict, KindInfo, Kinds};
 use crate::object::quantity::{Quantity, QuantityError};
 use crate::object::validation::names;
 use crate::provision::Provisioner;
-use crate::runtime::{DevicePlugin, Runtime, RuntimeError, WithDevices};
+use crate::runtime::{DeviceDriver, DevicePlugin, Drivers, Runtime, RuntimeError, WithDevices};
 use crate::scheduler::SchedulerConfig;
 use crate::store::{
     AutoscalingSettings, Committed, Draft, Durability, DurabilityError, Memory, NodeMonitorGrace, RestoreError,
@@ -92,6 +92,7 @@ pub struct NodeSpec {
     taints: Vec<Taint>,
     eviction: Option<EvictionRules>,
     plugins: Vec<Arc<dyn DevicePlugin>>,
+    drivers: Vec<Arc<dyn DeviceDriver>>,
 }
 
 impl NodeSpec {
@@ -112,6 +113,7 @@ impl NodeSpec {
             taints: Vec::new(),
             eviction: None,
             plugins: Vec::new(),
+            drivers: Vec::new(),
         }
     }
 
@@ -169,6 +171,15 @@ impl NodeSpec {
         self
     }
 
+    /// Makes devices ready that pods claim: see [`DeviceDriver`]. A node that was given a driver refuses the devices of those that it
+    /// was not given. A second driver of a name takes the place of the first.
+    #[must_use]
+    pub fn device_driver(mut self, driver: impl DeviceDriver) -> Self {
+        self.drivers.retain(|other| other.name() != driver.name());
+        self.drivers.push(Arc::new(driver));
+        self
+    }
+
     pub(super) async fn into_config(self) -> Result<(NodeConfig, Arc<dyn Runtime>), StartError> {
         let node = self.name;
         if let Some(problem) = names::dns1123_subdomain(node.as_str()).into_iter().next() {
@@ -190,8 +201,8 @@ impl NodeSpec {
         config.capacity = Arc::new(capacity);
         config.allocatable = Arc::clone(&config.capacity);
         let mut runtime = self.runtime;
-        if !self.plugins.is_empty() {
-            let with_devices = WithDevices::new(runtime, self.plugins);
+        if !self.plugins.is_empty() || !self.drivers.is_empty() {
+            let with_devices = WithDevices::new(runtime, self.plugins, Drivers::new(self.drivers));
             config.set_devices(&with_devices.amounts());
             runtime = Arc::new(with_devices);
         }

@@ -1,5 +1,5 @@
 //! The claims for devices of a pod: each is prepared before the sandbox is made, beside the volumes, once it has devices
-//! and is reserved for the pod.
+//! and is reserved for the pod. They are given back when its containers have ended (`plan/stop.rs`).
 
 use std::sync::Arc;
 
@@ -28,14 +28,18 @@ pub(super) fn config(view: &View<'_>, entry: &PodResourceClaim) -> Result<Option
     let found = view.snapshot.find(kind::RESOURCE_CLAIM, &meta.namespace, name);
     let Some((claim, typed)) = found.and_then(|claim| Some((claim, claim.typed::<ResourceClaim>()?))) else {
         let missing = format!("resourceclaims.resource.k8s.io {name:?} not found");
-        return Err(format!("failed to fetch ResourceClaim {name} referenced by pod {}: {missing}", meta.name));
+        return Err(format!("fetch ResourceClaim {name}: {missing}"));
     };
     if let (Meant::Made(_), Some(why)) = (meant, device::not_made_for(meta, &claim.meta)) {
         return Err(why);
     }
-    if !device::is_allocated(typed) || !device::is_reserved_for(typed, meta.uid) {
+    if !device::is_reserved_for(typed, meta.uid) {
         let (pod, claim) = (format!("{} ({})", meta.name, meta.uid), format!("{name} ({})", claim.meta.uid));
         return Err(format!("pod {pod} is not allowed to use ResourceClaim {claim}"));
     }
-    Ok(Some(ClaimConfig { name: entry.name.as_str().into(), claim: Arc::new(typed.clone()) }))
+    if !device::is_allocated(typed) {
+        return Err(format!("ResourceClaim {name}: not allocated"));
+    }
+    let (name, claim) = (entry.name.as_str().into(), Arc::new(typed.clone()));
+    Ok(Some(ClaimConfig { name, claim, shares: Vec::new() }))
 }

@@ -39,6 +39,7 @@ pub(super) fn config(
         devices: devices(view, spec)?,
         given: Vec::new(),
         host_mounts: Vec::new(),
+        cdi_devices: Vec::new(),
         annotations: BTreeMap::new(),
         env,
     })

@@ -120,6 +120,8 @@ pub enum WaitingOn {
     Volumes,
     /// Its sandbox is being made or removed.
     Sandbox,
+    /// Its claims for devices are being given back.
+    Claims,
     /// An init container runs, or is to be run again.
     InitContainer,
     /// A container is being started, or is not ready.
@@ -246,7 +248,11 @@ fn make_sandbox(view: &View<'_>, plan: &mut PodPlan) -> bool {
         (_, PodStep::Idle) => {}
         (
             _,
-            PodStep::RunningSandbox | PodStep::StoppingSandbox | PodStep::RemovingSandbox | PodStep::RemovingVolumes,
+            PodStep::RunningSandbox
+            | PodStep::StoppingSandbox
+            | PodStep::RemovingSandbox
+            | PodStep::ReleasingClaims
+            | PodStep::RemovingVolumes,
         ) => {
             plan.wait(WaitingOn::Sandbox);
             return false;

@@ -39,6 +39,7 @@ pub(super) enum Flight {
     Probe(u16, crate::runtime::ProbePurpose),
     StopSandbox,
     RemoveSandbox,
+    ReleaseClaims,
     RemoveVolumes,
     /// The data of a volume that nobody has any more.
     Empty,
@@ -68,6 +69,7 @@ pub(super) enum PodStep {
     RunningSandbox,
     StoppingSandbox,
     RemovingSandbox,
+    ReleasingClaims,
     RemovingVolumes,
 }
 
@@ -127,6 +129,8 @@ pub(super) struct Transient {
     pub(super) verdict: Option<Verdict>,
     /// A change of its resources that is not done.
     pub(super) resize: Option<Box<Resize>>,
+    /// Its claims for devices were prepared, or are being prepared, and are to be given back.
+    pub(super) has_claims: bool,
 }
 
 /// What an agent remembers of one pod.
@@ -226,6 +230,11 @@ impl PodWork {
         self.transient().notes.push(Note { slot, event_type, reason, message: message.into() });
     }
 
+    /// Whether it has claims for devices that are not given back. As long as it has, it has not ended.
+    pub(super) fn has_claims(&self) -> bool {
+        self.transient.as_ref().is_some_and(|transient| transient.has_claims)
+    }
+
     /// Whether any process of it may run.
     pub(super) fn any_running(&self) -> bool {
         self.slots.iter().any(|slot| slot.is_running() || matches!(slot.step, SlotStep::Creating | SlotStep::Starting))
@@ -263,6 +272,7 @@ impl PodWork {
                 && transient.excess.is_none()
                 && transient.verdict.is_none()
                 && transient.resize.is_none()
+                && !transient.has_claims
                 && (self.volumes != Volumes::Partial)
         });
         if idle {

@@ -32,6 +32,8 @@ pub enum Call {
     PrepareVolume(PodIdentity, Arc<VolumeConfig>),
     /// [`Runtime::prepare_claim`]
     PrepareClaim(PodIdentity, Arc<ClaimConfig>),
+    /// [`Runtime::release_claims`]
+    ReleaseClaims(PodIdentity),
     /// [`Runtime::remove_volumes`]
     RemoveVolumes(PodIdentity),
     /// [`Runtime::remove_persistent_volume`]
@@ -106,6 +108,7 @@ impl Call {
             Self::ListImages => runtime.list_images().await.map(Reply::Images),
             Self::PrepareVolume(pod, volume) => runtime.prepare_volume(pod, volume).await.map(|()| Reply::Done),
             Self::PrepareClaim(pod, claim) => runtime.prepare_claim(pod, claim).await.map(|()| Reply::Done),
+            Self::ReleaseClaims(pod) => runtime.release_claims(pod).await.map(|()| Reply::Done),
             Self::RemoveVolumes(pod) => runtime.remove_volumes(pod).await.map(|()| Reply::Done),
             Self::RemovePersistentVolume(handle) => {
                 runtime.remove_persistent_volume(handle).await.map(|()| Reply::Done)

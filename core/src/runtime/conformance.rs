@@ -35,6 +35,7 @@
 //! ```
 
 mod cancel;
+mod claim;
 mod container;
 mod events;
 mod exec;
@@ -129,11 +130,13 @@ pub enum Feature {
     SubPath,
     /// It gives running containers other resources, which they find below `/sys/fs/cgroup`.
     Resize,
+    /// It keeps claims for devices.
+    Claims,
 }
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Pull,
         Self::LongRunningImage,
         Self::PodNetwork,
@@ -145,6 +148,7 @@ impl Feature {
         Self::BlockVolumes,
         Self::SubPath,
         Self::Resize,
+        Self::Claims,
     ];
 }
 
@@ -181,6 +185,7 @@ fn checks() -> Vec<Check> {
         exec::CHECKS,
         session::CHECKS,
         volume::CHECKS,
+        claim::CHECKS,
         cancel::CHECKS,
     ];
     parts.into_iter().flatten().map(|check| Check { ..*check }).collect()

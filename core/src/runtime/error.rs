@@ -47,6 +47,11 @@ impl RuntimeError {
         Self { kind, message: message.into() }
     }
 
+    /// The refusal of devices whose driver the node was not given, in upstream's words.
+    pub fn no_driver(name: &str) -> Self {
+        Self::new(RuntimeErrorKind::Unsupported, format!("DRA driver {name} is not registered"))
+    }
+
     /// The kind of the error.
     pub const fn kind(&self) -> RuntimeErrorKind {
         self.kind

@@ -22,8 +22,8 @@ use super::types::{DeviceAccess, EnvVar, HostMount};
 
 /// Hands out the devices of one extended resource on one node.
 ///
-/// What upstream's plugins can say and this cannot: which devices are better together (`GetPreferredAllocation`), on which
-/// memory they are (`TopologyInfo`), and names of the container device interface (CDI).
+/// What upstream's plugins can say and this cannot: which devices are better together (`GetPreferredAllocation`), and on which
+/// memory they are (`TopologyInfo`).
 #[async_trait]
 pub trait DevicePlugin: fmt::Debug + Send + Sync + 'static {
     /// The resource that containers ask for in their limits, such as `example.com/gpu`.
@@ -71,6 +71,8 @@ pub struct Allocation {
     pub mounts: Vec<HostMount>,
     /// Device nodes.
     pub devices: Vec<HostDevice>,
+    /// Devices by their names in the Container Device Interface (`vendor.com/class=device`), for runtimes that have it.
+    pub cdi_devices: Vec<Arc<str>>,
     /// Annotations of the container, for its runtime.
     pub annotations: BTreeMap<String, String>,
 }

@@ -13,7 +13,7 @@ mod sandbox;
 mod stats;
 mod volume;
 
-pub use self::claim::ClaimConfig;
+pub use self::claim::{ClaimConfig, ClaimIdentity, DriverShare, HeldClaim, PreparedDevice};
 pub use self::container::{
     ContainerConfig, ContainerKind, ContainerResources, ContainerState, ContainerStatus, Containers, EnvVar,
     ExitReason, ExitStatus, Mount, MountPropagation,

@@ -18,7 +18,7 @@ use crate::lock::guard;
 use crate::runtime::Inner;
 use crate::sandbox::{PodRecord, SandboxPhase, SandboxRecord};
 use crate::spec::{self, Accounts, SandboxPaths, SpecInput};
-use crate::{apparmor, clock, error, os, selinux, state};
+use crate::{apparmor, cdi, clock, error, os, selinux, state};
 
 /// What containerd calls the shim that we use.
 pub(crate) const RUNTIME: &str = "io.containerd.runc.v2";
@@ -97,10 +97,6 @@ impl Inner {
         sandbox.give_to_root(&termination_log)?;
         let volumes = self.volume_mounts(id, sandbox, config)?;
         let devices = self.container_devices(config)?;
-        if sandbox.user_ids.is_some() && !devices.is_empty() {
-            let why = "nobody but the users of the host can make device nodes";
-            return Err(spec::unsupported("spec.hostUsers", why));
-        }
         let container = spec::container_of(config)?;
         let input = SpecInput {
             id,
@@ -120,7 +116,13 @@ impl Inner {
             target_pid: self.target_pid(sandbox, config).await?,
             host: &self.host,
         };
-        let specification = spec::runtime_spec(&input)?;
+        let mut specification = spec::runtime_spec(&input)?;
+        let (dirs, of_claims) = (&self.settings.cdi_dirs, self.claimed_devices(config));
+        let injected = cdi::inject(&mut specification, dirs, of_claims, config)?;
+        if sandbox.user_ids.is_some() && (injected.has_nodes || !devices.is_empty()) {
+            let why = "nobody but the users of the host can make device nodes";
+            return Err(spec::unsupported("spec.hostUsers", why));
+        }
         let profile = specification.process().as_ref().and_then(|process| process.apparmor_profile().as_deref());
         if let Some(profile) = profile {
             apparmor::ensure(profile, &self.dirs.apparmor_profile())?;
@@ -146,6 +148,7 @@ impl Inner {
             message_from_log: container.termination_message_policy.as_deref() == Some("FallbackToLogsOnError"),
             cgroup: format!("{}/{id}", sandbox.cgroup),
             devices: config.given.clone(),
+            interfaces: injected.interfaces,
             process: serde_json::to_value(specification.process()).map_err(spec::invalid)?,
         };
         state::add_line(&dir.join(RECORD), &record)?;

@@ -29,6 +29,9 @@ pub(crate) struct ContainerRecord {
     /// The devices that it was given for extended resources.
     #[serde(default)]
     pub(crate) devices: Vec<GivenDevice>,
+    /// The network interfaces of the host that it takes with it.
+    #[serde(default)]
+    pub(crate) interfaces: Vec<String>,
     /// The process of the specification: what further commands in the container are modelled on.
     pub(crate) process: Value,
 }

@@ -86,6 +86,7 @@ impl Inner {
             ..CreateTaskRequest::default()
         };
         self.create_task(request).await?;
+        check_interfaces(&record.interfaces)?;
         drop(held);
         self.spawn(pump(entry.log.clone(), outputs, self.shutdown()));
         let request = self.daemon.request(StartRequest { container_id: record.id.clone(), exec_id: String::new() });
@@ -149,6 +150,17 @@ impl Inner {
         let request = self.daemon.request(GetRequest { container_id: id.to_owned(), exec_id: String::new() });
         let answer = optional(call("get task", self.daemon.services().tasks().get(request)).await)?;
         Ok(answer.and_then(|answer| answer.process).map(|process| process.pid))
+    }
+}
+
+/// Whether the interfaces of the host went into the container: a runc that does not know of them (before 1.4) leaves them out.
+fn check_interfaces(names: &[String]) -> Result<(), RuntimeError> {
+    match names.iter().find(|name| Path::new("/sys/class/net").join(name).exists()) {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!("network interface {name:?} did not move into the container: this needs runc 1.4");
+            Err(RuntimeError::new(RuntimeErrorKind::Unsupported, message))
+        }
     }
 }
 

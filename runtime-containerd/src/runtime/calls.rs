@@ -6,10 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 use inboard::runtime::{
-    ContainerConfig, ContainerId, ContainerResources, ContainerStatus, ExecOutput, ExecRequest, ExecSession, ImagePull,
-    ImageStatus, Inventory, LogOptions, LogStream, NodeStats, PodIdentity, PodSandboxStats, PortForward, ProbeOutcome,
-    ProbeRequest, Runtime, RuntimeError, RuntimeEvent, RuntimeInfo, SandboxConfig, SandboxId, SandboxStatus,
-    VolumeConfig,
+    ClaimConfig, ContainerConfig, ContainerId, ContainerResources, ContainerStatus, ExecOutput, ExecRequest,
+    ExecSession, ImagePull, ImageStatus, Inventory, LogOptions, LogStream, NodeStats, PodIdentity, PodSandboxStats,
+    PortForward, ProbeOutcome, ProbeRequest, Runtime, RuntimeError, RuntimeEvent, RuntimeInfo, SandboxConfig,
+    SandboxId, SandboxStatus, VolumeConfig,
 };
 
 use super::ContainerdRuntime;
@@ -70,6 +70,21 @@ impl Runtime for ContainerdRuntime {
     async fn prepare_volume(&self, pod: &PodIdentity, volume: &VolumeConfig) -> Result<(), RuntimeError> {
         let (pod, volume) = (pod.clone(), volume.clone());
         self.to_end(async move |inner| inner.prepare(&pod, &volume).await).await
+    }
+
+    async fn prepare_claim(&self, pod: &PodIdentity, claim: &ClaimConfig) -> Result<(), RuntimeError> {
+        let (pod, claim) = (pod.clone(), claim.clone());
+        self.to_end(async move |inner| inner.prepare_claim(&pod, &claim).await).await
+    }
+
+    async fn forget_claim(&self, pod: &PodIdentity, name: &str) -> Result<(), RuntimeError> {
+        let (pod, name) = (pod.clone(), name.to_owned());
+        self.to_end(async move |inner| inner.forget_claim(&pod, &name).await).await
+    }
+
+    async fn release_claims(&self, pod: &PodIdentity) -> Result<(), RuntimeError> {
+        let pod = pod.clone();
+        self.to_end(async move |inner| inner.release_claims(&pod).await).await
     }
 
     async fn remove_volumes(&self, pod: &PodIdentity) -> Result<(), RuntimeError> {

@@ -100,7 +100,7 @@ fn host_mount(host: &HostMount) -> Mount {
 }
 
 /// The same path with a leading slash and without `.`, `..` or double slashes.
-fn clean(path: &str) -> PathBuf {
+pub(crate) fn clean(path: &str) -> PathBuf {
     let mut clean = PathBuf::from("/");
     for part in path.split('/') {
         match part {

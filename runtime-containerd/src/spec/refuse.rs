@@ -13,11 +13,10 @@ const HOST_USERS: &str = "the namespaces of the host belong to the users of the 
 pub(crate) fn check_sandbox(spec: &PodSpec) -> Result<(), RuntimeError> {
     let security = spec.security_context.clone().unwrap_or_default();
     let shares_with_host = [spec.host_network, spec.host_ipc, spec.host_pid].contains(&Some(true));
-    let refused: [(bool, &str, &str); 5] = [
+    let refused: [(bool, &str, &str); 4] = [
         (spec.host_users == Some(false) && shares_with_host, "spec.hostUsers", HOST_USERS),
         (spec.runtime_class_name.is_some(), "spec.runtimeClassName", "there is one handler, runc"),
         (spec.os.as_ref().is_some_and(|os| os.name != "linux"), "spec.os", "only linux"),
-        (spec.resource_claims.as_ref().is_some_and(|c| !c.is_empty()), "spec.resourceClaims", "no device drivers"),
         (security.windows_options.is_some(), "spec.securityContext.windowsOptions", "only linux"),
     ];
     if let Some((_, field, why)) = refused.into_iter().find(|(set, ..)| *set) {

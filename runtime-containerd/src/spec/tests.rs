@@ -213,6 +213,7 @@ fn spec_of(row: &Row) -> Result<Value, String> {
         devices: Vec::new(),
         given: Vec::new(),
         host_mounts: Vec::new(),
+        cdi_devices: Vec::new(),
         annotations: BTreeMap::new(),
     };
     (row.own)(&mut config);

@@ -187,6 +187,7 @@ impl MockState {
             inventory.containers.extend(containers.map(|container| container.status(sandbox, now)));
         }
         inventory.volumes = self.volumes.pods().cloned().collect();
+        inventory.claims = self.claims.held();
         inventory
     }
 }

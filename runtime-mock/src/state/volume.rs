@@ -1,4 +1,4 @@
-//! Volumes: prepare, remove.
+//! Volumes and claims for devices: prepare, remove.
 
 use bytes::Bytes;
 use inboard::runtime::{ClaimConfig, PodIdentity, RuntimeErrorKind, VolumeConfig};
@@ -20,9 +20,20 @@ impl MockState {
 
     pub(crate) fn prepare_claim(&mut self, now: Time, pod: &PodIdentity, claim: &ClaimConfig) -> Answer<()> {
         self.serve(now, Verb::PrepareClaim, About::Pod(pod), |state, now| {
-            state.volumes.prepare_claim(pod, claim);
+            state.claims.prepare(pod, claim);
             (now, Ok(())).into()
         })
+    }
+
+    pub(crate) fn forget_claim(&mut self, now: Time, pod: &PodIdentity, name: &str) -> Answer<()> {
+        self.serve(now, Verb::ForgetClaim, About::Pod(pod), |state, now| {
+            state.claims.forget(pod.uid, name);
+            (now, Ok(())).into()
+        })
+    }
+
+    pub(crate) fn release_claims(&mut self, now: Time, pod: &PodIdentity) -> Answer<()> {
+        self.serve(now, Verb::ReleaseClaims, About::Pod(pod), |state, now| (now, state.claims.release(pod.uid)).into())
     }
 
     pub(crate) fn remove_volumes(&mut self, now: Time, pod: &PodIdentity) -> Answer<()> {
@@ -41,7 +52,7 @@ impl MockState {
 
     /// The claims for devices that are prepared for pods of this node.
     pub fn prepared_claims(&self) -> impl Iterator<Item = (&PodIdentity, &ClaimConfig)> {
-        self.volumes.claims()
+        self.claims.all()
     }
 
     /// The persistent volumes that this node keeps, by their handles.

@@ -61,6 +61,7 @@ pub(crate) fn container_config(name: &str, image: &str, command: &[&str], attemp
         devices: Vec::new(),
         given: Vec::new(),
         host_mounts: Vec::new(),
+        cdi_devices: Vec::new(),
         annotations: BTreeMap::new(),
     }
 }

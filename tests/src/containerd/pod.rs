@@ -87,6 +87,7 @@ impl TestPod {
             devices: container.volume_devices.iter().flatten().map(device).collect(),
             given: Vec::new(),
             host_mounts: Vec::new(),
+            cdi_devices: Vec::new(),
             annotations: BTreeMap::new(),
         }
     }

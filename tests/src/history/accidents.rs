@@ -10,7 +10,7 @@ use inboard_runtime_mock::{Fault, MockState, Verb};
 use super::History;
 
 /// The calls that faults are injected into.
-const VERBS: [Verb; 15] = [
+const VERBS: [Verb; 16] = [
     Verb::Inventory,
     Verb::RunPodSandbox,
     Verb::StopPodSandbox,
@@ -24,6 +24,7 @@ const VERBS: [Verb; 15] = [
     Verb::RemoveVolumes,
     Verb::PrepareVolume,
     Verb::PrepareClaim,
+    Verb::ReleaseClaims,
     Verb::RemovePersistentVolume,
     Verb::Probe,
 ];

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use inboard::k8s_openapi::api::core::v1::Pod;
 use inboard::k8s_openapi::api::resource::v1::{DeviceClass, ResourceClaim, ResourceClaimTemplate, ResourceSlice};
 use inboard::object::{device, kind};
+use inboard::runtime::{HeldClaim, SimulatedRuntime};
 use inboard::store::{DeleteOptions, Object, PodBody};
 use serde_json::{Value, json};
 
@@ -112,6 +113,24 @@ fn claims(cluster: &Cluster) -> impl Iterator<Item = (&Object, &ResourceClaim)> 
 
 /// The first claim that is not as it should be.
 pub(super) fn missing(cluster: &Cluster) -> Option<String> {
+    kept_too_long(cluster).or_else(|| badly_used(cluster))
+}
+
+/// A claim that a node keeps for a pod that is over.
+fn kept_too_long(cluster: &Cluster) -> Option<String> {
+    let kept = cluster.runtimes().flat_map(|(node, runtime)| {
+        let claims = runtime.held(cluster.now()).claims;
+        claims.into_iter().map(move |held| (node, held))
+    });
+    let is_over = |(_, held): &(_, HeldClaim)| {
+        let pod = cluster.snapshot().get(held.pod.uid).and_then(|object| object.pod());
+        pod.is_none_or(PodBody::is_finished)
+    };
+    let (node, held) = kept.into_iter().find(is_over)?;
+    Some(format!("{node} keeps the claim {} for pod {}, which is over", held.name, held.pod.name))
+}
+
+fn badly_used(cluster: &Cluster) -> Option<String> {
     claims(cluster).find_map(|(object, claim)| {
         let uses = |uid: &str| {
             let pod = uid.parse().ok().and_then(|uid| cluster.snapshot().get(uid))?.pod()?;

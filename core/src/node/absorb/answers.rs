@@ -27,6 +27,7 @@ impl PodWork {
             Flight::Volume(place) => self.volume_answered(place, answer, now),
             Flight::Sandbox => self.sandbox_answered(answer, now),
             Flight::StopSandbox | Flight::RemoveSandbox => self.sandbox_gone(flight, answer, now),
+            Flight::ReleaseClaims => self.claims_released(answer, now),
             Flight::RemoveVolumes => self.volumes_gone(answer, now),
             Flight::Inspect(place) => self.inspected(place, answer, now),
             Flight::Pull(place) => self.pulled(place, answer, now),
@@ -126,6 +127,18 @@ impl PodWork {
                     sandbox.ready = false;
                 }
             }
+        }
+    }
+
+    fn claims_released(&mut self, answer: Answer, now: Time) {
+        self.step = PodStep::Idle;
+        match answer {
+            Err(error) if error.kind() != RuntimeErrorKind::NotFound => {
+                let why = format!("Failed to unprepare dynamic resources: unprepare dynamic resources: {error}");
+                self.note(None, EventType::Warning, "FailedUnprepareDynamicResources", why);
+                self.transient().retry_at = Some(now + RETRY_AFTER);
+            }
+            _ => self.transient().has_claims = false,
         }
     }
 

@@ -109,6 +109,7 @@ impl PodWork {
         let step = match flight {
             Flight::Volume(place) => {
                 self.volumes = Volumes::Partial;
+                self.transient().has_claims |= matches!(call, Call::PrepareClaim(..));
                 let earlier = self.transient().volumes.get(usize::from(place)).copied();
                 let delay = match earlier {
                     Some(VolumeStep::Failed { delay, .. }) => delay,
@@ -120,6 +121,7 @@ impl PodWork {
             Flight::Sandbox => return self.step_is(PodStep::RunningSandbox),
             Flight::StopSandbox => return self.step_is(PodStep::StoppingSandbox),
             Flight::RemoveSandbox => return self.step_is(PodStep::RemovingSandbox),
+            Flight::ReleaseClaims => return self.step_is(PodStep::ReleasingClaims),
             Flight::RemoveVolumes => return self.step_is(PodStep::RemovingVolumes),
             Flight::RemovePast(_) => {
                 // Asked for once: what stays behind goes with the sandbox.

@@ -92,6 +92,13 @@ impl NodeAgent {
                 work.volumes = Volumes::Partial;
             }
         }
+        for claim in &inventory.claims {
+            let work = self.known_or_stray(snapshot, &claim.pod, now);
+            work.transient().has_claims = true;
+            if work.volumes == Volumes::Absent {
+                work.volumes = Volumes::Partial;
+            }
+        }
         for work in self.pods.values_mut() {
             work.missed(&self.config, now);
         }

@@ -176,7 +176,7 @@ fn pre_stop(view: &View<'_>, plan: &mut PodPlan, place: u16, slot: &Slot, spec: 
     }
 }
 
-/// With all containers stopped: the sandbox and the volumes, and at last the object.
+/// With all containers stopped: the sandbox, the claims for devices and the volumes, and at last the object.
 fn give_back(view: &View<'_>, plan: &mut PodPlan) {
     let work = view.work;
     let gone = view.object.is_none();
@@ -202,6 +202,11 @@ fn give_back(view: &View<'_>, plan: &mut PodPlan) {
         Some(sandbox) if sandbox.ready => {
             plan.wait(WaitingOn::Sandbox);
             plan.call(Flight::StopSandbox, Call::StopPodSandbox(sandbox.id.clone()));
+        }
+        // Of all that a pod has this goes with its end, not with its object: others may be given the devices once it is told.
+        _ if work.has_claims() => {
+            plan.wait(WaitingOn::Claims);
+            plan.call(Flight::ReleaseClaims, Call::ReleaseClaims(work.identity.clone()));
         }
         _ if (gone || deleting) && work.volumes != Volumes::Absent => {
             plan.wait(WaitingOn::Volumes);

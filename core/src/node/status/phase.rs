@@ -73,7 +73,8 @@ pub(in crate::node) fn is_complete(view: &View<'_>) -> bool {
         && matches!(of_containers(view.work, false), PodPhase::Succeeded | PodPhase::Failed)
 }
 
-/// The phase to show. A pod whose containers may still run never shows a final one.
+/// The phase to show. A pod whose containers may still run, or that has not given back its claims for devices, never shows a
+/// final one.
 pub(super) fn phase(view: &View<'_>, pod: &PodBody, ending: bool) -> PodPhase {
     if pod.is_finished() {
         return pod.state.phase;
@@ -82,7 +83,7 @@ pub(super) fn phase(view: &View<'_>, pod: &PodBody, ending: bool) -> PodPhase {
     if !ending {
         return of_containers;
     }
-    if view.work.any_running() {
+    if view.work.any_running() || view.work.has_claims() {
         return match of_containers {
             PodPhase::Pending => PodPhase::Pending,
             _ => pod.state.phase.max(PodPhase::Pending).min(PodPhase::Running),

@@ -77,6 +77,7 @@ impl Fake {
             Call::ListImages => "ListImages".to_owned(),
             Call::PrepareVolume(_, volume) => format!("PrepareVolume {}", volume.name),
             Call::PrepareClaim(_, claim) => format!("PrepareClaim {}", claim.name),
+            Call::ReleaseClaims(_) => "ReleaseClaims".to_owned(),
             Call::RemoveVolumes(_) => "RemoveVolumes".to_owned(),
             Call::RemovePersistentVolume(handle) => format!("RemovePersistentVolume {handle}"),
             Call::CreateContainer(_, config) => format!("CreateContainer {} {}", config.name, config.attempt),
@@ -102,6 +103,7 @@ impl Fake {
                 sandboxes: self.sandboxes.clone(),
                 containers: self.containers.clone(),
                 volumes: self.volumes.clone(),
+                claims: Vec::new(),
             }),
             Call::RunPodSandbox(config) => {
                 let sandbox = SandboxStatus {
@@ -164,6 +166,7 @@ impl Fake {
             | Call::ListImages
             | Call::ExecSync(..)
             | Call::PrepareClaim(..)
+            | Call::ReleaseClaims(..)
             | Call::FreeImages => Reply::Done,
         })
     }

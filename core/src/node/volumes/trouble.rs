@@ -39,9 +39,10 @@ impl Trouble {
                 ("FailedMapVolume", format!("MapVolume.MapBlockVolume failed for volume {volume:?} : {why}"))
             }
             Self::Unmade(why) => ("FailedMount", format!("MountVolume.SetUp failed for volume {volume:?} : {why}")),
-            Self::Unprepared(why) => {
-                ("FailedPrepareDynamicResources", format!("Failed to prepare dynamic resources: {why}"))
-            }
+            Self::Unprepared(why) => (
+                "FailedPrepareDynamicResources",
+                format!("Failed to prepare dynamic resources: prepare dynamic resources: {why}"),
+            ),
         }
     }
 }

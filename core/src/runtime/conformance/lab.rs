@@ -175,6 +175,7 @@ impl<'f> Lab<'f> {
             devices: Vec::new(),
             given: Vec::new(),
             host_mounts: Vec::new(),
+            cdi_devices: Vec::new(),
             annotations: BTreeMap::new(),
         }
     }
@@ -272,13 +273,18 @@ impl<'f> Lab<'f> {
         for pod in inventory.volumes.iter().filter(|pod| is_ours(pod)) {
             self.runtime.remove_volumes(pod).await.at("removing volumes")?;
         }
+        for held in inventory.claims.iter().filter(|held| is_ours(&held.pod)) {
+            self.runtime.forget_claim(&held.pod, &held.name).await.at("forgetting a claim")?;
+            self.runtime.release_claims(&held.pod).await.at("giving back claims")?;
+        }
         let left = self.runtime.inventory().await.at("listing")?;
         let sandboxes = left.sandboxes.iter().filter(|sandbox| is_ours(&sandbox.pod)).count();
         let containers = left.containers.iter().filter(|container| is_ours(&container.pod)).count();
         let volumes = left.volumes.iter().filter(|pod| is_ours(pod)).count();
+        let claims = left.claims.iter().filter(|held| is_ours(&held.pod)).count();
         ensure!(
-            sandboxes + containers + volumes == 0,
-            "{sandboxes} sandboxes, {containers} containers and the volumes of {volumes} pods are left"
+            sandboxes + containers + volumes + claims == 0,
+            "{sandboxes} sandboxes, {containers} containers, {claims} claims and the volumes of {volumes} pods are left"
         );
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! A runtime whose containers get devices of plugins: everything else is passed on as it is.
+//! A runtime whose containers get devices of plugins, and whose claims are made ready by drivers: everything else is passed
+//! on as it is.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,32 +14,34 @@ use super::choose::Holders;
 use super::{Allocation, DevicePlugin};
 use crate::object::quantity::Quantity;
 use crate::runtime::{
-    ContainerConfig, ContainerId, ContainerResources, ContainerStatus, Device, DeviceAmount, DeviceSource, ExecOutput,
-    ExecRequest, ExecSession, GivenDevice, ImagePull, ImageStatus, Inventory, LogOptions, LogStream, NodeStats,
-    PodIdentity, PodSandboxStats, PortForward, ProbeOutcome, ProbeRequest, Runtime, RuntimeError, RuntimeErrorKind,
-    RuntimeEvent, RuntimeInfo, SandboxConfig, SandboxId, SandboxStatus, VolumeConfig,
+    ClaimConfig, ContainerConfig, ContainerId, ContainerResources, ContainerStatus, Device, DeviceAmount, DeviceSource,
+    Drivers, ExecOutput, ExecRequest, ExecSession, GivenDevice, ImagePull, ImageStatus, Inventory, LogOptions,
+    LogStream, NodeStats, PodIdentity, PodSandboxStats, PortForward, ProbeOutcome, ProbeRequest, Runtime, RuntimeError,
+    RuntimeErrorKind, RuntimeEvent, RuntimeInfo, SandboxConfig, SandboxId, SandboxStatus, VolumeConfig,
 };
 use crate::time::Time;
 
 type Plugins = Arc<[Arc<dyn DevicePlugin>]>;
 
-/// A node's runtime and the plugins of its devices.
+/// A node's runtime, and the plugins and drivers of its devices.
 pub(crate) struct WithDevices {
     runtime: Arc<dyn Runtime>,
     plugins: Plugins,
+    drivers: Drivers,
     /// Held while a container is given devices, until the runtime knows of it.
     giving: Mutex<()>,
 }
 
 impl fmt::Debug for WithDevices {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WithDevices").field("runtime", &self.runtime).field("plugins", &self.plugins).finish()
+        let mut shown = f.debug_struct("WithDevices");
+        shown.field("runtime", &self.runtime).field("plugins", &self.plugins).field("drivers", &self.drivers).finish()
     }
 }
 
 impl WithDevices {
-    pub(crate) fn new(runtime: Arc<dyn Runtime>, plugins: Vec<Arc<dyn DevicePlugin>>) -> Self {
-        Self { runtime, plugins: plugins.into(), giving: Mutex::default() }
+    pub(crate) fn new(runtime: Arc<dyn Runtime>, plugins: Vec<Arc<dyn DevicePlugin>>, drivers: Drivers) -> Self {
+        Self { runtime, plugins: plugins.into(), drivers, giving: Mutex::default() }
     }
 
     /// What the node has of each resource now.
@@ -91,6 +94,7 @@ fn add(config: &mut ContainerConfig, allocation: Allocation) {
         container_path: device.container_path,
         access: device.access,
     }));
+    config.cdi_devices.extend(allocation.cdi_devices);
     config.annotations.extend(allocation.annotations);
 }
 
@@ -157,6 +161,18 @@ impl Runtime for WithDevices {
 
     async fn prepare_volume(&self, pod: &PodIdentity, volume: &VolumeConfig) -> Result<(), RuntimeError> {
         self.runtime.prepare_volume(pod, volume).await
+    }
+
+    async fn prepare_claim(&self, pod: &PodIdentity, claim: &ClaimConfig) -> Result<(), RuntimeError> {
+        self.drivers.prepare(&*self.runtime, pod, claim).await
+    }
+
+    async fn forget_claim(&self, pod: &PodIdentity, name: &str) -> Result<(), RuntimeError> {
+        self.runtime.forget_claim(pod, name).await
+    }
+
+    async fn release_claims(&self, pod: &PodIdentity) -> Result<(), RuntimeError> {
+        self.drivers.release(&*self.runtime, pod).await
     }
 
     async fn remove_volumes(&self, pod: &PodIdentity) -> Result<(), RuntimeError> {

@@ -99,6 +99,9 @@ pub struct ContainerConfig {
     pub mounts: Vec<Mount>,
     /// The devices that it gets beside those of every container.
     pub devices: Vec<Device>,
+    /// Devices by their names in the Container Device Interface (`vendor.com/class=device`), which a runtime looks up itself;
+    /// those of its claims ([`HeldClaim::devices_of`](super::HeldClaim::devices_of)) come before them.
+    pub cdi_devices: Vec<Arc<str>>,
     /// Which devices of extended resources are among them: to be reported as [`ContainerStatus::devices`] as long as the
     /// container is there, also after the process was started anew.
     pub given: Vec<GivenDevice>,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::claim::HeldClaim;
 use super::container::ContainerStatus;
 use super::device::DeviceAmount;
 use super::identity::{PodIdentity, SandboxId};
@@ -25,6 +26,8 @@ pub struct Inventory {
     pub containers: Vec<ContainerStatus>,
     /// The pods that have volumes here.
     pub volumes: Vec<PodIdentity>,
+    /// The claims for devices that are kept for pods here.
+    pub claims: Vec<HeldClaim>,
 }
 
 /// What happened on a node without being asked for.
