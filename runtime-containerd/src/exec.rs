@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
 
-use self::process::{ProcessRef, resize_sink, stdin_sink};
+use self::process::{Exit, ProcessRef, resize_sink, stdin_sink};
 use crate::client::call;
 use crate::container::{ContainerEntry, Fifos};
 use crate::logs::Outputs;
@@ -32,6 +32,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// A command that has been started.
 struct Started {
     process: ProcessRef,
+    exit: Exit,
     outputs: Outputs,
     stdin: Option<pipe::Sender>,
     fifos: Fifos,
@@ -46,14 +47,14 @@ impl Inner {
     ) -> Result<ExecOutput, RuntimeError> {
         let entry = self.running(id)?;
         let request = ExecRequest { command: command.to_vec(), stdout: true, stderr: true, ..ExecRequest::default() };
-        let started = self.start_command(&entry, &request).await?;
+        let mut started = self.start_command(&entry, &request).await?;
         let (sender, receiver) = output_channel();
         let reader = tokio::spawn(collect(receiver));
         let forwarder = tokio::spawn(forward(started.outputs, sender));
-        let waited = tokio::time::timeout(timeout, started.process.wait()).await;
+        let waited = tokio::time::timeout(timeout, started.exit.code()).await;
         if waited.is_err() {
             started.process.kill().await?;
-            started.process.wait().await?;
+            started.exit.code().await?;
         }
         // Deleting closes the shim's ends, so that the readers come to an end.
         started.process.delete().await?;
@@ -75,7 +76,7 @@ impl Inner {
 
     pub(crate) async fn exec_session(&self, id: &str, request: &ExecRequest) -> Result<ExecSession, RuntimeError> {
         let entry = self.running(id)?;
-        let started = self.start_command(&entry, request).await?;
+        let mut started = self.start_command(&entry, request).await?;
         let (sender, receiver) = output_channel();
         let process = started.process.clone();
         let stdin = started.stdin.map(|pipe| stdin_sink(process.clone(), pipe));
@@ -84,7 +85,7 @@ impl Inner {
         // The command lives on when the session is dropped; its remains are cleared away when it ends.
         tokio::spawn(async move {
             let forwarder = tokio::spawn(forward(started.outputs, sender));
-            let code = process.wait().await;
+            let code = started.exit.code().await;
             if let Err(error) = process.delete().await {
                 tracing::debug!(container = process.container, %error, "an ended command is still to be deleted");
             }
@@ -108,7 +109,7 @@ impl Inner {
             ProcessRef { daemon: self.daemon.clone(), container: entry.record.id.clone(), exec_id: exec_id.clone() };
         let started = self.start_process(entry, request, &process, &fifos).await;
         match started {
-            Ok((outputs, stdin)) => Ok(Started { process, outputs, stdin, fifos }),
+            Ok((exit, outputs, stdin)) => Ok(Started { process, exit, outputs, stdin, fifos }),
             Err(error) => {
                 drop(process.delete().await);
                 remove_fifos(&fifos);
@@ -123,7 +124,7 @@ impl Inner {
         request: &ExecRequest,
         process: &ProcessRef,
         fifos: &Fifos,
-    ) -> Result<(Outputs, Option<pipe::Sender>), RuntimeError> {
+    ) -> Result<(Exit, Outputs, Option<pipe::Sender>), RuntimeError> {
         let (outputs, held) = fifos.open()?;
         // Opened both ways: this does not wait for the shim, which closes its own end when told to.
         let both_ways = |path: &str| {
@@ -142,11 +143,13 @@ impl Inner {
         };
         let tasks = || self.daemon.services().tasks();
         call("exec", tasks().exec(self.daemon.request(exec))).await.map_err(cannot_run)?;
+        // A command that ends its container takes its shim with it, and nobody can be asked any more.
+        let exit = Exit::of(process.clone());
         let (container_id, exec_id) = (process.container.clone(), process.exec_id.clone());
         let start = self.daemon.request(StartRequest { container_id, exec_id });
         call("exec", tasks().start(start)).await.map_err(cannot_run)?;
         drop(held);
-        Ok((outputs, stdin))
+        Ok((exit, outputs, stdin))
     }
 }
 

@@ -9,6 +9,7 @@ use futures_util::sink::Sink;
 use inboard::runtime::{ByteSink, RuntimeError, RuntimeErrorKind, TerminalSize};
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::client::{Daemon, call, gone};
 use crate::error;
@@ -65,6 +66,28 @@ impl ProcessRef {
         };
         let request = self.daemon.request(request);
         drop(call("resize terminal", self.daemon.services().tasks().resize_pty(request)).await);
+    }
+}
+
+/// How a command ends, waited for in the background from before its start.
+pub(super) struct Exit {
+    waiting: JoinHandle<Result<i32, RuntimeError>>,
+}
+
+impl Exit {
+    pub(super) fn of(process: ProcessRef) -> Self {
+        Self { waiting: tokio::spawn(async move { process.wait().await }) }
+    }
+
+    /// Waits until it is told, once.
+    pub(super) async fn code(&mut self) -> Result<i32, RuntimeError> {
+        (&mut self.waiting).await.unwrap_or_else(|e| Err(error::system("wait for the command", e)))
+    }
+}
+
+impl Drop for Exit {
+    fn drop(&mut self) {
+        self.waiting.abort();
     }
 }
 
