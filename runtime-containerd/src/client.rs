@@ -1,5 +1,7 @@
 //! The daemon's API with what every request needs: the namespace and, while content is brought in, a lease.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -199,4 +201,14 @@ pub(crate) fn optional<T>(answer: Result<T, CallError>) -> Result<Option<T>, Run
 /// The kind of errors after which the daemon may be asked again.
 pub(crate) fn is_away(error: &RuntimeError) -> bool {
     matches!(error.kind(), RuntimeErrorKind::Unavailable | RuntimeErrorKind::DeadlineExceeded)
+}
+
+/// Where the daemon looks for its programs: shims and runc are started with its environment, and shims may lie beside it.
+/// `None` when it is away.
+pub(crate) async fn search_path(socket: &Path) -> Option<OsString> {
+    let pid = tokio::net::UnixStream::connect(socket).await.ok()?.peer_cred().ok()?.pid()?;
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let path = environment.split(|byte| *byte == 0).find_map(|variable| variable.strip_prefix(b"PATH="))?;
+    let beside = std::fs::read_link(format!("/proc/{pid}/exe")).ok().and_then(|exe| Some(exe.parent()?.to_path_buf()));
+    std::env::join_paths(std::env::split_paths(OsStr::from_bytes(path)).chain(beside)).ok()
 }

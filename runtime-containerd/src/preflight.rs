@@ -3,12 +3,13 @@
 
 mod kernel;
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::client::Daemon;
+use crate::client::{Daemon, search_path};
 use crate::image::Service;
 use crate::network::BUILT_IN_PLUGINS;
 
@@ -109,11 +110,12 @@ pub(crate) async fn look(subject: &Subject<'_>) -> Report {
         report.add("snapshotter", snapshotter(daemon, subject.snapshotter).await);
         report.add("pulls", pulls(daemon).await);
     }
-    report.add("runc", program("runc", "runc", true));
-    report.add("shim", program("containerd-shim-runc-v2", "containerd", true));
+    let path = search_path(subject.socket).await;
+    report.add("runc", program("runc", "runc", path.as_deref()));
+    report.add("shim", program("containerd-shim-runc-v2", "containerd", path.as_deref()));
     if subject.built_in_network {
         report.add("network", plugins(subject.bin_dir));
-        report.add("iptables", program("iptables", "iptables", true));
+        report.add("iptables", program("iptables", "iptables", None));
     }
     for (name, looked) in kernel::look(subject.built_in_network) {
         report.add(name, looked);
@@ -192,18 +194,21 @@ async fn pulls(daemon: &Daemon) -> Looked {
     }
 }
 
-fn program(name: &str, package: &str, needed: bool) -> Looked {
-    match find(name) {
+/// A program that is needed, by the search path of the daemon where it is the one to start it.
+fn program(name: &str, package: &str, of_daemon: Option<&OsStr>) -> Looked {
+    match find(name, of_daemon) {
         Some(path) => Looked::Good(path.display().to_string()),
-        None => {
-            let texts =
-                (format!("{name} is not on the machine"), format!("install it (Debian: apt install {package})"));
-            if needed { Looked::Missing(texts.0, texts.1) } else { Looked::Limited(texts.0, texts.1) }
-        }
+        None => Looked::Missing(
+            format!("{name} is not on the machine"),
+            format!("install it (Debian: apt install {package})"),
+        ),
     }
 }
 
-fn find(name: &str) -> Option<PathBuf> {
+fn find(name: &str, of_daemon: Option<&OsStr>) -> Option<PathBuf> {
+    if let Some(path) = of_daemon {
+        return std::env::split_paths(path).map(|dir| dir.join(name)).find(|path| path.is_file());
+    }
     let of_process = std::env::var_os("PATH").unwrap_or_default();
     let usual = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(PathBuf::from);
     let places = std::env::split_paths(&of_process).chain(usual);

@@ -189,14 +189,21 @@ async fn a_machine_that_runs_out_of_memory_gives_up_a_pod() {
     runtime.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_look_at_the_machine_says_what_is_missing() {
-    let Some(daemon) = TestDaemon::start().await else { return };
+inboard_tests::on_each_containerd!(a_look_at_the_machine_says_what_is_missing);
+
+async fn a_look_at_the_machine_says_what_is_missing(daemon: TestDaemon) {
     let report = daemon.builder(1).preflight().await;
     assert!(report.is_ready(), "{report}");
-    let state = |report: &inboard_runtime_containerd::Report, name: &str| {
-        report.findings.iter().find(|finding| finding.name == name).map(|finding| finding.state)
+    let finding = |report: &inboard_runtime_containerd::Report, name: &str| {
+        report.findings.iter().find(|finding| finding.name == name).cloned()
     };
+    let state = |report: &_, name: &str| finding(report, name).map(|finding| finding.state);
+    if let Some(own) = daemon.own_programs() {
+        for name in ["runc", "shim"] {
+            let found = finding(&report, name).expect("a finding").detail;
+            assert_eq!(std::path::Path::new(&found).parent(), Some(own), "{report}");
+        }
+    }
     let report = daemon.builder(1).snapshotter("none").cni_bin_dir("/nowhere").preflight().await;
     assert_eq!(state(&report, "containerd"), Some(State::Good), "{report}");
     assert_eq!(state(&report, "snapshotter"), Some(State::Missing), "{report}");

@@ -8,6 +8,7 @@ use nix::unistd::Pid;
 use sha2::{Digest, Sha256};
 use tokio::process::Command;
 
+use crate::client::search_path;
 use crate::os;
 
 /// Where shims have their sockets, whatever directory the daemon itself uses.
@@ -31,8 +32,10 @@ pub(super) async fn end_forgotten(daemon: &Path, namespace: &str, id: &str) {
     if !root.join(id).exists() {
         return;
     }
+    // The daemon may have brought its own.
+    let path = search_path(daemon).await.unwrap_or_else(|| os::PATH.into());
     let mut delete = Command::new("runc");
-    delete.env("PATH", os::PATH).arg("--root").arg(&root).args(["delete", "--force", id]);
+    delete.env("PATH", path).arg("--root").arg(&root).args(["delete", "--force", id]);
     if let Err(error) = delete.output().await {
         tracing::warn!(container = id, %error, "runc cannot be asked to delete what it made");
     }

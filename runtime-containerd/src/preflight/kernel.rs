@@ -80,7 +80,7 @@ fn users() -> Looked {
 }
 
 fn apparmor() -> Looked {
-    if os::has_apparmor() && super::find(PARSER).is_none() {
+    if os::has_apparmor() && super::find(PARSER, None).is_none() {
         let remedy = format!("install {PARSER} (Debian: apt install apparmor)");
         return Looked::Limited("pods run without its default profile".into(), remedy);
     }

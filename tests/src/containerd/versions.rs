@@ -62,6 +62,14 @@ impl TestDaemon {
         }
         Self::start_as(programs, false).await
     }
+
+    /// The directory of the daemon's programs, if they are not the machine's.
+    pub fn own_programs(&self) -> Option<&Path> {
+        match &self.programs {
+            Programs::Machine => None,
+            Programs::In(dir) => Some(dir),
+        }
+    }
 }
 
 /// Makes tests of functions that take a [`TestDaemon`]: one for each containerd that there may be.
