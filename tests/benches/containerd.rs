@@ -1,7 +1,8 @@
 //! What a pod on real containers costs beside the daemon itself and beside its CRI plugin:
 //! `cargo bench -p inboard-tests --features containerd --bench containerd`.
 //!
-//! On one daemon, in turns, so that whatever else the machine does meets all of them alike:
+//! On one daemon, in turns, so that whatever else the machine does meets all of them alike, and each only after the daemon
+//! has taken away what the one before left:
 //! * `bare`: the pod's container (its mounts, its filter of system calls, its limits) by the daemon's own client, the calls
 //!   that there must be and no more: a layer on top of the image, the container's record, its task, its start. No pod, no
 //!   link, no log.
@@ -24,6 +25,7 @@ mod pods;
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use inboard_tests::containerd::TestDaemon;
 
 /// The container of all three: it does nothing, for ever, and ends when it is asked to.
@@ -44,7 +46,7 @@ struct Size {
 fn main() {
     let full = std::env::args().any(|arg| arg == "--bench");
     let size = if full {
-        Size { alone: 40, rounds: 3, at_once: 50, running: 100 }
+        Size { alone: 40, rounds: 6, at_once: 50, running: 100 }
     } else {
         Size { alone: 2, rounds: 1, at_once: 4, running: 4 }
     };
@@ -58,42 +60,76 @@ async fn measure(size: &Size) {
     // It stays: its container is the model of the bare ones.
     pods.start(MODEL).await;
     let bare = bare::Bare::like(&daemon, pods::NAMESPACE).await;
-    let cri = cri::Cri::new(&daemon).await;
+    let ways = Ways { bare, pods, cri: cri::Cri::new(&daemon).await };
 
-    let mut alone: [Vec<Duration>; 3] = Default::default();
+    let mut alone: [Vec<Duration>; WAYS] = Default::default();
     for number in 0..=size.alone {
-        let times = [timed(bare.start(number)).await, timed(pods.start(number)).await, timed(cri.start(number)).await];
-        tokio::join!(bare.remove(number), pods.remove(number), cri.remove(number));
-        // The first of each finds everything cold.
-        if number > 0 {
-            alone.iter_mut().zip(times).for_each(|(all, time)| all.push(time));
+        for way in turn(number) {
+            ways.bare.settle().await;
+            let time = timed(ways.start(way, number)).await;
+            ways.remove(way, number).await;
+            // The first of each finds everything cold.
+            if number > 0 {
+                alone[way].push(time);
+            }
         }
     }
     println!("| | bare | inboard | cri | inboard/bare | inboard/cri |\n|---|---:|---:|---:|---:|---:|");
     report("one at a time", &mut alone);
-    pods.calls(size.alone).await;
+    ways.pods.calls(size.alone).await;
 
-    let mut at_once: [Vec<Duration>; 3] = Default::default();
-    for _ in 0..size.rounds {
-        let numbers = || 0..size.at_once;
-        at_once[0].extend(futures_util::future::join_all(numbers().map(|number| timed(bare.start(number)))).await);
-        futures_util::future::join_all(numbers().map(|number| bare.remove(number))).await;
-        at_once[1].extend(futures_util::future::join_all(numbers().map(|number| timed(pods.start(number)))).await);
-        futures_util::future::join_all(numbers().map(|number| pods.remove(number))).await;
-        at_once[2].extend(futures_util::future::join_all(numbers().map(|number| timed(cri.start(number)))).await);
-        futures_util::future::join_all(numbers().map(|number| cri.remove(number))).await;
+    let mut at_once: [Vec<Duration>; WAYS] = Default::default();
+    for round in 0..size.rounds {
+        for way in turn(round) {
+            ways.bare.settle().await;
+            at_once[way].extend(join_all((0..size.at_once).map(|number| timed(ways.start(way, number)))).await);
+            join_all((0..size.at_once).map(|number| ways.remove(way, number))).await;
+        }
     }
     report(&format!("{} at once", size.at_once), &mut at_once);
     daemon.clear_after_others();
+    let pods = ways.pods;
     pods.remove(MODEL).await;
 
     let before = resident_kib();
-    futures_util::future::join_all((0..size.running).map(|number| pods.start(number))).await;
+    join_all((0..size.running).map(|number| pods.start(number))).await;
     let (running, after) = (size.running, resident_kib());
     println!("\nmemory of the embedding process: {before} KiB with no pod, {after} KiB with {running} running pods");
     pods.sample(running).await;
-    futures_util::future::join_all((0..size.running).map(|number| pods.remove(number))).await;
+    join_all((0..size.running).map(|number| pods.remove(number))).await;
     pods.close().await;
+}
+
+const WAYS: usize = 3;
+
+/// The three, in the order of the figures.
+struct Ways {
+    bare: bare::Bare,
+    pods: pods::Pods,
+    cri: cri::Cri,
+}
+
+impl Ways {
+    async fn start(&self, way: usize, number: usize) {
+        match way {
+            0 => self.bare.start(number).await,
+            1 => self.pods.start(number).await,
+            _ => self.cri.start(number).await,
+        }
+    }
+
+    async fn remove(&self, way: usize, number: usize) {
+        match way {
+            0 => self.bare.remove(number).await,
+            1 => self.pods.remove(number).await,
+            _ => self.cri.remove(number).await,
+        }
+    }
+}
+
+/// Each round begins with another of them: what was removed just before is not always the same.
+fn turn(round: usize) -> impl Iterator<Item = usize> {
+    (0..WAYS).map(move |place| (round + place) % WAYS)
 }
 
 async fn timed(work: impl Future<Output = ()>) -> Duration {
@@ -102,8 +138,8 @@ async fn timed(work: impl Future<Output = ()>) -> Duration {
     begin.elapsed()
 }
 
-fn report(what: &str, times: &mut [Vec<Duration>; 3]) {
-    let mut at = |percent: usize| -> [f64; 3] {
+fn report(what: &str, times: &mut [Vec<Duration>; WAYS]) {
+    let mut at = |percent: usize| -> [f64; WAYS] {
         times.each_mut().map(|all| {
             all.sort();
             let place = (all.len() * percent).div_ceil(100).saturating_sub(1);

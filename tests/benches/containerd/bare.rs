@@ -1,11 +1,12 @@
 //! The same container by the daemon's own client, and no pod around it.
 
 use containerd_client::Client;
+use containerd_client::services::v1::CreateRequest as LeaseRequest;
 use containerd_client::services::v1::container::Runtime;
 use containerd_client::services::v1::snapshots::{ListSnapshotsRequest, PrepareSnapshotRequest, RemoveSnapshotRequest};
 use containerd_client::services::v1::{
-    Container, CreateContainerRequest, CreateTaskRequest, DeleteContainerRequest, DeleteTaskRequest, KillRequest,
-    ListContainersRequest, StartRequest, WaitRequest,
+    Container, CreateContainerRequest, CreateTaskRequest, DeleteContainerRequest, DeleteRequest, DeleteTaskRequest,
+    KillRequest, ListContainersRequest, StartRequest, WaitRequest,
 };
 use inboard_tests::containerd::TestDaemon;
 use serde_json::{Value, json};
@@ -89,6 +90,14 @@ impl Bare {
         self.client().tasks().create(request(create)).await.expect("a task");
         let start = StartRequest { container_id: id, exec_id: String::new() };
         self.client().tasks().start(request(start)).await.expect("it starts");
+    }
+
+    /// Waits until the daemon has taken away what nothing refers to any more: it does so before it answers this call.
+    pub(crate) async fn settle(&self) {
+        let id = "settle".to_owned();
+        let create = LeaseRequest { id: id.clone(), ..LeaseRequest::default() };
+        self.client().leases().create(request(create)).await.expect("a lease");
+        self.client().leases().delete(request(DeleteRequest { id, sync: true })).await.expect("it is deleted");
     }
 
     fn specification(&self, id: &str) -> Vec<u8> {
