@@ -12,7 +12,7 @@ mod plugin;
 mod range;
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use inboard::runtime::{NetworkStats, PortMapping, RuntimeError};
 use serde::{Deserialize, Serialize};
@@ -25,13 +25,26 @@ use crate::{error, os, state};
 /// The name that the pod's link has inside.
 const LINK: &str = "eth0";
 
-/// What plugins were asked to do for one sandbox, and what came of it. What the bridge did is found by the sandbox's id.
-#[derive(Debug, Default, Serialize, Deserialize)]
+/// What is done for one sandbox, and what came of it; it stands in the sandbox's record. What the bridge did is found by
+/// the sandbox's id.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Attachment {
+    /// The addresses that the bridge gives, the primary one first.
+    addresses: Vec<IpAddr>,
     /// The plugins' configurations, in the order of ADD.
     plugins: Vec<Value>,
-    /// The answer of the bridge or the last plugin.
+    /// What the last of them answered, which they are told when they are to undo what they did.
     result: Option<Value>,
+}
+
+/// A sandbox's own side of it.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) id: String,
+    /// Its network namespace.
+    pub(crate) pin: PathBuf,
+    /// The file that is locked while a plugin runs for it.
+    pub(crate) lock: PathBuf,
 }
 
 /// The network of one node.
@@ -44,36 +57,41 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    pub(crate) fn new(settings: NetworkSettings, ipam_dir: PathBuf) -> Self {
-        let bridge = settings.built_in(&ipam_dir).map(tokio::sync::RwLock::new);
+    pub(crate) fn new(settings: NetworkSettings) -> Self {
+        let bridge = settings.built_in().map(tokio::sync::RwLock::new);
         Self { settings, bridge }
     }
 
-    /// Connects a pinned namespace; the addresses it has then, the primary one first.
-    pub(crate) async fn add(
-        &self,
-        id: &str,
-        dir: &Path,
-        pin: &Path,
-        ports: &[PortMapping],
-    ) -> Result<Vec<IpAddr>, RuntimeError> {
-        let mut attachment = Attachment { plugins: self.settings.plugins(ports), result: None };
-        let record = dir.join("network.json");
-        if !attachment.plugins.is_empty() {
-            state::write_json(&record, &attachment)?;
-        }
+    /// What is to be done for a sandbox; its addresses are taken.
+    pub(crate) async fn plan(&self, id: &str, ports: &[PortMapping]) -> Result<Attachment, RuntimeError> {
+        let addresses = match &self.bridge {
+            Some(bridge) => bridge.read().await.take(id)?,
+            None => Vec::new(),
+        };
+        Ok(Attachment { addresses, plugins: self.settings.plugins(ports), result: None })
+    }
+
+    /// Takes over what an earlier process has done for a sandbox.
+    pub(crate) async fn hold(&self, id: &str, attachment: &Attachment) {
         if let Some(bridge) = &self.bridge {
-            attachment.result = Some(bridge.read().await.connect(id, pin).await?);
+            bridge.read().await.hold(id, &attachment.addresses);
+        }
+    }
+
+    /// Connects a sandbox as planned; the addresses it has then, the primary one first.
+    pub(crate) async fn add(&self, place: &Place, attachment: &mut Attachment) -> Result<Vec<IpAddr>, RuntimeError> {
+        let mut answer = None;
+        if let Some(bridge) = &self.bridge {
+            let bridge = bridge.read().await;
+            bridge.connect(&place.id, &place.pin, &attachment.addresses).await?;
+            answer = Some(bridge.answer(&place.id, &place.pin, &attachment.addresses));
         }
         for plugin in attachment.plugins.clone() {
-            let answer = self.call("ADD", id, (dir, pin), plugin, attachment.result.as_ref()).await?;
-            attachment.result = Some(answer);
+            answer = Some(self.call("ADD", place, plugin, answer.as_ref()).await?);
         }
-        if !attachment.plugins.is_empty() {
-            // They are told of it when they are to undo what they did.
-            state::write_json(&record, &attachment)?;
-        }
-        addresses(attachment.result.as_ref())
+        let addresses = addresses(answer.as_ref())?;
+        attachment.result = answer.filter(|_| !attachment.plugins.is_empty());
+        Ok(addresses)
     }
 
     /// Waits until what [`Network::add`] began is done.
@@ -84,18 +102,18 @@ impl Network {
         }
     }
 
-    /// Undoes what [`Network::add`] did, also when it was cut short; does nothing a second time.
-    pub(crate) async fn remove(&self, id: &str, dir: &Path, pin: &Path) -> Result<(), RuntimeError> {
-        let record = dir.join("network.json");
-        let attachment = state::read_json::<Attachment>(&record).unwrap_or_default();
-        for plugin in attachment.plugins.into_iter().rev() {
-            self.call("DEL", id, (dir, pin), plugin, attachment.result.as_ref()).await?;
+    /// Undoes what [`Network::plan`] and [`Network::add`] did, also when it was cut short; does nothing a second time.
+    pub(crate) async fn remove(&self, place: &Place, attachment: &Attachment) -> Result<(), RuntimeError> {
+        for plugin in attachment.plugins.iter().rev() {
+            self.call("DEL", place, plugin.clone(), attachment.result.as_ref()).await?;
         }
         if let Some(bridge) = &self.bridge {
-            bridge.read().await.disconnect(id).await?;
+            bridge.read().await.disconnect(&place.id, &attachment.addresses).await?;
         }
-        state::remove_file(&record)?;
-        state::remove_file(&dir.join("network.lock"))
+        match attachment.plugins.is_empty() {
+            true => Ok(()),
+            false => state::remove_file(&place.lock),
+        }
     }
 
     /// Removes the bridge once nothing is connected to it any more.
@@ -115,19 +133,18 @@ impl Network {
     async fn call(
         &self,
         command: &str,
-        id: &str,
-        (dir, pin): (&Path, &Path),
+        place: &Place,
         config: Value,
         previous: Option<&Value>,
     ) -> Result<Value, RuntimeError> {
         let invocation = plugin::Invocation {
             bin_dir: self.settings.bin_dir(),
             command,
-            container: id,
+            container: &place.id,
             // A namespace that is gone has nothing left to take down in it; the plugins still free the address.
-            namespace: Some(pin.to_path_buf()).filter(|pin| command == "ADD" || os::is_pinned(pin)),
+            namespace: Some(place.pin.clone()).filter(|pin| command == "ADD" || os::is_pinned(pin)),
             link: LINK,
-            lock: dir.join("network.lock"),
+            lock: place.lock.clone(),
         };
         plugin::run(&invocation, config, previous).await
     }

@@ -123,7 +123,7 @@ impl ContainerdRuntime {
         let inner = Inner {
             info: daemon.info().await?,
             images: Images::new(daemon.clone(), settings.snapshotter.clone(), dirs.registries()),
-            network: Network::new(settings.network.clone(), dirs.ipam()),
+            network: Network::new(settings.network.clone()),
             host: host_facts(settings.seccomp_dir.clone(), &dirs),
             layers_root: OnceCell::new(),
             containers: Mutex::default(),

@@ -46,10 +46,9 @@ pub(crate) struct ImageDefaults {
 /// What the sandbox gives to its containers.
 #[derive(Clone, Debug)]
 pub(crate) struct SandboxPaths {
-    /// The directory that holds the files `hosts`, `hostname` and `resolv.conf`.
+    /// The directory that holds the files `hosts`, `hostname` and `resolv.conf`, the namespace pins `net`, `ipc` and `uts`,
+    /// and `shm`.
     pub(crate) dir: PathBuf,
-    /// The directory that holds the namespace pins `net`, `ipc`, `uts`, and `shm`.
-    pub(crate) live: PathBuf,
     /// Below which control group the container's own is made.
     pub(crate) cgroup_parent: String,
     /// The host name inside.

@@ -4,19 +4,22 @@
 //! anyway is in memory.
 //!
 //! ```text
-//! sandboxes/ID/   sandbox.json network.json network.lock  hosts hostname resolv.conf  processes
-//! containers/ID/  container.json log termination-log  mounts layers
-//! live/ID/        net ipc uts user (pins) shm of sandboxes, stdin stdout stderr (fifos) of containers; a file system in memory
-//! pods/UID/       pod.json  volumes/NAME.json  volumes/NAME/
-//! claims/UID/     NAME.json of the devices that a pod claims
-//! persistent/     NAME/ of volumes that outlive their pods
-//! ipam/           addresses in use, kept by the network plugin
-//! registries/      how the registries of pulls under way are reached, for the daemon
-//! apparmor-profile  the default profile, where the kernel has AppArmor
+//! sandboxes/ID.json  what a sandbox is and how far it has got
+//! containers/ID/     container.json log
+//! live/              a file system in memory
+//!   ID/              of a sandbox, with memory of its own: net ipc uts user (pins), shm, hosts hostname resolv.conf,
+//!                    processes, CONTAINER.message; of a container: stdin stdout stderr (fifos), mounts layers
+//! network/ID.lock    held by a network plugin at work
+//! pods/UID/          pod.json  volumes/NAME.json  volumes/NAME/
+//! claims/UID/        NAME.json of the devices that a pod claims
+//! persistent/        NAME/ of volumes that outlive their pods
+//! registries/        how the registries of pulls under way are reached, for the daemon
+//! apparmor-profile   the default profile, where the kernel has AppArmor
 //! ```
 
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use inboard::runtime::RuntimeError;
@@ -38,10 +41,10 @@ impl StateDir {
             dir.sandboxes(),
             dir.containers(),
             dir.live_root(),
+            dir.network(),
             dir.pods(),
             dir.claims(),
             dir.persistent_root(),
-            dir.ipam(),
         ];
         for path in all {
             std::fs::create_dir_all(&path).map_err(|e| error::io("create directory", &path, &e))?;
@@ -53,8 +56,9 @@ impl StateDir {
         self.root.join("sandboxes")
     }
 
+    /// The record of a sandbox.
     pub(crate) fn sandbox(&self, id: &str) -> PathBuf {
-        self.sandboxes().join(id)
+        self.sandboxes().join(format!("{id}.json"))
     }
 
     pub(crate) fn containers(&self) -> PathBuf {
@@ -72,6 +76,19 @@ impl StateDir {
     /// What there is of a sandbox or a container only as long as the machine runs.
     pub(crate) fn live(&self, id: &str) -> PathBuf {
         self.live_root().join(id)
+    }
+
+    /// What a container tells of its end, in the memory of its sandbox.
+    pub(crate) fn message(&self, sandbox: &str, container: &str) -> PathBuf {
+        self.live(sandbox).join(format!("{container}.message"))
+    }
+
+    fn network(&self) -> PathBuf {
+        self.root.join("network")
+    }
+
+    pub(crate) fn network_lock(&self, sandbox: &str) -> PathBuf {
+        self.network().join(format!("{sandbox}.lock"))
     }
 
     pub(crate) fn pods(&self) -> PathBuf {
@@ -101,10 +118,6 @@ impl StateDir {
     /// Whether a path is one of ours.
     pub(crate) fn holds(&self, path: &Path) -> bool {
         path.starts_with(&self.root)
-    }
-
-    pub(crate) fn ipam(&self) -> PathBuf {
-        self.root.join("ipam")
     }
 }
 
@@ -160,6 +173,16 @@ pub(crate) fn lines(path: &Path) -> Vec<Value> {
 /// The last line of a record that can be read.
 pub(crate) fn last_line<T: DeserializeOwned>(path: &Path) -> Option<T> {
     lines(path).into_iter().rev().find_map(|line| serde_json::from_value(line).ok())
+}
+
+/// Makes a directory, and those above it, with exactly this mode; one that is there is left alone.
+pub(crate) fn make_dir(path: &Path, mode: u32) -> Result<(), RuntimeError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let made = DirBuilder::new().recursive(true).mode(mode).create(path);
+    let set = |()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode));
+    made.and_then(set).map_err(|e| error::io("create directory", path, &e))
 }
 
 /// Removes a directory and what is in it; one that is not there is no error.

@@ -7,8 +7,6 @@ mod host;
 mod ownership;
 mod usage;
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use inboard::runtime::{
@@ -39,14 +37,14 @@ impl Inner {
         let uid = pod.uid.to_string();
         let _lock = self.locks.hold(&uid).await;
         let dir = self.dirs.pod(&uid).join("volumes");
-        make_dir(&dir, 0o750)?;
+        state::make_dir(&dir, 0o750)?;
         state::write_json(&self.dirs.pod(&uid).join("pod.json"), &PodRecord::of(pod))?;
         let record = dir.join(format!("{}.json", volume.name));
         let path = dir.join(&*volume.name);
         let prepared = match &volume.source {
             VolumeSource::Empty { memory, size_limit } => {
                 let fresh = !path.exists();
-                make_dir(&path, 0o777)?;
+                state::make_dir(&path, 0o777)?;
                 let mounted = state::read_json::<VolumeRecord>(&record).is_some_and(|record| record.mounted);
                 if *memory && !mounted {
                     os::mount_memory(&path, 0o777, *size_limit).map_err(|e| error::io("mount", &path, &e))?;
@@ -69,14 +67,14 @@ impl Inner {
                 VolumeRecord { path: handle.as_ref().into(), mounted: false, counted: false }
             }
             VolumeSource::Files(entries) => {
-                make_dir(&path, 0o755)?;
+                state::make_dir(&path, 0o755)?;
                 files::replace(&path, entries, volume.fs_group)?;
                 VolumeRecord { path, mounted: false, counted: false }
             }
             VolumeSource::Persistent { handle } => {
                 let path = self.persistent_path(handle);
                 let fresh = !path.exists();
-                make_dir(&path, 0o777)?;
+                state::make_dir(&path, 0o777)?;
                 if fresh {
                     ownership::give(&path, volume.fs_group, false)?;
                 }
@@ -169,30 +167,20 @@ impl Inner {
             let message = format!("subPath {sub_path:?} must be relative and must not contain '..'");
             return Err(RuntimeError::new(RuntimeErrorKind::InvalidArgument, message));
         }
-        let pins = self.dirs.container(id).join("mounts");
-        make_dir(&pins, 0o700)?;
+        let pins = self.dirs.live(id).join("mounts");
+        state::make_dir(&pins, 0o700)?;
         let pin = pins.join(index.to_string());
         let opened =
             os::open_or_make_below(root, relative).map_err(|e| error::io("open sub path", &root.join(relative), &e))?;
         let is_dir = opened.metadata().map_err(|e| error::io("open sub path", relative, &e))?.is_dir();
         if is_dir {
-            make_dir(&pin, 0o700)?;
+            state::make_dir(&pin, 0o700)?;
         } else {
             std::fs::write(&pin, "").map_err(|e| error::io("write", &pin, &e))?;
         }
         os::bind_open(&opened, &pin).map_err(|e| error::io("bind sub path", &pin, &e))?;
         Ok(pin)
     }
-}
-
-/// Makes a directory, and those above it, with exactly this mode; one that is there is left alone.
-fn make_dir(path: &Path, mode: u32) -> Result<(), RuntimeError> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    let made = DirBuilder::new().recursive(true).mode(mode).create(path);
-    let set = |()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode));
-    made.and_then(set).map_err(|e| error::io("create directory", path, &e))
 }
 
 /// The handle itself where it can name a file, else a hash of it.

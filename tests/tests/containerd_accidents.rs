@@ -61,6 +61,9 @@ async fn what_runs_is_taken_over_and_what_ended_meanwhile_is_told(daemon: TestDa
     let inventory = runtime.inventory().await.expect("an inventory");
     assert_eq!(inventory.sandboxes, std::slice::from_ref(&sandbox));
     assert_eq!(inventory.containers.len(), 3);
+    let other = runtime.run_pod_sandbox(&TestPod::busybox("other", &[]).sandbox()).await.expect("another sandbox");
+    assert!(!other.ips.is_empty() && other.ips.iter().all(|ip| !sandbox.ips.contains(ip)), "{other:?} {sandbox:?}");
+    runtime.remove_pod_sandbox(&other.id).await.expect("the removal");
     assert_eq!(runtime.container_status(&ids[0]).await.expect("a status").state, started, "not restarted");
     assert_eq!(runtime.container_status(&ids[2]).await.expect("a status").state, ContainerState::Created);
     let ended = async {

@@ -22,7 +22,7 @@ use crate::{clock, os, state};
 impl Inner {
     /// Takes over everything that the records and the daemon know; called once, before the first call.
     pub(crate) async fn adopt(&self) -> Result<(), RuntimeError> {
-        self.adopt_sandboxes();
+        self.adopt_sandboxes().await;
         let registered = self.registered().await?;
         let tasks = self.tasks().await?;
         for id in state::entries(&self.dirs.containers()) {
@@ -45,16 +45,27 @@ impl Inner {
         Ok(())
     }
 
-    fn adopt_sandboxes(&self) {
-        for id in state::entries(&self.dirs.sandboxes()) {
-            let dir = self.dirs.sandbox(&id);
-            let Some(mut record) = state::last_line::<SandboxRecord>(&dir.join("sandbox.json")) else {
+    async fn adopt_sandboxes(&self) {
+        let mut found = Vec::new();
+        for name in state::entries(&self.dirs.sandboxes()) {
+            let path = self.dirs.sandboxes().join(&name);
+            match state::last_line::<SandboxRecord>(&path) {
+                Some(record) => found.push(record),
                 // Nothing is made before the record is written, and nothing is left when it is removed.
-                if let Err(error) = state::remove_dir(&dir) {
-                    tracing::warn!(sandbox = id, %error, "a directory without a record cannot be removed");
+                None => {
+                    if let Err(error) = state::remove_file(&path) {
+                        tracing::warn!(record = name, %error, "a record without a line cannot be removed");
+                    }
                 }
-                continue;
-            };
+            }
+        }
+        // In the order in which they took their addresses.
+        found.sort_by_key(|record| record.created_at);
+        for mut record in found {
+            let id = record.id.clone();
+            if record.phase != SandboxPhase::Stopped {
+                self.network.hold(&id, &record.network).await;
+            }
             if record.phase == SandboxPhase::Ready
                 && !record.pins().all(|pin| os::is_pinned(&self.dirs.live(&id).join(pin)))
             {

@@ -91,7 +91,7 @@ impl Inner {
                 (Some(layers), users)
             }
         };
-        let termination_log = dir.join("termination-log");
+        let termination_log = self.dirs.message(&sandbox.id, id);
         std::fs::write(&termination_log, "").map_err(|e| error::io("write", &termination_log, &e))?;
         open_to_all(&termination_log)?;
         sandbox.give_to_root(&termination_log)?;
@@ -104,8 +104,7 @@ impl Inner {
             image: &image.defaults,
             accounts: &users,
             sandbox: &SandboxPaths {
-                dir: self.dirs.sandbox(&sandbox.id),
-                live: self.dirs.live(&sandbox.id),
+                dir: self.dirs.live(&sandbox.id),
                 cgroup_parent: sandbox.cgroup.clone(),
                 hostname: sandbox.hostname.clone(),
                 user_ids: sandbox.user_ids,
@@ -170,10 +169,9 @@ impl Inner {
     /// Lets the container reach what lies outside its image, where the kernel goes by labels. What is the host's keeps its
     /// own.
     fn label(&self, label: &str, input: &SpecInput<'_>) -> Result<(), RuntimeError> {
-        let own = ["hosts", "hostname", "resolv.conf"].map(|name| input.sandbox.dir.join(name));
-        let own = own.into_iter().chain([input.sandbox.live.join("shm")]);
+        let own = ["hosts", "hostname", "resolv.conf", "shm"].map(|name| input.sandbox.dir.join(name));
         let volumes = input.volumes.iter().map(|volume| volume.source.clone());
-        let all = own.chain(volumes).chain([input.termination_log.to_path_buf()]);
+        let all = own.into_iter().chain(volumes).chain([input.termination_log.to_path_buf()]);
         all.filter(|path| self.dirs.holds(path) && path.exists()).try_for_each(|path| selinux::relabel(&path, label))
     }
 

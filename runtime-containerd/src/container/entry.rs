@@ -30,6 +30,8 @@ pub(crate) struct ContainerEntry {
     pub(crate) dir: PathBuf,
     /// Where its fifos are.
     pub(crate) live: PathBuf,
+    /// What it tells of its end.
+    pub(crate) message_path: PathBuf,
     pub(crate) log: Arc<LogHub>,
     run: watch::Sender<RunRecord>,
     /// How its root file system is mounted, until it is started.
@@ -43,8 +45,9 @@ impl ContainerEntry {
     /// earlier one.
     pub(crate) fn new(record: ContainerRecord, dirs: &StateDir, logs: LogLimits, made_at: Option<u64>) -> Self {
         let (dir, live) = (dirs.container(&record.id), dirs.live(&record.id));
+        let message_path = dirs.message(&record.sandbox, &record.id);
         let log = Arc::new(LogHub::new(dir.join("log"), logs));
-        Self { record, dir, live, log, run: watch::Sender::default(), layers: Mutex::default(), made_at }
+        Self { record, dir, live, message_path, log, run: watch::Sender::default(), layers: Mutex::default(), made_at }
     }
 
     pub(crate) fn run(&self) -> RunRecord {
@@ -69,7 +72,7 @@ impl ContainerEntry {
 
     /// What the container wrote to its termination message path, or the end of its log where it asked for that.
     pub(crate) fn message(&self, code: i32) -> Option<String> {
-        let file = std::fs::read(self.dir.join("termination-log")).unwrap_or_default();
+        let file = std::fs::read(&self.message_path).unwrap_or_default();
         if !file.is_empty() {
             let end = file.len().min(MESSAGE_BYTES_MAX);
             return Some(String::from_utf8_lossy(file.get(..end).unwrap_or_default()).into_owned());

@@ -26,6 +26,7 @@ impl Inner {
         } else {
             self.discard_container(&entry.record.id).await?;
         }
+        state::remove_file(&entry.message_path)?;
         cgroup::remove(&entry.record.cgroup);
         guard(&self.containers).remove(&entry.record.id);
         Ok(())

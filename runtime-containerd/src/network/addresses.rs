@@ -1,50 +1,62 @@
-//! Which addresses are in use: a file for each, named after it, with the sandbox that has it (the form that the plugin
-//! `host-local` has, so that what it gave out is known too).
+//! Which addresses are in use, and by which sandbox. The sandboxes' records say it too: that is where the next process
+//! has it from.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::Path;
 
 use super::range::Range;
-use crate::state;
 
-/// Takes an address for a sandbox; `None` when all are in use.
-pub(super) fn take(dir: &Path, range: &Range, sandbox: &str, link: &str) -> io::Result<Option<IpAddr>> {
-    std::fs::create_dir_all(dir)?;
-    let last_file = dir.join(if range.is_ipv4() { "last_reserved_ip.0" } else { "last_reserved_ip.1" });
-    let last = std::fs::read_to_string(&last_file).ok().and_then(|text| text.trim().parse().ok());
-    for address in range.candidates(last) {
-        match File::options().write(true).create_new(true).open(dir.join(address.to_string())) {
-            Ok(mut file) => {
-                file.write_all(format!("{sandbox}\r\n{link}").as_bytes())?;
-                std::fs::write(last_file, address.to_string())?;
-                return Ok(Some(address));
+#[derive(Debug, Default)]
+pub(super) struct Addresses {
+    /// The sandbox that has an address.
+    holders: BTreeMap<IpAddr, String>,
+    /// What was taken last of IPv4 and of IPv6: the next one comes after it, so that an address rests before it is
+    /// another pod's.
+    last: [Option<IpAddr>; 2],
+}
+
+impl Addresses {
+    /// Takes an address for a sandbox; `None` when all are in use.
+    pub(super) fn take(&mut self, range: &Range, sandbox: &str) -> Option<IpAddr> {
+        let last = self.last[usize::from(!range.is_ipv4())];
+        let free = range.candidates(last).find(|address| !self.holders.contains_key(address))?;
+        self.hold(free, sandbox);
+        Some(free)
+    }
+
+    /// Notes an address that a sandbox has already.
+    pub(super) fn hold(&mut self, address: IpAddr, sandbox: &str) {
+        self.last[usize::from(!address.is_ipv4())] = Some(address);
+        self.holders.insert(address, sandbox.to_owned());
+    }
+
+    /// Gives back what a sandbox has of these.
+    pub(super) fn give_back(&mut self, addresses: &[IpAddr], sandbox: &str) {
+        for address in addresses {
+            if self.holders.get(address).is_some_and(|holder| holder == sandbox) {
+                self.holders.remove(address);
             }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
         }
     }
-    Ok(None)
 }
 
-/// Gives back what a sandbox has. An address that was taken and not yet written down as anybody's is nobody's: only the
-/// process that holds the directory takes any, and it does not do both at once.
-pub(super) fn give_back(dir: &Path, sandbox: &str) -> io::Result<()> {
-    for name in state::entries(dir).into_iter().filter(|name| name.parse::<IpAddr>().is_ok()) {
-        let path = dir.join(name);
-        let owner = std::fs::read_to_string(&path)?;
-        if owner.is_empty() || owner.lines().next().is_some_and(|owner| owner.trim() == sandbox) {
-            std::fs::remove_file(path)?;
-        }
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Removes the directory once no address is in use.
-pub(super) fn tidy(dir: &Path) -> io::Result<()> {
-    if state::entries(dir).iter().any(|name| name.parse::<IpAddr>().is_ok()) || !dir.exists() {
-        return Ok(());
+    #[test]
+    fn an_address_rests_before_it_is_given_again_and_only_its_holder_gives_it_back() {
+        let range = Range::parse_all("10.1.0.0/29").expect("a range")[0];
+        let mut addresses = Addresses::default();
+        let at = |last: u8| IpAddr::from([10, 1, 0, last]);
+        addresses.hold(at(3), "found");
+        assert_eq!(addresses.take(&range, "a"), Some(at(4)));
+        addresses.give_back(&[at(4)], "b");
+        addresses.give_back(&[at(3)], "found");
+        let rest: Vec<_> = (0..4).map(|_| addresses.take(&range, "c")).collect();
+        assert_eq!(rest, [Some(at(5)), Some(at(6)), Some(at(2)), Some(at(3))]);
+        assert_eq!(addresses.take(&range, "d"), None);
+        addresses.give_back(&[at(4), at(4)], "a");
+        assert_eq!(addresses.take(&range, "d"), Some(at(4)));
     }
-    std::fs::remove_dir_all(dir)
 }

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use inboard::runtime::{NetworkStats, RuntimeError, RuntimeErrorKind};
 use nix::net::if_::if_nametoindex;
@@ -16,9 +16,11 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::task::JoinHandle;
 
+use super::LINK;
+use super::addresses::Addresses;
 use super::netlink::Netlink;
 use super::range::Range;
-use super::{LINK, addresses};
+use crate::lock::guard;
 use crate::{error, os};
 
 /// How much of a sandbox's id names its link on the machine: as much as a link's name has room for.
@@ -28,9 +30,7 @@ const ID_LETTERS: usize = 11;
 pub(super) struct Bridge {
     name: String,
     ranges: Vec<Range>,
-    addresses: PathBuf,
-    /// Held while an address is taken or given back, so that no file is seen half written.
-    taking: std::sync::Mutex<()>,
+    addresses: std::sync::Mutex<Addresses>,
     /// Whether this process has found or made the bridge and its rules.
     ready: tokio::sync::Mutex<bool>,
     rules: tokio::sync::Mutex<Rules>,
@@ -47,35 +47,37 @@ enum Rules {
 }
 
 impl Bridge {
-    pub(super) fn new(name: String, ranges: Vec<Range>, addresses: PathBuf) -> Self {
-        Self {
-            name,
-            ranges,
-            addresses,
-            taking: Default::default(),
-            ready: Default::default(),
-            rules: Default::default(),
-        }
+    pub(super) fn new(name: String, ranges: Vec<Range>) -> Self {
+        Self { name, ranges, addresses: Default::default(), ready: Default::default(), rules: Default::default() }
     }
 
-    /// Connects a pinned namespace; the answer has the form of a plugin's.
-    pub(super) async fn connect(&self, sandbox: &str, pin: &Path) -> Result<Value, RuntimeError> {
-        self.make_ready().await?;
+    /// Takes an address of each range for a sandbox, or none.
+    pub(super) fn take(&self, sandbox: &str) -> Result<Vec<IpAddr>, RuntimeError> {
+        let mut addresses = guard(&self.addresses);
         let mut taken = Vec::with_capacity(self.ranges.len());
         for range in &self.ranges {
-            let address = {
-                let _taking = crate::lock::guard(&self.taking);
-                addresses::take(&self.addresses, range, sandbox, LINK)
-                    .map_err(|e| error::system("take an address", e))?
-            };
-            let address = address.ok_or_else(|| {
+            let Some(address) = addresses.take(range, sandbox) else {
+                addresses.give_back(&taken, sandbox);
                 let message = format!("connect the pod's network: no address of {range} is free");
-                RuntimeError::new(RuntimeErrorKind::ResourceExhausted, message)
-            })?;
-            taken.push((*range, address));
+                return Err(RuntimeError::new(RuntimeErrorKind::ResourceExhausted, message));
+            };
+            taken.push(address);
         }
-        let (here, bridge) = (link_of(sandbox), self.name.clone());
-        let (addresses, namespace, outer) = (taken.clone(), pin.to_path_buf(), here.clone());
+        Ok(taken)
+    }
+
+    /// Notes the addresses that a sandbox of an earlier process has.
+    pub(super) fn hold(&self, sandbox: &str, taken: &[IpAddr]) {
+        let mut addresses = guard(&self.addresses);
+        taken.iter().for_each(|address| addresses.hold(*address, sandbox));
+    }
+
+    /// Connects a pinned namespace, which gets the addresses that were taken for it.
+    pub(super) async fn connect(&self, sandbox: &str, pin: &Path, taken: &[IpAddr]) -> Result<(), RuntimeError> {
+        self.make_ready().await?;
+        let (outer, bridge) = (link_of(sandbox), self.name.clone());
+        let addresses: Vec<(Range, IpAddr)> = self.ranges.iter().copied().zip(taken.iter().copied()).collect();
+        let namespace = pin.to_path_buf();
         let connect = async {
             let host = Netlink::open()?;
             let bridge = if_nametoindex(bridge.as_str())?;
@@ -93,29 +95,31 @@ impl Bridge {
             })
             .await
         };
-        connect.await.map_err(|e: io::Error| error::system(&format!("connect the pod to bridge {}", self.name), e))?;
-        Ok(self.answer(&here, pin, &taken))
+        connect.await.map_err(|e: io::Error| error::system(&format!("connect the pod to bridge {}", self.name), e))
     }
 
-    fn answer(&self, here: &str, pin: &Path, taken: &[(Range, IpAddr)]) -> Value {
-        let address = |(range, address): &(Range, IpAddr)| json!({"address": format!("{address}/{}", range.prefix), "gateway": range.gateway(), "interface": 2});
-        let route = |(range, _): &(Range, IpAddr)| json!({"dst": range.everything(), "gw": range.gateway()});
+    /// What [`Bridge::connect`] did, in the form of a plugin's answer.
+    pub(super) fn answer(&self, sandbox: &str, pin: &Path, taken: &[IpAddr]) -> Value {
+        let addresses = self.ranges.iter().zip(taken).map(|(range, address)| {
+            json!({"address": format!("{address}/{}", range.prefix), "gateway": range.gateway(), "interface": 2})
+        });
+        let routes = self.ranges.iter().map(|range| json!({"dst": range.everything(), "gw": range.gateway()}));
         json!({
             "cniVersion": super::config::CNI_VERSION,
-            "interfaces": [{"name": self.name}, {"name": here}, {"name": LINK, "sandbox": pin}],
-            "ips": taken.iter().map(address).collect::<Vec<_>>(),
-            "routes": taken.iter().map(route).collect::<Vec<_>>(),
+            "interfaces": [{"name": self.name}, {"name": link_of(sandbox)}, {"name": LINK, "sandbox": pin}],
+            "ips": addresses.collect::<Vec<_>>(),
+            "routes": routes.collect::<Vec<_>>(),
         })
     }
 
-    /// Undoes what [`Bridge::connect`] did, also when it was cut short; does nothing a second time.
-    pub(super) async fn disconnect(&self, sandbox: &str) -> Result<(), RuntimeError> {
+    /// Undoes what [`Bridge::take`] and [`Bridge::connect`] did, also when it was cut short; does nothing a second time.
+    pub(super) async fn disconnect(&self, sandbox: &str, taken: &[IpAddr]) -> Result<(), RuntimeError> {
         let link = link_of(sandbox);
         let deleted = tokio::task::spawn_blocking(move || Netlink::open()?.delete_link(&link)).await;
         let deleted = deleted.map_err(|e| error::system("delete the pod's link", e))?;
         deleted.map_err(|e| error::system("delete the pod's link", e))?;
-        let _taking = crate::lock::guard(&self.taking);
-        addresses::give_back(&self.addresses, sandbox).map_err(|e| error::system("give an address back", e))
+        guard(&self.addresses).give_back(taken, sandbox);
+        Ok(())
     }
 
     /// Removes the bridge and what belongs to it once nothing is connected to it any more. Nobody may connect meanwhile.
@@ -139,7 +143,7 @@ impl Bridge {
             os::delete_bridge(&self.name).map_err(|e| error::system(&format!("remove bridge {}", self.name), e))?;
         }
         *ready = false;
-        addresses::tidy(&self.addresses).map_err(|e| error::io("remove", &self.addresses, &e))
+        Ok(())
     }
 
     async fn make_ready(&self) -> Result<(), RuntimeError> {

@@ -59,15 +59,15 @@ impl NetworkSettings {
         &self.bin_dir
     }
 
-    /// The name of the network: addresses are kept by it.
+    /// The name of the network: plugins keep addresses by it.
     pub(crate) fn name(&self) -> &str {
         self.list.as_ref().and_then(|list| list["name"].as_str()).unwrap_or(&self.bridge)
     }
 
     /// The built-in network, unless the embedder has one.
-    pub(super) fn built_in(&self, ipam_dir: &Path) -> Option<Bridge> {
+    pub(super) fn built_in(&self) -> Option<Bridge> {
         let ranges = || Range::parse_all(&self.pod_cidr).unwrap_or_default();
-        self.list.is_none().then(|| Bridge::new(self.bridge.clone(), ranges(), ipam_dir.join(&self.bridge)))
+        self.list.is_none().then(|| Bridge::new(self.bridge.clone(), ranges()))
     }
 
     /// The configuration of each plugin, in order.

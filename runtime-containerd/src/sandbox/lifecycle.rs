@@ -7,13 +7,15 @@ use inboard::k8s_openapi::api::core::v1::PodSpec;
 use inboard::runtime::{RuntimeError, SandboxConfig, SandboxStatus};
 
 use super::record::sandbox_id;
-use super::{SandboxPhase, SandboxRecord, files, holder, users};
+use super::{SandboxPhase, SandboxRecord, files, holder};
 use crate::lock::guard;
+use crate::network::Place;
 use crate::os::NamespacePlan;
 use crate::runtime::Inner;
 use crate::{cgroup, clock, error, os, spec, state};
 
-/// The size of `/dev/shm` when nobody says otherwise: Docker's and containerd's 64 MiB.
+/// What a pod has of memory that looks like files: its `/dev/shm`, of Docker's and containerd's 64 MiB, and its small
+/// files. One file system has both, because whatever starts a container copies every mount of the machine.
 const SHM_BYTES: u64 = 64 << 20;
 
 /// More than pins and fifos ever need.
@@ -47,12 +49,13 @@ impl Inner {
     }
 
     async fn make_sandbox(&self, config: &SandboxConfig, record: &mut SandboxRecord) -> Result<(), RuntimeError> {
-        let dir = self.dirs.sandbox(&record.id);
-        std::fs::create_dir_all(&dir).map_err(|e| error::io("create directory", &dir, &e))?;
+        if !record.host_network {
+            record.network = self.network.plan(&record.id, &config.ports).await?;
+        }
         self.save_sandbox(record)?;
         let live = self.make_live(&record.id)?;
         let write = |name: &str, text: &str| {
-            let path = dir.join(name);
+            let path = live.join(name);
             std::fs::write(&path, text).map_err(|e| error::io("write", &path, &e))
         };
         let of_host = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
@@ -65,9 +68,7 @@ impl Inner {
         write("hostname", &format!("{hostname}\n"))?;
         write("resolv.conf", &files::resolv_conf(config.dns.as_ref(), &of_host("/etc/resolv.conf")))?;
         if !record.host_ipc {
-            let shm = live.join("shm");
-            std::fs::create_dir_all(&shm).map_err(|e| error::io("create directory", &shm, &e))?;
-            os::mount_memory(&shm, 0o1777, Some(SHM_BYTES)).map_err(|e| error::io("mount", &shm, &e))?;
+            state::make_dir(&live.join("shm"), 0o1777)?;
         }
         let plan = NamespacePlan {
             dir: live.clone(),
@@ -79,14 +80,11 @@ impl Inner {
         };
         self.make_namespaces(plan, record.user_ids).await?;
         if !record.host_network {
-            record.ips = self.network.add(&record.id, &dir, &live.join("net"), &config.ports).await?;
+            record.ips = self.network.add(&self.place(&record.id), &mut record.network).await?;
         }
         write("hosts", &files::hosts(config, &record.ips, &of_host("/etc/hosts")))?;
-        let own = ["hosts", "hostname", "resolv.conf"].map(|name| dir.join(name));
-        own.iter()
-            .chain([&live.join("shm")])
-            .filter(|path| path.exists())
-            .try_for_each(|path| record.give_to_root(path))?;
+        let own = ["hosts", "hostname", "resolv.conf", "shm"].map(|name| live.join(name));
+        own.iter().filter(|path| path.exists()).try_for_each(|path| record.give_to_root(path))?;
         let limits = spec::PodLimits::of(&config.spec, self.settings.pod_pids_limit);
         cgroup::limit(&record.cgroup, &limits).map_err(|e| error::system("limit what the pod may use", e))?;
         if record.shares_processes {
@@ -140,24 +138,21 @@ impl Inner {
 
     /// Gives back network, namespaces and mounts; what is not there is passed over.
     async fn take_down(&self, record: &SandboxRecord) -> Result<(), RuntimeError> {
-        let (dir, live) = (self.dirs.sandbox(&record.id), self.dirs.live(&record.id));
+        let live = self.dirs.live(&record.id);
         if record.shares_processes {
             self.release_processes(record).await?;
         }
         if !record.host_network {
-            self.network.remove(&record.id, &dir, &live.join("net")).await?;
+            self.network.remove(&self.place(&record.id), &record.network).await?;
         }
-        for name in ["net", "ipc", "uts", users::PIN, "shm"] {
-            let path = live.join(name);
-            os::unmount(&path).map_err(|e| error::io("unmount", &path, &e))?;
-        }
-        Ok(())
+        // The pins are mounted in it and go with it.
+        os::unmount(&live).map_err(|e| error::io("unmount", &live, &e))
     }
 
     fn forget_sandbox(&self, record: &SandboxRecord) -> Result<(), RuntimeError> {
         cgroup::remove(&record.cgroup);
         self.remove_live(&record.id)?;
-        remove_all_but_record(&self.dirs.sandbox(&record.id))?;
+        state::remove_file(&self.dirs.sandbox(&record.id))?;
         guard(&self.sandboxes).remove(&record.id);
         let mut group = Path::new(&self.settings.cgroup_root);
         while let Some(name) = group.to_str().filter(|name| *name != "/" && !name.is_empty()) {
@@ -169,6 +164,10 @@ impl Inner {
         Ok(())
     }
 
+    fn place(&self, id: &str) -> Place {
+        Place { id: id.to_owned(), pin: self.dirs.live(id).join("net"), lock: self.dirs.network_lock(id) }
+    }
+
     /// The directory of what a sandbox has in memory; the first one brings the memory.
     fn make_live(&self, id: &str) -> Result<PathBuf, RuntimeError> {
         let (root, live) = (self.dirs.live_root(), self.dirs.live(id));
@@ -177,6 +176,7 @@ impl Inner {
             os::mount_memory(&root, 0o755, Some(LIVE_BYTES)).map_err(|e| error::io("mount", &root, &e))?;
         }
         std::fs::create_dir_all(&live).map_err(|e| error::io("create directory", &live, &e))?;
+        os::mount_memory(&live, 0o755, Some(SHM_BYTES)).map_err(|e| error::io("mount", &live, &e))?;
         Ok(live)
     }
 
@@ -196,20 +196,10 @@ impl Inner {
     }
 
     fn save_sandbox(&self, record: &SandboxRecord) -> Result<(), RuntimeError> {
-        state::add_line(&self.dirs.sandbox(&record.id).join("sandbox.json"), record)?;
+        state::add_line(&self.dirs.sandbox(&record.id), record)?;
         guard(&self.sandboxes).insert(record.id.clone(), record.clone());
         Ok(())
     }
-}
-
-/// The record goes last, so that a removal that is cut short is seen.
-fn remove_all_but_record(dir: &Path) -> Result<(), RuntimeError> {
-    for name in state::entries(dir).into_iter().filter(|name| name != "sandbox.json") {
-        let path = dir.join(&name);
-        let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
-        removed.map_err(|e| error::io("remove", &path, &e))?;
-    }
-    state::remove_dir(dir)
 }
 
 fn status(record: &SandboxRecord) -> Result<SandboxStatus, RuntimeError> {

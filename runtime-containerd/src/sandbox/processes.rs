@@ -1,5 +1,5 @@
 //! The processes that the containers of a pod share (`shareProcessNamespace`): a container of the daemon without an image,
-//! in which nothing runs but a program that waits. It lies in the sandbox's directory and is part of the sandbox: made
+//! in which nothing runs but a program that waits. It lies in the sandbox's memory and is part of the sandbox: made
 //! with it, taken down with it, in no list.
 
 use std::path::Path;
@@ -28,9 +28,9 @@ const OOM_SCORE: i32 = -998;
 impl Inner {
     /// Starts what holds the pod's processes together.
     pub(super) async fn hold_processes(&self, record: &SandboxRecord) -> Result<(), RuntimeError> {
-        let root = self.dirs.sandbox(&record.id).join("processes");
-        lay_out(&root)?;
         let (id, dir) = (id_of(record), self.dirs.live(&record.id));
+        let root = dir.join("processes");
+        lay_out(&root)?;
         let value = serde_json::to_vec(&specification(record, &dir, &root, OOM_SCORE.max(self.host.oom_score_min)))
             .map_err(spec::invalid)?;
         let container = Container {

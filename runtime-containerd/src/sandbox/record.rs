@@ -8,6 +8,8 @@ use inboard::time::Time;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::network::Attachment;
+
 /// Which pod something belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PodRecord {
@@ -56,6 +58,8 @@ pub(crate) struct SandboxRecord {
     /// The control group of the whole pod.
     pub(crate) cgroup: String,
     pub(crate) ips: Vec<IpAddr>,
+    /// How it is connected; nothing with the network of the host.
+    pub(crate) network: Attachment,
 }
 
 impl SandboxRecord {
@@ -73,6 +77,7 @@ impl SandboxRecord {
             user_ids: None,
             cgroup: format!("{cgroup_root}/pod{}-{}", config.pod.uid, config.attempt),
             ips: Vec::new(),
+            network: Attachment::default(),
             id,
         }
     }

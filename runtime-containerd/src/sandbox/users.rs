@@ -17,8 +17,8 @@ use crate::runtime::Inner;
 use crate::{error, os, spec, state};
 
 /// What a sandbox's namespace of users is pinned as.
-pub(super) const PIN: &str = "user";
-/// What of a container's directory are mounts of ours: parts of volumes, layers of its image.
+const PIN: &str = "user";
+/// What of what a container has in memory are mounts of ours: parts of volumes, layers of its image.
 const MOUNTS: [&str; 2] = ["mounts", "layers"];
 
 /// Whether the pod's users are not those of the machine.
@@ -51,7 +51,7 @@ impl Inner {
         Ok(())
     }
 
-    /// A file or directory as the pod sees it: itself, or a mount of it in the container's directory.
+    /// A file or directory as the pod sees it: itself, or a mount of it for the container.
     pub(crate) fn as_seen_by(
         &self,
         sandbox: &SandboxRecord,
@@ -62,7 +62,7 @@ impl Inner {
         if sandbox.user_ids.is_none() {
             return Ok(source);
         }
-        let target = self.dirs.container(container).join(name);
+        let target = self.dirs.live(container).join(name);
         let made = match source.is_dir() {
             true => std::fs::create_dir_all(&target),
             false => {
@@ -113,9 +113,9 @@ impl Inner {
         Ok(root)
     }
 
-    /// Takes what is mounted in a container's directory off again.
+    /// Takes what is mounted for a container off again.
     pub(crate) fn release_mounts(&self, container: &str) -> Result<(), RuntimeError> {
-        for place in MOUNTS.map(|name| self.dirs.container(container).join(name)) {
+        for place in MOUNTS.map(|name| self.dirs.live(container).join(name)) {
             for name in state::entries(&place) {
                 let mount = place.join(name);
                 os::unmount(&mount).map_err(|e| error::io("unmount", &mount, &e))?;

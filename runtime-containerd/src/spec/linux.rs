@@ -81,7 +81,7 @@ fn root_propagation(input: &SpecInput<'_>) -> String {
 /// Own mounts and processes; the rest is the sandbox's, or the host's where the pod asks for it.
 fn namespaces(input: &SpecInput<'_>, privileged: bool) -> Result<Vec<LinuxNamespace>, RuntimeError> {
     let spec = &input.config.spec;
-    let pinned = |name: &str| Some(input.sandbox.live.join(name));
+    let pinned = |name: &str| Some(input.sandbox.dir.join(name));
     let host_network = spec.host_network == Some(true);
     let mut wanted: Vec<(LinuxNamespaceType, Option<PathBuf>)> = vec![(LinuxNamespaceType::Mount, None)];
     if spec.host_pid != Some(true) {

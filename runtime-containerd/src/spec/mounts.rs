@@ -44,7 +44,7 @@ pub(super) fn mounts(input: &SpecInput<'_>, container: &Container) -> Vec<Mount>
 fn kernel_mounts(input: &SpecInput<'_>, privileged: bool) -> Vec<Mount> {
     let access = if privileged { "rw" } else { "ro" };
     let host_ipc = input.config.spec.host_ipc == Some(true);
-    let shm = if host_ipc { PathBuf::from("/dev/shm") } else { input.sandbox.live.join("shm") };
+    let shm = if host_ipc { PathBuf::from("/dev/shm") } else { input.sandbox.dir.join("shm") };
     vec![
         mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
         mount("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
@@ -64,18 +64,20 @@ fn kernel_mounts(input: &SpecInput<'_>, privileged: bool) -> Vec<Mount> {
 fn sandbox_mounts(input: &SpecInput<'_>, container: &Container) -> Vec<Mount> {
     let read_only = container.security_context.as_ref().and_then(|sc| sc.read_only_root_filesystem) == Some(true);
     let access = if read_only { "ro" } else { "rw" };
-    let file = |name: &str| {
-        mount(format!("/etc/{name}"), "bind", input.sandbox.dir.join(name), &["rbind", "rprivate", access])
+    // As what they lie in is mounted: with users of its own, a pod may not take that off.
+    let file = |destination: PathBuf, source: PathBuf, access: &str| {
+        mount(destination, "bind", source, &["rbind", "rprivate", access, "nosuid", "nodev"])
     };
+    let own = |name: &str| file(format!("/etc/{name}").into(), input.sandbox.dir.join(name), access);
     let termination = match container.termination_message_path.as_deref() {
         None | Some("") => DEFAULT_TERMINATION_PATH,
         Some(path) => path,
     };
     vec![
-        file("hosts"),
-        file("resolv.conf"),
-        file("hostname"),
-        mount(clean(termination), "bind", input.termination_log.to_path_buf(), &["rbind", "rprivate", "rw"]),
+        own("hosts"),
+        own("resolv.conf"),
+        own("hostname"),
+        file(clean(termination), input.termination_log.to_path_buf(), "rw"),
     ]
 }
 

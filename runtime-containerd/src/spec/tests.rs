@@ -219,7 +219,6 @@ fn spec_of(row: &Row) -> Result<Value, String> {
     (row.own)(&mut config);
     let sandbox = SandboxPaths {
         dir: PathBuf::from("/run/box"),
-        live: PathBuf::from("/run/box"),
         cgroup_parent: "/inboard/pod1".into(),
         hostname: "nginx".into(),
         user_ids: (config.spec.host_users == Some(false)).then_some(1 << 20),

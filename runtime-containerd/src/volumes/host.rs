@@ -25,7 +25,7 @@ pub(super) fn host(path: &str, check: &str) -> Result<(), RuntimeError> {
     let place = Path::new(path);
     match check_host_path(path, check, look(place)).map_err(unfit)? {
         HostPathStep::Nothing => Ok(()),
-        HostPathStep::MakeDirectory => super::make_dir(place, 0o755),
+        HostPathStep::MakeDirectory => crate::state::make_dir(place, 0o755),
         HostPathStep::MakeFile => {
             let mode = std::fs::Permissions::from_mode(0o644);
             let made = std::fs::write(place, "").and_then(|()| std::fs::set_permissions(place, mode));
