@@ -37,6 +37,9 @@ use crate::time::Time;
 /// The namespace of the nodes' leases.
 pub const LEASE_NAMESPACE: &str = "kube-node-lease";
 
+/// How long a node that has not said how it is may be silent (`--node-startup-grace-period`).
+const STARTUP_GRACE: Duration = Duration::from_secs(60);
+
 /// Keeps the taints of nodes true.
 #[derive(Debug)]
 pub struct NodeLifecycleController;
@@ -70,7 +73,7 @@ impl Controller for NodeLifecycleController {
             object,
             node,
             silent_since: renewed.map(|at| Time::from_timestamp(at.0).max(reported(node))),
-            grace: snapshot.node_monitor_grace(),
+            grace: ready_of(node).map_or(STARTUP_GRACE, |_| snapshot.node_monitor_grace()),
             pods: snapshot.pods_on(&name).collect(),
         })
     }

@@ -70,7 +70,7 @@ impl Controller for PodDisruptionController {
             kind: ConditionKind::DisruptionTarget,
             status: ConditionStatus::False,
             since: Some(now.whole_second()),
-            observed_generation: 0,
+            observed_generation: object.meta.generation,
             why: None,
         });
         plan.push(Action::UpdatePodState { target: Target::seen(object), state: Box::new(state) });

@@ -457,7 +457,9 @@ fn a_pod_that_does_not_go_is_meant_to_go_no_longer() {
         let plan = world.plan::<PodDisruptionController>(pod.meta.uid);
         world.commit(plan.actions);
         let pod = world.object(kind::POD, "a");
-        let holds = pod.pod().expect("a pod").state.is_true(&ConditionKind::DisruptionTarget);
-        assert_eq!(holds, !stale, "{state}, {reason}");
+        let target =
+            pod.pod().and_then(|pod| pod.state.condition(&ConditionKind::DisruptionTarget)).expect("it has one");
+        assert_eq!(target.status, ConditionStatus::from(!stale), "{state}, {reason}");
+        assert_eq!(target.observed_generation, if stale { pod.meta.generation } else { 0 }, "{state}, {reason}");
     }
 }
