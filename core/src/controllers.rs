@@ -8,6 +8,7 @@ mod cron_job;
 mod daemon_set;
 mod definition_cleanup;
 mod deployment;
+mod device_taint_eviction;
 mod disruption;
 mod endpoint_slice;
 mod endpoint_slice_mirroring;
@@ -48,6 +49,7 @@ pub use self::daemon_set::DaemonSetController;
 pub(crate) use self::daemon_set::surges as daemons_surge;
 pub use self::definition_cleanup::DefinitionCleanupController;
 pub use self::deployment::DeploymentController;
+pub use self::device_taint_eviction::DeviceTaintEvictionController;
 pub use self::disruption::{DisruptionController, PodDisruptionController};
 pub use self::endpoint_slice::EndpointSliceController;
 pub use self::endpoint_slice_mirroring::EndpointSliceMirroringController;
@@ -95,6 +97,7 @@ pub(crate) fn all() -> Vec<Box<dyn AnyLoop>> {
         Loop::<NodeLifecycleController>::boxed(),
         Loop::<NodeEvictionController>::boxed(),
         Loop::<TaintEvictionController>::boxed(),
+        Loop::<DeviceTaintEvictionController>::boxed(),
         Loop::<PodGarbageCollector>::boxed(),
         Loop::<NamespaceController>::boxed(),
         Loop::<DefinitionCleanupController>::boxed(),

@@ -12,6 +12,7 @@ mod attachments;
 mod capacities;
 mod class;
 mod classes;
+mod config;
 mod cycle;
 mod decision;
 mod devices;
@@ -27,6 +28,7 @@ mod plugin;
 mod plugins;
 mod preempt;
 mod profile;
+mod promises;
 mod queue;
 mod resources;
 mod scoring;
@@ -38,25 +40,25 @@ mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::resource::v1::{DeviceClass, ResourceClaim, ResourceSlice};
 use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment};
 
 pub use self::arguments::InvalidArgument;
+pub use self::config::SchedulerConfig;
 pub use self::decision::{Decision, Nomination};
-pub use self::devices::Grant;
+pub use self::devices::{Grant, Made};
 pub use self::profile::{Profile, UnknownPlugin};
 pub use self::scoring::{ScoringStrategy, UtilizationShape};
 
 use self::class::Class;
 use self::classes::Classes;
 use self::cycle::{Candidate, Nowhere, Placement};
-use self::devices::Needs;
+use self::devices::{Asks, GivenDevices, Needs};
 use self::explain::Claims;
 use self::happening::{Happening, Rejectors};
-use self::node_table::{NodeTable, Nominated, Slot, Tenant};
+use self::node_table::{NodeTable, Slot, Tenant};
 use self::people::People;
 use self::plugin::Plugin;
 use self::plugins::dynamic_resources::{DynamicResources, NOT_AVAILABLE};
@@ -64,7 +66,6 @@ use self::preempt::{Preemption, Question};
 use self::queue::{Bounds, Queue, Wait};
 use self::volumes::Given;
 use crate::ids::{NodeName, Uid};
-use crate::object::device;
 use crate::object::kind::KindId;
 use crate::store::{EventDraft, Object, PodBody, Snapshot};
 use crate::text::{Text, shared};
@@ -90,38 +91,6 @@ pub const WATCHED: [KindId; 14] = [
     KindId::of::<ResourceSlice>(),
     KindId::of::<DeviceClass>(),
 ];
-
-/// How long a pod waits for a cure unless something else is said.
-const UNSCHEDULABLE_MAX: Duration = Duration::from_secs(300);
-
-/// How the scheduler works.
-#[derive(Clone, Debug)]
-pub struct SchedulerConfig {
-    /// Pods that name one of these in `spec.schedulerName` are placed by its rules; others are left to others. Of two
-    /// with one name the first counts.
-    pub profiles: Vec<Arc<Profile>>,
-    /// Decides among nodes that are equally good.
-    pub seed: u64,
-    /// How long a pod backs off after its first failure; doubled for each further one.
-    pub backoff_first: Duration,
-    /// The longest backoff.
-    pub backoff_max: Duration,
-    /// A pod that waits for a cure is tried again after this time all the same; zero stands for five minutes.
-    pub unschedulable_max: Duration,
-}
-
-impl Default for SchedulerConfig {
-    /// The profile `default-scheduler`, seed 0, 1 s to 10 s, five minutes.
-    fn default() -> Self {
-        Self {
-            profiles: vec![Arc::new(Profile::default())],
-            seed: 0,
-            backoff_first: Duration::from_secs(1),
-            backoff_max: Duration::from_secs(10),
-            unschedulable_max: UNSCHEDULABLE_MAX,
-        }
-    }
-}
 
 /// The scheduler.
 #[derive(Debug)]
@@ -154,10 +123,7 @@ impl Scheduler {
             queue: Queue::new(Bounds {
                 backoff_first: config.backoff_first,
                 backoff_max: config.backoff_max,
-                parked_max: match config.unschedulable_max {
-                    Duration::ZERO => UNSCHEDULABLE_MAX,
-                    long => long,
-                },
+                parked_max: config.parked_max(),
             }),
             people: People::default(),
             classes: Classes::default(),
@@ -207,7 +173,8 @@ impl Scheduler {
     pub fn ranking(&mut self, object: &Object, snapshot: &Snapshot) -> Vec<(NodeName, i64)> {
         let Some((profile, pod)) = self.profile_of(object).zip(object.pod()) else { return Vec::new() };
         let tenant = self.people.tenant(object, pod);
-        let demand = self.device_needs(&profile, object, pod, snapshot).map(|needs| needs.demand);
+        let needs = self.device_needs(&profile, (object, pod), &tenant, snapshot, Time::EPOCH);
+        let demand = needs.map(|needs| needs.demand);
         let of = (object, pod);
         let (class, _) = self.classes.of(&profile, of, demand.as_ref(), &tenant, &self.table, snapshot);
         class.catch_up(&self.table);
@@ -217,19 +184,39 @@ impl Scheduler {
         ranking
     }
 
-    /// A decision to bind could not be committed: the pod is tried again.
+    /// A decision to bind could not be committed, because something has changed meanwhile: the pod is tried again.
     pub fn refused(&mut self, pod: Uid, now: Time) {
-        let Some(assumed) = self.assumed.remove(&pod) else { return };
+        if let Some(priority) = self.unassume(pod, now) {
+            self.queue.add(pod, priority, now, now);
+        }
+    }
+
+    /// A decision to bind was refused for what it is: the pod is tried again after the longest backoff, and told why.
+    pub fn rejected(&mut self, object: &Object, why: &str, now: Time) -> Option<Decision> {
+        let priority = self.unassume(object.meta.uid, now)?;
+        self.queue.set_back(object.meta.uid, priority, now + self.config.backoff_max, now);
+        Some(Decision::failed(object, format!("binding rejected: running Bind plugin \"DefaultBinder\": {why}")))
+    }
+
+    /// Counts a pod no longer where it was to be bound; says how important it is.
+    fn unassume(&mut self, pod: Uid, now: Time) -> Option<i32> {
+        let assumed = self.assumed.remove(&pod)?;
         self.table.remove_pod(&assumed.node, &assumed.tenant);
         self.queue.tell(&Happening::PodWent(&assumed.tenant), &self.table, now);
-        self.queue.add(pod, assumed.tenant.priority, now, now);
+        Some(assumed.tenant.priority)
     }
 
     fn try_pod(&mut self, object: &Arc<Object>, snapshot: &Snapshot, now: Time, out: &mut Vec<Decision>) {
         let uid = object.meta.uid;
         let Some((profile, pod)) = self.profile_of(object).zip(object.pod()) else { return self.queue.remove(uid) };
         let tenant = self.people.tenant(object, pod);
-        let devices = self.device_needs(&profile, object, pod, snapshot);
+        let devices = self.device_needs(&profile, (object, pod), &tenant, snapshot, now);
+        let failure = devices.as_ref().and_then(Needs::failure);
+        if let Some(why) = failure.filter(|_| self.promised.contains_key(&uid)) {
+            self.give_up_room(uid, now);
+            self.queue.set_back(uid, tenant.priority, now + self.config.backoff_first, now);
+            return out.push(Decision::failed(object, format!("running PreBind plugin \"DynamicResources\": {why}")));
+        }
         if devices.as_ref().is_some_and(|needs| needs.held.is_some()) {
             // Nothing is said of it: whoever makes the claim says why there is none.
             let claims = devices::names_of(&object.meta, pod);
@@ -245,10 +232,15 @@ impl Scheduler {
                 let Some(row) = self.table.node(slot) else { return };
                 let node = row.name.clone();
                 if needs.delayed.is_empty() {
+                    let waits = devices.as_ref().is_some_and(Needs::waits);
                     let given = devices.map(|needs| devices::given_on(&needs, self.table.devices(), row));
-                    return match given.unwrap_or_else(|| Some(Vec::new())) {
-                        Some(grants) => {
-                            let bound = self.bind(object, Assumed { node, tenant }, grants, now);
+                    return match given.unwrap_or_else(|| Some(GivenDevices::default())) {
+                        Some(given) if waits || given.waits() => {
+                            let wait = wait_of(by_devices(), class, object, pod, &tenant);
+                            self.await_devices(object, (node, tenant), (given.grants, wait), now, out);
+                        }
+                        Some(given) => {
+                            let bound = self.bind(object, Assumed { node, tenant }, given, now);
                             out.push(bound);
                         }
                         None => self.queue.park(uid, wait_of(by_devices(), class, object, pod, &tenant), now),
@@ -309,7 +301,7 @@ impl Scheduler {
                 let (nomination, message) = match preemption {
                     Preemption::Found { slot, victims } => {
                         let Some(node) = self.table.node(slot).map(|row| row.name.clone()) else { return };
-                        self.evict(object, &node, tenant, &victims, out);
+                        self.evict(object, &node, tenant, &victims, now, out);
                         (Nomination::Set(node), why.sentence(nodes))
                     }
                     Preemption::NotEligible(text) => {
@@ -326,14 +318,21 @@ impl Scheduler {
     }
 
     /// What the claims of a pod for devices demand, if it has any: most have none.
-    fn device_needs(&self, profile: &Profile, object: &Object, pod: &PodBody, snapshot: &Snapshot) -> Option<Needs> {
+    fn device_needs(
+        &self,
+        profile: &Profile,
+        (object, pod): (&Object, &PodBody),
+        tenant: &Tenant,
+        snapshot: &Snapshot,
+        now: Time,
+    ) -> Option<Needs> {
+        let asks = Asks { meta: &object.meta, pod, requests: &tenant.footprint.requests, now };
+        let needs = devices::needs_of(asks, self.table.devices(), snapshot)?;
         // A profile may leave devices to others.
-        let is_asked = || profile.plugins().any(|(plugin, _)| plugin.name() == DynamicResources.name());
-        let has_claims = !device::claims_of(&pod.spec).is_empty() && is_asked();
-        has_claims.then(|| devices::needs_of(&object.meta, pod, self.table.devices(), snapshot))
+        profile.plugins().any(|(plugin, _)| plugin.name() == DynamicResources.name()).then_some(needs)
     }
 
-    fn bind(&mut self, object: &Arc<Object>, assumed: Assumed, grants: Vec<Grant>, now: Time) -> Decision {
+    fn bind(&mut self, object: &Arc<Object>, assumed: Assumed, given: GivenDevices, now: Time) -> Decision {
         let uid = object.meta.uid;
         self.queue.remove(uid);
         match self.promised.get(&uid).is_some_and(|node| *node != assumed.node) {
@@ -346,60 +345,8 @@ impl Scheduler {
         let node = assumed.node.clone();
         self.assumed.insert(uid, assumed);
         let event = EventDraft::normal(&object.meta, named_scheduler(object), "Scheduled", message);
-        Decision::Bind { pod: uid, at: object.meta.revision, node, grants, event }
-    }
-
-    /// Promises the node to the pod, and makes the victims go that are not going already.
-    fn evict(
-        &mut self,
-        object: &Arc<Object>,
-        node: &NodeName,
-        tenant: Tenant,
-        victims: &[Arc<Object>],
-        out: &mut Vec<Decision>,
-    ) {
-        let preemptor = object.meta.uid;
-        let name = named_scheduler(object);
-        for victim in victims.iter().filter(|victim| !victim.meta.is_deleting()) {
-            let text = format!("Preempted by pod {preemptor} on node {node}");
-            out.push(Decision::Preempt {
-                victim: victim.meta.uid,
-                preemptor,
-                message: format!("{name}: preempting to accommodate a higher priority pod").into(),
-                event: EventDraft::normal(&victim.meta, name.clone(), "Preempted", text),
-            });
-        }
-        let row = self.table.find(node.as_str()).and_then(|slot| self.table.node(slot));
-        let promised = row.into_iter().flat_map(|row| &row.nominated);
-        let lower = promised.filter(|other| other.tenant.priority < tenant.priority && other.pod != preemptor);
-        for pod in lower.map(|other| other.pod).collect::<Vec<_>>() {
-            self.break_promise(pod);
-            self.queue.wake_pod(pod, Time::EPOCH);
-            out.push(Decision::Unnominate { pod });
-        }
-        self.promise(preemptor, node.clone(), tenant);
-    }
-
-    fn promise(&mut self, pod: Uid, node: NodeName, tenant: Tenant) {
-        if self.promised.get(&pod) == Some(&node) {
-            return;
-        }
-        self.break_promise(pod);
-        self.table.nominate(&node, Nominated { pod, tenant });
-        self.promised.insert(pod, node);
-    }
-
-    /// To whom it was given, if there was one.
-    fn break_promise(&mut self, pod: Uid) -> Option<Tenant> {
-        let node = self.promised.remove(&pod)?;
-        self.table.forget_nomination(&node, pod)
-    }
-
-    /// A pod does not come to the node that was promised to it: there is room for others.
-    fn give_up_room(&mut self, pod: Uid, now: Time) {
-        if let Some(tenant) = self.break_promise(pod) {
-            self.queue.tell(&Happening::PodWent(&tenant), &self.table, now);
-        }
+        let GivenDevices { grants, made } = given;
+        Decision::Bind { pod: uid, at: object.meta.revision, node, grants, made, event }
     }
 
     /// The profile that a pod asks for, if it waits for a node.

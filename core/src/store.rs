@@ -57,6 +57,7 @@ pub use self::durable::{Batch, Durability, DurabilityError, Memory, Recovered};
 pub use self::event::{EventDraft, EventType, Involved, Series};
 pub use self::event_log::EventRecord;
 pub(crate) use self::eviction::{DISRUPTION_ALLOWED, SYNC_FAILED, budget_selector, say_what_is_allowed};
+pub(crate) use self::ids::suffixed;
 pub use self::links::Owners;
 pub(crate) use self::links::{SERVICE_NAME, evicting_taints, ready_of};
 pub use self::measures::{

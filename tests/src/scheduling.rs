@@ -148,6 +148,8 @@ impl Scheduling {
             let bound = match &decision {
                 Decision::Bind { pod, .. } => Some(*pod),
                 Decision::Unschedulable { .. }
+                | Decision::Failed { .. }
+                | Decision::Allocate { .. }
                 | Decision::SelectNode { .. }
                 | Decision::Reserve { .. }
                 | Decision::Expect { .. }

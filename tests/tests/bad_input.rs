@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use inboard::k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 use inboard::prelude::*;
 use inboard::runtime::{RuntimeError, RuntimeErrorKind};
+use inboard::scheduler::{Profile, SchedulerConfig};
 use inboard::{Api, Cluster, NodeSpec, StartError, conditions};
 use inboard_runtime_mock::{MockRuntime, Script};
 
@@ -182,6 +184,9 @@ async fn a_runtime_that_is_not_there_is_named() {
         let error: StartError = Cluster::builder().node(spec).start().await.expect_err("a bad node");
         assert!(error.to_string().contains(wanted), "{error}");
     }
+    let twice = SchedulerConfig { profiles: vec![Profile::default().into(); 2], ..SchedulerConfig::default() };
+    let error: StartError = Cluster::builder().scheduler(Some(twice)).start().await.expect_err("one name twice");
+    assert!(error.source().is_some_and(|why| why.to_string().starts_with("profiles[1].schedulerName: ")), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -202,4 +207,45 @@ async fn a_container_is_asked_for_in_vain() {
     let previous = inboard::LogRequest { previous: true, ..inboard::LogRequest::default() };
     let error = pods.logs("web", &previous).await.expect_err("no previous instance");
     assert_eq!(error.to_string(), "previous terminated container \"c\" in pod \"web\" not found");
+}
+
+/// Nobody gives a pod its node.
+const NO_BINDINGS: &str = "apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: no-bindings}
+spec:
+  failurePolicy: Fail
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [''], apiVersions: [v1], operations: [CREATE], resources: [pods/binding]}
+  validations:
+  - {expression: 'false', message: not today}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: no-bindings}
+spec: {policyName: no-bindings, validationActions: [Deny]}
+";
+
+#[tokio::test(start_paused = true)]
+async fn a_binding_that_is_refused_is_said_and_tried_again_after_a_while() {
+    let cluster = cluster().await;
+    cluster.apply(NO_BINDINGS).await.expect("good policies");
+    let pod = Pod::builder("web").container(Container::builder("c", "nginx")).build().expect("a pod");
+    cluster.apply_object(&pod).await.expect("taken");
+    let pods: Api<Pod> = Api::default_namespaced(&cluster);
+    let reason = |pod: Option<&Pod>| {
+        let conditions = pod.and_then(|pod| pod.status.as_ref()?.conditions.as_ref());
+        let mut conditions = conditions.into_iter().flatten();
+        conditions
+            .any(|condition| condition.type_ == "PodScheduled" && condition.reason.as_deref() == Some("SchedulerError"))
+    };
+    let refused = pods.wait("web", SOON, reason).await.expect("it is said");
+    let conditions = refused.and_then(|pod| pod.status?.conditions).unwrap_or_default();
+    let said = conditions.into_iter().find_map(|condition| condition.message).unwrap_or_default();
+    let wanted = "binding rejected: running Bind plugin \"DefaultBinder\": ";
+    assert!(said.starts_with(wanted) && said.ends_with("not today"), "{said}");
+    let policies: Api<ValidatingAdmissionPolicyBinding> = Api::all(&cluster);
+    policies.delete("no-bindings", &inboard::DeleteParams::default()).await.expect("deleted");
+    pods.wait("web", SOON, conditions::is_pod_ready()).await.expect("it has its node");
 }

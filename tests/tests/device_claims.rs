@@ -3,8 +3,12 @@
 //! The situations of upstream's unit tests of the allocator and of the plugin `DynamicResources`, in words of our own. What
 //! comes of it: the node of the pod and what each of its claims has there, or why there is none, as people are told.
 
+#[path = "device_claims/binding.rs"]
+mod binding;
 #[path = "device_claims/cluster.rs"]
 mod cluster;
+#[path = "device_claims/extended.rs"]
+mod extended;
 #[path = "device_claims/nodes.rs"]
 mod nodes;
 #[path = "device_claims/random.rs"]
@@ -108,6 +112,54 @@ fn devices_are_found_by_class_and_expressions() {
             "a",
             "0/1 nodes are available: request r/s1: device class big does not exist. no new claims to deallocate, \
              preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
+        ),
+    ]);
+}
+
+#[test]
+fn a_node_with_what_is_asked_for_first_is_better() {
+    check(&[
+        Fact(
+            "whichever comes first",
+            &[
+                "node m",
+                "node n",
+                "class big",
+                "class small device.attributes['d'].model == 'small'",
+                "slice s on=m g0,model=small",
+                "slice t on=n pool=q g0,model=big",
+                "claim a r=big?device.attributes['d'].model=='big'",
+            ],
+            "a",
+            "n a(r=g0)",
+        ),
+        Fact(
+            "of two alternatives the first",
+            &[
+                "node m",
+                "node n",
+                "class big device.attributes['d'].model == 'big'",
+                "class small device.attributes['d'].model == 'small'",
+                "slice s on=m g0,model=small",
+                "slice t on=n pool=q g0,model=big",
+                "claim a r=big|small",
+            ],
+            "a",
+            "n a(r/s0=g0)",
+        ),
+        Fact(
+            "the other way round",
+            &[
+                "node m",
+                "node n",
+                "class big device.attributes['d'].model == 'big'",
+                "class small device.attributes['d'].model == 'small'",
+                "slice s on=m g0,model=small",
+                "slice t on=n pool=q g0,model=big",
+                "claim a r=small|big",
+            ],
+            "a",
+            "m a(r/s0=g0)",
         ),
     ]);
 }

@@ -88,6 +88,8 @@ fn check(world: &mut Scheduling, pod: &Object, seed: u64, step: usize) -> bool {
         | Decision::SelectNode { .. }
         | Decision::Reserve { .. }
         | Decision::Expect { .. }
+        | Decision::Allocate { .. }
+        | Decision::Failed { .. }
         | Decision::Deallocate { .. }
         | Decision::Unnominate { .. }) => {
             panic!("{context}: {other:?}")

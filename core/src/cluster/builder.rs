@@ -23,7 +23,7 @@ use crate::object::quantity::{Quantity, QuantityError};
 use crate::object::validation::names;
 use crate::provision::Provisioner;
 use crate::runtime::{DeviceDriver, DevicePlugin, Drivers, Runtime, RuntimeError, WithDevices};
-use crate::scheduler::SchedulerConfig;
+use crate::scheduler::{InvalidArgument, SchedulerConfig};
 use crate::store::{
     AutoscalingSettings, Committed, Draft, Durability, DurabilityError, Memory, NodeMonitorGrace, RestoreError,
     WriteOptions,
@@ -70,6 +70,9 @@ pub enum StartError {
     /// The storage holds an object that cannot be read.
     #[error("the storage holds an object that cannot be read")]
     Stored(#[from] RestoreError),
+    /// The scheduler cannot work as it is told to.
+    #[error("the scheduler cannot work like this")]
+    Scheduler(#[from] InvalidArgument),
     /// A kind of the user's own is in the way of another kind.
     #[error("a kind was refused")]
     Kind(#[from] KindConflict),
@@ -386,12 +389,13 @@ impl ClusterBuilder {
     ///
     /// # Errors
     /// See [`StartError`]: a runtime that does not answer, a name or amount that is none, a storage that cannot be
-    /// opened or holds what cannot be read.
+    /// opened or holds what cannot be read, profiles of the scheduler that share a name.
     pub async fn start(mut self) -> Result<Cluster, StartError> {
         let mut kinds = Kinds::built_in();
         for info in self.kinds {
             kinds.add(info)?;
         }
+        self.kernel.scheduler.as_ref().map_or(Ok(()), SchedulerConfig::check)?;
         let committed = Committed::read(self.durability.open().await?, kinds)?;
         let clock = self.start_time.map_or_else(Clock::of_the_machine, Clock::starting_at);
         let revision = committed.revision;

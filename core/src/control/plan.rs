@@ -62,6 +62,11 @@ pub enum Action {
         /// The event to emit with the new name behind its message.
         announce: Option<Box<EventDraft>>,
     },
+    /// Creates an object that has a status from the start.
+    CreateWithStatus {
+        /// The object, its status included; it says all that admission would fill in.
+        object: Arc<dyn TypedObject>,
+    },
     /// Replaces an object, all but its status: its generation goes up when its spec is another.
     Update {
         /// What is replaced.
@@ -124,10 +129,11 @@ pub enum Action {
         /// All that it remembers from here on.
         history: Arc<ScaleHistory>,
     },
-    /// Keeps in mind what matters of a node whose taints send pods away: beside the objects, and never durable.
+    /// Keeps in mind what matters of a node whose taints send pods away, or of a pod that taints of its devices will: beside
+    /// the objects, and never durable.
     Notice {
-        /// Which node.
-        node: Uid,
+        /// Of which node or pod.
+        of: Uid,
         /// All that is remembered of it from here on.
         memory: Arc<TaintMemory>,
     },
@@ -222,6 +228,7 @@ impl Plan {
         self.actions.iter().any(|action| match action {
             Action::Emit(_) | Action::Remember { .. } | Action::Notice { .. } | Action::BackOff { .. } => false,
             Action::Create { .. }
+            | Action::CreateWithStatus { .. }
             | Action::Update { .. }
             | Action::UpdateStatus { .. }
             | Action::UpdatePodState { .. }

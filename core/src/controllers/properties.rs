@@ -285,6 +285,7 @@ fn target_of(action: &mut Action) -> Option<&mut Target> {
         | Action::Delete { target, .. }
         | Action::Scale { target, .. } => Some(target),
         Action::Create { .. }
+        | Action::CreateWithStatus { .. }
         | Action::Remember { .. }
         | Action::Notice { .. }
         | Action::BackOff { .. }

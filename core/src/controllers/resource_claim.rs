@@ -82,7 +82,8 @@ fn concern(object: &Object) -> Option<(bool, bool, &PodBody)> {
 }
 
 fn pod_and_its_claims(change: &Change, snapshot: &Snapshot, keys: &mut Keys) {
-    let Some(pod) = change.object.pod().filter(|pod| pod.spec.resource_claims.is_some()) else { return };
+    let has_claims = |pod: &&PodBody| pod.spec.resource_claims.is_some() || pod.state.extended_claim.is_some();
+    let Some(pod) = change.object.pod().filter(has_claims) else { return };
     let before = change.before.as_deref().and_then(concern);
     let after = change.after().and_then(|object| concern(object));
     let is_same = before.zip(after).is_some_and(|((was_bound, was_done, before), (is_bound, is_done, after))| {

@@ -94,7 +94,7 @@ impl Controller for TaintEvictionController {
         }
         let after = TaintMemory { since, counting };
         if after != before {
-            plan.push(Action::Notice { node: observed.node, memory: Arc::new(after) });
+            plan.push(Action::Notice { of: observed.node, memory: Arc::new(after) });
         }
         plan
     }

@@ -207,6 +207,7 @@ fn request(store: &Store, action: Action) -> Option<(Request, Option<Box<EventDr
             Some((request, None))
         }
         Action::Bind { .. }
+        | Action::CreateWithStatus { .. }
         | Action::Remember { .. }
         | Action::Notice { .. }
         | Action::BackOff { .. }

@@ -117,7 +117,7 @@ impl Kernel {
             let (uid, action) = match write {
                 PodWrite::Status { uid, at, state } => {
                     let target = Target { uid, seen: Some(at) };
-                    (uid, Action::UpdatePodState { target, state: Box::new(state) })
+                    (uid, Action::UpdatePodState { target, state })
                 }
                 PodWrite::Finish { uid } => (uid, finish(uid)),
             };
@@ -170,6 +170,8 @@ impl Kernel {
         let pod = match &decision {
             Decision::Bind { pod, .. }
             | Decision::Unschedulable { pod, .. }
+            | Decision::Failed { pod, .. }
+            | Decision::Allocate { pod, .. }
             | Decision::SelectNode { pod, .. }
             | Decision::Reserve { pod, .. }
             | Decision::Expect { pod, .. }
@@ -179,10 +181,18 @@ impl Kernel {
         };
         let actions = decision.into_actions(self.store.snapshot(), now);
         let commit = |store: &mut Store| store.commit(actions, now);
-        if self.store.by(Author::Scheduler, serde_json::Value::Null, commit).0.is_err()
-            && let Some(scheduler) = &mut self.scheduler
-        {
-            scheduler.refused(pod, now);
+        let Err(why) = self.store.by(Author::Scheduler, serde_json::Value::Null, commit).0 else { return };
+        let Some(scheduler) = &mut self.scheduler else { return };
+        let object = self.store.snapshot().get(pod);
+        match (why, object) {
+            (CommitError::Refused { error }, Some(object)) => {
+                let failed = scheduler.rejected(object, &error.to_string(), now);
+                let actions = failed.map(|failed| failed.into_actions(self.store.snapshot(), now)).unwrap_or_default();
+                // Who may not even say so leaves it as it is.
+                let commit = |store: &mut Store| store.commit(actions, now);
+                let _ = self.store.by(Author::Scheduler, serde_json::Value::Null, commit);
+            }
+            (CommitError::Refused { .. } | CommitError::Conflict { .. }, _) => scheduler.refused(pod, now),
         }
     }
 

@@ -10,10 +10,10 @@ use super::eviction::Pressure;
 use super::plan::View;
 use super::pressure::Pressures;
 use super::storage;
-use crate::object::kind;
 use crate::object::quantity::Quantity;
 use crate::object::selector::NodeSelector;
 use crate::object::taint;
+use crate::object::{device, kind};
 use crate::store::{Object, PodBody, QosClass};
 use crate::text::Text;
 
@@ -161,6 +161,10 @@ fn fits(view: &View<'_>, spec: &PodSpec) -> Result<(), (&'static str, String)> {
         }
     }
     for (name, wanted) in requests(spec).into_iter().filter(|(name, wanted)| !is_usual(name) && *wanted > 0) {
+        // What the node does not know of is somebody else's to give.
+        if has(name).is_none() && device::may_be_of_class(name) {
+            continue;
+        }
         let held: i128 = others(view).filter_map(|other| requests(&other.spec).get(name).copied()).sum();
         let has = has(name).unwrap_or(0);
         if held + wanted > has {

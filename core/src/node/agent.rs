@@ -446,7 +446,7 @@ impl NodeAgent {
         }
         let at =
             out.writes.iter().rposition(|write| matches!(write, PodWrite::Finish { uid } if *uid == object.meta.uid));
-        let write = PodWrite::Status { uid: object.meta.uid, at: object.meta.revision, state };
+        let write = PodWrite::Status { uid: object.meta.uid, at: object.meta.revision, state: Box::new(state) };
         out.writes.insert(at.unwrap_or(out.writes.len()), write);
         None
     }

@@ -36,7 +36,7 @@ pub enum PodWrite {
         /// The revision of the pod that the status was made from.
         at: Revision,
         /// The whole status.
-        state: PodState,
+        state: Box<PodState>,
     },
     /// Nothing of the pod is left on the node: delete it now (grace 0, if it still has this uid).
     Finish {

@@ -61,6 +61,7 @@ pub(super) fn pod_state(view: &View<'_>, pod: &PodBody, generation: i64) -> PodS
         containers,
         ephemeral_containers,
         resource_claims: old.resource_claims.clone(),
+        extended_claim: old.extended_claim.clone(),
         verbatim: None,
     };
     next.conditions = conditions::conditions(view, pod, &next, generation);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::PersistentVolume;
 use k8s_openapi::api::resource::v1::ResourceClaim;
 
-use super::devices::Grant;
+use super::devices::{self, Grant, Made};
 use super::named_scheduler;
 use crate::control::plan::{Action, MetaEdit, Propagation, Target};
 use crate::ids::{NodeName, Revision, Uid};
@@ -38,6 +38,8 @@ pub enum Decision {
         node: NodeName,
         /// What its claims for devices get with it.
         grants: Vec<Grant>,
+        /// The claim that is made for its extended resources, where classes of devices have them.
+        made: Option<Box<Made>>,
         /// What to tell the user.
         event: EventDraft,
     },
@@ -49,6 +51,23 @@ pub enum Decision {
         at: Revision,
         /// What becomes of its promised node.
         nomination: Nomination,
+        /// What to tell the user.
+        event: EventDraft,
+    },
+    /// The claims of a pod get devices that are to be made ready before it is bound to this node.
+    Allocate {
+        /// The pod.
+        pod: Uid,
+        /// What its claims get.
+        grants: Vec<Grant>,
+        /// What to tell the user.
+        event: EventDraft,
+    },
+    /// What was decided for the pod was refused: `PodScheduled` becomes false, with the reason `SchedulerError` and the
+    /// event's message, and a claim that was made for it goes again.
+    Failed {
+        /// The pod.
+        pod: Uid,
         /// What to tell the user.
         event: EventDraft,
     },
@@ -112,12 +131,18 @@ impl Decision {
         Self::Unschedulable { pod: object.meta.uid, at: object.meta.revision, nomination, event }
     }
 
+    pub(super) fn failed(object: &Object, message: String) -> Self {
+        let event = EventDraft::warning(&object.meta, named_scheduler(object), "FailedScheduling", message);
+        Self::Failed { pod: object.meta.uid, event }
+    }
+
     /// Whether those who are tried next must see it: what claims for devices get is gone for others.
     pub(super) const fn writes_claims(&self) -> bool {
         match self {
-            Self::Bind { grants, .. } => !grants.is_empty(),
-            Self::Deallocate { .. } => true,
+            Self::Bind { grants, made, .. } => !grants.is_empty() || made.is_some(),
+            Self::Allocate { .. } | Self::Deallocate { .. } => true,
             Self::Unschedulable { .. }
+            | Self::Failed { .. }
             | Self::Preempt { .. }
             | Self::SelectNode { .. }
             | Self::Reserve { .. }
@@ -129,12 +154,20 @@ impl Decision {
     /// The writes that make it so, for one commit each. A pod that has gone since needs none.
     pub fn into_actions(self, snapshot: &Snapshot, now: Time) -> Vec<Action> {
         match self {
-            Self::Bind { pod, at, node, grants, event } => {
-                let bind = Action::Bind { target: Target { uid: pod, seen: Some(at) }, node };
-                let meta = snapshot.get(pod).map(|object| &object.meta);
-                let granted = grants.into_iter().zip(meta.into_iter().cycle());
-                let granted = granted.flat_map(|(grant, meta)| grant.into_actions(meta, snapshot, now));
-                granted.chain([bind, Action::Emit(Box::new(event.in_series("Binding")))]).collect()
+            Self::Bind { pod, at, node, grants, made, event } => {
+                let target = Target { uid: pod, seen: Some(at) };
+                let object = snapshot.get(pod);
+                let made = made.zip(object).map(|(made, object)| made.into_actions(object, target, now));
+                let granted = grants.into_iter().zip(object.into_iter().cycle());
+                let granted = granted.flat_map(|(grant, object)| grant.into_actions(&object.meta, snapshot, now));
+                let bind = [Action::Bind { target, node }, Action::Emit(Box::new(event.in_series("Binding")))];
+                granted.chain(made.into_iter().flatten()).chain(bind).collect()
+            }
+            Self::Allocate { pod, grants, event } => {
+                let object = snapshot.get(pod);
+                let granted = grants.into_iter().zip(object.into_iter().cycle());
+                let granted = granted.flat_map(|(grant, object)| grant.into_actions(&object.meta, snapshot, now));
+                granted.chain([Action::Emit(Box::new(event.in_series("Scheduling")))]).collect()
             }
             Self::Deallocate { claim, .. } => deallocate(snapshot, claim).into_iter().collect(),
             Self::Unschedulable { pod, at, nomination, event } => {
@@ -148,6 +181,20 @@ impl Decision {
                         Nomination::Set(node) => state.nominated_node = Some(node),
                     }
                     let why = Why::new("Unschedulable", message);
+                    set(state, ConditionKind::PodScheduled, ConditionStatus::False, why, generation, now);
+                }));
+                actions
+            }
+            Self::Failed { pod, event } => {
+                let message = event.message.clone();
+                let object = snapshot.get(pod);
+                let claim = object.and_then(|object| devices::made_for(object, snapshot));
+                let mut actions: Vec<Action> = claim.map(devices::unmake).into_iter().flatten().collect();
+                actions.push(Action::Emit(Box::new(event.in_series("Scheduling"))));
+                actions.extend(edit(snapshot, Target::any_version(pod), |state, generation| {
+                    state.extended_claim = None;
+                    state.nominated_node = None;
+                    let why = Why::new("SchedulerError", message);
                     set(state, ConditionKind::PodScheduled, ConditionStatus::False, why, generation, now);
                 }));
                 actions

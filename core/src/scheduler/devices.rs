@@ -9,17 +9,23 @@
 //! |---|---|
 //! | [`pool`] | slices that belong together, and what is wrong with them |
 //! | [`holders`] | which devices claims have |
+//! | [`extended`] | extended resources that classes of devices have: which requests a pod makes by them |
 //! | [`needs`] | what a pod demands: where its claims can be used, and what is still to be given to them |
 //! | [`search`] | devices for all claims of a pod on one node |
+//! | [`made`] | the claim that is made for extended resources |
+//! | [`wanted`] | which claims are to get devices on a node, and how well it serves them |
 //! | [`limits`] | what several devices share: constraints, counters, capacity |
 //! | [`grant`] | what is written down when a pod gets its node |
 
+mod extended;
 mod grant;
 mod holders;
 mod limits;
+mod made;
 mod needs;
 mod pool;
 mod search;
+mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,17 +33,21 @@ use std::sync::Arc;
 use k8s_openapi::api::resource::v1::{DeviceClass, DeviceClassSpec, ResourceClaim, ResourceSlice};
 
 pub use self::grant::Grant;
-pub(crate) use self::grant::{given_on, idle_elsewhere};
-pub(crate) use self::needs::{Demand, Needs, name_of, names_of, needs_of};
+pub(crate) use self::grant::{GivenDevices, given_on, idle_elsewhere};
+pub use self::made::Made;
+pub(crate) use self::made::{made_for, unmake};
+pub(crate) use self::needs::{Asks, Demand, Needs, name_of, names_of, needs_of};
 pub(crate) use self::search::fits;
+pub(crate) use self::wanted::preference;
 
 use self::holders::Holders;
 use self::pool::{Place, Pool, PoolId, Slice};
 use super::node_table::NodeTable;
 use crate::ids::{NodeName, Revision};
 use crate::object::cel::Program;
-use crate::object::device::selector;
+use crate::object::device::{self, selector};
 use crate::store::Object;
+use crate::time::Time;
 
 /// A class of devices, its expressions read.
 #[derive(Debug)]
@@ -46,6 +56,19 @@ pub(crate) struct Class {
     pub(crate) revision: Revision,
     pub(crate) spec: DeviceClassSpec,
     pub(crate) selectors: Vec<Result<Program, String>>,
+    created: Time,
+}
+
+impl Class {
+    /// The extended resource that its devices stand for, where it says so.
+    fn resource(&self) -> Option<&str> {
+        self.spec.extended_resource_name.as_deref()
+    }
+
+    /// Whether its devices stand for this resource.
+    pub(crate) fn has(&self, resource: &str) -> bool {
+        self.resource() == Some(resource) || resource.strip_prefix(device::CLASS_PREFIX) == Some(&*self.name)
+    }
 }
 
 /// All devices, as far as the scheduler looks at them.
@@ -70,6 +93,15 @@ impl Devices {
 
     fn class(&self, name: &str) -> Option<&Arc<Class>> {
         self.classes.get(name)
+    }
+
+    /// The class that has an extended resource: of several the one that was created last, of those the first by name.
+    fn class_of_resource(&self, resource: &str) -> Option<&Arc<Class>> {
+        if let Some(name) = resource.strip_prefix(device::CLASS_PREFIX) {
+            return self.class(name);
+        }
+        let having = self.classes.values().filter(|class| class.resource() == Some(resource));
+        having.max_by(|one, other| one.created.cmp(&other.created).then_with(|| other.name.cmp(&one.name)))
     }
 
     /// The pools with devices that may be used on a node.
@@ -169,8 +201,14 @@ impl NodeTable {
         let sources = spec.selectors.iter().flatten();
         let selectors = sources.map(|one| selector::compile(one.cel.as_ref().map_or("", |cel| &cel.expression)));
         let selectors = selectors.collect();
-        let class = Class { name: Arc::clone(name), revision: object.meta.revision, spec, selectors };
+        let (revision, created) = (object.meta.revision, object.meta.created);
+        let class = Class { name: Arc::clone(name), revision, spec, selectors, created };
         classes.insert(Arc::clone(name), Arc::new(class));
+    }
+
+    /// The class of this name, as far as the scheduler knows.
+    pub(crate) fn device_class(&self, name: &str) -> Option<&Arc<Class>> {
+        self.devices().class(name)
     }
 
     fn note_place(&mut self, place: &Place) {

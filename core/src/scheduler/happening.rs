@@ -3,6 +3,7 @@
 //! A pod that fits nowhere waits for those plugins that rejected it, on whatever node. Each of them hears of some of what
 //! happens, and says whether that may have cured what it had against a pod of that shape: upstream's queueing hints.
 
+use super::devices::Class;
 use super::node_table::{NodeRow, Tenant};
 use super::plugin::Plugin;
 use super::plugins::PLUGINS;
@@ -36,8 +37,10 @@ pub(crate) enum Happening<'a> {
     NamespaceChanged,
     /// Something that volumes depend on has changed.
     StorageChanged,
-    /// There may be more devices, or other classes of them.
+    /// There may be more devices.
     DevicesChanged,
+    /// A class of devices is there, or says something else.
+    DeviceClassChanged(&'a Class),
 }
 
 /// The plugins that rejected a pod.

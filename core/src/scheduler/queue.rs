@@ -221,8 +221,25 @@ impl Queue {
         }
     }
 
+    /// What was decided for the pod was refused: it is tried again then, however idle the scheduler is.
+    pub(crate) fn set_back(&mut self, pod: Uid, priority: i32, until: Time, now: Time) {
+        self.add(pod, priority, now, now);
+        self.leave(pod);
+        let Some(waiting) = self.pods.get_mut(&pod) else { return };
+        // As if it had been there for long: nothing else wakes it.
+        let (since, group) = (until.minus(self.bounds.parked_max), Group::default());
+        (waiting.since, waiting.place) = (since, Place::Parked(group));
+        self.parked.insert((group, pod));
+        self.parked_since.insert((since, pod));
+    }
+
     /// Something happened: wakes the pods of which one of those that rejected them says that they may be cured.
     pub(crate) fn tell(&mut self, what: &Happening<'_>, table: &NodeTable, now: Time) {
+        self.tell_up_to(i32::MAX, what, table, now);
+    }
+
+    /// The same for those that are at most this important: to others it was open before.
+    pub(crate) fn tell_up_to(&mut self, most: i32, what: &Happening<'_>, table: &NodeTable, now: Time) {
         if self.parked.is_empty() {
             return;
         }
@@ -246,7 +263,8 @@ impl Queue {
                 continue;
             }
             let of_group = self.parked.range((group, pod)..).take_while(|(other, _)| *other == group);
-            let pods: Vec<Uid> = of_group.map(|(_, pod)| *pod).collect();
+            let may_hear = |pod: &Uid| self.pods.get(pod).is_some_and(|waiting| waiting.priority <= most);
+            let pods: Vec<Uid> = of_group.map(|(_, pod)| *pod).filter(may_hear).collect();
             pods.into_iter().for_each(|pod| self.wake_pod(pod, now));
         }
     }

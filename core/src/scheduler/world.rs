@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Service};
+use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, PodSpec, Service};
 use k8s_openapi::api::resource::v1::ResourceClaim;
 use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment};
 
@@ -56,7 +56,10 @@ impl Scheduler {
             }
             kind::DEVICE_CLASS => {
                 self.table.put_device_class(&meta.name, after.map(|object| &**object));
-                after.is_some()
+                if let Some(class) = self.table.device_class(&meta.name).cloned() {
+                    self.queue.tell(&Happening::DeviceClassChanged(&class), &self.table, now);
+                }
+                false
             }
             _ => {
                 let (old, new) = (before.map(|object| &**object), after.map(|object| &**object));
@@ -173,9 +176,12 @@ impl Scheduler {
         match self.profile_of(pod).zip(pod.pod()) {
             Some((_, body)) if !self.assumed.contains_key(&uid) => {
                 let tenant = self.people.tenant(pod, body);
-                match &body.state.nominated_node {
-                    Some(node) => self.promise(uid, node.clone(), tenant),
-                    None => self.give_up_room(uid, now),
+                let nominated = body.state.nominated_node.as_ref();
+                if self.promised.get(&uid) != nominated {
+                    self.give_up_room(uid, now);
+                }
+                if let Some(node) = nominated {
+                    self.promise(uid, node.clone(), tenant);
                 }
                 let is_cure = match (before, self.queue.rejectors(uid)) {
                     (Some(before), Some(by)) => own_cures(before, pod).meets(by),
@@ -267,10 +273,15 @@ fn own_cures(before: &Object, after: &Object) -> Rejectors {
     let changes: [(bool, &[&str]); 3] = [
         (before.meta.labels != after.meta.labels, &["PodTopologySpread", "InterPodAffinity"]),
         (old.spec.tolerations != new.spec.tolerations, &["NodeUnschedulable", "TaintToleration", "PodTopologySpread"]),
-        (requests_of(&old.spec).0 != requests_of(&new.spec).0, &["NodeResourcesFit"]),
+        (asks_for_less(&old.spec, &new.spec), &["NodeResourcesFit"]),
     ];
     let changed = changes.into_iter().filter(|(is_changed, _)| *is_changed).flat_map(|(_, names)| names);
     changed.fold(Rejectors::default(), |all, name| all.with(Rejectors::named(name)))
+}
+
+fn asks_for_less(before: &PodSpec, after: &PodSpec) -> bool {
+    let before = requests_of(before).0;
+    before.is_less_short(&requests_of(after).0, &before)
 }
 
 /// Whether a change of a pod makes no difference to other pods: most changes are of its status.

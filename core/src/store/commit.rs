@@ -24,6 +24,7 @@ use super::object::{Body, Meta, Object};
 use super::owners::FieldManager;
 use super::policing::Voice;
 use super::snapshot::Snapshot;
+use super::typed::exclusive;
 use super::writing::WriteOptions;
 use crate::authority::Authority;
 use crate::control::plan::{Action, MetaEdit, Target};
@@ -148,6 +149,13 @@ impl Store {
                 let created = self.create(*draft, now)?;
                 self.announce(announce, &created.meta.name, now);
             }
+            Action::CreateWithStatus { object } => {
+                let created = self.create(Draft::typed(Arc::clone(&object)), now)?;
+                let mut next = object;
+                *exclusive(&mut next).metadata_mut() = created.meta.to_api();
+                let target = Target::any_version(created.meta.uid);
+                self.write_current(target, Part::Status, now, |_, _, _| Body::Typed(next))?;
+            }
             Action::Update { target, object, spec_changed } => {
                 let part = self.part_of_update(target, &*object);
                 self.write_current(target, part, now, |meta, _, kinds| {
@@ -186,7 +194,7 @@ impl Store {
             }
             Action::Scale { target, replicas } => self.scale(target, replicas, now)?,
             Action::Remember { autoscaler, history } => self.remember(autoscaler, history),
-            Action::Notice { node, memory } => self.notice(node, memory),
+            Action::Notice { of, memory } => self.notice(of, memory),
             Action::BackOff { set, failures } => self.back_off(set, failures),
             Action::Emit(event) => self.emit(*event, now),
         }
@@ -401,6 +409,7 @@ fn target_of(action: &Action) -> Option<Target> {
         | Action::Delete { target, .. }
         | Action::Scale { target, .. } => Some(*target),
         Action::Create { .. }
+        | Action::CreateWithStatus { .. }
         | Action::Remember { .. }
         | Action::Notice { .. }
         | Action::BackOff { .. }

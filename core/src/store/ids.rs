@@ -58,14 +58,18 @@ impl IdSource {
 
     /// The prefix with five random characters behind it.
     pub(crate) fn name(&mut self, kind: KindId, prefix: &str) -> String {
-        let mut name = String::with_capacity(prefix.len() + SUFFIX_LENGTH);
-        name.push_str(prefix.get(..PREFIX_LENGTH_MAX).unwrap_or(prefix));
-        let mut bits = self.stream(kind).random.next_u64();
-        for _ in 0..SUFFIX_LENGTH {
-            let letters = SUFFIX_ALPHABET.len() as u64;
-            name.push(char::from(SUFFIX_ALPHABET[(bits % letters) as usize]));
-            bits /= letters;
-        }
-        name
+        suffixed(prefix, self.stream(kind).random.next_u64())
     }
+}
+
+/// The prefix, cut where it is too long, and five letters made from the bits.
+pub(crate) fn suffixed(prefix: &str, mut bits: u64) -> String {
+    let mut name = String::with_capacity(prefix.len() + SUFFIX_LENGTH);
+    name.push_str(prefix.get(..PREFIX_LENGTH_MAX).unwrap_or(prefix));
+    for _ in 0..SUFFIX_LENGTH {
+        let letters = SUFFIX_ALPHABET.len() as u64;
+        name.push(char::from(SUFFIX_ALPHABET[(bits % letters) as usize]));
+        bits /= letters;
+    }
+    name
 }

@@ -166,6 +166,7 @@ pub(super) fn are_same(before: &Object, after: &Object) -> bool {
             Arc::ptr_eq(&now.spec, &next.spec)
                 && before.meta.labels == after.meta.labels
                 && now.state.resource_claims == next.state.resource_claims
+                && now.state.extended_claim == next.state.extended_claim
         }
         _ => links(before) == links(after),
     }

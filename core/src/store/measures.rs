@@ -201,7 +201,8 @@ pub struct ScaleHistory {
     pub downs: Vec<(Time, i32)>,
 }
 
-/// What is remembered of a node with taints that send pods away: upstream keeps it in the memory of its controller.
+/// What is remembered of a node with taints that send pods away, or of a pod that taints of its devices will: upstream keeps
+/// it in the memory of its controllers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TaintMemory {
     /// Since when they are there, by key and value.
@@ -295,9 +296,9 @@ impl Snapshot {
         self.measures.histories.get(&autoscaler)
     }
 
-    /// What is remembered of a node with taints that send pods away.
-    pub fn taint_memory(&self, node: Uid) -> Option<&Arc<TaintMemory>> {
-        self.measures.taints.get(&node)
+    /// What is remembered of a node with taints that send pods away, or of a pod that taints of its devices will.
+    pub fn taint_memory(&self, of: Uid) -> Option<&Arc<TaintMemory>> {
+        self.measures.taints.get(&of)
     }
 
     /// How a DaemonSet backs off from nodes on which its pods fail.
@@ -388,11 +389,11 @@ impl Store {
         }
     }
 
-    pub(super) fn notice(&mut self, node: Uid, memory: Arc<TaintMemory>) {
-        if self.live.objects.contains_key(&node) && *memory != TaintMemory::default() {
-            self.measures().taints.insert(node, memory);
+    pub(super) fn notice(&mut self, of: Uid, memory: Arc<TaintMemory>) {
+        if self.live.objects.contains_key(&of) && *memory != TaintMemory::default() {
+            self.measures().taints.insert(of, memory);
         } else {
-            self.measures().taints.remove(&node);
+            self.measures().taints.remove(&of);
         }
     }
 

@@ -127,6 +127,7 @@ impl Store {
             Action::Scale { target, .. } => of(target, Operation::Update, Part::Scale.subresource()),
             Action::Delete { target, .. } => of(target, Operation::Delete, ""),
             Action::Bind { .. }
+            | Action::CreateWithStatus { .. }
             | Action::Remember { .. }
             | Action::Notice { .. }
             | Action::BackOff { .. }

@@ -1,8 +1,8 @@
 //! Nodes, devices and claims in words.
 //!
-//! `node NAME [zone=]`. `class NAME EXPRESSION`. `slice NAME`, then where (`on=NODE`, `zone=`, `all`, or `each`, where the
+//! `node NAME [zone=]` (with a slash in the key it is a resource of the node). `class NAME [as=RESOURCE] EXPRESSION`. `slice NAME`, then where (`on=NODE`, `zone=`, `all`, or `each`, where the
 //! devices say it), `pool=`, `gen=`, `of=` (of how many slices), and devices: `NAME,KEY=VALUE` with attributes, `@KEY=AMOUNT`
-//! (capacity), `!KEY` (a taint), `$SET.COUNTER=NUMBER` (what it takes), `+` (for several), `on=NODE`. `counters NAME of=`, then
+//! (capacity), `!KEY` (a taint), `~KEY` (a condition under which it is ready; under `broken` it never will be), `$SET.COUNTER=NUMBER` (what it takes), `+` (for several), `on=NODE`. `counters NAME of=`, then
 //! `SET.COUNTER=NUMBER`. All are of the driver `d`, in the pool `p` unless they say another.
 //!
 //! `claim NAME`, then requests: `NAME=CLASS*COUNT?EXPRESSION` (`*all`, `!admin`; choices with `|` between them), `match=` and
@@ -69,7 +69,14 @@ pub(crate) fn put(world: &mut Scheduling, line: &str) {
     let words: Vec<&str> = line.split(' ').collect();
     match words[0] {
         "node" => drop(world.create(node(&words[1..]))),
-        "class" => drop(world.create(class(words[1], &words[2..].join(" ")))),
+        "class" => {
+            let resource = words.get(2).and_then(|word| word.strip_prefix("as="));
+            let mut class = class(words[1], &words[2 + usize::from(resource.is_some())..].join(" "));
+            if let Some(resource) = resource {
+                class["spec"]["extendedResourceName"] = resource.into();
+            }
+            drop(world.create(class));
+        }
         "slice" => drop(world.create(slice(&words[1..]))),
         "counters" => drop(world.create(counters(&words[1..]))),
         "claim" => {
@@ -89,10 +96,11 @@ fn pair(word: &str) -> (&str, &str) {
 }
 
 fn node(words: &[&str]) -> Value {
-    let room = json!({"cpu": "10", "memory": "10Gi", "pods": "100"});
+    let mut room = json!({"cpu": "10", "memory": "10Gi", "pods": "100"});
     let mut labels = json!({"kubernetes.io/hostname": words[0]});
     for (key, value) in words[1..].iter().map(|word| pair(word)) {
-        labels[key] = value.into();
+        let into = if key.contains('/') { &mut room } else { &mut labels };
+        into[key] = value.into();
     }
     json!({
         "apiVersion": "v1", "kind": "Node", "metadata": {"name": words[0], "labels": labels},
@@ -151,6 +159,10 @@ fn device(word: &str) -> Value {
         match key.split_at(1) {
             ("+", _) => device["allowMultipleAllocations"] = true.into(),
             ("@", name) => device["capacity"][name] = json!({ "value": value }),
+            ("~", name) => {
+                device["bindingConditions"] = json!([name]);
+                device["bindingFailureConditions"] = json!(["broken"]);
+            }
             ("!", name) => device["taints"] = json!([{"key": name, "effect": "NoSchedule"}]),
             ("$", name) => {
                 let (set, counter) = name.split_once('.').expect("a set and a counter");

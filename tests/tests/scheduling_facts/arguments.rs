@@ -1,7 +1,9 @@
 //! What profiles say to single plugins.
 
+use std::time::Duration;
+
 use inboard::k8s_openapi::api::core::v1::{NodeAffinity, TopologySpreadConstraint};
-use inboard::scheduler::Profile;
+use inboard::scheduler::{Profile, SchedulerConfig};
 use serde_json::{Value, json};
 
 use super::{check_by, check_points_by, fact};
@@ -132,5 +134,28 @@ fn default_constraints_are_checked() {
         (json!([good, good]), "[1]: {zone, DoNotSchedule}: it is there already"),
     ] {
         assert_eq!(refused(constraints), expected);
+    }
+}
+
+#[test]
+fn a_scheduler_is_told_how_to_work_in_a_way_that_makes_sense() {
+    let profiles = |names: &[&str]| names.iter().map(|name| Profile::new(*name).into()).collect();
+    let named = |names: &[&str]| SchedulerConfig { profiles: profiles(names), ..SchedulerConfig::default() };
+    let backing_off = |first: u64, max: u64| SchedulerConfig {
+        backoff_first: Duration::from_secs(first),
+        backoff_max: Duration::from_secs(max),
+        ..SchedulerConfig::default()
+    };
+    for (config, expected) in [
+        (SchedulerConfig::default(), ""),
+        (named(&["a", "b"]), ""),
+        (named(&[]), "profiles: there must be one"),
+        (named(&["a", ""]), "profiles[1].schedulerName: can not be empty"),
+        (named(&["a", "b", "a"]), "profiles[2].schedulerName: \"a\": it is there already"),
+        (backing_off(3, 3), ""),
+        (backing_off(0, 3), "podInitialBackoffSeconds: 0: must be greater than 0"),
+        (backing_off(3, 2), "podMaxBackoffSeconds: 2: must be greater than or equal to PodInitialBackoffSeconds"),
+    ] {
+        assert_eq!(config.check().map_or_else(|error| error.to_string(), |()| String::new()), expected);
     }
 }

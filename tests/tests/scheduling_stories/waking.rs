@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use inboard::object::kind;
+use inboard::scheduler::Decision;
 use inboard::store::Part;
 use serde_json::{Value, json};
 
@@ -161,4 +162,28 @@ fn a_pod_that_was_held_back_keeps_its_place_in_the_line() {
     world.edit_named(kind::POD, "test", "gated", Part::Main, |pod| pod["spec"]["schedulingGates"] = Value::Null);
     world.settle();
     assert_eq!(placed(&world), "gated@n1 later@-");
+}
+
+#[test]
+fn room_that_is_promised_no_longer_is_told_to_those_who_are_not_more_important() {
+    for (moved, what) in
+        [(json!("elsewhere"), "it is promised room on another node"), (Value::Null, "it is promised none")]
+    {
+        let mut world = world(&[("n1", "4")]);
+        world.create(important(bound(pod("there", "2"), "n1"), 20));
+        world.create(important(pod("promised", "3"), 10));
+        world.settle();
+        let promise = |node: Value| move |pod: &mut Value| pod["status"]["nominatedNodeName"] = node;
+        world.edit_named(kind::POD, "test", "promised", Part::Status, promise(json!("n1")));
+        world.create(pod("less", "2"));
+        let more = world.create(important(pod("more", "3"), 20)).meta.uid;
+        world.settle();
+        assert_eq!(placed(&world), "less@- more@- promised@- there@n1", "{what}");
+        world.edit_named(kind::POD, "test", "promised", Part::Status, promise(moved));
+        world.decisions.clear();
+        world.settle();
+        let is_of_more = |decision: &Decision| matches!(decision, Decision::Unschedulable { pod, .. } if *pod == more);
+        assert!(!world.decisions.iter().any(is_of_more), "{what}: who is more important had it open before");
+        assert_eq!(placed(&world), "less@n1 more@- promised@- there@n1", "{what}");
+    }
 }

@@ -106,6 +106,7 @@ impl Scenario for Sets {
                 left_in_order(set, pod, before, after)
             }
             Action::Create { .. }
+            | Action::CreateWithStatus { .. }
             | Action::Update { .. }
             | Action::UpdateStatus { .. }
             | Action::UpdatePodState { .. }

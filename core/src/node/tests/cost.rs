@@ -40,7 +40,7 @@ fn start(count: usize, clock: impl Fn() -> u128) -> (usize, usize, usize, u128) 
         for write in out.writes {
             let PodWrite::Status { uid, at, state } = write else { continue };
             let target = Target { uid, seen: Some(at) };
-            store.commit(vec![Action::UpdatePodState { target, state: Box::new(state) }], Time::EPOCH).expect("fresh");
+            store.commit(vec![Action::UpdatePodState { target, state }], Time::EPOCH).expect("fresh");
             agent.pod_changed(uid);
         }
         for (id, call) in out.calls {

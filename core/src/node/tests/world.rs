@@ -207,7 +207,7 @@ impl World {
                 PodWrite::Status { uid, at, state } => {
                     self.line(&format!("status {}", render(&state)));
                     let target = Target { uid, seen: Some(at) };
-                    Action::UpdatePodState { target, state: Box::new(state) }
+                    Action::UpdatePodState { target, state }
                 }
                 PodWrite::Finish { uid } => Action::Delete {
                     target: Target::any_version(uid),

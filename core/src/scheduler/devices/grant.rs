@@ -5,17 +5,18 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{NodeSelector, NodeSelectorRequirement, NodeSelectorTerm};
 use k8s_openapi::api::resource::v1::{
-    AllocationResult, DeviceAllocationConfiguration, DeviceAllocationResult, DeviceRequestAllocationResult,
-    OpaqueDeviceConfiguration, ResourceClaim, ResourceClaimStatus,
+    AllocationResult, DeviceAllocationConfiguration, DeviceAllocationResult, DeviceClaimConfiguration,
+    DeviceRequestAllocationResult, OpaqueDeviceConfiguration, ResourceClaim, ResourceClaimStatus,
 };
 
 use super::Devices;
-use super::needs::{Needs, Wanted};
+use super::made::{Made, made_on};
+use super::needs::{Needs, Request, Use};
 use super::search::{Pick, solve};
 use crate::control::plan::{Action, MetaEdit, Target};
 use crate::hashing::hash_of;
 use crate::ids::{Revision, Uid};
-use crate::object::device;
+use crate::object::device::{self, Readiness};
 use crate::object::kind::TypedObject;
 use crate::scheduler::node_row::NodeRow;
 use crate::scheduler::plugins::node_affinity::matches_selector;
@@ -33,27 +34,48 @@ pub struct Grant {
     pub allocation: Option<Box<AllocationResult>>,
 }
 
+/// What a pod gets on a node.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct GivenDevices {
+    pub(crate) grants: Vec<Grant>,
+    pub(crate) made: Option<Box<Made>>,
+}
+
+impl GivenDevices {
+    /// Whether some are to be made ready before the pod is bound.
+    pub(crate) fn waits(&self) -> bool {
+        let given = self.grants.iter().filter_map(|grant| grant.allocation.as_ref()?.devices.as_ref());
+        given.flat_map(|devices| devices.results.iter().flatten()).any(device::waits_for_binding)
+    }
+}
+
 /// What the claims of a pod get on a node; `None` when there are not enough devices there.
-pub(crate) fn given_on(needs: &Needs, devices: &Devices, row: &NodeRow) -> Option<Vec<Grant>> {
+pub(crate) fn given_on(needs: &Needs, devices: &Devices, row: &NodeRow) -> Option<GivenDevices> {
     let solution = solve(&needs.demand, devices, row).ok()??;
     let grants = needs.claims.iter().filter(|one| !one.is_reserved || one.wanted.is_some()).map(|one| {
         let given = one.wanted.and_then(|index| needs.demand.wanted.get(index).zip(solution.get(index)));
-        let allocation = given.map(|(wanted, picks)| Box::new(result(wanted, picks)));
+        let allocation = given.map(|(wanted, picks)| {
+            let requests: Vec<&Request> = wanted.requests.iter().collect();
+            let configs = wanted.spec.config.as_deref().unwrap_or_default();
+            Box::new(result((&wanted.path, row), &requests, configs, picks))
+        });
         Grant { claim: one.claim, at: one.at, allocation }
     });
-    Some(grants.collect())
+    let made = solution.get(needs.demand.wanted.len()).map(|picks| Box::new(made_on(&needs.demand, row, picks)));
+    Some(GivenDevices { grants: grants.collect(), made })
 }
 
 /// A claim of a pod that has devices where the pod cannot go, and that nobody else uses: it gives them back.
 pub(crate) fn idle_elsewhere(needs: &Needs, pod: Uid, snapshot: &Snapshot, rows: &[&NodeRow]) -> Option<Uid> {
     let uid = pod.to_string();
-    let is_idle = |one: &Uid| {
-        let claim: &ResourceClaim = snapshot.get(*one)?.typed()?;
-        let selector = claim.status.as_ref()?.allocation.as_ref()?.node_selector.as_ref()?;
+    let is_idle = |one: &Use| {
+        let claim: &ResourceClaim = snapshot.get(one.claim)?.typed()?;
+        let selector = claim.status.as_ref()?.allocation.as_ref()?.node_selector.as_ref();
         let is_free = device::consumers(claim).iter().all(|consumer| consumer.uid == uid);
-        Some(is_free && rows.iter().any(|row| !matches_selector(selector, row)))
+        let is_elsewhere = || selector.is_some_and(|one| rows.iter().any(|row| !matches_selector(one, row)));
+        Some(is_free && (matches!(one.readiness, Readiness::Failed(_)) || is_elsewhere()))
     };
-    needs.claims.iter().map(|one| one.claim).find(|claim| is_idle(claim) == Some(true))
+    needs.claims.iter().find(|one| is_idle(one) == Some(true)).map(|one| one.claim)
 }
 
 impl Grant {
@@ -85,9 +107,14 @@ impl Grant {
     }
 }
 
-fn result(wanted: &Wanted, picks: &[Pick<'_>]) -> AllocationResult {
-    let results: Vec<_> = picks.iter().enumerate().map(|(index, pick)| given(wanted, pick, index)).collect();
-    let config = configurations(wanted, picks);
+pub(super) fn result(
+    (path, row): (&str, &NodeRow),
+    requests: &[&Request],
+    configs: &[DeviceClaimConfiguration],
+    picks: &[Pick<'_>],
+) -> AllocationResult {
+    let results: Vec<_> = picks.iter().enumerate().map(|(index, pick)| given(path, pick, index)).collect();
+    let config = configurations(requests, configs, picks);
     let some = |config: Vec<_>| (!config.is_empty()).then_some(config);
     AllocationResult {
         allocation_timestamp: None,
@@ -95,43 +122,49 @@ fn result(wanted: &Wanted, picks: &[Pick<'_>]) -> AllocationResult {
             config: some(config),
             results: (!results.is_empty()).then_some(results),
         }),
-        node_selector: node_selector(picks),
+        node_selector: node_selector(picks, row),
     }
 }
 
-fn given(wanted: &Wanted, pick: &Pick<'_>, index: usize) -> DeviceRequestAllocationResult {
+fn given(path: &str, pick: &Pick<'_>, index: usize) -> DeviceRequestAllocationResult {
     let tolerations = &pick.choice.tolerations;
     let consumed = pick.consumed.as_ref();
     DeviceRequestAllocationResult {
         admin_access: pick.choice.is_admin.then_some(true),
+        binding_conditions: pick.device.binding_conditions.clone(),
+        binding_failure_conditions: pick.device.binding_failure_conditions.clone(),
         consumed_capacity: consumed
             .map(|all| all.iter().map(|(name, amount)| (name.clone(), amount.to_api())).collect()),
         device: pick.id.device.to_string(),
         driver: pick.id.pool.driver.to_string(),
         pool: pick.id.pool.pool.to_string(),
         request: pick.choice.name.clone(),
-        share_id: consumed.map(|_| share(&(&wanted.path, pick.id.to_string(), index))),
+        share_id: consumed.map(|_| share(&(path, pick.id.to_string(), index))),
         tolerations: (!tolerations.is_empty()).then(|| tolerations.clone()),
         ..DeviceRequestAllocationResult::default()
     }
 }
 
 /// A uid for one claim's part of a device: the same each time.
-fn share(of: &(&String, String, usize)) -> String {
+fn share(of: &(&str, String, usize)) -> String {
     let (high, low) = (hash_of((of.0, &of.1, of.2)), hash_of((of.2, &of.1, of.0)));
     let (a, b, c) = (high >> 32, high >> 16 & 0xffff, high & 0xfff);
     format!("{a:08x}-{b:04x}-4{c:03x}-8{:03x}-{:012x}", low >> 48 & 0xfff, low & 0xffff_ffff_ffff)
 }
 
 /// What the drivers are told: by the classes of what was chosen, then by the claim itself.
-fn configurations(wanted: &Wanted, picks: &[Pick<'_>]) -> Vec<DeviceAllocationConfiguration> {
+fn configurations(
+    wanted: &[&Request],
+    configs: &[DeviceClaimConfiguration],
+    picks: &[Pick<'_>],
+) -> Vec<DeviceAllocationConfiguration> {
     let told = |source: &str, requests: Option<&Vec<String>>, opaque: Option<&OpaqueDeviceConfiguration>| {
         let (source, requests) = (source.to_owned(), requests.cloned());
         DeviceAllocationConfiguration { opaque: opaque.cloned(), requests, source }
     };
     let mut all = Vec::new();
     let mut chosen = Vec::new();
-    for request in &wanted.requests {
+    for request in wanted {
         let mut choices = request.choices.iter();
         let Some(choice) = choices.find(|choice| picks.iter().any(|pick| pick.choice.name == choice.name)) else {
             continue;
@@ -140,7 +173,7 @@ fn configurations(wanted: &Wanted, picks: &[Pick<'_>]) -> Vec<DeviceAllocationCo
         let configs = choice.class.spec.config.iter().flatten();
         all.extend(configs.map(|config| told("FromClass", None, config.opaque.as_ref())));
     }
-    for config in wanted.spec.config.iter().flatten() {
+    for config in configs {
         let requests = config.requests.as_deref().unwrap_or_default();
         let is_meant = |names: &&(&str, &str)| requests.iter().any(|wanted| *wanted == names.0 || *wanted == names.1);
         let times = if requests.is_empty() { 1 } else { chosen.iter().filter(is_meant).count() };
@@ -151,7 +184,7 @@ fn configurations(wanted: &Wanted, picks: &[Pick<'_>]) -> Vec<DeviceAllocationCo
 }
 
 /// Where the devices can be used: on the node of one of them, else where all selectors match; `None` for everywhere.
-fn node_selector(picks: &[Pick<'_>]) -> Option<NodeSelector> {
+fn node_selector(picks: &[Pick<'_>], row: &NodeRow) -> Option<NodeSelector> {
     let mut term = NodeSelectorTerm::default();
     for pick in picks {
         let spec = pick.slice.spec()?;
@@ -159,7 +192,8 @@ fn node_selector(picks: &[Pick<'_>]) -> Option<NodeSelector> {
             Some(true) => (&pick.device.node_name, &pick.device.node_selector),
             _ => (&spec.node_name, &spec.node_selector),
         };
-        if let Some(node) = node.as_deref().filter(|name| !name.is_empty()) {
+        let stays = (pick.device.binds_to_node == Some(true)).then(|| row.name.as_str());
+        if let Some(node) = node.as_deref().filter(|name| !name.is_empty()).or(stays) {
             let named = NodeSelectorRequirement {
                 key: "metadata.name".to_owned(),
                 operator: "In".to_owned(),

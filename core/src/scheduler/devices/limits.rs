@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::resource::v1::{
-    CapacityRequestPolicy, Device, DeviceAttribute, DeviceCapacity, DeviceClaim, DeviceTaint, DeviceToleration,
+    CapacityRequestPolicy, Device, DeviceAttribute, DeviceCapacity, DeviceClaim, DeviceTaint,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 
@@ -13,6 +13,7 @@ use super::holders::Holders;
 use super::needs::Choice;
 use super::pool::{DeviceId, Pool};
 use super::search::Pick;
+use crate::object::device;
 use crate::object::quantity::Quantity;
 
 /// How much of each capacity a claim takes of a device.
@@ -101,20 +102,8 @@ fn is_same(one: &DeviceAttribute, other: &DeviceAttribute) -> bool {
 /// Whether a request puts up with all taints of a device.
 pub(super) fn tolerates(choice: &Choice, device: &Device) -> bool {
     let matter = device.taints.iter().flatten().filter(|taint| taint.effect != "None");
-    let is_tolerated = |taint: &DeviceTaint| choice.tolerations.iter().any(|one| is_for(one, taint));
+    let is_tolerated = |taint: &DeviceTaint| choice.tolerations.iter().any(|one| device::tolerates(one, taint));
     matter.into_iter().all(is_tolerated)
-}
-
-fn is_for(toleration: &DeviceToleration, taint: &DeviceTaint) -> bool {
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let (effect, key) = (text(&toleration.effect), text(&toleration.key));
-    (effect.is_empty() || effect == taint.effect)
-        && (key.is_empty() || key == taint.key)
-        && match toleration.operator.as_deref() {
-            Some("Exists") => true,
-            None | Some("" | "Equal") => text(&toleration.value) == text(&taint.value),
-            Some(_) => false,
-        }
 }
 
 /// Whether the counters of its pool suffice for a device, beside what is held and what was chosen.

@@ -6,21 +6,29 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::NodeSelector;
 use k8s_openapi::api::resource::v1::{
-    CapacityRequirements, DeviceClaim, DeviceRequest, DeviceSelector, DeviceToleration, ResourceClaim,
+    AllocationResult, CapacityRequirements, DeviceClaim, DeviceRequest, DeviceSelector, DeviceToleration, ResourceClaim,
 };
 
+use super::extended::{self, Extended};
+use super::wanted::is_alternative;
 use super::{Class, Devices};
 use crate::ids::{Revision, Uid};
 use crate::object::cel::Program;
-use crate::object::device::{self, selector};
+use crate::object::device::{self, Readiness, selector};
 use crate::object::kind;
 use crate::object::quantity::Quantity;
 use crate::scheduler::node_row::ClaimName;
+use crate::scheduler::resources::Resources;
 use crate::store::{Meta, Object, PodBody, Snapshot};
 use crate::text::Text;
+use crate::time::Time;
+
+/// How long devices have to become ready (`DynamicResourcesArgs.bindingTimeout`).
+const BINDING_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The claims of one pod, and what they demand.
 #[derive(Clone, Debug)]
@@ -41,6 +49,23 @@ pub(super) struct Use {
     pub(super) is_reserved: bool,
     /// Where in [`Demand::wanted`] it is, while it has no devices.
     pub(super) wanted: Option<usize>,
+    /// How far its devices are, if it has some.
+    pub(super) readiness: Readiness,
+}
+
+impl Needs {
+    /// Why the devices of a claim cannot be made ready, if that is so.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        self.claims.iter().find_map(|one| match &one.readiness {
+            Readiness::Failed(why) => Some(why.as_str()),
+            Readiness::Ready | Readiness::Waiting => None,
+        })
+    }
+
+    /// Whether devices that its claims have are still to be made ready.
+    pub(crate) fn waits(&self) -> bool {
+        self.claims.iter().any(|one| one.wanted.is_none() && one.readiness == Readiness::Waiting)
+    }
 }
 
 /// What claims demand of a node. It reads the same for pods whose claims ask for the same.
@@ -52,6 +77,11 @@ pub(crate) struct Demand {
     pub(crate) usable: Vec<NodeSelector>,
     /// The claims that have nothing yet.
     pub(super) wanted: Vec<Wanted>,
+    /// What is requested of classes by the name of a resource: by a claim that is made where the node has no such resource
+    /// of its own.
+    pub(super) extended: Vec<Extended>,
+    /// What that claim is called until it is made.
+    pub(super) unmade: String,
     /// The version of what several nodes can use, where that matters.
     shared: Option<u64>,
 }
@@ -59,7 +89,17 @@ pub(crate) struct Demand {
 impl Demand {
     /// Whether each node will do.
     pub(crate) const fn is_nothing(&self) -> bool {
-        self.usable.is_empty() && self.wanted.is_empty()
+        self.usable.is_empty() && self.wanted.is_empty() && self.extended.is_empty()
+    }
+
+    /// Whether requests name alternatives.
+    pub(crate) fn has_alternatives(&self) -> bool {
+        self.wanted.iter().flat_map(|claim| &claim.requests).any(is_alternative)
+    }
+
+    /// Whether devices stand for a resource on nodes that have none of it.
+    pub(crate) fn stands_for(&self, resource: &str) -> bool {
+        self.extended.iter().any(|extended| *extended.resource == *resource)
     }
 }
 
@@ -108,12 +148,25 @@ pub(super) enum Count {
     All,
 }
 
-/// What a pod that claims devices demands.
-pub(crate) fn needs_of(meta: &Meta, pod: &PodBody, devices: &Devices, snapshot: &Snapshot) -> Needs {
-    match claims_of(meta, pod, snapshot) {
-        Err(held) => Needs { demand: Arc::default(), held: Some(held), claims: Vec::new() },
-        Ok(claims) => demanded(meta, &claims, devices),
+/// Who asks for devices, and how much of which resources.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asks<'p> {
+    pub(crate) meta: &'p Meta,
+    pub(crate) pod: &'p PodBody,
+    pub(crate) requests: &'p Resources,
+    pub(crate) now: Time,
+}
+
+/// What a pod demands that claims devices, or requests resources that classes of them have; most do neither.
+pub(crate) fn needs_of(asks: Asks<'_>, devices: &Devices, snapshot: &Snapshot) -> Option<Needs> {
+    let Asks { meta, pod, requests, now: _ } = asks;
+    if device::claims_of(&pod.spec).is_empty() && !extended::is_asked(requests, devices) {
+        return None;
     }
+    Some(match claims_of(meta, pod, snapshot) {
+        Err(held) => Needs { demand: Arc::default(), held: Some(held), claims: Vec::new() },
+        Ok(claims) => demanded(asks, &claims, devices),
+    })
 }
 
 /// The names by which a pod that waits finds its claims: they begin with a word, so that no volume is called the same.
@@ -156,18 +209,27 @@ fn claims_of<'s>(
     Ok(claims)
 }
 
-fn demanded(pod: &Meta, claims: &[(&Arc<Object>, &ResourceClaim)], devices: &Devices) -> Needs {
-    let mut demand = Demand::default();
+fn demanded(asks: Asks<'_>, claims: &[(&Arc<Object>, &ResourceClaim)], devices: &Devices) -> Needs {
+    let Asks { meta: pod, pod: body, requests, now } = asks;
+    let mut demand = Demand { extended: extended::of(&body.spec, requests, devices), ..Demand::default() };
+    if !demand.extended.is_empty() {
+        demand.unmade = format!("{}/<extended-resources>", pod.namespace);
+    }
     let mut uses = Vec::new();
     for (object, claim) in claims {
         let is_reserved = device::is_reserved_for(claim, pod.uid);
         let allocation = claim.status.as_ref().and_then(|status| status.allocation.as_ref());
-        let mut wanted = None;
+        let (mut wanted, mut readiness) = (None, Readiness::Ready);
         match allocation {
             Some(_) if !is_reserved && !device::can_be_reserved(claim) => {
                 demand.waits_for.get_or_insert_with(|| "resourceclaim in use".into());
             }
-            Some(allocation) => demand.usable.extend(allocation.node_selector.clone()),
+            Some(allocation) => {
+                readiness = how_far(claim, allocation, now);
+                // What cannot be made ready can be used nowhere.
+                let nowhere = matches!(readiness, Readiness::Failed(_)).then(NodeSelector::default);
+                demand.usable.extend(nowhere.or_else(|| allocation.node_selector.clone()));
+            }
             None => {
                 wanted = Some(demand.wanted.len());
                 match resolved(object, claim, devices) {
@@ -178,14 +240,26 @@ fn demanded(pod: &Meta, claims: &[(&Arc<Object>, &ResourceClaim)], devices: &Dev
                 }
             }
         }
-        uses.push(Use { claim: object.meta.uid, at: object.meta.revision, is_reserved, wanted });
+        uses.push(Use { claim: object.meta.uid, at: object.meta.revision, is_reserved, wanted, readiness });
     }
     if demand.waits_for.is_some() {
         // Nothing else matters then.
         demand = Demand { waits_for: demand.waits_for, ..Demand::default() };
     }
-    demand.shared = devices.shared_version().filter(|_| !demand.wanted.is_empty());
+    let wants = !demand.wanted.is_empty() || !demand.extended.is_empty();
+    demand.shared = devices.shared_version().filter(|_| wants);
     Needs { demand: Arc::new(demand), held: None, claims: uses }
+}
+
+/// How far the devices of a claim are; what takes too long will not come about.
+fn how_far(claim: &ResourceClaim, allocation: &AllocationResult, now: Time) -> Readiness {
+    let given = allocation.allocation_timestamp.as_ref().map(Time::from_api);
+    match device::readiness(claim) {
+        Readiness::Waiting if given.is_some_and(|at| at + BINDING_TIMEOUT <= now) => {
+            Readiness::Failed("device binding timeout".to_owned())
+        }
+        readiness => readiness,
+    }
 }
 
 fn resolved(object: &Object, claim: &ResourceClaim, devices: &Devices) -> Result<Wanted, String> {

@@ -11,8 +11,9 @@ use smallvec::SmallVec;
 
 use super::Devices;
 use super::limits::{Amounts, Constraint, capacity_for, counters_suffice, tolerates};
-use super::needs::{Choice, Count, Demand};
+use super::needs::{Choice, Count, Demand, Request};
 use super::pool::{DeviceId, Flaw, Known, Pool, PoolId, Slice, is_device_for};
+use super::wanted::{Claim, wanted_on};
 use crate::object::device::selector;
 use crate::scheduler::node_row::NodeRow;
 
@@ -63,17 +64,18 @@ pub(super) fn solve<'d>(
     devices: &'d Devices,
     row: &'d NodeRow,
 ) -> Result<Option<Solution<'d>>, String> {
-    if demand.wanted.is_empty() {
+    let wanted = wanted_on(demand, row);
+    if wanted.is_empty() {
         return Ok(Some(Vec::new()));
     }
     let mut search = Search {
-        demand,
         devices,
         row,
         pools: pools_on(devices, row),
         all: BTreeMap::new(),
-        constraints: demand.wanted.iter().map(|claim| Constraint::all(&claim.spec)).collect(),
-        picks: demand.wanted.iter().map(|_| Vec::new()).collect(),
+        constraints: wanted.iter().map(|claim| Constraint::all(claim.spec)).collect(),
+        picks: wanted.iter().map(|_| Vec::new()).collect(),
+        wanted,
         taken: BTreeMap::new(),
         judged: BTreeMap::new(),
         tries: 0,
@@ -115,7 +117,7 @@ struct Candidate<'d> {
 }
 
 struct Search<'d> {
-    demand: &'d Demand,
+    wanted: Vec<Claim<'d>>,
     devices: &'d Devices,
     row: &'d NodeRow,
     pools: Vec<Near<'d>>,
@@ -132,12 +134,14 @@ struct Search<'d> {
 
 impl<'d> Search<'d> {
     fn choice(&self, place: Place, choice: usize) -> Option<&'d Choice> {
-        self.demand.wanted.get(place.claim)?.requests.get(place.request)?.choices.get(choice)
+        let request: &'d Request = self.wanted.get(place.claim)?.requests.get(place.request)?;
+        request.choices.get(choice)
     }
 
     /// Finds out how much "all" is, and that no claim asks for more than it may have.
     fn prepare(&mut self) -> Result<(), String> {
-        for (number, claim) in self.demand.wanted.iter().enumerate() {
+        for number in 0..self.wanted.len() {
+            let claim = self.wanted[number].clone();
             let mut fewest = 0_usize;
             for (request, wanted) in claim.requests.iter().enumerate() {
                 let place = Place { claim: number, request };
@@ -145,7 +149,7 @@ impl<'d> Search<'d> {
                 for (index, choice) in wanted.choices.iter().enumerate() {
                     counts.push(match choice.count {
                         Count::Exactly(count) => count,
-                        Count::All => self.gather(place, index, &claim.path)?,
+                        Count::All => self.gather(place, index, claim.path)?,
                     });
                 }
                 fewest = fewest.saturating_add(counts.into_iter().min().unwrap_or(0));
@@ -196,12 +200,11 @@ impl<'d> Search<'d> {
 
     /// Serves this request and all that follow.
     fn next(&mut self, place: Place) -> Result<bool, String> {
-        let demand = self.demand;
-        let Some(claim) = demand.wanted.get(place.claim) else { return Ok(true) };
-        let Some(request) = claim.requests.get(place.request) else {
+        let Some(claim) = self.wanted.get(place.claim) else { return Ok(true) };
+        let Some(choices) = claim.requests.get(place.request).map(|request| request.choices.len()) else {
             return self.next(Place { claim: place.claim + 1, request: 0 });
         };
-        for index in 0..request.choices.len() {
+        for index in 0..choices {
             if self.serve(place, index, 0)? {
                 return Ok(true);
             }
@@ -273,7 +276,7 @@ impl<'d> Search<'d> {
         if let Some(violated) = constraints.iter_mut().position(|constraint| !constraint.add(&pick)) {
             constraints[..violated].iter_mut().for_each(|constraint| constraint.remove(&pick));
             if must {
-                let (path, request, id) = (&self.demand.wanted[place.claim].path, &choice.name, pick.id);
+                let (path, request, id) = (self.wanted[place.claim].path, &choice.name, pick.id);
                 let cannot = "because a claim constraint would not be satisfied";
                 return Err(format!("claim {path}, request {request}: cannot add device {id} {cannot}"));
             }
@@ -324,14 +327,13 @@ impl<'d> Search<'d> {
             return Ok(*known);
         }
         let Some(choice) = self.choice(place, index) else { return Ok(false) };
-        let path = &self.demand.wanted[place.claim].path;
+        let path = self.wanted[place.claim].path;
         let class = format!("class {}", choice.class.name);
         let claim = format!("claim {path}");
         let is_for_node = candidate.slice.spec().is_some_and(|spec| is_device_for(spec, candidate.device, self.row));
-        // Devices that are to be made ready between the decision and the start: nobody here waits for that.
         let waits = candidate.device.binding_conditions.iter().flatten().next().is_some();
         let meets = is_for_node
-            && !waits
+            && (!waits || self.wanted[place.claim].may_wait)
             && all_meet(&choice.class.selectors, candidate.known, &class)?
             && all_meet(&choice.selectors, candidate.known, &claim)?;
         self.judged.insert(key, meets);

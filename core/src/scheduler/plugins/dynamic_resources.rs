@@ -1,9 +1,10 @@
-//! A pod goes where the devices that it claims can be used, or where there are some for it (`spec.resourceClaims`).
+//! A pod goes where the devices that it claims can be used, or where there are some for it (`spec.resourceClaims`); rather
+//! where there are those that it names first.
 
-use crate::scheduler::devices::fits;
+use crate::scheduler::devices::{fits, preference};
 use crate::scheduler::happening::Happening;
-use crate::scheduler::node_table::{NodeRow, NodeTable};
-use crate::scheduler::plugin::{Candidates, Narrowed, Plugin, Rejected};
+use crate::scheduler::node_table::{NodeRow, NodeTable, Slot};
+use crate::scheduler::plugin::{Candidates, Column, Narrowed, Plugin, Rejected, Scale};
 use crate::scheduler::plugins::node_affinity::matches_selector;
 use crate::scheduler::shape::Shape;
 
@@ -16,6 +17,14 @@ pub(crate) struct DynamicResources;
 impl Plugin for DynamicResources {
     fn name(&self) -> &'static str {
         "DynamicResources"
+    }
+
+    fn weight(&self) -> i64 {
+        2
+    }
+
+    fn scale(&self) -> Scale {
+        Scale::HighestIsBest
     }
 
     fn prepare(&self, shape: &Shape) -> Narrowed {
@@ -40,9 +49,19 @@ impl Plugin for DynamicResources {
         });
     }
 
+    fn scores(&self, shape: &Shape, _table: &NodeTable) -> bool {
+        shape.devices.as_ref().is_some_and(|demand| demand.has_alternatives())
+    }
+
+    /// The earlier the alternatives that there are devices for, the better.
+    fn score(&self, shape: &Shape, table: &NodeTable, rows: &[(Slot, &NodeRow)], column: &mut Column) {
+        let Some(demand) = &shape.devices else { return };
+        column.extend(rows.iter().map(|(_, row)| preference(demand, table.devices(), row)));
+    }
+
     fn hears(&self, what: &Happening<'_>) -> bool {
         match what {
-            Happening::NodeCame(_) | Happening::DevicesChanged => true,
+            Happening::NodeCame(_) | Happening::DevicesChanged | Happening::DeviceClassChanged(_) => true,
             Happening::NodeChanged { before, after } => before.labels != after.labels,
             _ => false,
         }

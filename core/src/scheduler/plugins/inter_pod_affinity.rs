@@ -80,7 +80,8 @@ impl Plugin for InterPodAffinity {
     }
 
     fn hears(&self, what: &Happening<'_>) -> bool {
-        !matches!(what, Happening::NodeWent(_) | Happening::StorageChanged | Happening::DevicesChanged)
+        use Happening::{DeviceClassChanged, DevicesChanged, NodeWent, StorageChanged};
+        !matches!(what, NodeWent(_) | StorageChanged | DevicesChanged | DeviceClassChanged(_))
     }
 
     /// Whom it wants near may have come, whom it does not want near may have gone, or a node may be elsewhere.
@@ -102,7 +103,8 @@ impl Plugin for InterPodAffinity {
             Happening::NodeWent(_)
             | Happening::NamespaceChanged
             | Happening::StorageChanged
-            | Happening::DevicesChanged => true,
+            | Happening::DevicesChanged
+            | Happening::DeviceClassChanged(_) => true,
         }
     }
 

@@ -45,8 +45,8 @@ impl Plugin for NodeResourcesFit {
     }
 
     fn hears(&self, what: &Happening<'_>) -> bool {
-        use Happening::{NodeCame, NodeChanged, PodChanged, PodWent};
-        matches!(what, NodeCame(_) | NodeChanged { .. } | PodChanged { .. } | PodWent(_))
+        use Happening::{DeviceClassChanged, NodeCame, NodeChanged, PodChanged, PodWent};
+        matches!(what, DeviceClassChanged(_) | NodeCame(_) | NodeChanged { .. } | PodChanged { .. } | PodWent(_))
     }
 
     /// A node that would be too small if it were empty is no help.
@@ -59,6 +59,9 @@ impl Plugin for NodeResourcesFit {
                 let has_more = after.allocatable.pods > before.allocatable.pods
                     || wanted.is_less_short(&before.allocatable, &after.allocatable);
                 has_more && would_do(after)
+            }
+            Happening::DeviceClassChanged(class) => {
+                wanted.scalars.iter().any(|(name, amount)| *amount > 0 && class.has(name))
             }
             Happening::PodChanged { before, after } => {
                 wanted.is_less_short(&after.footprint.requests, &before.footprint.requests)
@@ -96,7 +99,11 @@ fn lacking(shape: &Shape, has: &Resources, used: &Resources, pods: u32) -> Lacki
         check(wanted.ephemeral_storage, has.ephemeral_storage, used.ephemeral_storage, &|| {
             "Insufficient ephemeral-storage".into()
         });
-        let counted = wanted.scalars.iter().filter(|(name, _)| !shape.profile.ignored.covers(name));
+        // Devices may stand for what the node itself has none of.
+        let stands_for =
+            |name: &str| has.scalar(name) == 0 && shape.devices.as_ref().is_some_and(|demand| demand.stands_for(name));
+        let ignored = |name: &str| shape.profile.ignored.covers(name) || stands_for(name);
+        let counted = wanted.scalars.iter().filter(|(name, _)| !ignored(name));
         for (name, amount) in counted {
             check(*amount, has.scalar(name), used.scalar(name), &|| format!("Insufficient {name}").into());
         }

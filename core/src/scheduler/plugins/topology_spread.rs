@@ -70,7 +70,8 @@ impl Plugin for PodTopologySpread {
     }
 
     fn hears(&self, what: &Happening<'_>) -> bool {
-        !matches!(what, Happening::NamespaceChanged | Happening::StorageChanged | Happening::DevicesChanged)
+        use Happening::{DeviceClassChanged, DevicesChanged, NamespaceChanged, StorageChanged};
+        !matches!(what, NamespaceChanged | StorageChanged | DevicesChanged | DeviceClassChanged(_))
     }
 
     /// Nodes make a difference where they are in a domain, pods where they are counted.
@@ -98,7 +99,10 @@ impl Plugin for PodTopologySpread {
             Happening::PodChanged { before, after } => {
                 hard().any(|spread| counts(spread, &before.kin) != counts(spread, &after.kin))
             }
-            Happening::NamespaceChanged | Happening::StorageChanged | Happening::DevicesChanged => true,
+            Happening::NamespaceChanged
+            | Happening::StorageChanged
+            | Happening::DevicesChanged
+            | Happening::DeviceClassChanged(_) => true,
         }
     }
 

@@ -58,6 +58,7 @@ impl PodState {
             containers: containers(&status.container_statuses),
             ephemeral_containers: containers(&status.ephemeral_container_statuses),
             resource_claims: status.resource_claim_statuses.iter().flatten().map(claim_from_api).collect(),
+            extended_claim: status.extended_resource_claim_status.clone().map(Box::new),
             verbatim: None,
         }
     }
@@ -94,6 +95,7 @@ impl PodState {
             containers: container_statuses;
             ephemeral_containers: ephemeral_container_statuses;
             resource_claims: resource_claim_statuses;
+            extended_claim: extended_resource_claim_status;
         }
         if self.conditions != before.conditions {
             let written = verbatim.conditions.iter().flatten();
@@ -115,6 +117,7 @@ impl PodState {
             conditions: (!self.conditions.is_empty()).then(|| self.conditions.iter().map(condition_to_api).collect()),
             container_statuses: containers(&self.containers),
             ephemeral_container_statuses: containers(&self.ephemeral_containers),
+            extended_resource_claim_status: self.extended_claim.as_deref().cloned(),
             host_ip: self.host_ip.as_ref().map(ip_text),
             host_ips: self.host_ip.map(|ip| vec![api::HostIP { ip: ip.to_string() }]),
             init_container_statuses: containers(&self.init_containers),

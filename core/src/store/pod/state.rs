@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::PodStatus;
+use k8s_openapi::api::core::v1::{PodExtendedResourceClaimStatus, PodStatus};
 use smallvec::SmallVec;
 
 use super::given::Given;
@@ -274,6 +274,8 @@ pub struct PodState {
     pub ephemeral_containers: Box<[ContainerRecord]>,
     /// `resourceClaimStatuses`
     pub resource_claims: Box<[ClaimRecord]>,
+    /// `extendedResourceClaimStatus`: the claim for extended resources that classes of devices have, and who uses it for what.
+    pub extended_claim: Option<Box<PodExtendedResourceClaimStatus>>,
     /// The status as a client wrote it, when it says more than the fields above can hold.
     pub verbatim: Option<Box<PodStatus>>,
 }
