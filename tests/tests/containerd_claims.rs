@@ -73,6 +73,9 @@ devices:
 - name: f0
   containerEdits:
     env: [FAN=f0]
+- name: light
+  containerEdits:
+    env: [LIGHT=on]
 ";
 
 /// A driver that writes a file for each claim, and takes it away. It notes what it is asked.
@@ -147,7 +150,7 @@ impl DeviceDriver for Cards {
     }
 }
 
-/// A plugin that names its device.
+/// A plugin that names its device, and again in an annotation beside another.
 #[derive(Debug)]
 struct Fans;
 
@@ -162,8 +165,10 @@ impl DevicePlugin for Fans {
     }
 
     async fn allocate(&self, devices: &[Arc<str>]) -> Result<Allocation, RuntimeError> {
-        let names = devices.iter().map(|id| format!("example.com/fan={id}").into()).collect();
-        Ok(Allocation { cdi_devices: names, ..Allocation::default() })
+        let names: Vec<Arc<str>> = devices.iter().map(|id| format!("example.com/fan={id}").into()).collect();
+        let annotation = format!("{},example.com/fan=light", names.join(","));
+        let annotations = [("cdi.k8s.io/fans".to_owned(), annotation)].into();
+        Ok(Allocation { cdi_devices: names, annotations, ..Allocation::default() })
     }
 }
 
@@ -269,11 +274,11 @@ impl World {
 }
 
 /// What a container with a card and a fan sees of them.
-const LOOK: &str = "echo $VENDOR $CARD $FAN; cat /lib/firmware/card; head -c 4 /dev/card | wc -c; \
+const LOOK: &str = "echo $VENDOR $CARD $FAN $LIGHT; cat /lib/firmware/card; head -c 4 /dev/card | wc -c; \
     grep -c \" /lib/firmware/card [a-z0-9]* ro\" /proc/mounts";
 /// Fails once a file is there; the next container does not have it.
 const UNTIL_END: &str = "while ! test -e /end; do usleep 20000; done; exit 1";
-const SEEN: &str = "example card-0 f0\nversion 7\n4\n1";
+const SEEN: &str = "example card-0 f0 on\nversion 7\n4\n1";
 
 async fn a_pod_has_its_devices_and_gives_them_back(daemon: TestDaemon) {
     // Who may do what with a disk is guarded; zeros everybody may have.

@@ -21,6 +21,34 @@ use crate::ids::Uid;
 ///
 /// Which devices there are a driver says by ResourceSlices, like any client of the API; the scheduler gives them to claims, and
 /// the claims that pods of this node use come here. A driver that does not answer holds up the pods with its claims, and no other.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use inboard::k8s_openapi::api::resource::v1::ResourceClaim;
+/// use inboard::runtime::{ClaimIdentity, DeviceDriver, PreparedDevice, RuntimeError};
+///
+/// /// Cards that need no work: a file of the machine says what a container gets for each.
+/// #[derive(Debug)]
+/// struct Cards;
+///
+/// #[async_trait]
+/// impl DeviceDriver for Cards {
+///     fn name(&self) -> &str {
+///         "cards.example.com"
+///     }
+///
+///     async fn prepare(&self, claim: &ResourceClaim) -> Result<Vec<PreparedDevice>, RuntimeError> {
+///         let allocation = claim.status.as_ref().and_then(|status| status.allocation.as_ref());
+///         let devices = allocation.and_then(|allocation| allocation.devices.as_ref()?.results.as_ref());
+///         let own = devices.into_iter().flatten().filter(|given| given.driver == self.name());
+///         Ok(own.map(|given| PreparedDevice::new(given, [format!("example.com/card={}", given.device)])).collect())
+///     }
+///
+///     async fn unprepare(&self, _claim: &ClaimIdentity) -> Result<(), RuntimeError> {
+///         Ok(())
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait DeviceDriver: fmt::Debug + Send + Sync + 'static {
     /// The driver's name, as ResourceSlices have it (`gpu.example.com`).
