@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use inboard::object::kind::{self, KindInfo, Kinds, TypedObject};
-use inboard::object::table::Table;
+use inboard::object::table::{Column, Table};
 use inboard::store::{Store, WriteOptions};
 use inboard::time::Time;
 use inboard_tests::oracle::{self, Tally};
@@ -30,6 +30,143 @@ fn tables_are_as_recorded() {
     assert!(tally.is_green(), "{}", tally.report("tables"));
 }
 
+/// What upstream's printers make of objects that no recording has. A row is an object, a column and its cell.
+#[test]
+fn odd_objects_have_the_cells_of_upstream() {
+    let volume = json!({"volumeAttributesClassName": "", "accessModes": ["ReadWriteOnce"]});
+    let metric = json!({"name": "m"});
+    let scaler = |status: Value| {
+        json!({
+            "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+            "spec": {
+                "maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "d"},
+                "metrics": [{"type": "Pods", "pods": {"metric": metric, "target": {"type": "AverageValue", "averageValue": "5"}}}],
+            },
+            "status": status,
+        })
+    };
+    let binding = |parameters: Value| {
+        json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+            "spec": {"policyName": "p", "paramRef": parameters},
+        })
+    };
+    let subjects = json!([
+        {"kind": "User", "name": "u", "namespace": "n"}, {"kind": "ServiceAccount", "name": "s"},
+        {"kind": "ServiceAccount", "name": "s", "namespace": "n"}, {"kind": "Group", "name": "g"},
+    ]);
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "subjects": subjects,
+        "roleRef": {"kind": "Role", "name": "r"},
+    });
+    let conditions = |kind: &str, statuses: [&str; 2]| -> Value {
+        statuses.iter().map(|status| json!({"type": kind, "status": status})).collect()
+    };
+    let init = json!([{"name": "i", "restartCount": 0, "state": {"running": {}}}]);
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "spec": {"containers": [{"name": "c"}], "initContainers": [{"name": "i"}], "readinessGates": [{"conditionType": "Initialized"}]},
+        "status": {"phase": "Running", "conditions": conditions("Initialized", ["False", "True"]), "initContainerStatuses": init},
+    });
+    let moment = NOW.minus(std::time::Duration::from_millis(5900)).to_api_micro();
+    for (object, column, cell) in [
+        (json!({"apiVersion": "certificates.k8s.io/v1", "kind": "ClusterTrustBundle"}), 1, json!("<none>")),
+        (
+            json!({
+                "apiVersion": "storage.k8s.io/v1", "kind": "VolumeAttributesClass", "driverName": "d",
+                "metadata": {"annotations": {"volumeattributesclass.alpha.kubernetes.io/is-default-class": "true"}},
+            }),
+            0,
+            json!("o (default)"),
+        ),
+        (json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "spec": volume}), 6, json!("")),
+        (scaler(json!({})), 2, json!("<unknown>/5")),
+        (
+            scaler(json!({"currentMetrics": [{"type": "Pods", "pods": {"metric": metric, "current": {}}}]})),
+            2,
+            json!("<nil>/5"),
+        ),
+        (role.clone(), 3, json!("u")),
+        (role.clone(), 4, json!("g")),
+        (role, 5, json!("/s, n/s")),
+        (binding(json!({"name": "x"})), 2, json!("*/x")),
+        (binding(json!({"parameterNotFoundAction": "Deny"})), 2, json!("<unset>")),
+        (
+            binding(json!({"selector": {
+                "matchLabels": {"b": "c", "a": "b"},
+                "matchExpressions": [{"key": "k", "operator": "In", "values": ["x", "y"]}],
+            }})),
+            2,
+            json!(
+                "&LabelSelector{MatchLabels:map[string]string{a: b,b: c,},MatchExpressions:[]LabelSelectorRequirement{\
+                 LabelSelectorRequirement{Key:k,Operator:In,Values:[x y],},},}"
+            ),
+        ),
+        (json!({"apiVersion": "networking.k8s.io/v1", "kind": "IPAddress"}), 2, json!("77s")),
+        (
+            json!({"apiVersion": "v1", "kind": "Node", "status": {"conditions": conditions("Ready", ["False", "True"])}}),
+            1,
+            json!("Ready"),
+        ),
+        (
+            json!({"apiVersion": "batch/v1", "kind": "Job", "status": {"conditions": conditions("Complete", ["False", "True"])}}),
+            1,
+            json!("Running"),
+        ),
+        (pod.clone(), 2, json!("Init:0/1")),
+        (pod, 8, json!("0/1")),
+        (json!({"apiVersion": "v1", "kind": "Event", "involvedObject": {}, "eventTime": moment}), 0, json!("5s")),
+    ] {
+        let mut object = object;
+        object["metadata"]["name"] = "o".into();
+        let (info, typed) = object_of(&json!({}), &object).expect("an object");
+        let table = Table::of(info.id, [&*typed as &dyn TypedObject], NOW);
+        assert_eq!(table.rows[0].get(column), Some(&cell), "column {column} of {object}");
+    }
+}
+
+/// Cells of users' kinds: texts are printed as upstream prints what a path leads to.
+#[test]
+fn own_columns_print_what_they_find_as_upstream_does() {
+    for (kind, found, cell) in [
+        ("string", json!(null), json!("<no value>")),
+        ("string", json!("a"), json!("a")),
+        ("string", json!(true), json!("true")),
+        ("string", json!(7), json!("7")),
+        ("string", json!(1.5), json!("1.5")),
+        ("string", json!(1.0), json!("1")),
+        ("string", json!(1e8), json!("1e+08")),
+        ("string", json!({"b": "<", "a": 1}), json!("{\"a\":1,\"b\":\"\\u003c\"}")),
+        ("string", json!([1, "x"]), json!("[1,\"x\"]")),
+        ("integer", json!(1.9), json!(1)),
+        ("integer", json!("1"), json!(null)),
+        ("boolean", json!("true"), json!(null)),
+        ("date", json!(""), json!("<unknown>")),
+        ("date", json!("null"), json!("<unknown>")),
+        ("date", json!("today"), json!("<invalid>")),
+        ("date", json!(NOW.minus(AGE).to_api()), json!("77s")),
+        ("date", json!(7), json!(null)),
+    ] {
+        let definition = json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": "things.example.com"},
+            "spec": {
+                "group": "example.com", "scope": "Namespaced", "names": {"kind": "Thing", "plural": "things"},
+                "versions": [{
+                    "name": "v1", "served": true, "storage": true,
+                    "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+                    "additionalPrinterColumns": [{"name": "Found", "type": kind, "jsonPath": ".found"}],
+                }],
+            },
+        });
+        let kinds = defined(std::iter::once(&definition)).expect("a definition");
+        let info = kinds.by_api_version("example.com/v1", "Thing").expect("its kind");
+        let thing = json!({"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "o"}, "found": found});
+        let table = Table::of_values(info, [&thing], NOW);
+        assert_eq!(table.rows[0], [json!("o"), cell], "{kind} {found}");
+    }
+}
+
 fn judge(case: &Value) -> Result<(), String> {
     let wanted = &case["table"];
     let objects = case["objects"].as_array().ok_or("no objects")?;
@@ -51,9 +188,12 @@ fn judge(case: &Value) -> Result<(), String> {
                 Table::of(info.id, [&*typed as &dyn TypedObject], NOW)
             }
         };
-        let columns: Vec<Value> = table.columns.iter().map(|column| json!([&*column.name, column.priority])).collect();
+        let column = |column: &Column| json!([&*column.name, column.priority, column.kind.name(), &*column.format]);
+        let columns: Vec<Value> = table.columns.iter().map(column).collect();
         let recorded = wanted["columnDefinitions"].as_array().ok_or("no columns")?;
-        let recorded: Vec<Value> = recorded.iter().map(|column| json!([column["name"], column["priority"]])).collect();
+        let fields = ["name", "priority", "type", "format"];
+        let recorded = recorded.iter().map(|column| fields.iter().map(|field| column[*field].clone()).collect());
+        let recorded: Vec<Value> = recorded.collect();
         same(&Value::from(recorded), &Value::from(columns))?;
         rows.extend(table.rows.into_iter().map(|cells| json!({ "cells": cells, "name": name })));
     }

@@ -23,6 +23,8 @@ use crate::time::Time;
 
 /// What stands where there is nothing.
 const NONE: &str = "<none>";
+/// As wide as a printed column is at least, without the space behind it.
+const WIDTH_MIN: usize = 3;
 
 /// A column.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,6 +131,17 @@ impl Table {
         Self { columns, rows: objects.into_iter().map(row).collect() }
     }
 
+    /// The table of a `Scale`, given as JSON: how many replicas there shall be, and how many there are.
+    pub fn of_scale(scale: &Value, now: Time) -> Self {
+        let row = vec![
+            others::name(scale),
+            others::number(scale, "/spec/replicas").into(),
+            others::number(scale, "/status/replicas").into(),
+            others::created(scale, now),
+        ];
+        Self { columns: vec![narrow("Name"), integer("Desired"), integer("Available"), narrow("Age")], rows: vec![row] }
+    }
+
     /// As kubectl prints it, with a title line; `wide` shows all columns.
     pub fn print(&self, wide: bool) -> String {
         let shown: Vec<usize> =
@@ -138,7 +151,7 @@ impl Table {
         for row in &self.rows {
             lines.push(shown.iter().map(|index| row.get(*index).map(text).unwrap_or_default()).collect());
         }
-        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).fold(WIDTH_MIN, usize::max);
         let widths: Vec<usize> = (0..shown.len()).map(width).collect();
         let mut printed = String::new();
         for line in &lines {
@@ -156,13 +169,14 @@ impl fmt::Display for Table {
     }
 }
 
-/// A cell never breaks the line.
+/// A cell neither breaks the line nor commands the terminal.
 fn text(cell: &Value) -> String {
     match cell {
-        Value::String(text) => match text.split_once('\n') {
-            Some((first, _)) => format!("{first}..."),
-            None => text.clone(),
-        },
+        Value::String(text) => {
+            let (shown, dots) =
+                text.split_once(['\u{c}', '\n', '\r']).map_or((&**text, ""), |(first, _)| (first, "..."));
+            format!("{}{dots}", shown.replace('\u{1b}', "^["))
+        }
         Value::Null => String::new(),
         other => other.to_string(),
     }
@@ -235,8 +249,9 @@ fn age_of(since: Option<Time>, now: Time) -> Value {
     since.map_or_else(|| "<unknown>".to_owned(), |since| human_age(since, now)).into()
 }
 
+/// Whole seconds, of the time between and not of either end.
 fn human_age(since: Time, now: Time) -> String {
-    human_duration(now.as_secs() - since.as_secs())
+    human_duration(now.as_nanos().saturating_sub(since.as_nanos()) / 1_000_000_000)
 }
 
 /// A duration as people read it: `45s`, `9m59s`, `179m`, `7h59m`, `47h`, `2d`. The longer, the coarser.

@@ -62,8 +62,8 @@ fn target(spec: &MetricSpec, status: &MetricStatus) -> String {
         return resource(&source.name, &source.target, current);
     }
     if let Some(source) = &spec.pods {
-        let current = status.pods.as_ref().and_then(|status| status.current.average_value.as_ref());
-        return format!("{}/{}", text(current), text(source.target.average_value.as_ref()));
+        let current = status.pods.as_ref().map(|status| status.current.average_value.as_ref());
+        return format!("{}/{}", told(current), amount(source.target.average_value.as_ref()));
     }
     let (wanted, current) = match (&spec.object, &spec.external) {
         (Some(source), _) => (&source.target, status.object.as_ref().map(|status| &status.current)),
@@ -72,15 +72,20 @@ fn target(spec: &MetricSpec, status: &MetricStatus) -> String {
     };
     match &wanted.average_value {
         Some(average) => {
-            format!("{}/{} (avg)", text(current.and_then(|current| current.average_value.as_ref())), average.0)
+            let current = current.and_then(|current| current.average_value.as_ref());
+            format!("{}/{} (avg)", told(current.map(Some)), average.0)
         }
-        None => format!("{}/{}", text(current.and_then(|current| current.value.as_ref())), text(wanted.value.as_ref())),
+        None => {
+            let current = current.map(|current| current.value.as_ref());
+            format!("{}/{}", told(current), amount(wanted.value.as_ref()))
+        }
     }
 }
 
 fn resource(name: &str, wanted: &MetricTarget, current: Option<&MetricValueStatus>) -> String {
     if let Some(average) = &wanted.average_value {
-        return format!("{name}: {}/{}", text(current.and_then(|current| current.average_value.as_ref())), average.0);
+        let current = current.map(|current| current.average_value.as_ref());
+        return format!("{name}: {}/{}", told(current), average.0);
     }
     let percent = |percent: Option<i32>| percent.map(|percent| format!("{percent}%"));
     let current =
@@ -88,6 +93,12 @@ fn resource(name: &str, wanted: &MetricTarget, current: Option<&MetricValueStatu
     format!("{name}: {current}/{}", percent(wanted.average_utilization).unwrap_or_else(|| "<auto>".to_owned()))
 }
 
-fn text(amount: Option<&Quantity>) -> &str {
-    amount.map_or(UNKNOWN, |amount| &amount.0)
+/// What a status says of a metric; `None` for no status of it at all.
+fn told(current: Option<Option<&Quantity>>) -> &str {
+    current.map_or(UNKNOWN, amount)
+}
+
+/// One that is not there, as Go prints it.
+fn amount(amount: Option<&Quantity>) -> &str {
+    amount.map_or("<nil>", |amount| &amount.0)
 }

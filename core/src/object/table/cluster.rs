@@ -26,7 +26,7 @@ pub(super) const NODE: &[Column] = &[
 
 pub(super) fn node(object: &Node, now: Time) -> Vec<Value> {
     let status = object.status.clone().unwrap_or_default();
-    let ready = status.conditions.iter().flatten().find(|condition| condition.type_ == "Ready");
+    let ready = status.conditions.iter().flatten().rfind(|condition| condition.type_ == "Ready");
     let mut word = match ready.map(|ready| ready.status.as_str()) {
         Some("True") => "Ready",
         Some(_) => "NotReady",
@@ -167,7 +167,7 @@ pub(super) const EVENT: &[Column] = &[
 
 pub(super) fn event(object: &Event, now: Time) -> Vec<Value> {
     let series = object.series.as_ref();
-    let moment = object.event_time.as_ref().map(|time| age(Some(&Time::from_timestamp(time.0).to_api()), now));
+    let moment = object.event_time.as_ref().map(|time| age_of(Some(Time::from_timestamp(time.0)), now));
     let first = match &object.first_timestamp {
         Some(first) => age(Some(first), now),
         None => moment.clone().unwrap_or_else(|| UNKNOWN.into()),

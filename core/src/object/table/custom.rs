@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{Column, ColumnKind, NAME, age};
 use crate::object::definition::Defined;
 use crate::object::json_path::JsonPath;
+use crate::object::structural::go_number;
 use crate::text::Text;
 use crate::time::Time;
 
@@ -40,18 +41,32 @@ fn cell(column: &CustomResourceColumnDefinition, object: &Value, now: Time) -> V
     let path = JsonPath::parse(&column.json_path);
     let Some(found) = path.as_ref().and_then(|path| path.first(object)) else { return Value::Null };
     match (column.type_.as_str(), found) {
+        ("string", found) => printed(found),
         (_, Value::Null) => Value::Null,
-        ("string", Value::String(_)) => found.clone(),
-        ("string", other) => other.to_string().into(),
         ("integer", Value::Number(number)) => match number.as_i64() {
             Some(whole) => whole.into(),
             None => number.as_f64().map_or(Value::Null, |float| Value::from(float as i64)),
         },
         ("number", Value::Number(_)) | ("boolean", Value::Bool(_)) => found.clone(),
+        ("date", Value::String(text)) if text.is_empty() || text == "null" => age(None, now),
         ("date", Value::String(_)) => match serde_json::from_value::<ApiTime>(found.clone()) {
             Ok(at) => age(Some(&at), now),
             Err(_) => "<invalid>".into(),
         },
         _ => Value::Null,
+    }
+}
+
+/// A value as upstream prints what a path leads to: numbers as Go has them, maps and lists as its JSON.
+fn printed(found: &Value) -> Value {
+    match found {
+        Value::Null => "<no value>".into(),
+        Value::String(text) => text.clone().into(),
+        Value::Number(number) => go_number(number).into(),
+        Value::Bool(flag) => flag.to_string().into(),
+        Value::Array(_) | Value::Object(_) => {
+            let json = found.to_string();
+            json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026").into()
+        }
     }
 }

@@ -99,7 +99,8 @@ const CIDR: Lines = Lines {
 
 const ADDRESS: Lines = Lines {
     columns: &[NAME, narrow("ParentRef")],
-    cells: |address, _| {
+    // As upstream, with an age that no column is for.
+    cells: |address, now| {
         let parent = address.pointer("/spec/parentRef").map(|parent| {
             let parts = [text(parent, "/namespace"), text(parent, "/name")];
             let parts = parts.into_iter().filter(|part| !part.is_empty());
@@ -107,6 +108,6 @@ const ADDRESS: Lines = Lines {
             let resource = format!("{}{dot}{}", text(parent, "/resource"), text(parent, "/group")).to_lowercase();
             parts.fold(resource, |before, part| format!("{before}/{part}"))
         });
-        vec![name(address), parent.map_or_else(|| NONE.into(), Value::from)]
+        vec![name(address), parent.map_or_else(|| NONE.into(), Value::from), created(address, now)]
     },
 };

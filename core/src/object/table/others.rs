@@ -4,7 +4,6 @@ use serde_json::{Map, Value};
 
 use super::{Column, NAME, NONE, age_of, boolean, integer, narrow, network, records, storage, wide};
 use crate::object::kind::{self, KindId, KindInfo};
-use crate::object::mutate::DEFAULT_STORAGE_CLASS;
 use crate::object::selector::Selector;
 use crate::time::Time;
 
@@ -25,11 +24,7 @@ pub(super) fn of(kind: KindId) -> Option<&'static Lines> {
     Some(match kind {
         kind::JOB => &JOB,
         kind::CRON_JOB => &CRON_JOB,
-        kind::PERSISTENT_VOLUME => &VOLUME,
-        kind::PERSISTENT_VOLUME_CLAIM => &CLAIM,
         _ => match name {
-            "StorageClass" => &STORAGE_CLASS,
-            "CSINode" => &CSI_NODE,
             "ReplicationController" => &REPLICATION_CONTROLLER,
             "PodDisruptionBudget" => &DISRUPTION_BUDGET,
             "EndpointSlice" => &ENDPOINT_SLICE,
@@ -97,7 +92,8 @@ fn selector(object: &Value, pointer: &str) -> Value {
     let labels = object.pointer(pointer).cloned().and_then(|labels| serde_json::from_value(labels).ok());
     match Selector::compile(labels.as_ref()) {
         Ok(selector) if labels.is_some() => or(&selector.to_string(), NONE).into(),
-        _ => NONE.into(),
+        Ok(_) => NONE.into(),
+        Err(_) => "<error>".into(),
     }
 }
 
@@ -115,7 +111,9 @@ const JOB: Lines = Lines {
     cells: |job, now| {
         let holds = |wanted: &str| {
             let mut conditions = list(job, "/status/conditions").iter();
-            conditions.any(|found| text(found, "/type") == wanted && text(found, "/status") == "True")
+            conditions
+                .find(|found| text(found, "/type") == wanted)
+                .is_some_and(|found| text(found, "/status") == "True")
         };
         let word = match () {
             () if holds("Complete") => "Complete",
@@ -179,115 +177,6 @@ const CRON_JOB: Lines = Lines {
             selector(cron, "/spec/jobTemplate/spec/selector"),
         ]
     },
-};
-
-/// The access modes in short, each once, in upstream's order.
-fn modes(object: &Value, pointer: &str) -> String {
-    let short =
-        [("ReadWriteOnce", "RWO"), ("ReadOnlyMany", "ROX"), ("ReadWriteMany", "RWX"), ("ReadWriteOncePod", "RWOP")];
-    let has = |mode: &str| list(object, pointer).iter().any(|each| each.as_str() == Some(mode));
-    short.into_iter().filter(|(mode, _)| has(mode)).map(|(_, short)| short).collect::<Vec<_>>().join(",")
-}
-
-fn class(object: &Value) -> &str {
-    let old =
-        object.pointer("/metadata/annotations").and_then(|all| all.get("volume.beta.kubernetes.io/storage-class"));
-    old.and_then(Value::as_str).unwrap_or_else(|| text(object, "/spec/storageClassName"))
-}
-
-const VOLUME: Lines = Lines {
-    columns: &[
-        NAME,
-        narrow("Capacity"),
-        narrow("Access Modes"),
-        narrow("Reclaim Policy"),
-        narrow("Status"),
-        narrow("Claim"),
-        narrow("StorageClass"),
-        narrow("VolumeAttributesClass"),
-        narrow("Reason"),
-        narrow("Age"),
-        wide("VolumeMode"),
-    ],
-    cells: |volume, now| {
-        let claim = volume.pointer("/spec/claimRef");
-        let claim = claim.map(|claim| format!("{}/{}", text(claim, "/namespace"), text(claim, "/name")));
-        vec![
-            name(volume),
-            text(volume, "/spec/capacity/storage").into(),
-            modes(volume, "/spec/accessModes").into(),
-            text(volume, "/spec/persistentVolumeReclaimPolicy").into(),
-            if is_deleting(volume) { "Terminating" } else { text(volume, "/status/phase") }.into(),
-            claim.unwrap_or_default().into(),
-            class(volume).into(),
-            or(text(volume, "/spec/volumeAttributesClassName"), UNSET).into(),
-            text(volume, "/status/reason").into(),
-            created(volume, now),
-            or(text(volume, "/spec/volumeMode"), UNSET).into(),
-        ]
-    },
-};
-
-const CLAIM: Lines = Lines {
-    columns: &[
-        NAME,
-        narrow("Status"),
-        narrow("Volume"),
-        narrow("Capacity"),
-        narrow("Access Modes"),
-        narrow("StorageClass"),
-        narrow("VolumeAttributesClass"),
-        narrow("Age"),
-        wide("VolumeMode"),
-    ],
-    cells: |claim, now| {
-        let volume = text(claim, "/spec/volumeName");
-        let (capacity, modes) = if volume.is_empty() {
-            (String::new(), String::new())
-        } else {
-            (or(text(claim, "/status/capacity/storage"), "0").to_owned(), modes(claim, "/status/accessModes"))
-        };
-        vec![
-            name(claim),
-            if is_deleting(claim) { "Terminating" } else { text(claim, "/status/phase") }.into(),
-            volume.into(),
-            capacity.into(),
-            modes.into(),
-            class(claim).into(),
-            or(text(claim, "/spec/volumeAttributesClassName"), UNSET).into(),
-            created(claim, now),
-            or(text(claim, "/spec/volumeMode"), UNSET).into(),
-        ]
-    },
-};
-
-const STORAGE_CLASS: Lines = Lines {
-    columns: &[
-        NAME,
-        narrow("Provisioner"),
-        narrow("ReclaimPolicy"),
-        narrow("VolumeBindingMode"),
-        narrow("AllowVolumeExpansion"),
-        narrow("Age"),
-    ],
-    cells: |class, now| {
-        let annotations = class.pointer("/metadata/annotations");
-        let is_set = |key: &&str| annotations.and_then(|all| all.get(*key)).and_then(Value::as_str) == Some("true");
-        let marked = DEFAULT_STORAGE_CLASS.iter().any(is_set);
-        vec![
-            format!("{}{}", text(class, "/metadata/name"), if marked { " (default)" } else { "" }).into(),
-            text(class, "/provisioner").into(),
-            or(text(class, "/reclaimPolicy"), "Delete").into(),
-            or(text(class, "/volumeBindingMode"), "Immediate").into(),
-            (class.get("allowVolumeExpansion").and_then(Value::as_bool) == Some(true)).into(),
-            created(class, now),
-        ]
-    },
-};
-
-const CSI_NODE: Lines = Lines {
-    columns: &[NAME, integer("Drivers"), narrow("Age")],
-    cells: |node, now| vec![name(node), list(node, "/spec/drivers").len().into(), created(node, now)],
 };
 
 const REPLICATION_CONTROLLER: Lines = Lines {
@@ -417,9 +306,10 @@ const BINDING: Lines = Lines {
     cells: |binding, now| {
         let of_kind = |kind: &str| {
             let subjects = list(binding, "/subjects").iter().filter(|subject| text(subject, "/kind") == kind);
-            let names = subjects.map(|subject| match text(subject, "/namespace") {
-                "" => text(subject, "/name").to_owned(),
-                namespace => format!("{namespace}/{}", text(subject, "/name")),
+            // Accounts alone are in namespaces, whatever is written of others.
+            let names = subjects.map(|subject| match (kind, text(subject, "/name")) {
+                ("ServiceAccount", name) => format!("{}/{name}", text(subject, "/namespace")),
+                (_, name) => name.to_owned(),
             });
             Value::from(names.collect::<Vec<_>>().join(", "))
         };

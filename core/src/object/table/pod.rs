@@ -50,8 +50,14 @@ fn readiness_gates(pod: &Pod) -> String {
     if gates.is_empty() {
         return NONE.to_owned();
     }
-    let open = gates.iter().filter(|gate| has_condition(pod.status.as_ref(), &gate.condition_type));
+    let open = gates.iter().filter(|gate| first_condition(pod.status.as_ref(), &gate.condition_type));
     format!("{}/{}", open.count(), gates.len())
+}
+
+/// Of several conditions of a type the first one counts.
+fn first_condition(status: Option<&PodStatus>, kind: &str) -> bool {
+    let mut conditions = status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.find(|condition| condition.type_ == kind).is_some_and(|condition| condition.status == "True")
 }
 
 fn has_condition(status: Option<&PodStatus>, kind: &str) -> bool {
@@ -96,7 +102,7 @@ impl Summary {
             restarts: Restarts::default(),
         };
         let sidecars = summary.initialize(init, &status);
-        if sidecars.1 || has_condition(Some(&status), "Initialized") {
+        if sidecars.1 || first_condition(Some(&status), "Initialized") {
             summary.restarts = sidecars.0;
             summary.run(&status);
         }

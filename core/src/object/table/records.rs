@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::others::{Lines, UNSET, containers, created, list, name, number, or, text};
 use super::{NAME, NONE, integer, narrow};
-use crate::object::selector::Selector;
+use crate::object::selector;
 
 /// How objects of a kind are shown; `None` for a kind that is not told here.
 pub(super) fn of(kind: &str) -> Option<&'static Lines> {
@@ -120,7 +120,7 @@ const CERTIFICATE_REQUEST: Lines = Lines {
 
 const TRUST_BUNDLE: Lines = Lines {
     columns: &[NAME, narrow("SignerName")],
-    cells: |bundle, _| vec![name(bundle), text(bundle, "/spec/signerName").into()],
+    cells: |bundle, _| vec![name(bundle), or(text(bundle, "/spec/signerName"), NONE).into()],
 };
 
 const FLOW_SCHEMA: Lines = Lines {
@@ -199,18 +199,19 @@ const POLICY_BINDING: Lines = Lines {
     columns: &[NAME, narrow("PolicyName"), narrow("ParamRef"), narrow("Age")],
     cells: |binding, now| {
         let reference = binding.pointer("/spec/paramRef");
-        let parameters = reference.map(|reference| match (text(reference, "/namespace"), text(reference, "/name")) {
-            (_, "") => {
-                let labels = reference.get("selector").cloned().and_then(|labels| serde_json::from_value(labels).ok());
-                Selector::compile(labels.as_ref()).map(|selector| selector.to_string()).unwrap_or_default()
-            }
-            ("", name) => format!("*/{name}"),
-            (namespace, name) => format!("{namespace}/{name}"),
-        });
+        let parameters =
+            reference.and_then(|reference| match (text(reference, "/namespace"), text(reference, "/name")) {
+                (_, "") => {
+                    let selector = serde_json::from_value(reference.get("selector")?.clone()).ok();
+                    Some(selector::in_go(selector.as_ref()))
+                }
+                ("", name) => Some(format!("*/{name}")),
+                (namespace, name) => Some(format!("{namespace}/{name}")),
+            });
         vec![
             name(binding),
             text(binding, "/spec/policyName").into(),
-            parameters.filter(|text| !text.is_empty()).map_or_else(|| UNSET.into(), Value::from),
+            parameters.map_or_else(|| UNSET.into(), Value::from),
             created(binding, now),
         ]
     },

@@ -1,13 +1,21 @@
-//! The lines of what drivers of volumes and devices have to say.
+//! The lines of volumes, claims and classes, and of what drivers of volumes and devices have to say.
 
 use serde_json::Value;
 
 use super::others::{Lines, UNSET, created, is_deleting, list, name, or, text};
-use super::{NAME, NONE, boolean, narrow, of_names};
+use super::{NAME, NONE, boolean, integer, narrow, of_names, wide};
+use crate::object::mutate::DEFAULT_STORAGE_CLASS;
+
+/// Marks the default class of attributes.
+const DEFAULT_CLASS: &str = "volumeattributesclass.alpha.kubernetes.io/is-default-class";
 
 /// How objects of a kind are shown; `None` for a kind that is not told here.
 pub(super) fn of(kind: &str) -> Option<&'static Lines> {
     Some(match kind {
+        "PersistentVolume" => &VOLUME,
+        "PersistentVolumeClaim" => &CLAIM,
+        "StorageClass" => &STORAGE_CLASS,
+        "CSINode" => &CSI_NODE,
         "VolumeAttachment" => &ATTACHMENT,
         "VolumeAttributesClass" => &ATTRIBUTES_CLASS,
         "CSIDriver" => &DRIVER,
@@ -18,6 +26,125 @@ pub(super) fn of(kind: &str) -> Option<&'static Lines> {
         _ => return None,
     })
 }
+
+/// A text that may be given and empty.
+fn given<'v>(object: &'v Value, pointer: &str) -> &'v str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or(UNSET)
+}
+
+/// The access modes in short, each once, in upstream's order.
+fn modes(object: &Value, pointer: &str) -> String {
+    let short =
+        [("ReadWriteOnce", "RWO"), ("ReadOnlyMany", "ROX"), ("ReadWriteMany", "RWX"), ("ReadWriteOncePod", "RWOP")];
+    let has = |mode: &str| list(object, pointer).iter().any(|each| each.as_str() == Some(mode));
+    short.into_iter().filter(|(mode, _)| has(mode)).map(|(_, short)| short).collect::<Vec<_>>().join(",")
+}
+
+fn class(object: &Value) -> &str {
+    let old =
+        object.pointer("/metadata/annotations").and_then(|all| all.get("volume.beta.kubernetes.io/storage-class"));
+    old.and_then(Value::as_str).unwrap_or_else(|| text(object, "/spec/storageClassName"))
+}
+
+const VOLUME: Lines = Lines {
+    columns: &[
+        NAME,
+        narrow("Capacity"),
+        narrow("Access Modes"),
+        narrow("Reclaim Policy"),
+        narrow("Status"),
+        narrow("Claim"),
+        narrow("StorageClass"),
+        narrow("VolumeAttributesClass"),
+        narrow("Reason"),
+        narrow("Age"),
+        wide("VolumeMode"),
+    ],
+    cells: |volume, now| {
+        let claim = volume.pointer("/spec/claimRef");
+        let claim = claim.map(|claim| format!("{}/{}", text(claim, "/namespace"), text(claim, "/name")));
+        vec![
+            name(volume),
+            or(text(volume, "/spec/capacity/storage"), "0").into(),
+            modes(volume, "/spec/accessModes").into(),
+            text(volume, "/spec/persistentVolumeReclaimPolicy").into(),
+            if is_deleting(volume) { "Terminating" } else { text(volume, "/status/phase") }.into(),
+            claim.unwrap_or_default().into(),
+            class(volume).into(),
+            or(text(volume, "/spec/volumeAttributesClassName"), UNSET).into(),
+            text(volume, "/status/reason").into(),
+            created(volume, now),
+            or(text(volume, "/spec/volumeMode"), UNSET).into(),
+        ]
+    },
+};
+
+const CLAIM: Lines = Lines {
+    columns: &[
+        NAME,
+        narrow("Status"),
+        narrow("Volume"),
+        narrow("Capacity"),
+        narrow("Access Modes"),
+        narrow("StorageClass"),
+        narrow("VolumeAttributesClass"),
+        narrow("Age"),
+        wide("VolumeMode"),
+    ],
+    cells: |claim, now| {
+        let volume = text(claim, "/spec/volumeName");
+        let (capacity, modes) = if volume.is_empty() {
+            (String::new(), String::new())
+        } else {
+            (or(text(claim, "/status/capacity/storage"), "0").to_owned(), modes(claim, "/status/accessModes"))
+        };
+        vec![
+            name(claim),
+            if is_deleting(claim) { "Terminating" } else { text(claim, "/status/phase") }.into(),
+            volume.into(),
+            capacity.into(),
+            modes.into(),
+            class(claim).into(),
+            given(claim, "/spec/volumeAttributesClassName").into(),
+            created(claim, now),
+            or(text(claim, "/spec/volumeMode"), UNSET).into(),
+        ]
+    },
+};
+
+/// The name of a class, and whether one of these annotations makes it the default.
+fn name_of_class(class: &Value, marks: &[&str]) -> Value {
+    let annotations = class.pointer("/metadata/annotations");
+    let is_set = |key: &&str| annotations.and_then(|all| all.get(*key)).and_then(Value::as_str) == Some("true");
+    let mark = if marks.iter().any(is_set) { " (default)" } else { "" };
+    format!("{}{mark}", text(class, "/metadata/name")).into()
+}
+
+const STORAGE_CLASS: Lines = Lines {
+    columns: &[
+        NAME,
+        narrow("Provisioner"),
+        narrow("ReclaimPolicy"),
+        narrow("VolumeBindingMode"),
+        narrow("AllowVolumeExpansion"),
+        narrow("Age"),
+    ],
+    cells: |class, now| {
+        vec![
+            name_of_class(class, &DEFAULT_STORAGE_CLASS),
+            text(class, "/provisioner").into(),
+            or(text(class, "/reclaimPolicy"), "Delete").into(),
+            or(text(class, "/volumeBindingMode"), "Immediate").into(),
+            (class.get("allowVolumeExpansion").and_then(Value::as_bool) == Some(true)).into(),
+            created(class, now),
+        ]
+    },
+};
+
+const CSI_NODE: Lines = Lines {
+    columns: &[NAME, integer("Drivers"), narrow("Age")],
+    cells: |node, now| vec![name(node), list(node, "/spec/drivers").len().into(), created(node, now)],
+};
 
 fn flag(object: &Value, pointer: &str, default: bool) -> Value {
     object.pointer(pointer).and_then(Value::as_bool).unwrap_or(default).into()
@@ -42,7 +169,9 @@ const ATTACHMENT: Lines = Lines {
 
 const ATTRIBUTES_CLASS: Lines = Lines {
     columns: &[NAME, narrow("DriverName"), narrow("Age")],
-    cells: |class, now| vec![name(class), text(class, "/driverName").into(), created(class, now)],
+    cells: |class, now| {
+        vec![name_of_class(class, &[DEFAULT_CLASS]), text(class, "/driverName").into(), created(class, now)]
+    },
 };
 
 const DRIVER: Lines = Lines {
