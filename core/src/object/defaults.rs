@@ -33,7 +33,7 @@ pub use cluster::{
     NAMESPACE_NAME_LABEL, cluster_role_binding, limit_range, namespace, node, priority_class, resource_quota,
     role_binding, secret,
 };
-pub use definition::custom_resource_definition;
+pub use definition::{api_service, custom_resource_definition};
 pub use network::{endpoint_slice, endpoints, ingress_class, network_policy, service};
 pub use pod::{pod, pod_template, pod_template_spec};
 pub use storage::{csi_driver, persistent_volume, persistent_volume_claim, storage_class};
@@ -80,7 +80,8 @@ pub fn apply(object: &mut dyn Any) {
         || with(object, priority_level_configuration)
         || with(object, resource_claim)
         || with(object, resource_claim_template)
-        || with(object, custom_resource_definition);
+        || with(object, custom_resource_definition)
+        || with(object, api_service);
 }
 
 fn with<K: Any>(object: &mut dyn Any, defaults: fn(&mut K)) -> bool {

@@ -43,6 +43,7 @@ use k8s_openapi::api::storage::v1 as csi;
 use k8s_openapi::api::storagemigration::v1 as migration;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 
 use super::kind::{self, KindId, TypedObject};
 use crate::time::Time;
@@ -148,7 +149,6 @@ pub fn has_generation(kind: KindId) -> bool {
         kind::NETWORK_POLICY,
         kind::ENDPOINT_SLICE,
         kind::PRIORITY_CLASS,
-        kind::CSI_DRIVER,
         kind::MUTATING_WEBHOOK_CONFIGURATION,
         kind::VALIDATING_WEBHOOK_CONFIGURATION,
         kind::VALIDATING_ADMISSION_POLICY,
@@ -239,7 +239,8 @@ fn each_kind(object: &mut dyn Any, stage: &mut Stage<'_>) {
         || stage.on::<resource::DeviceTaintRule>(object)
         || stage.on::<certificates::PodCertificateRequest>(object)
         || stage.on::<migration::StorageVersionMigration>(object)
-        || stage.on::<CustomResourceDefinition>(object);
+        || stage.on::<CustomResourceDefinition>(object)
+        || stage.on::<APIService>(object);
 }
 
 #[cfg(test)]

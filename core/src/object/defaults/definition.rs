@@ -1,10 +1,18 @@
-//! CustomResourceDefinitions: names that follow from others, no conversion, the port of a webhook.
+//! CustomResourceDefinitions: names that follow from others, no conversion, the port of a webhook. APIServices: theirs.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceConversion, CustomResourceDefinition,
 };
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 
 use super::text;
+
+/// Defaults of an APIService.
+pub fn api_service(service: &mut APIService) {
+    if let Some(behind) = service.spec.as_mut().and_then(|spec| spec.service.as_mut()) {
+        behind.port.get_or_insert(443);
+    }
+}
 
 /// Defaults of a CustomResourceDefinition.
 pub fn custom_resource_definition(definition: &mut CustomResourceDefinition) {

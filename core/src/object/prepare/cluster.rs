@@ -39,19 +39,38 @@ fn label(namespace: &mut Namespace) {
     namespace.metadata.labels.get_or_insert_default().insert(NAMESPACE_NAME_LABEL.to_owned(), name);
 }
 
-/// A kubelet registers its node with a status, so that one stays.
+/// A kubelet registers its node with a status, so that one stays. Where its configuration comes from is not for the API to
+/// say any more.
 impl Prepare for Node {
     fn create(&mut self, _: &Request<'_>) {
         pod_cidrs(self);
+        drop_config_source(self, None);
+        drop_config_status(self, None);
     }
 
     fn update(&mut self, old: &Self, _: &Request<'_>) {
         self.status.clone_from(&old.status);
         pod_cidrs(self);
+        drop_config_source(self, Some(old));
     }
 
     fn update_status(&mut self, old: &Self, _: &Request<'_>) {
         self.spec.clone_from(&old.spec);
+        drop_config_status(self, Some(old));
+    }
+}
+
+fn drop_config_source(node: &mut Node, old: Option<&Node>) {
+    let in_use = old.and_then(|old| old.spec.as_ref()).is_some_and(|spec| spec.config_source.is_some());
+    if let Some(spec) = node.spec.as_mut().filter(|_| !in_use) {
+        spec.config_source = None;
+    }
+}
+
+fn drop_config_status(node: &mut Node, old: Option<&Node>) {
+    let in_use = old.and_then(|old| old.status.as_ref()).is_some_and(|status| status.config.is_some());
+    if let Some(status) = node.status.as_mut().filter(|_| !in_use) {
+        status.config = None;
     }
 }
 

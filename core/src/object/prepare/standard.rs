@@ -15,6 +15,7 @@ use k8s_openapi::api::resource::v1::{DeviceClass, ResourceClaim};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::api::storage::v1::CSIDriver;
 use k8s_openapi::api::storagemigration::v1::StorageVersionMigration;
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::{APIService, APIServiceCondition, APIServiceStatus};
 
 use super::metadata::{count, keep};
 use super::{Prepare, Request};
@@ -105,13 +106,43 @@ macro_rules! counted {
 counted! {
     IngressClass, by spec;
     NetworkPolicy, by spec;
-    CSIDriver, by spec;
     DeviceClass, by spec;
     MutatingWebhookConfiguration, by webhooks;
     ValidatingWebhookConfiguration, by webhooks;
     ValidatingAdmissionPolicyBinding, by spec;
     MutatingAdmissionPolicy, by spec;
     MutatingAdmissionPolicyBinding, by spec;
+}
+
+/// A driver is counted from its first change on.
+impl Prepare for CSIDriver {
+    fn update(&mut self, old: &Self, _: &Request<'_>) {
+        count(&mut self.metadata, &old.metadata, !same(&self.spec, &old.spec));
+    }
+}
+
+/// What this server serves itself is available at once.
+impl Prepare for APIService {
+    fn create(&mut self, request: &Request<'_>) {
+        let is_local = self.spec.as_ref().is_none_or(|spec| spec.service.is_none());
+        let available = is_local.then(|| APIServiceCondition {
+            type_: "Available".to_owned(),
+            status: "True".to_owned(),
+            last_transition_time: Some(request.now.whole_second().to_api()),
+            reason: Some("Local".to_owned()),
+            message: Some("Local APIServices are always available".to_owned()),
+        });
+        self.status = Some(APIServiceStatus { conditions: available.map(|condition| vec![condition]) });
+    }
+
+    fn update(&mut self, old: &Self, _: &Request<'_>) {
+        self.status.clone_from(&old.status);
+    }
+
+    fn update_status(&mut self, old: &Self, _: &Request<'_>) {
+        self.spec.clone_from(&old.spec);
+        keep(&mut self.metadata, &old.metadata);
+    }
 }
 
 /// A priority class hardly changes; its generation stays 1.

@@ -12,6 +12,7 @@ impl Prepare for PersistentVolumeClaim {
     fn create(&mut self, _: &Request<'_>) {
         self.status = Some(PersistentVolumeClaimStatus { phase: Some("Pending".to_owned()), ..Default::default() });
         if let Some(spec) = &mut self.spec {
+            drop_from_elsewhere(spec);
             data_source(spec);
         }
     }
@@ -19,6 +20,9 @@ impl Prepare for PersistentVolumeClaim {
     fn update(&mut self, old: &Self, _: &Request<'_>) {
         self.status.clone_from(&old.status);
         let (Some(spec), Some(old)) = (&mut self.spec, &old.spec) else { return };
+        if old.data_source_ref.is_none() {
+            drop_from_elsewhere(spec);
+        }
         let in_use = old.data_source.is_some() || old.data_source_ref.is_some();
         if in_use { copy_data_source(spec) } else { data_source(spec) }
     }
@@ -28,12 +32,16 @@ impl Prepare for PersistentVolumeClaim {
     }
 }
 
-/// A source that is neither a claim nor a snapshot is dropped without a word, as ever; one in another namespace is
-/// behind a closed gate.
-fn data_source(spec: &mut PersistentVolumeClaimSpec) {
-    if let Some(reference) = &mut spec.data_source_ref {
-        reference.namespace = None;
+/// A source in another namespace is behind a closed gate.
+fn drop_from_elsewhere(spec: &mut PersistentVolumeClaimSpec) {
+    let namespace = spec.data_source_ref.as_ref().and_then(|reference| reference.namespace.as_deref());
+    if namespace.is_some_and(|namespace| !namespace.is_empty()) {
+        spec.data_source_ref = None;
     }
+}
+
+/// A source that is neither a claim nor a snapshot is dropped without a word, as ever.
+fn data_source(spec: &mut PersistentVolumeClaimSpec) {
     let known = spec.data_source.as_ref().is_none_or(|source| {
         let group = source.api_group.as_deref().unwrap_or_default();
         (&*source.kind == "PersistentVolumeClaim" && group.is_empty())
@@ -85,12 +93,14 @@ impl Prepare for PersistentVolume {
         self.spec.clone_from(&old.spec);
         let before = old.status.clone().unwrap_or_default();
         let status = self.status.get_or_insert_default();
-        let told = status.last_phase_transition_time.is_some()
-            && status.last_phase_transition_time != before.last_phase_transition_time;
-        if status.phase == before.phase {
-            status.last_phase_transition_time = before.last_phase_transition_time;
-        } else if !told {
-            status.last_phase_transition_time = Some(request.now.to_api());
+        let told = status.last_phase_transition_time.as_ref();
+        match status.phase == before.phase {
+            true if told.is_none() => status.last_phase_transition_time = before.last_phase_transition_time,
+            false if told.is_none() || told == before.last_phase_transition_time.as_ref() => {
+                status.last_phase_transition_time = Some(request.now.to_api());
+            }
+            // The client says it itself.
+            true | false => {}
         }
     }
 }

@@ -128,12 +128,65 @@ fn a_volume_remembers_when_it_changed_its_phase() {
         "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "v"},
         "spec": {"capacity": {"storage": "1Gi"}, "hostPath": {"path": "/x"}}
     });
-    let since = |phase: &str| {
-        let edit = |next: &mut Value| next["status"]["phase"] = json!(phase);
-        created_and_updated(&volume, true, edit).1["status"]["lastPhaseTransitionTime"].clone()
+    let (then, now, told) = ("1970-01-01T00:16:40Z", "1970-01-01T00:33:20Z", "2020-01-01T00:00:00Z");
+    for (phase, given, since) in [
+        ("Pending", json!(then), then),
+        ("Pending", Value::Null, then),
+        ("Pending", json!(told), told),
+        ("Available", json!(then), now),
+        ("Available", Value::Null, now),
+        ("Available", json!(told), told),
+    ] {
+        let (_, updated) = created_and_updated(&volume, true, |next| {
+            next["status"] = json!({"phase": phase, "lastPhaseTransitionTime": given});
+        });
+        assert_eq!(updated["status"]["lastPhaseTransitionTime"], since, "{phase} {given}");
+    }
+}
+
+/// A row is an object, a pointer, and what stands there once it is created and once it is updated with another label.
+#[test]
+fn what_a_client_may_not_say_goes_and_the_rest_stays() {
+    let claim = |source: Value| {
+        json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "c"},
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "dataSourceRef": source},
+        })
     };
-    assert_eq!(since("Pending"), json!("1970-01-01T00:16:40Z"));
-    assert_eq!(since("Available"), json!("1970-01-01T00:33:20Z"));
+    let source =
+        |namespace: &str| json!({"kind": "Thing", "apiGroup": "example.com", "name": "t", "namespace": namespace});
+    let driver = json!({"apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver", "metadata": {"name": "d"}, "spec": {}});
+    let node = json!({
+        "apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"},
+        "spec": {"configSource": {"configMap": {"name": "m", "namespace": "n", "kubeletConfigKey": "k"}}},
+        "status": {"config": {"error": "e"}, "phase": "Running"},
+    });
+    let service = |behind: Value| {
+        json!({
+            "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": "v1.example.com"},
+            "spec": {"group": "example.com", "version": "v1", "service": behind, "groupPriorityMinimum": 1, "versionPriority": 1},
+            "status": {"conditions": [{"type": "Available", "status": "False"}]},
+        })
+    };
+    let remote = service(json!({"name": "s", "namespace": "n"}));
+    for (given, pointer, wanted) in [
+        (claim(source("elsewhere")), "/spec/dataSourceRef", Value::Null),
+        (claim(source("elsewhere")), "/spec/dataSource", Value::Null),
+        (claim(source("")), "/spec/dataSource/name", json!("t")),
+        (driver, "/metadata/generation", Value::Null),
+        (node.clone(), "/spec/configSource", Value::Null),
+        (node.clone(), "/status/config", Value::Null),
+        (node, "/status/phase", json!("Running")),
+        (service(Value::Null), "/status/conditions/0/reason", json!("Local")),
+        (remote.clone(), "/status/conditions", Value::Null),
+        (remote, "/spec/service/port", json!(443)),
+    ] {
+        let edit = |next: &mut Value| next["metadata"]["labels"] = json!({"a": "b"});
+        let (created, updated) = created_and_updated(&given, false, edit);
+        for object in [created, updated] {
+            assert_eq!(object.pointer(pointer).cloned().unwrap_or_default(), wanted, "{pointer} of {object}");
+        }
+    }
 }
 
 #[test]
