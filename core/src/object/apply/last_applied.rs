@@ -38,7 +38,9 @@ pub(super) fn renew(object: &mut Value, applied: &Value) {
         annotations.remove(LAST_APPLIED);
     }
     let Some(annotations) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) else { return };
-    annotations.insert(LAST_APPLIED.to_owned(), Value::from(format!("{applied}\n")));
+    // As Go writes JSON.
+    let text = applied.to_string().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
+    annotations.insert(LAST_APPLIED.to_owned(), Value::from(format!("{text}\n")));
     if bytes(annotations) > ANNOTATIONS_BYTES_MAX {
         annotations.remove(LAST_APPLIED);
     }

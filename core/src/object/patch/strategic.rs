@@ -151,13 +151,19 @@ fn merge_field(object: &mut Object, key: &str, value: &Value, of: Type, takes: b
 /// A value of the patch for which the object has none yet, or one of another type: its nulls mean nothing, and an object
 /// with a directive is none. As upstream, other directives stay: the decoder does not know them.
 fn fresh(value: &Value) -> Option<Value> {
+    cleaned(value, false)
+}
+
+/// The same; the nulls stay where a list comes with its order.
+fn cleaned(value: &Value, keeps_nulls: bool) -> Option<Value> {
     match value {
         Value::Object(map) if map.contains_key(PATCH) => None,
         Value::Object(map) => {
-            let kept = map.iter().filter(|(_, value)| !value.is_null());
-            Some(kept.filter_map(|(key, value)| Some((key.clone(), fresh(value)?))).collect::<Object>().into())
+            let kept = map.iter().filter(|(_, value)| keeps_nulls || !value.is_null());
+            let kept = kept.filter_map(|(key, value)| Some((key.clone(), cleaned(value, keeps_nulls)?)));
+            Some(kept.collect::<Object>().into())
         }
-        Value::Array(list) => Some(list.iter().filter_map(fresh).collect()),
+        Value::Array(list) => Some(list.iter().filter_map(|element| cleaned(element, keeps_nulls)).collect()),
         _ => Some(value.clone()),
     }
 }
@@ -280,7 +286,7 @@ fn set_order(object: &mut Object, patch: &Object, field: &str, order: &Value, of
     let merged = match (&old, &new) {
         (None, None) => return Ok(()),
         (Some(old), None) => old.clone(),
-        (None, Some(new)) => new.iter().filter_map(fresh).collect(),
+        (None, Some(new)) => new.iter().filter_map(|element| cleaned(element, true)).collect(),
         (Some(old), Some(new)) => merge_list(old.clone(), new, rule)?,
     };
     if let Some(key) = key {
