@@ -135,8 +135,8 @@ async fn outcome(
     }
 }
 
-/// An apply that will create the object needs the right to create it, too.
-fn may_create(place: &Place<'_>) -> Result<(), ApiError> {
+/// A write that will create the object needs the right to create it, too.
+pub(crate) fn may_create(place: &Place<'_>) -> Result<(), ApiError> {
     let Place { moment, user, info, namespace, name, .. } = *place;
     if read::find(moment, info, namespace, name).is_ok() {
         return Ok(());

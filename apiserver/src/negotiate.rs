@@ -5,6 +5,7 @@
 
 use http::header::{ACCEPT, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
+use inboard::object::kind::KindInfo;
 use inboard::{ApiError, Reason};
 
 use crate::protobuf;
@@ -35,9 +36,36 @@ pub(crate) enum Form {
     /// All of it.
     Whole,
     /// Its metadata: `PartialObjectMetadata`, or a list of them. The text is the version of `meta.k8s.io`.
-    Metadata(&'static str),
+    Metadata(&'static str, Count),
     /// A line of a table.
     Table(&'static str, Include),
+}
+
+/// Of how many objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Count {
+    One,
+    List,
+}
+
+impl Form {
+    /// Refuses metadata of one object for a list, and the other way round.
+    pub(crate) fn check(self, found: Count, info: &KindInfo) -> Result<(), ApiError> {
+        let Self::Metadata(_, asked) = self else { return Ok(()) };
+        let (list, asked, is) = match (asked, found) {
+            (Count::One, Count::List) => ("List", "PartialObjectMetadata", "is a list"),
+            (Count::List, Count::One) => ("", "PartialObjectMetadataList", "is not a list"),
+            (Count::One, Count::One) | (Count::List, Count::List) => return Ok(()),
+        };
+        // Upstream names its own type.
+        let (package, kind) = match (info.id.built_in(), info.group.split('.').next().unwrap_or_default()) {
+            (None, _) => ("unstructured", "Unstructured"),
+            (Some(_), "" | "events") => ("core", &*info.kind),
+            (Some(_), group) => (group, &*info.kind),
+        };
+        let message = format!("you requested {asked}, but the requested object {is} (*{package}.{kind}{list})");
+        Err(ApiError::new(Reason::NotAcceptable, message))
+    }
 }
 
 /// What comes with each line of a table.
@@ -144,9 +172,8 @@ impl<'a> Clause<'a> {
             // Tables have no protobuf.
             ("Table", ..) if self.media == protobuf::MEDIA_TYPE => None,
             ("Table", "meta.k8s.io", version) => Some(Form::Table(version, include(query)?)),
-            ("PartialObjectMetadata" | "PartialObjectMetadataList", "meta.k8s.io", version) => {
-                Some(Form::Metadata(version))
-            }
+            ("PartialObjectMetadata", "meta.k8s.io", version) => Some(Form::Metadata(version, Count::One)),
+            ("PartialObjectMetadataList", "meta.k8s.io", version) => Some(Form::Metadata(version, Count::List)),
             _ => None,
         })
     }
@@ -158,7 +185,8 @@ fn include(query: &Query) -> Result<Include, ApiError> {
         Some("None") => Ok(Include::Nothing),
         Some("Object") => Ok(Include::Object),
         Some(other) => Err(ApiError::bad_request(format!(
-            "unrecognized includeObject value: \"{other}\": must be one of None, Metadata, Object"
+            "Unable to convert to Table as requested: includeObject: Invalid value: \"{other}\": must be 'Metadata', \
+             'Object', 'None', or empty"
         ))),
     }
 }
@@ -184,7 +212,7 @@ mod tests {
             ("*/*", Ok((Encoding::Json, Form::Whole))),
             (
                 "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io",
-                Ok((Encoding::Json, Form::Metadata("v1"))),
+                Ok((Encoding::Json, Form::Metadata("v1", Count::One))),
             ),
             ("application/vnd.kubernetes.protobuf,application/json", Ok((Encoding::Protobuf, Form::Whole))),
             (

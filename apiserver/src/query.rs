@@ -73,10 +73,13 @@ impl Query {
     pub(crate) fn filter(&self, info: &KindInfo, name: Option<&str>) -> Result<Filter, ApiError> {
         let filter = Filter::parse(self.get("labelSelector"), self.get("fieldSelector"))?;
         filter.check(info)?;
-        Ok(match name {
-            Some(name) => filter.named(name),
-            None => filter,
-        })
+        match name {
+            Some(name) if !filter.agrees_with(name) => {
+                Err(ApiError::bad_request("fieldSelector metadata.name doesn't match requested name"))
+            }
+            Some(name) => Ok(filter.named(name)),
+            None => Ok(filter),
+        }
     }
 
     /// Whether nothing is to be kept; `options` is the kind of options that the query stands for.
@@ -113,8 +116,14 @@ impl Query {
     pub(crate) fn field_manager(&self, options: &str, headers: &HeaderMap) -> Result<String, ApiError> {
         let Some(name) = self.text("fieldManager") else {
             let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or("unknown");
-            let program = agent.split('/').next().unwrap_or_default();
-            return Ok(program.chars().take(MANAGER_BYTES_MAX).collect());
+            let mut program = String::new();
+            for letter in agent.split('/').next().unwrap_or_default().chars().filter(|letter| !letter.is_control()) {
+                if program.len() + letter.len_utf8() > MANAGER_BYTES_MAX {
+                    break;
+                }
+                program.push(letter);
+            }
+            return Ok(if program.is_empty() { "unknown".to_owned() } else { program });
         };
         if name.len() > MANAGER_BYTES_MAX {
             let problem = format!("fieldManager: Too long: may not be more than {MANAGER_BYTES_MAX} bytes");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{Response, StatusCode};
-use inboard::cluster::{Listing, Moment};
+use inboard::cluster::{Filter, Listing, Moment};
 use inboard::error::Subject;
 use inboard::k8s_openapi::apimachinery::pkg::apis::meta::v1::StatusCause;
 use inboard::object::field::{FieldErrors, Path};
@@ -13,7 +13,7 @@ use inboard::{ApiError, Reason};
 
 use crate::body::Body;
 use crate::conversion::{self, Conversion};
-use crate::negotiate::Wanted;
+use crate::negotiate::{Count, Wanted};
 use crate::place::Place;
 use crate::query::{Query, options_are};
 use crate::represent::{ListMeta, Representation};
@@ -36,7 +36,12 @@ pub(crate) fn find(moment: &Moment, info: &KindInfo, namespace: &str, name: &str
 /// `get`
 pub(crate) async fn get(place: &Place<'_>, query: &Query, wanted: Wanted) -> Result<Response<Body>, ApiError> {
     let Place { moment, info, .. } = *place;
+    if query.flag("export") {
+        let message = "the export parameter, deprecated since v1.14, is no longer supported";
+        return Err(ApiError::bad_request(message));
+    }
     check_version(moment, query)?;
+    wanted.form.check(Count::One, info)?;
     let object = conversion::shown(place, find(moment, info, place.namespace, place.name)?).await?;
     let shown = Representation::new(moment, info, wanted.form).object(&object, moment.now);
     Ok(respond::value(StatusCode::OK, &shown, wanted))
@@ -49,25 +54,49 @@ pub(crate) async fn list(
     query: &Query,
     wanted: Wanted,
 ) -> Result<Response<Body>, ApiError> {
-    let Place { cluster, moment, info, webhooks, .. } = *place;
-    let limit = query.number("limit")?.and_then(|limit| usize::try_from(limit).ok());
+    let filter = list_options(place, name, query)?;
+    let (objects, meta) = page(place, namespace, &filter, query)?;
+    wanted.form.check(Count::List, place.info)?;
+    let objects = shown(place, objects).await?;
+    let representation = Representation::new(place.moment, place.info, wanted.form);
+    Ok(respond::shown(StatusCode::OK, &representation.list(&objects, &meta, place.moment.now), wanted))
+}
+
+/// What a list lets through, if its options are ones that a list may have.
+pub(crate) fn list_options(place: &Place<'_>, name: Option<&str>, query: &Query) -> Result<Filter, ApiError> {
+    query.number("limit")?;
     check_options(query)?;
-    let filter = query.filter(info, name)?;
+    query.filter(place.info, name)
+}
+
+/// The objects that a list asks for, and what stands in its metadata.
+pub(crate) fn page(
+    place: &Place<'_>,
+    namespace: Option<&str>,
+    filter: &Filter,
+    query: &Query,
+) -> Result<(Vec<Arc<Object>>, ListMeta), ApiError> {
+    let Place { cluster, moment, info, .. } = *place;
+    let limit = query.number("limit")?.and_then(|limit| usize::try_from(limit).ok());
     let token = query.text("continue");
     if token.is_none() {
         check_moment(moment, query)?;
     }
-    let listing = Listing { kind: info.stored_as, namespace, filter: &filter, limit, token };
-    let mut page = cluster.page(moment, &listing)?;
+    let listing = Listing { kind: info.stored_as, namespace, filter, limit, token };
+    let page = cluster.page(moment, &listing)?;
     if token.is_some() && query.text("resourceVersion").is_some_and(|version| version != "0") {
         return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
     }
     let meta = ListMeta { resource_version: page.revision.to_string(), next: page.next, remaining: page.remaining };
-    if let Some(conversion) = Conversion::of(moment, info) {
-        page.objects = conversion.show(webhooks, moment, page.objects).await?;
+    Ok((page.objects, meta))
+}
+
+/// Objects as a webhook makes them for the version that the request names, where one does.
+pub(crate) async fn shown(place: &Place<'_>, objects: Vec<Arc<Object>>) -> Result<Vec<Arc<Object>>, ApiError> {
+    match Conversion::of(place.moment, place.info) {
+        Some(conversion) => conversion.show(place.webhooks, place.moment, objects).await,
+        None => Ok(objects),
     }
-    let representation = Representation::new(moment, info, wanted.form);
-    Ok(respond::shown(StatusCode::OK, &representation.list(&page.objects, &meta, moment.now), wanted))
 }
 
 /// A version that is asked for must be one that there was.

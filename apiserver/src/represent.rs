@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use inboard::cluster::Moment;
+use inboard::ids::Revision;
 use inboard::k8s_openapi::api::flowcontrol::v1::FlowSchema;
 use inboard::object::kind::{self, KindInfo, Kinds, convert};
 use inboard::object::table::{Column, Table};
@@ -14,6 +15,9 @@ use serde_json::{Map, Value, json};
 
 use crate::negotiate::{Form, Include};
 use crate::respond::KindFirst;
+
+/// Says in a bookmark that everything that there was has been told.
+const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
 /// How the objects of one request are shown.
 #[derive(Clone, Debug)]
@@ -55,7 +59,7 @@ impl Representation {
     pub(crate) fn object(&self, object: &Arc<Object>, now: Time) -> Value {
         match self.form {
             Form::Whole => self.whole(object),
-            Form::Metadata(version) => metadata(&self.whole(object), version),
+            Form::Metadata(version, _) => metadata(&self.whole(object), version),
             Form::Table(version, include) => {
                 let meta = json!({ "resourceVersion": object.meta.revision.to_string() });
                 self.table(std::slice::from_ref(object), meta, version, include, now, true)
@@ -71,6 +75,57 @@ impl Representation {
                 self.table(std::slice::from_ref(object), meta, version, include, now, is_first)
             }
             _ => self.object(object, now),
+        }
+    }
+
+    /// A bookmark of a watch: an object of the kind that has nothing but a version, in the form that is wanted.
+    pub(crate) fn bookmark(&self, seen: Revision, is_end_of_initial: bool, now: Time, is_first: bool) -> Value {
+        let mut meta = json!({ "resourceVersion": seen.to_string() });
+        if is_end_of_initial {
+            meta["annotations"] = json!({ INITIAL_EVENTS_END: "true" });
+        }
+        let info = &self.info;
+        let object = json!({ "kind": info.kind.to_string(), "apiVersion": info.api_version(), "metadata": meta });
+        match self.form {
+            Form::Whole => object,
+            Form::Metadata(version, _) => metadata(&object, version),
+            Form::Table(version, include) => {
+                // The end of what there was is told in the metadata, so that those are shown at least.
+                let include =
+                    if include == Include::Nothing && is_end_of_initial { Include::Metadata } else { include };
+                let stored = self.kinds.info(info.stored_as).and_then(|stored| stored.codec);
+                let typed = stored.and_then(|codec| codec.decode(&json!({ "metadata": meta })).ok());
+                let table = match &typed {
+                    Some(typed) => Table::of(info.stored_as, [&*typed.object], now),
+                    None => Table::of_values(info, [&object], now),
+                };
+                let meta = json!({ "resourceVersion": seen.to_string() });
+                let rows =
+                    table.rows.into_iter().map(|cells| row(cells, None, shown(include, version, || object.clone())));
+                assembled(is_first.then_some(&*table.columns), rows.collect(), meta, version)
+            }
+        }
+    }
+
+    /// The scale of an object in the form that is wanted.
+    pub(crate) fn scale(&self, scale: Value, now: Time) -> Value {
+        match self.form {
+            Form::Whole => scale,
+            Form::Metadata(version, _) => metadata(&scale, version),
+            Form::Table(version, include) => {
+                let meta = json!({ "resourceVersion": scale["metadata"]["resourceVersion"] });
+                let table = match self.info.id.built_in() {
+                    Some(_) => Table::of_scale(&scale, now),
+                    None => Table::of_values(
+                        &self.info,
+                        [&json!({ "metadata": { "name": scale["metadata"]["name"] } })],
+                        now,
+                    ),
+                };
+                let rows =
+                    table.rows.into_iter().map(|cells| row(cells, None, shown(include, version, || scale.clone())));
+                assembled(Some(&*table.columns), rows.collect(), meta, version)
+            }
         }
     }
 
@@ -116,31 +171,10 @@ impl Representation {
     ) -> Value {
         let objects = self.in_rows(objects);
         let table = self.lines(&objects, now);
-        let columns: Vec<Value> = table.columns.iter().map(column).collect();
-        let rows = objects.iter().zip(table.rows).map(|(object, cells)| {
-            let mut row = Map::new();
-            row.insert("cells".to_owned(), cells.into());
-            if let Some(conditions) = completed(object) {
-                row.insert("conditions".to_owned(), conditions);
-            }
-            let shown = match include {
-                Include::Nothing => None,
-                Include::Metadata => Some(metadata(&self.whole(object), version)),
-                Include::Object => Some(self.whole(object)),
-            };
-            if let Some(shown) = shown {
-                row.insert("object".to_owned(), shown);
-            }
-            Value::Object(row)
-        });
-        let rows: Vec<Value> = rows.collect();
-        let mut shown = Map::new();
-        shown.insert("kind".to_owned(), "Table".into());
-        shown.insert("apiVersion".to_owned(), format!("meta.k8s.io/{version}").into());
-        shown.insert("metadata".to_owned(), meta);
-        shown.insert("columnDefinitions".to_owned(), if has_columns { columns.into() } else { Value::Null });
-        shown.insert("rows".to_owned(), rows.into());
-        shown.into()
+        let rows = objects.iter().zip(table.rows);
+        let rows =
+            rows.map(|(object, cells)| row(cells, completed(object), shown(include, version, || self.whole(object))));
+        assembled(has_columns.then_some(&*table.columns), rows.collect(), meta, version)
     }
 
     /// The objects in the order of their rows: that of the list, but for flow schemas, which are shown as they are tried.
@@ -191,7 +225,7 @@ impl Serialize for List<'_> {
                 map.serialize_entry("items", &Items(objects, |object: &Object| representation.item(object)))?;
                 map.end()
             }
-            Form::Metadata(version) => {
+            Form::Metadata(version, _) => {
                 let mut map = serializer.serialize_map(Some(4))?;
                 map.serialize_entry("kind", "PartialObjectMetadataList")?;
                 map.serialize_entry("apiVersion", &format_args!("meta.k8s.io/{version}"))?;
@@ -225,6 +259,39 @@ fn completed(object: &Object) -> Option<Value> {
         PodPhase::Pending | PodPhase::Running | PodPhase::Unknown => return None,
     };
     Some(json!([{ "type": "Completed", "status": "True", "reason": reason, "message": message }]))
+}
+
+/// What comes with a line.
+fn shown(include: Include, version: &str, whole: impl FnOnce() -> Value) -> Option<Value> {
+    match include {
+        Include::Nothing => None,
+        Include::Metadata => Some(metadata(&whole(), version)),
+        Include::Object => Some(whole()),
+    }
+}
+
+/// A line of a table.
+fn row(cells: Vec<Value>, conditions: Option<Value>, shown: Option<Value>) -> Value {
+    let mut row = Map::new();
+    row.insert("cells".to_owned(), cells.into());
+    for (field, value) in [("conditions", conditions), ("object", shown)] {
+        if let Some(value) = value {
+            row.insert(field.to_owned(), value);
+        }
+    }
+    row.into()
+}
+
+/// A table of its lines.
+fn assembled(columns: Option<&[Column]>, rows: Vec<Value>, meta: Value, version: &str) -> Value {
+    let columns = columns.map(|columns| columns.iter().map(column).collect::<Vec<_>>());
+    json!({
+        "kind": "Table",
+        "apiVersion": format!("meta.k8s.io/{version}"),
+        "metadata": meta,
+        "columnDefinitions": columns,
+        "rows": rows,
+    })
 }
 
 fn column(column: &Column) -> Value {

@@ -23,6 +23,9 @@ pub(crate) async fn serve(place: &Place<'_>, name: &str, sent: &Sent) -> Result<
     if !place.info.has_subresource(own) {
         return Err(no_such_resource());
     }
+    if matches!(own, "exec" | "attach" | "portforward" | "proxy") && sent.query.get("dryRun").is_some() {
+        return Err(ApiError::bad_request("dryRun is not supported"));
+    }
     let warnings = judged(place, own, sent).await?;
     let response = answer(place, own, sent).await.map_err(|error| error.warn(warnings.clone()))?;
     Ok(respond::with_warnings(response, &warnings))

@@ -19,7 +19,7 @@ use sha2::Sha256;
 use crate::kept;
 
 /// Who makes the tokens, and for whom they are when nobody else is named.
-const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
+pub(crate) const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 
 /// The maker of tokens of one cluster, which also knows them again. Cheap to clone.

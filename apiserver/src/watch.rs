@@ -15,11 +15,10 @@ use http::{Response, StatusCode};
 use inboard::cluster::{Changes, Cluster, Filter, Listing};
 use inboard::ids::Revision;
 use inboard::object::field::{FieldErrors, Path};
-use inboard::object::kind::KindInfo;
 use inboard::store::{Change, ChangeKind, Expired, Object};
 use inboard::time::Time;
 use inboard::{ApiError, Reason};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::body::Body;
@@ -43,8 +42,6 @@ const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 const LASTS: Duration = Duration::from_secs(30 * 60);
 /// How many objects of those that there are are told in one piece.
 const INITIAL_AT_ONCE: usize = 64;
-/// Says in a bookmark that everything that there was has been told.
-const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
 struct Watch {
     encoding: Encoding,
@@ -97,8 +94,18 @@ pub(crate) async fn watch(
             initial = conversion.show(server.webhooks(), moment, initial).await?;
         }
     }
-    let ends_initial = query.flag("sendInitialEvents") && wants_bookmarks;
-    let end_of_initial = ends_initial.then(|| Bytes::from(line(encoding, "BOOKMARK", &bookmark(info, seen, true))));
+    // Who does not say how to begin is told where what there was ends, too.
+    let asks_for_all = match query.text("sendInitialEvents") {
+        Some(_) => query.flag("sendInitialEvents"),
+        None => sends_initial,
+    };
+    let ends_initial = asks_for_all && wants_bookmarks;
+    let mut told_columns = !initial.is_empty();
+    let end_of_initial = ends_initial.then(|| {
+        let bookmark = representation.bookmark(seen, true, moment.now, !told_columns);
+        told_columns = true;
+        Bytes::from(line(encoding, "BOOKMARK", &bookmark))
+    });
     let watch_place = server.watch_place().ok_or_else(too_many)?;
     let lasts = query.number("timeoutSeconds")?.and_then(|seconds| u64::try_from(seconds).ok()).filter(|s| *s > 0);
     let start = tokio::time::Instant::now();
@@ -111,7 +118,7 @@ pub(crate) async fn watch(
         representation,
         bookmarks: wants_bookmarks.then(|| tokio::time::interval_at(start + BOOKMARK_EVERY, BOOKMARK_EVERY)),
         end: start + lasts.map_or(LASTS, Duration::from_secs),
-        told_columns: !initial.is_empty(),
+        told_columns,
         lines: Arc::clone(lines),
         conversion: conversion.map(|conversion| (conversion, server.webhooks().clone())),
         _place: watch_place,
@@ -188,7 +195,8 @@ impl Watch {
             biased;
             next = changes.next(pick) => next,
             () = tick(bookmarks) => {
-                let bookmark = bookmark(&representation.info, changes.seen(), false);
+                let bookmark = representation.bookmark(changes.seen(), false, cluster.now(), !*told_columns);
+                *told_columns = true;
                 return Some((Bytes::from(line(encoding, "BOOKMARK", &bookmark)), true));
             }
             () = tokio::time::sleep_until(self.end) => return None,
@@ -232,14 +240,14 @@ impl Watch {
             ..
         } = self;
         let encoding = *encoding;
-        let now = cluster.now();
         let mut pick = |change: &Change| {
             let (what, object) = event(change, filter, namespace.as_deref(), representation)?;
             if representation.form == Form::Whole && encoding != Encoding::Protobuf {
                 let key = (object.meta.revision, representation.info.id, what);
                 return Some(lines.get(key, || line(encoding, what, &representation.whole(object))));
             }
-            let shown = representation.watched(object, now, !*told_columns);
+            // Ages count to when it is told, which may be long after it was waited for.
+            let shown = representation.watched(object, cluster.now(), !*told_columns);
             *told_columns = true;
             Some(Bytes::from(line(encoding, what, &shown)))
         };
@@ -253,7 +261,8 @@ impl Watch {
                 }
             },
             () = tick(bookmarks) => {
-                let bookmark = bookmark(&representation.info, changes.seen(), false);
+                let bookmark = representation.bookmark(changes.seen(), false, cluster.now(), !*told_columns);
+                *told_columns = true;
                 Some((Bytes::from(line(encoding, "BOOKMARK", &bookmark)), true))
             }
             () = tokio::time::sleep_until(*end) => None,
@@ -305,14 +314,6 @@ fn event<'c>(
         (false, false) => return None,
     };
     Some((what, object))
-}
-
-fn bookmark(info: &KindInfo, seen: Revision, is_end_of_initial: bool) -> Value {
-    let mut metadata = json!({ "resourceVersion": seen.to_string() });
-    if is_end_of_initial {
-        metadata["annotations"] = json!({ INITIAL_EVENTS_END: "true" });
-    }
-    json!({ "kind": info.kind.to_string(), "apiVersion": info.api_version(), "metadata": metadata })
 }
 
 /// One event, as the encoding has it: a line of JSON, or a frame.

@@ -10,15 +10,15 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use inboard::ApiError;
 use inboard::kernel::{Answer, Request};
-use inboard::object::body;
-use inboard::object::kind::convert;
+use inboard::object::kind::{Decoded, convert};
+use inboard::object::{body, owner};
 use inboard::store::{Draft, Object};
 use serde_json::Value;
 
 use crate::admission;
 use crate::body::Body;
 use crate::conversion;
-use crate::negotiate::Wanted;
+use crate::negotiate::{Count, Wanted};
 use crate::place::Place;
 use crate::rbac::escalation;
 use crate::represent::Representation;
@@ -44,6 +44,7 @@ impl Place<'_> {
         code: StatusCode,
         wanted: Wanted,
     ) -> Result<Response<Body>, ApiError> {
+        wanted.form.check(Count::One, self.info)?;
         let object = conversion::shown(self, object).await?;
         let shown = Representation::new(self.moment, self.info, wanted.form).object(&object, self.moment.now);
         Ok(respond::value(code, &shown, wanted))
@@ -55,8 +56,9 @@ fn draft(place: &Place<'_>, sent: &Sent, options: &str) -> Result<Draft, ApiErro
     let Place { moment, info, .. } = place;
     let validation = sent.query.field_validation(options)?;
     sent.query.field_manager(options, &sent.headers)?;
-    let read = body::read(&sent.body, sent.format()?, &moment.kinds, info, validation)?;
+    let mut read = body::read(&sent.body, sent.format()?, &moment.kinds, info, validation)?;
     sent.said.add(read.warnings);
+    sent.said.add(once_each_owner(&mut read.value, read.decoded.as_mut()));
     let name = read.value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
     escalation::check(&moment.snapshot, place.user, info, (place.namespace, &name), &read.value)?;
     Ok(match (info.stored_as == info.id, read.decoded) {
@@ -75,6 +77,23 @@ fn draft(place: &Place<'_>, sent: &Sent, options: &str) -> Result<Draft, ApiErro
             Draft { written_as: Some(info.id), ..Draft::typed(decoded.object) }
         }
     })
+}
+
+/// Owners that are named twice are kept once; the answer is what the client is told of it.
+fn once_each_owner(value: &mut Value, decoded: Option<&mut Decoded>) -> Option<String> {
+    let twins = owner::drop_twins(value);
+    let note = owner::twins_note(&twins, false)?;
+    if let Some(object) = decoded.and_then(|decoded| Arc::get_mut(&mut decoded.object)) {
+        let mut kept = Vec::new();
+        let owners = object.metadata_mut().owner_references.take();
+        for owner in owners.into_iter().flatten() {
+            if !kept.contains(&owner) {
+                kept.push(owner);
+            }
+        }
+        object.metadata_mut().owner_references = Some(kept);
+    }
+    Some(note)
 }
 
 fn check_namespace(draft: &mut Draft, place: &Place<'_>) -> Result<(), ApiError> {

@@ -224,6 +224,15 @@ impl ApiError {
             .about(subject)
     }
 
+    /// Every name that was drawn for the object is taken.
+    pub fn no_unique_name(subject: Subject) -> Self {
+        let (kind, name) = (subject.qualified(), &subject.name);
+        let why = "the server was not able to generate a unique name for the object";
+        Self::new(Reason::AlreadyExists, format!("{kind} \"{name}\" already exists, {why}"))
+            .about(subject)
+            .retry_after(1)
+    }
+
     /// The same error, its text behind another one and a colon.
     #[must_use]
     pub fn within(mut self, context: &str) -> Self {

@@ -144,5 +144,9 @@ fn check_log_options(pod: &str, query: &Query) -> Result<(), ApiError> {
         }
         _ => {}
     }
+    if query.get("stream").is_some() {
+        // Behind a closed gate.
+        errors.forbidden(&Path::new("stream"), "may not be specified");
+    }
     if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(Subject::new("", "PodLogOptions", pod), errors)) }
 }

@@ -18,6 +18,7 @@ use crate::body::Body;
 use crate::conversion::{self, Conversion};
 use crate::place::{Place, TRIES_MAX, object_of};
 use crate::read;
+use crate::represent::Representation;
 use crate::respond;
 use crate::sent::Sent;
 use crate::write;
@@ -57,7 +58,13 @@ async fn object(place: &Place<'_>) -> Result<Value, ApiError> {
 /// `get`
 pub(super) async fn show(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
     let scale = scale_value(place, &object(place).await?)?;
-    Ok(respond::value(StatusCode::OK, &scale, sent.wanted.whole()))
+    Ok(shown(place, scale, sent))
+}
+
+/// A scale in the form that is wanted.
+fn shown(place: &Place<'_>, scale: Value, sent: &Sent) -> Response<Body> {
+    let shown = Representation::new(place.moment, place.info, sent.wanted.form).scale(scale, place.moment.now);
+    respond::value(StatusCode::OK, &shown, sent.wanted)
 }
 
 fn sent_scale(place: &Place<'_>, sent: &Sent) -> Result<Value, ApiError> {
@@ -131,9 +138,9 @@ async fn converted(
             Err(error) if error.is_conflict() && asked.is_none() && tries < TRIES_MAX => {}
             Err(error) => return Err(error),
             Ok(answer) => {
-                let shown = conversion::shown(&place, object_of(answer)?).await?;
-                let scale = scale_value(&place, &place.whole(&shown))?;
-                return Ok(respond::value(StatusCode::OK, &scale, sent.wanted.whole()));
+                let object = conversion::shown(&place, object_of(answer)?).await?;
+                let scale = scale_value(&place, &place.whole(&object))?;
+                return Ok(shown(&place, scale, sent));
             }
         }
     }
@@ -153,7 +160,7 @@ async fn edit(
         options,
     };
     let object = object_of(place.ask(sent, request).await?)?.to_value(&place.moment.kinds);
-    Ok(respond::value(StatusCode::OK, &scale_value(place, &object)?, sent.wanted.whole()))
+    Ok(shown(place, scale_value(place, &object)?, sent))
 }
 
 /// A patch of the scale is a patch of what its `get` shows.

@@ -7,19 +7,21 @@ use inboard::ApiError;
 use inboard::control::Propagation;
 use inboard::kernel::{Answer, Request};
 use inboard::object::kind::KindInfo;
-use inboard::store::{DeleteOptions, Deleted, Object};
+use inboard::store::{DeleteOptions, Deleted, Expect, Object};
 use serde_json::{Value, json};
 
 use crate::body::Body;
+use crate::negotiate::Count;
 use crate::place::Place;
 use crate::query::Query;
-use crate::represent::{ListMeta, Representation};
+use crate::read;
+use crate::represent::Representation;
 use crate::respond;
 use crate::sent::Sent;
 
 /// `delete`
 pub(crate) async fn delete(place: &Place<'_>, sent: &Sent) -> Result<Response<Body>, ApiError> {
-    let options = delete_options(sent)?;
+    let (options, cascades) = delete_options(sent)?;
     let request = Request::Delete {
         kind: place.info.stored_as,
         namespace: place.namespace.to_owned(),
@@ -32,7 +34,11 @@ pub(crate) async fn delete(place: &Place<'_>, sent: &Sent) -> Result<Response<Bo
         Deleted::Gone(object) if !tells_last_state(place.info) => {
             Ok(respond::value(StatusCode::OK, &gone(place.info, object), sent.wanted.whole()))
         }
-        deleted => place.show(Arc::clone(deleted.object()), StatusCode::OK, sent.wanted).await,
+        Deleted::Gone(object) => place.show(Arc::clone(object), StatusCode::OK, sent.wanted).await,
+        Deleted::Held(object) => {
+            let code = if cascades { StatusCode::ACCEPTED } else { StatusCode::OK };
+            place.show(Arc::clone(object), code, sent.wanted).await
+        }
     }
 }
 
@@ -66,19 +72,17 @@ fn gone(info: &KindInfo, object: &Object) -> Value {
     json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details })
 }
 
-/// `deletecollection`: what matches, one by one; what is gone meanwhile is no error.
+/// `deletecollection`: what matches, one by one; what is gone meanwhile is no error. The answer is the list of them as they
+/// were found.
 pub(crate) async fn delete_collection(
     place: &Place<'_>,
     namespace: Option<&str>,
     sent: &Sent,
 ) -> Result<Response<Body>, ApiError> {
-    let options = delete_options(sent)?;
-    let filter = sent.query.filter(place.info, None)?;
-    let listing =
-        inboard::cluster::Listing { kind: place.info.stored_as, namespace, filter: &filter, limit: None, token: None };
-    let page = place.cluster.page(place.moment, &listing)?;
-    let mut shown = Vec::new();
-    for object in &page.objects {
+    let filter = read::list_options(place, None, &sent.query)?;
+    let (options, _) = delete_options(sent)?;
+    let (page, meta) = read::page(place, namespace, &filter, &sent.query)?;
+    for object in &page {
         let request = Request::Delete {
             kind: place.info.stored_as,
             namespace: object.meta.namespace.to_string(),
@@ -86,31 +90,37 @@ pub(crate) async fn delete_collection(
             options: options.clone(),
         };
         match place.ask(sent, request).await {
-            Ok(Answer::Deleted(deleted)) => shown.push(Arc::clone(deleted.object())),
+            Ok(Answer::Deleted(_)) => {}
             Ok(_) => return Err(ApiError::internal("an odd answer to a deletion")),
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error),
         }
     }
-    let meta = ListMeta { resource_version: page.revision.to_string(), ..Default::default() };
+    sent.wanted.form.check(Count::List, place.info)?;
+    let page = read::shown(place, page).await?;
     let representation = Representation::new(place.moment, place.info, sent.wanted.form);
-    Ok(respond::shown(StatusCode::OK, &representation.list(&shown, &meta, place.moment.now), sent.wanted))
+    Ok(respond::shown(StatusCode::OK, &representation.list(&page, &meta, place.moment.now), sent.wanted))
 }
 
-/// How to delete: from the body, or from the query when there is none.
-fn delete_options(sent: &Sent) -> Result<DeleteOptions, ApiError> {
+/// How to delete: from the body, or from the query when there is none; and whether that dependents go is asked for in the old
+/// way.
+fn delete_options(sent: &Sent) -> Result<(DeleteOptions, bool), ApiError> {
     if sent.body.is_empty() {
         let query = &sent.query;
         let orphan = query.text("orphanDependents").map(|_| query.flag("orphanDependents"));
         let policy = query.text("propagationPolicy");
-        return Ok(DeleteOptions {
+        let (expect, misread) = Expect::read(query.text("uid"), query.text("resourceVersion"));
+        let options = DeleteOptions {
             grace_seconds: query.number("gracePeriodSeconds")?,
             propagation: Propagation::named(policy, orphan)?,
+            expect,
+            misread,
             dry_run: query.dry_run("DeleteOptions")?,
-            ..DeleteOptions::default()
-        });
+        };
+        return Ok((options, orphan == Some(false)));
     }
-    options_of(&read_options(sent)?)
+    let options = read_options(sent)?;
+    Ok((options_of(&options)?, options["orphanDependents"] == false))
 }
 
 fn read_options(sent: &Sent) -> Result<Value, ApiError> {

@@ -5,9 +5,10 @@ use inboard::ApiError;
 use inboard::kernel::Request;
 use inboard::object::field::{FieldErrors, Path};
 use inboard::object::kind::{self, KindInfo};
-use inboard::store::Part;
+use inboard::store::{Draft, Part};
 
 use super::{check_namespace, draft};
+use crate::apply::may_create;
 use crate::body::Body;
 use crate::conversion;
 use crate::place::{Place, object_of};
@@ -40,8 +41,10 @@ pub(crate) async fn update(place: &Place<'_>, part: Part, sent: &Sent) -> Result
     }
     let code = if creates { StatusCode::CREATED } else { StatusCode::OK };
     if creates {
-        // Which version was there before does not matter then.
+        // Which version was there before does not matter then; whose identity it has does.
         draft.expect.revision = None;
+        no_such_identity(place, &draft)?;
+        may_create(place)?;
     }
     let request = |options| match creates {
         true => Request::Create(draft.clone(), options),
@@ -91,6 +94,20 @@ fn needs_revision(info: &KindInfo) -> bool {
                 | kind::MUTATING_ADMISSION_POLICY
                 | kind::MUTATING_ADMISSION_POLICY_BINDING
         )
+}
+
+/// An object that is not there is not the one that a uid is of.
+fn no_such_identity(place: &Place<'_>, draft: &Draft) -> Result<(), ApiError> {
+    let given = draft.expect.uid.map(|uid| uid.to_string()).or_else(|| draft.misread.uid.clone());
+    let Some(given) = given else { return Ok(()) };
+    let Place { info, namespace, name, .. } = *place;
+    let slash = if namespace.is_empty() { "" } else { "/" };
+    let detail = format_args!(
+        "StorageError: invalid object, Code: 4, Key: /registry/{}/{namespace}{slash}{name}, ResourceVersion: 0, \
+         AdditionalErrorMsg: Precondition failed: UID in precondition: {given}, UID in object meta: ",
+        info.storage_place()
+    );
+    Err(ApiError::conflict(read::subject(info, name), detail))
 }
 
 fn no_revision(place: &Place<'_>) -> ApiError {

@@ -43,6 +43,11 @@ impl Filter {
         self
     }
 
+    /// Whether its fields, if it has any, ask for the object of this name.
+    pub fn agrees_with(&self, name: &str) -> bool {
+        self.fields.as_ref().is_none_or(|fields| fields.is_everything() || fields.exact("metadata.name") == Some(name))
+    }
+
     /// Refuses fields by which objects of a kind cannot be selected: those that upstream does not know.
     ///
     /// # Errors

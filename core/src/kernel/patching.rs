@@ -12,7 +12,7 @@ use crate::object::decode::DecodeError;
 use crate::object::kind::{KindInfo, Kinds, convert};
 use crate::object::manifest::FieldValidation;
 use crate::object::patch::{Patch, told};
-use crate::object::{body, custom};
+use crate::object::{body, custom, owner};
 
 /// One patch on its way.
 pub(super) struct Patching<'a> {
@@ -35,6 +35,7 @@ impl Patching<'_> {
         let mut after = before.clone();
         patch.apply(info.id, &mut after).map_err(|error| error.refusal())?;
         self.another(&after)?;
+        notes.extend(owner::twins_note(&owner::drop_twins(&mut after), true));
         if let Some(fields) = after.as_object_mut() {
             // What it is was settled by the path.
             fields.insert("apiVersion".to_owned(), info.api_version().into());

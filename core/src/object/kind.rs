@@ -197,7 +197,7 @@ impl KindInfo {
     }
 
     /// Where upstream keeps its objects, below `/registry`.
-    pub(crate) fn storage_place(&self) -> String {
+    pub fn storage_place(&self) -> String {
         if self.id.built_in().is_none() {
             return format!("{}/{}", self.group, self.plural);
         }

@@ -1,6 +1,7 @@
 //! Owner references: who an object belongs to, and who of them controls it.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use serde_json::Value;
 
 use super::kind::Kind;
 
@@ -105,6 +106,38 @@ pub fn remove(meta: &mut ObjectMeta, uid: &str) -> Option<OwnerReference> {
         meta.owner_references = None;
     }
     Some(removed)
+}
+
+/// Leaves each owner in the JSON of an object once, and says of which uids one stood there twice.
+///
+/// Owners of one uid that differ in anything else are left for validation to judge.
+pub fn drop_twins(object: &mut Value) -> Vec<String> {
+    let Some(owners) = object.pointer_mut("/metadata/ownerReferences").and_then(Value::as_array_mut) else {
+        return Vec::new();
+    };
+    let mut twins = Vec::new();
+    let mut kept: Vec<Value> = Vec::with_capacity(owners.len());
+    for owner in std::mem::take(owners) {
+        if kept.contains(&owner) {
+            twins.push(owner["uid"].as_str().unwrap_or_default().to_owned());
+        } else {
+            kept.push(owner);
+        }
+    }
+    *owners = kept;
+    twins
+}
+
+/// What a client is told whose object named owners twice: at once, or after it was changed.
+pub fn twins_note(twins: &[String], is_changed: bool) -> Option<String> {
+    let when = if is_changed { " after mutating admission happens" } else { "" };
+    (!twins.is_empty()).then(|| {
+        format!(
+            ".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and may \
+             reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
+            twins.join(", ")
+        )
+    })
 }
 
 #[cfg(test)]

@@ -62,7 +62,12 @@ impl Store {
         meta.uid = self.voice.uid.take().unwrap_or_else(|| self.ids.uid(meta.kind));
         meta.created = now.whole_second();
         meta.deletion = None;
-        meta.generation = i64::from(prepare::has_generation(meta.kind));
+        meta.generation = match &body {
+            _ if prepare::has_generation(meta.kind) => 1,
+            // Nobody counts: it is what the client says.
+            Body::Typed(object) => object.metadata().generation.unwrap_or(0),
+            Body::Pod(_) | Body::Custom(_) | Body::Event(_) => 0,
+        };
         let entries = self.entries_of_new(&meta, &body, entries, now);
         meta.managed_fields.clone_from(&entries);
         let body = self.change_new(&mut meta, body, written_as, &asked_name)?;
@@ -87,7 +92,7 @@ impl Store {
             return Err(ApiError::new(Reason::Unknown, message));
         }
         if let Some(there) = self.live.find(meta.kind, &meta.namespace, &meta.name) {
-            let taken = ApiError::already_exists(self.subject(meta.kind, &meta.name));
+            let taken = self.taken(&meta);
             return Err(if there.meta.is_deleting() { taken.within("object is being deleted") } else { taken });
         }
         let object = self.add(meta, body);
@@ -140,15 +145,29 @@ impl Store {
 
     /// A name that is not given is drawn from its prefix until it is free.
     fn name(&mut self, meta: &mut Meta) -> Result<(), ApiError> {
-        let Some(prefix) = meta.generate_name.clone().filter(|_| meta.name.is_empty()) else { return Ok(()) };
+        let Some(prefix) = meta.generate_name.clone().filter(|_| meta.name.is_empty()) else {
+            if meta.name.is_empty() && meta.kind == kind::LIMIT_RANGE {
+                // As upstream: the one kind that can do without a name.
+                meta.name = self.ids.uid(meta.kind).to_string().into();
+            }
+            return Ok(());
+        };
         for _ in 0..NAME_DRAWS_MAX {
             meta.name = self.ids.name(meta.kind, &prefix).into();
             if self.live.find(meta.kind, &meta.namespace, &meta.name).is_none() {
                 return Ok(());
             }
         }
-        let taken = ApiError::already_exists(self.subject(meta.kind, &meta.name));
-        Err(taken.retry_after(1))
+        Err(self.taken(meta))
+    }
+
+    /// That there is an object of this name. With a prefix for names beside it, it counts as drawn.
+    fn taken(&self, meta: &Meta) -> ApiError {
+        let subject = self.subject(meta.kind, &meta.name);
+        match meta.generate_name {
+            None => ApiError::already_exists(subject),
+            Some(_) => ApiError::no_unique_name(subject),
+        }
     }
 
     /// Replaces an object, or its status.

@@ -61,7 +61,8 @@ impl Store {
         now: Time,
     ) -> Result<Deleted, ApiError> {
         let object = self.expect(kind, namespace, name, Expect::default())?;
-        options.check(&object, self.kind_subject(kind, name))?;
+        options
+            .check(&object, |by_kind| if by_kind { self.kind_subject(kind, name) } else { self.subject(kind, name) })?;
         if kind == kind::NAMESPACE && matches!(name, "default" | "kube-system" | "kube-public") {
             return Err(ApiError::forbidden(self.subject(kind, name), "this namespace may not be deleted"));
         }
@@ -81,20 +82,35 @@ impl Store {
         propagation: Option<Propagation>,
         now: Time,
     ) -> Deleted {
+        let grace = Grace::of(object, grace_seconds, now);
+        let is_new = object.meta.deletion.is_none();
+        if matches!(grace, Grace::Runs) || (!is_new && holds_namespace(&object.body)) {
+            return Deleted::Held(Arc::clone(object));
+        }
         let mut meta = object.meta.clone();
         let mut body = object.body.clone();
         set_propagation(&mut meta, propagation.or_else(|| default_propagation(object)));
-        let grace = grace_of(object, grace_seconds);
-        let is_new = meta.deletion.is_none();
         if is_new && let Some(definition) = object.typed::<CustomResourceDefinition>() {
             body = Body::Typed(Arc::new(definitions::terminating(definition, &mut meta.finalizers, now)));
         }
-        let held = grace > 0 || !meta.finalizers.is_empty() || holds_namespace(&body);
-        if !held {
+        if !grace.holds() && meta.finalizers.is_empty() && !holds_namespace(&body) {
             let gone = self.take_out(Arc::clone(object));
-            return Deleted::Gone(if object.pod().is_some() { last_state(&gone, now) } else { gone });
+            return Deleted::Gone(match grace {
+                Grace::Given { mark, .. } => last_state(&gone, mark),
+                Grace::None | Grace::Runs => gone,
+            });
         }
-        meta.deletion = Some(mark(&object.meta, &body, grace, now));
+        meta.deletion = Some(match grace {
+            Grace::Given { mark, .. } => mark,
+            Grace::None | Grace::Runs if holds_namespace(&body) => {
+                Deletion { at: now.whole_second(), grace_seconds: None }
+            }
+            Grace::None | Grace::Runs => {
+                let before = object.meta.deletion.map(|deletion| deletion.at);
+                let at = before.map_or(now.whole_second(), |at| at.min(now.whole_second()));
+                Deletion { at, grace_seconds: Some(0) }
+            }
+        });
         if object.meta.kind == kind::CUSTOM_RESOURCE_DEFINITION {
             // Its API marks it itself, and counts neither grace nor generations.
             meta.deletion = meta.deletion.map(|deletion| Deletion { grace_seconds: None, ..deletion });
@@ -114,17 +130,22 @@ impl Store {
 }
 
 /// A pod that went at once is shown as one whose grace was over at once.
-fn last_state(pod: &Arc<Object>, now: Time) -> Arc<Object> {
+fn last_state(pod: &Arc<Object>, mark: Deletion) -> Arc<Object> {
     let mut last = Object::clone(pod);
     last.meta.generation += i64::from(last.meta.deletion.is_none());
-    let at = last.meta.deletion.map_or(now.whole_second(), |deletion| deletion.at);
-    last.meta.deletion = Some(Deletion { at, grace_seconds: Some(0) });
+    last.meta.deletion = Some(mark);
     Arc::new(last)
 }
 
-/// What becomes of the dependents where nobody says so: they stay only with a kind that is older than garbage collection.
+/// What becomes of the dependents where nobody says so: what the object has a finalizer for. Without one they stay only with a
+/// kind that is older than garbage collection.
 fn default_propagation(object: &Object) -> Option<Propagation> {
-    (object.meta.kind == kind::REPLICATION_CONTROLLER && object.meta.deletion.is_none()).then_some(Propagation::Orphan)
+    let says_so = object.meta.finalizers.iter().any(|finalizer| is_propagation(finalizer));
+    (object.meta.kind == kind::REPLICATION_CONTROLLER && !says_so).then_some(Propagation::Orphan)
+}
+
+fn is_propagation(finalizer: &str) -> bool {
+    finalizer == FOREGROUND_FINALIZER || finalizer == ORPHAN_FINALIZER
 }
 
 /// Foreground and orphan deletion are finalizers that the garbage collector removes when its work is done.
@@ -135,41 +156,62 @@ fn set_propagation(meta: &mut Meta, propagation: Option<Propagation>) {
         Propagation::Foreground => Some(FOREGROUND_FINALIZER),
         Propagation::Orphan => Some(ORPHAN_FINALIZER),
     };
-    let ours = |finalizer: &str| finalizer == FOREGROUND_FINALIZER || finalizer == ORPHAN_FINALIZER;
-    let has = meta.finalizers.iter().filter(|finalizer| ours(finalizer)).map(String::as_str);
+    let has = meta.finalizers.iter().filter(|finalizer| is_propagation(finalizer)).map(String::as_str);
     if has.eq(wanted) {
         return;
     }
-    let others = meta.finalizers.iter().filter(|finalizer| !ours(finalizer)).cloned();
+    let others = meta.finalizers.iter().filter(|finalizer| !is_propagation(finalizer)).cloned();
     meta.finalizers = others.chain(wanted.map(str::to_owned)).collect();
 }
 
-/// A pod that has not been given to a node, or has ended, needs no grace.
-fn grace_of(object: &Object, asked: Option<i64>) -> i64 {
-    let Some(pod) = object.pod() else { return 0 };
-    if pod.node.is_none() || pod.is_finished() {
-        return 0;
-    }
-    let own = pod.spec.termination_grace_period_seconds.unwrap_or(POD_GRACE_SECONDS_DEFAULT);
-    let wanted =
-        asked.unwrap_or_else(|| object.meta.deletion.and_then(|deletion| deletion.grace_seconds).unwrap_or(own));
-    // A negative grace means one second, as upstream has it.
-    if wanted < 0 { 1 } else { wanted }
+/// The time that a pod has to end by itself. Other objects have none.
+enum Grace {
+    /// It goes when nothing else holds it.
+    None,
+    /// One that was given before, and is not made shorter.
+    Runs,
+    /// The mark that the pod gets, and for how many seconds was asked.
+    Given { mark: Deletion, asked: i64 },
 }
 
-/// The mark of a deletion: the first one, or a shorter one in its place.
-fn mark(before: &Meta, body: &Body, grace: i64, now: Time) -> Deletion {
-    let seconds = |seconds: i64| Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
-    match before.deletion {
-        None if holds_namespace(body) => Deletion { at: now.whole_second(), grace_seconds: None },
-        None => Deletion { at: now.whole_second() + seconds(grace), grace_seconds: Some(grace) },
-        Some(current) => match current.grace_seconds {
-            Some(longer) if grace < longer => {
-                Deletion { at: current.at.minus(seconds(longer)) + seconds(grace), grace_seconds: Some(grace) }
+impl Grace {
+    /// A deletion that has begun can only be made shorter, and does not end before now.
+    fn of(object: &Object, asked: Option<i64>, now: Time) -> Self {
+        let Some(pod) = object.pod() else { return Self::None };
+        // A negative grace means one second, as upstream has it.
+        let seconds = |asked: i64| if asked < 0 { 1 } else { asked };
+        let given = |at: Time, grace: i64, asked: i64| Self::Given {
+            mark: Deletion { at: at.whole_second(), grace_seconds: Some(grace) },
+            asked,
+        };
+        let Some(current) = object.meta.deletion else {
+            let own = pod.spec.termination_grace_period_seconds.unwrap_or(POD_GRACE_SECONDS_DEFAULT);
+            // Without a node, or at its end, it needs no grace.
+            let needs_none = pod.node.is_none() || pod.is_finished();
+            let asked = if needs_none { 0 } else { seconds(asked.unwrap_or(own)) };
+            return given(now.whole_second() + span(asked), asked, asked);
+        };
+        match (current.grace_seconds.map(seconds), asked.map(seconds)) {
+            (None | Some(0), _) => Self::None,
+            (Some(longer), Some(asked)) if asked < longer => {
+                let at = current.at.minus(span(longer)) + span(asked);
+                if at < now { given(now, asked.min(1), asked) } else { given(at, asked, asked) }
             }
-            _ => current,
-        },
+            (Some(_), _) => Self::Runs,
+        }
     }
+
+    const fn holds(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Runs => true,
+            Self::Given { asked, .. } => *asked > 0,
+        }
+    }
+}
+
+fn span(seconds: i64) -> Duration {
+    Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
 }
 
 pub(super) fn holds_namespace(body: &Body) -> bool {

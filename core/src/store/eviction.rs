@@ -78,7 +78,7 @@ impl Store {
         {
             actions.push(Action::UpdateStatus { target: Target::seen(&budget), object: Arc::new(*after) });
         }
-        options.check(&object, self.kind_subject(kind::POD, name))?;
+        options.check(&object, |_| self.kind_subject(kind::POD, name))?;
         let mut state = pod.state.clone();
         state.set_condition(PodCondition {
             kind: ConditionKind::DisruptionTarget,

@@ -121,7 +121,7 @@ impl Meta {
             deletion_timestamp: self.deletion.map(|deletion| deletion.at.to_api()),
             finalizers: (!self.finalizers.is_empty()).then(|| self.finalizers.to_vec()),
             generate_name: self.generate_name.as_deref().map(str::to_owned),
-            generation: (self.generation > 0).then_some(self.generation),
+            generation: (self.generation != 0).then_some(self.generation),
             labels: some_map(&self.labels),
             managed_fields: self.managed_fields.as_deref().filter(|entries| !entries.is_empty()).cloned(),
             name: Some(self.name.to_string()),

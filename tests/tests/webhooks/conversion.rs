@@ -114,9 +114,11 @@ async fn a_watch_shows_the_version_that_it_names() {
     let size = |event: Option<WatchEvent<DynamicObject>>| match event {
         Some(WatchEvent::Added(object)) => format!("added {}", object.data["spec"]["size"]),
         Some(WatchEvent::Modified(object)) => format!("modified {}", object.data["spec"]["size"]),
+        Some(WatchEvent::Bookmark(_)) => "that was all".to_owned(),
         other => panic!("{other:?}"),
     };
     assert_eq!(size(events.try_next().await.expect("an event")), "added \"1x2\"");
+    assert_eq!(size(events.try_next().await.expect("an event")), "that was all");
     let wider = Patch::Merge(json!({ "spec": { "width": 9 } }));
     new.patch("a", &PatchParams::default(), &wider).await.expect("patched");
     assert_eq!(size(events.try_next().await.expect("an event")), "modified \"9x2\"");

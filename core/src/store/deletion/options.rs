@@ -7,6 +7,7 @@ use crate::control::plan::Propagation;
 use crate::error::{ApiError, Subject};
 use crate::object::decode;
 use crate::object::field::{FieldErrors, Path};
+use crate::object::kind;
 use crate::store::draft::{Expect, Misread};
 use crate::store::object::Object;
 
@@ -44,24 +45,31 @@ impl DeleteOptions {
         })
     }
 
-    /// Whether it is still the object that was meant; the words are not those of an update.
-    pub(in crate::store) fn check(&self, object: &Object, subject: Subject) -> Result<(), ApiError> {
+    /// Whether it is still the object that was meant; the words are not those of an update. `subject` is told whether the
+    /// object is named by its kind: namespaces and definitions, whose deletion upstream sees to itself, are not.
+    pub(in crate::store) fn check(
+        &self,
+        object: &Object,
+        subject: impl FnOnce(bool) -> Subject,
+    ) -> Result<(), ApiError> {
+        let is_special = matches!(object.meta.kind, kind::NAMESPACE | kind::CUSTOM_RESOURCE_DEFINITION);
         let (uid, revision) = self.expected();
         let (found_uid, found_revision) = (object.meta.uid.to_string(), object.meta.revision.to_string());
-        let detail = if let Some(uid) = uid.filter(|uid| *uid != found_uid) {
-            format!(
-                "the UID in the precondition ({uid}) does not match the UID in record ({found_uid}). The object might have \
-                 been deleted and then recreated"
-            )
-        } else if let Some(revision) = revision.filter(|revision| *revision != found_revision) {
-            format!(
-                "the ResourceVersion in the precondition ({revision}) does not match the ResourceVersion in record \
-                 ({found_revision}). The object might have been modified"
-            )
+        let other = uid.filter(|uid| *uid != found_uid).map(|uid| ("UID", uid, &found_uid)).or_else(|| {
+            let revision = revision.filter(|revision| *revision != found_revision)?;
+            Some(("ResourceVersion", revision, &found_revision))
+        });
+        let Some((what, wanted, found)) = other else { return Ok(()) };
+        let detail = if is_special {
+            format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}")
         } else {
-            return Ok(());
+            let hint = if what == "UID" { "been deleted and then recreated" } else { "been modified" };
+            format!(
+                "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). The object might \
+                 have {hint}"
+            )
         };
-        Err(ApiError::conflict(subject, detail))
+        Err(ApiError::conflict(subject(!is_special), detail))
     }
 
     /// The uid and the version that the object must have, as they were given.
