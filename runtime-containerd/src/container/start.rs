@@ -44,6 +44,7 @@ impl Inner {
         }
         if !entry.is_undisturbed(&self.daemon) {
             self.clear_task(id).await?;
+            shim::outlast_clean_up(self.daemon.namespace(), id).await;
         }
         match self.start_task(&entry).await {
             Ok(started_at) => {
