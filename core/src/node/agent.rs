@@ -489,6 +489,7 @@ impl PodWork {
             self.stage = Stage::Gone;
             return;
         };
+        self.take_note_of_claim(&pod.state);
         if self.spec_is(&pod.spec) {
             self.fit_slots();
             self.hold();

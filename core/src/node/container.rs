@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::plan::View;
 use super::work::{LaunchImage, Slot, SpecRef};
-use super::{env, restart};
+use super::{claims, env, restart};
 use crate::runtime::{ContainerConfig, Device, DeviceAccess, DeviceSource, EnvVar, Mount, MountPropagation};
 
 /// Why a container cannot be configured, in upstream's words (`CreateContainerConfigError`).
@@ -26,7 +26,10 @@ pub(super) fn config(
     let expand = |text: &String| expand_with(text, &env);
     Ok(ContainerConfig {
         pod: view.work.identity.clone(),
-        spec: Arc::clone(&view.work.spec),
+        spec: match view.pod() {
+            Some(pod) => claims::shown(&view.work.spec, &pod.state),
+            None => Arc::clone(&view.work.spec),
+        },
         kind: slot.kind,
         index: usize::from(slot.index),
         name: spec.name().into(),

@@ -13,17 +13,16 @@ pub(super) use self::trouble::Trouble;
 use super::claims;
 use super::plan::{Action, PodPlan, View, WaitingOn};
 use super::work::{Flight, VolumeStep, Volumes};
+use crate::object::kind;
 use crate::object::quantity::Quantity;
 use crate::object::storage;
-use crate::object::{device, kind};
 use crate::runtime::{Call, VolumeConfig, VolumeSource};
 use crate::store::EventType;
 
 /// Prepares what is not ready. True when the pod's containers can be started.
 pub(super) fn make(view: &View<'_>, plan: &mut PodPlan) -> bool {
     let volumes = view.work.spec.volumes.as_deref().unwrap_or_default();
-    let claims = device::claims_of(&view.work.spec);
-    if (volumes.is_empty() && claims.is_empty()) || view.work.volumes == Volumes::Ready {
+    if view.work.prepared_count() == 0 || view.work.volumes == Volumes::Ready {
         return true;
     }
     for (place, volume) in (0_u16..).zip(volumes) {
@@ -43,11 +42,11 @@ pub(super) fn make(view: &View<'_>, plan: &mut PodPlan) -> bool {
             Err(wrong) => plan.actions.push(Action::VolumeFailed(place, wrong)),
         }
     }
-    for (place, claim) in (0_u16..).skip(volumes.len()).zip(claims) {
+    for (place, claim) in (0_u16..).skip(volumes.len()).zip(claims::of(view)) {
         if !is_due(view, plan, place) {
             continue;
         }
-        match claims::config(view, claim) {
+        match claims::config(view, &claim) {
             Ok(Some(config)) => {
                 let call = Call::PrepareClaim(view.work.identity.clone(), Arc::new(config));
                 plan.call(Flight::Volume(place), call);

@@ -15,7 +15,7 @@ pub(super) use super::spec_ref::SpecRef;
 pub(super) use super::verdict::Verdict;
 use crate::ids::Revision;
 use crate::runtime::{ContainerId, ContainerKind, PodIdentity, SandboxId};
-use crate::store::EventType;
+use crate::store::{EventType, PodState};
 use crate::text::Text;
 use crate::time::Time;
 
@@ -131,6 +131,8 @@ pub(super) struct Transient {
     pub(super) resize: Option<Box<Resize>>,
     /// Its claims for devices were prepared, or are being prepared, and are to be given back.
     pub(super) has_claims: bool,
+    /// A claim was made for its extended resources.
+    pub(super) has_extended_claim: bool,
 }
 
 /// What an agent remembers of one pod.
@@ -235,6 +237,18 @@ impl PodWork {
         self.transient.as_ref().is_some_and(|transient| transient.has_claims)
     }
 
+    /// Notes whether a claim was made for its extended resources.
+    pub(super) fn take_note_of_claim(&mut self, state: &PodState) {
+        if state.extended_claim.is_some() {
+            self.transient().has_extended_claim = true;
+        }
+    }
+
+    /// Whether one was made.
+    pub(super) fn has_extended_claim(&self) -> bool {
+        self.transient.as_ref().is_some_and(|transient| transient.has_extended_claim)
+    }
+
     /// Whether any process of it may run.
     pub(super) fn any_running(&self) -> bool {
         self.slots.iter().any(|slot| slot.is_running() || matches!(slot.step, SlotStep::Creating | SlotStep::Starting))
@@ -273,6 +287,7 @@ impl PodWork {
                 && transient.verdict.is_none()
                 && transient.resize.is_none()
                 && !transient.has_claims
+                && !transient.has_extended_claim
                 && (self.volumes != Volumes::Partial)
         });
         if idle {

@@ -253,3 +253,55 @@ async fn what_a_driver_cannot_do_is_told_and_tried_again() {
     stranger.pods().wait("a", MINUTE, conditions::is_deleted()).await.expect("gone");
     assert_eq!(stranger.gpus.asked(), [""; 0]);
 }
+
+const EXTENDED: &str = "
+apiVersion: resource.k8s.io/v1
+kind: DeviceClass
+metadata: {name: gpu}
+spec: {extendedResourceName: example.com/gpu}
+---
+apiVersion: resource.k8s.io/v1
+kind: ResourceSlice
+metadata: {name: host01-gpu}
+spec:
+  driver: gpu.example.com
+  nodeName: host01
+  pool: {name: host01, generation: 1, resourceSliceCount: 1}
+  devices:
+  - name: gpu-0
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: p}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: main
+    image: busybox
+    resources: {limits: {example.com/gpu: 1}}
+";
+
+#[tokio::test(start_paused = true)]
+async fn what_is_claimed_for_an_extended_resource_is_prepared_as_any_claim_is() {
+    let (gpus, mock) = (Gpus::default(), MockRuntime::new());
+    let cluster = Cluster::builder().node(World::node(&mock, &gpus)).start().await.expect("a cluster");
+    cluster.apply(EXTENDED).await.expect("applied");
+    let pods: Api<Pod> = Api::default_namespaced(&cluster);
+    let pod = pods.wait("p", MINUTE, conditions::is_pod_ready()).await.expect("ready").expect("a pod");
+    let status = pod.status.and_then(|status| status.extended_resource_claim_status).expect("its claim");
+    let claim = status.resource_claim_name;
+    assert_eq!(gpus.asked(), [format!("prepare {claim}")]);
+    let held = mock.list().claims;
+    assert_eq!(held.iter().map(|held| (&*held.name, &*held.claim.name)).collect::<Vec<_>>(), [(&*claim, &*claim)]);
+
+    // Another process of the embedding program finds it prepared, and asks the driver once more.
+    cluster.disconnect_node("host01").await.expect("the agent goes");
+    cluster.add_node(World::node(&mock, &gpus)).await.expect("it is back");
+    cluster.settle().await.expect("settled");
+    assert_eq!(gpus.asked(), [format!("prepare {claim}")]);
+
+    pods.delete("p", &DeleteParams::default()).await.expect("deleted");
+    pods.wait("p", MINUTE, conditions::is_deleted()).await.expect("gone");
+    assert_eq!(gpus.asked(), [format!("unprepare {claim}")]);
+    assert!(mock.list().claims.is_empty());
+}

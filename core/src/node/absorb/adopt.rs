@@ -17,6 +17,7 @@ use crate::time::Time;
 impl PodWork {
     /// What the stored status says of containers that ran before: restart counts go on, what is done stays done.
     pub(in crate::node) fn recall(&mut self, state: &PodState, now: Time) {
+        self.take_note_of_claim(state);
         if let Some(start_time) = state.start_time {
             self.start_time = start_time;
             self.is_holding = true;
@@ -153,7 +154,7 @@ impl PodWork {
                 false => VolumeStep::Ready,
             };
             let mut volumes: SmallVec<[VolumeStep; 4]> = self.spec.volumes.iter().flatten().map(step).collect();
-            volumes.resize(super::super::claims::prepared(&self.spec), VolumeStep::Ready);
+            volumes.resize(self.prepared_count(), VolumeStep::Ready);
             self.transient().volumes = volumes;
         }
     }

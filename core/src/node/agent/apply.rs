@@ -3,7 +3,6 @@
 use super::NodeAgent;
 use crate::ids::Uid;
 use crate::node::backoff::Backoff;
-use crate::node::claims;
 use crate::node::output::{CallId, NodeOutputs, PodWrite};
 use crate::node::plan::{Action, PodPlan};
 use crate::node::work::{Flight, PodStep, PodWork, SlotStep, Stage, VolumeStep, Volumes};
@@ -182,7 +181,7 @@ impl PodWork {
     }
 
     pub(in crate::node) fn volume_is(&mut self, place: u16, step: VolumeStep) {
-        let count = claims::prepared(&self.spec);
+        let count = self.prepared_count();
         let volumes = &mut self.transient().volumes;
         volumes.resize(count, VolumeStep::Wanted);
         if let Some(volume) = volumes.get_mut(usize::from(place)) {
